@@ -1,0 +1,88 @@
+package core
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+)
+
+// Address types (RFC 1928 §5).
+const (
+	atypIPv4   = 1
+	atypDomain = 3
+	atypIPv6   = 4
+)
+
+// MaxAddrLen is the longest address on the wire in bytes: type, length, a name
+// of 255 bytes and the port.
+const MaxAddrLen = 1 + 1 + 255 + 2
+
+// AppendAddr appends a in the form that SOCKS5 and Shadowsocks share:
+//
+//	+------+----------+---------+
+//	| ATYP |   ADDR   |  PORT   |
+//	|  1B  | variable | 2B be   |
+//	+------+----------+---------+
+//
+// ATYP is 1 for IPv4 (4 B), 4 for IPv6 (16 B), 3 for a name (1 B of length,
+// then the name). See RFC 1928 §5.
+func AppendAddr(b []byte, a Addr) []byte {
+	switch {
+	case a.name != "":
+		b = append(b, atypDomain, byte(len(a.name)))
+		b = append(b, a.name...)
+	case a.ip.Is4():
+		ip := a.ip.As4()
+		b = append(append(b, atypIPv4), ip[:]...)
+	default:
+		ip := a.ip.As16()
+		b = append(append(b, atypIPv6), ip[:]...)
+	}
+	return binary.BigEndian.AppendUint16(b, a.port)
+}
+
+// DecodeAddr is the inverse: it reads the address that b begins with and returns it
+// with its length in bytes. It returns ErrShort if b ends before the address
+// does, ErrAddrType for a type other than 1, 3 and 4 (flag bits are not
+// masked), ErrMalformed for a name that is no host name. An IP literal sent as
+// a name becomes that address. DecodeAddr keeps no part of b.
+func DecodeAddr(b []byte) (Addr, int, error) {
+	if len(b) == 0 {
+		return Addr{}, 0, ErrShort
+	}
+	var host, rest []byte
+	switch b[0] {
+	case atypIPv4:
+		host, rest = cutAt(b[1:], 4)
+	case atypIPv6:
+		host, rest = cutAt(b[1:], 16)
+	case atypDomain:
+		if len(b) < 2 {
+			return Addr{}, 0, ErrShort
+		}
+		if b[1] == 0 {
+			return Addr{}, 0, fmt.Errorf("%w: empty host name", ErrMalformed)
+		}
+		host, rest = cutAt(b[2:], int(b[1]))
+	default:
+		return Addr{}, 0, fmt.Errorf("%w 0x%02x", ErrAddrType, b[0])
+	}
+	if len(rest) < 2 {
+		return Addr{}, 0, ErrShort
+	}
+	port, n := binary.BigEndian.Uint16(rest), len(b)-len(rest)+2
+	if b[0] != atypDomain {
+		ip, _ := netip.AddrFromSlice(host)
+		return AddrFrom(netip.AddrPortFrom(ip, port)), n, nil
+	}
+	a, err := NewAddr(string(host), port)
+	return a, n, err
+}
+
+// cutAt splits b after n bytes; both halves are nil if b is shorter.
+func cutAt(b []byte, n int) (head, tail []byte) {
+	if len(b) < n {
+		return nil, nil
+	}
+	return b[:n], b[n:]
+}

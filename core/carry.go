@@ -1,0 +1,53 @@
+package core
+
+import (
+	"context"
+	"time"
+)
+
+// OverTransports returns a Dialer whose streams go through the transports, from
+// the wire up. With none it returns wire.
+func OverTransports(wire Dialer, transports []Transport) Dialer {
+	if len(transports) == 0 {
+		return wire
+	}
+	return carried{wire: wire, transports: transports}
+}
+
+// carried is a wire under transports.
+type carried struct {
+	wire       Dialer
+	transports []Transport
+}
+
+// DialStream dials the wire bare, builds the transports on it and sends the
+// payload through them.
+func (c carried) DialStream(ctx context.Context, r *Request) (Stream, error) {
+	under := *r
+	under.Payload = nil
+	s, err := c.wire.DialStream(ctx, &under)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range c.transports {
+		over, err := t.Client(ctx, s, r.Target)
+		if err != nil {
+			s.Close()
+			return nil, err
+		}
+		s = over
+	}
+	if len(r.Payload) > 0 {
+		if _, err := s.Write(r.Payload); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// OpenPackets returns ErrNoPackets: a transport carries streams only, and
+// datagrams must not travel beside it unprotected.
+func (carried) OpenPackets(context.Context, *Request) (PacketConn, error) { return nil, ErrNoPackets }
+
+func (c carried) PayloadWait(r *Request) time.Duration { return c.wire.PayloadWait(r) }

@@ -1,0 +1,67 @@
+package core
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+const (
+	drainChunk = 4 << 10               // bytes read at a time
+	drainPause = time.Second / 16      // between reads: 64 KiB/s
+	drainTail  = 50 * time.Millisecond // for what is still in the receive buffer at the end
+)
+
+// Patience returns for how long a server waits for a request, and reads on what
+// is none: 45 to 75 s, fixed by its key, so that all probes of one server find
+// the same and no two servers need to.
+func Patience(c Cipher) time.Duration {
+	var b [2]byte
+	c.Derive("deadline", b[:])
+	return 45*time.Second + time.Duration(binary.BigEndian.Uint16(b[:]))*30*time.Second/(1<<16)
+}
+
+// Drain reads and discards what the peer sends, at most 64 KiB/s, until the peer
+// ends or until the deadline, and then ends our side with a FIN. It sends
+// nothing and does the same for every input, so a prober learns nothing from
+// it. The caller closes conn.
+func Drain(conn Stream, deadline time.Time) {
+	_ = conn.SetDeadline(deadline)
+	for {
+		if err := WaitReadable(conn); err != nil {
+			break
+		}
+		n, err := discard(conn)
+		if err != nil {
+			break
+		}
+		if n == drainChunk && !pause(deadline) {
+			break
+		}
+	}
+	_ = conn.CloseWrite()
+	// Unread data would turn the close into a reset.
+	_ = conn.SetReadDeadline(time.Now().Add(drainTail))
+	for {
+		if _, err := discard(conn); err != nil {
+			return
+		}
+	}
+}
+
+// discard reads one chunk into a borrowed buffer.
+func discard(conn Stream) (int, error) {
+	buf := BorrowSmallBuffer()
+	defer buf.Return()
+	return conn.Read(buf.B[:drainChunk])
+}
+
+// pause waits between two reads; it reports whether the deadline is still to
+// come.
+func pause(deadline time.Time) bool {
+	wait := min(drainPause, time.Until(deadline))
+	if wait <= 0 {
+		return false
+	}
+	time.Sleep(wait)
+	return time.Now().Before(deadline)
+}

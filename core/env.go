@@ -1,0 +1,90 @@
+package core
+
+import (
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+)
+
+// Env is what a constructor gets beside its options: its own name, its log, the
+// components that its options refer to, and what belongs to the process rather
+// than to one loaded file.
+//
+// A constructor checks everything it can and has no effect outside: it opens no
+// socket and starts no goroutine, because `umbra check` runs it too. Reading
+// the files that its options name is part of checking.
+type Env struct {
+	Section Section
+	Name    string
+	Log     *slog.Logger
+	Graph   Graph // finds other components
+	Process *Process
+}
+
+// Graph finds the components that options refer to. The component asked for is
+// built first if need be.
+type Graph interface {
+	Cipher(CipherRef) (Cipher, error)
+	Outbound(OutboundRef) (Outbound, error)
+	Resolver(ResolverRef) (Resolver, error)
+	Transport(TransportRef) (Transport, error)
+}
+
+// Process is what outlives a reload: open sockets and the state that components
+// keep. The zero Process is ready.
+type Process struct {
+	Sockets SocketSet
+	kept    keeper
+	ids     atomic.Uint64
+}
+
+// NextID returns a number that no other request of the process has.
+func (p *Process) NextID() uint64 { return p.ids.Add(1) }
+
+// Listening reports whether this process itself listens on ap, so that an
+// outbound does not dial its own inbound in a loop.
+func (p *Process) Listening(ap netip.AddrPort) bool { return p.Sockets.Has(ap) }
+
+// ServerChecker is a transport that can tell at load time whether its options
+// suffice for the server's side.
+type ServerChecker interface{ CheckServer() error }
+
+// ClientChecker is the same for the client's side.
+type ClientChecker interface{ CheckClient() error }
+
+// ServerTransports returns the transports that the option `transport` of an
+// inbound names, checked for the server's side.
+func (e Env) ServerTransports(refs []TransportRef) ([]Transport, error) {
+	return e.transports(refs, func(t Transport) error {
+		if c, ok := t.(ServerChecker); ok {
+			return c.CheckServer()
+		}
+		return nil
+	})
+}
+
+// ClientTransports returns the transports that the option `transport` of an
+// outbound names, checked for the client's side.
+func (e Env) ClientTransports(refs []TransportRef) ([]Transport, error) {
+	return e.transports(refs, func(t Transport) error {
+		if c, ok := t.(ClientChecker); ok {
+			return c.CheckClient()
+		}
+		return nil
+	})
+}
+
+func (e Env) transports(refs []TransportRef, check func(Transport) error) ([]Transport, error) {
+	var ts []Transport
+	for _, ref := range refs {
+		t, err := e.Graph.Transport(ref)
+		if err != nil {
+			return nil, err
+		}
+		if err := check(t); err != nil {
+			return nil, BadOption("transport", "transport.%s: %w", ref, err)
+		}
+		ts = append(ts, t)
+	}
+	return ts, nil
+}

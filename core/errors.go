@@ -1,0 +1,66 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The sentinel errors are the vocabulary of policy: a cipher, an inbound or an
+// outbound wraps one of them, and a gate or a log line tells failures apart by
+// errors.Is alone.
+var (
+	// ErrShort says that the peer ended before a whole message had come.
+	ErrShort = errors.New("too few bytes")
+	// ErrAuth says that a message or a password failed authentication.
+	ErrAuth = errors.New("authentication failed")
+	// ErrReplay says that a message was authentic but had been seen before.
+	ErrReplay = errors.New("replayed")
+	// ErrClock says that the peer's clock is too far from ours.
+	ErrClock = errors.New("clock skew")
+	// ErrMalformed says that a message breaks its format.
+	ErrMalformed = errors.New("malformed")
+	// ErrAddrType says that an address has an unknown type. It is an ErrMalformed.
+	ErrAddrType = fmt.Errorf("%w: unknown address type", ErrMalformed)
+	// ErrDenied says that policy forbids what was asked for.
+	ErrDenied = errors.New("denied by policy")
+	// ErrNoPackets says that a dialer carries streams only.
+	ErrNoPackets = errors.New("carries no UDP")
+	// ErrIdle says that a connection moved no byte for its idle timeout.
+	ErrIdle = errors.New("idle")
+	// ErrShutdown says that the process or the generation ends.
+	ErrShutdown = errors.New("shutting down")
+)
+
+// Authenticated marks err as the mistake of a peer that had proved that it holds
+// a key or a password.
+func Authenticated(err error) error { return &authenticated{err} }
+
+// IsAuthenticated reports whether err was marked by Authenticated.
+func IsAuthenticated(err error) bool {
+	var a *authenticated
+	return errors.As(err, &a)
+}
+
+type authenticated struct{ err error }
+
+func (a *authenticated) Error() string { return a.err.Error() }
+func (a *authenticated) Unwrap() error { return a.err }
+
+// An OptionError is a mistake in one option of a component's table. A
+// constructor returns it so that the report can name the option's place in the
+// file.
+type OptionError struct {
+	Key string // as in the file
+	Err error
+}
+
+// BadOption returns an OptionError for key, its text formatted as by
+// fmt.Errorf.
+func BadOption(key, format string, args ...any) error {
+	return &OptionError{Key: key, Err: fmt.Errorf(format, args...)}
+}
+
+func (e *OptionError) Error() string { return e.Key + ": " + e.Err.Error() }
+
+// Unwrap returns the mistake without the key.
+func (e *OptionError) Unwrap() error { return e.Err }

@@ -1,0 +1,95 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// ErrFirstHop says that an outbound can't be reached through another one.
+var ErrFirstHop = errors.New("can only be the first hop of a chain")
+
+// KeepAlive is what TCP connections of the project ask of the kernel: a peer
+// that vanished without a word is noticed within 75 seconds.
+func KeepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}
+}
+
+// Net is the Dialer under the first hop of each chain: it reaches servers that
+// the operator named, so it guards no address. Its zero value asks the
+// operating system for names.
+type Net struct {
+	Resolver Resolver // nil for the operating system's
+	Control  Control  // nil for none
+}
+
+// Control is asked about each socket and its address before it connects; see
+// net.Dialer.
+type Control func(ctx context.Context, to netip.AddrPort) error
+
+var _ Dialer = Net{}
+
+// DialStream connects to r.Target and writes r.Payload.
+func (n Net) DialStream(ctx context.Context, r *Request) (Stream, error) {
+	ips, err := n.addresses(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := Race(ctx, ips, r.Target.Port(), n.dial)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Payload) == 0 {
+		return conn, nil
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = conn.SetWriteDeadline(deadline)
+	}
+	if _, err := conn.Write(r.Payload); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	_ = conn.SetWriteDeadline(time.Time{})
+	return conn, nil
+}
+
+// OpenPackets returns ErrNoPackets.
+func (n Net) OpenPackets(context.Context, *Request) (PacketConn, error) { return nil, ErrNoPackets }
+
+// PayloadWait returns 0: a bare connection has no header to share a packet with.
+func (n Net) PayloadWait(*Request) time.Duration { return 0 }
+
+func (n Net) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) {
+	d := net.Dialer{KeepAliveConfig: KeepAlive()}
+	if n.Control != nil {
+		d.ControlContext = guardSocket(n.Control)
+	}
+	return d.DialTCP(ctx, "tcp", netip.AddrPort{}, to)
+}
+
+// addresses returns where r.Target is.
+func (n Net) addresses(ctx context.Context, r *Request) ([]netip.Addr, error) {
+	switch {
+	case r.Target.Port() == 0:
+		return nil, fmt.Errorf("%w: port 0 in target %s", ErrMalformed, r.Target)
+	case len(r.IPs) > 0:
+		return r.IPs, nil
+	case r.Target.IP().IsValid():
+		return []netip.Addr{r.Target.IP()}, nil
+	}
+	resolver := n.Resolver
+	if resolver == nil {
+		resolver = SystemResolver{}
+	}
+	ips, err := resolver.LookupIP(ctx, r.Target.Name())
+	if err != nil {
+		return nil, err
+	}
+	if len(ips) == 0 {
+		return nil, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
+	}
+	return ips, nil
+}

@@ -1,0 +1,184 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Pipeline is one chain at work: it is the Handler of an inbound, and holds the
+// whole life of each of its streams.
+type Pipeline struct {
+	cfg PipelineConfig
+
+	mu       sync.Mutex
+	live     map[*running]struct{} // guarded by mu
+	draining bool                  // no more streams are taken
+	empty    chan struct{}         // closed when live is empty, if someone waits
+	sweep    *time.Timer           // runs while live is not empty
+}
+
+// PipelineConfig is what makes a Pipeline.
+type PipelineConfig struct {
+	Name        string
+	Log         *slog.Logger
+	Gates       []Gate // asked in order
+	Dialer      Dialer // the whole chain after the inbound
+	DialTimeout time.Duration
+	IdleTimeout time.Duration // after which a stream that moves nothing is cut
+}
+
+var _ Handler = (*Pipeline)(nil)
+
+// NewPipeline returns a Pipeline that serves from now on.
+func NewPipeline(cfg PipelineConfig) *Pipeline {
+	return &Pipeline{cfg: cfg, live: map[*running]struct{}{}}
+}
+
+// HandleStream serves one stream from its request to its end:
+//
+//	dial, reply, relay
+//
+// in this order, or, if the dialer wants the client's first bytes,
+//
+//	reply, first payload, dial, relay
+func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending) {
+	run := &running{request: r, began: time.Now()}
+	if !p.enter(run) {
+		pending.Reject(ErrShutdown)
+		p.observe(run, Refused, ErrShutdown)
+		return
+	}
+	defer p.leave(run)
+	defer run.catch()
+
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.DialTimeout)
+	defer cancel()
+	r.Flow.OnCut(cancel)
+
+	var payload *Buffer // holds r.Payload until it is sent
+	if wait := p.cfg.Dialer.PayloadWait(r); wait > 0 && len(r.Payload) == 0 {
+		if run.client, run.err = pending.Accept(); run.err != nil {
+			return
+		}
+		payload = BorrowSmallBuffer()
+		if r.Payload, run.err = firstPayload(run.client, payload.B, wait); run.err != nil {
+			return
+		}
+	}
+
+	run.upstream, run.err = p.cfg.Dialer.DialStream(ctx, r)
+	if run.err != nil {
+		run.failed = true
+		if run.client == nil {
+			pending.Reject(run.err)
+		}
+		return
+	}
+	r.Flow.Up.Add(int64(len(r.Payload)))
+	r.Payload = nil
+	payload.Return()
+
+	if run.client == nil {
+		if run.client, run.err = pending.Accept(); run.err != nil {
+			return
+		}
+	}
+	cancel()
+	p.observe(run, Opened, nil)
+	run.err = relay(r.Flow, run.client, run.upstream)
+}
+
+// HandlePackets closes the association: no dialer carries packets yet.
+func (p *Pipeline) HandlePackets(_ context.Context, _ *Request, client PacketConn) { client.Close() }
+
+// Admit asks the gates in order. Those that admitted a client that a later one
+// refuses are told.
+func (p *Pipeline) Admit(c Client) error {
+	for i, g := range p.cfg.Gates {
+		if err := g.Admit(c); err != nil {
+			for _, before := range p.cfg.Gates[:i] {
+				before.Observe(Event{Kind: Refused, Client: c, Err: err})
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// Observe passes e on to the gates.
+func (p *Pipeline) Observe(e Event) {
+	for _, g := range p.cfg.Gates {
+		g.Observe(e)
+	}
+}
+
+// Drain refuses new streams and waits until the running ones have ended, or
+// until ctx ends; then it cuts them and returns how many there were.
+func (p *Pipeline) Drain(ctx context.Context) int {
+	p.mu.Lock()
+	p.draining = true
+	if len(p.live) == 0 {
+		p.mu.Unlock()
+		return 0
+	}
+	if p.empty == nil {
+		p.empty = make(chan struct{})
+	}
+	empty := p.empty
+	p.mu.Unlock()
+	select {
+	case <-empty:
+		return 0
+	case <-ctx.Done():
+	}
+	n := p.cutAll(ErrShutdown)
+	<-empty
+	return n
+}
+
+// Live returns how many streams are being served.
+func (p *Pipeline) Live() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.live)
+}
+
+func (p *Pipeline) cutAll(cause error) int {
+	p.mu.Lock()
+	all := make([]*running, 0, len(p.live))
+	for run := range p.live {
+		all = append(all, run)
+	}
+	p.mu.Unlock()
+	for _, run := range all {
+		run.request.Flow.Cut(cause)
+	}
+	return len(all)
+}
+
+// observe tells the gates of one step of a stream's life.
+func (p *Pipeline) observe(run *running, kind EventKind, err error) {
+	if len(p.cfg.Gates) == 0 {
+		return
+	}
+	r := run.request
+	p.Observe(Event{
+		Kind:    kind,
+		Client:  Client{Addr: r.Client, Network: "tcp", Inbound: r.Inbound},
+		Request: r, Authenticated: true, Err: err, Took: time.Since(run.began),
+	})
+}
+
+// endOf returns the event that a stream's end is.
+func endOf(run *running) EventKind {
+	switch {
+	case run.failed && errors.Is(run.err, ErrDenied):
+		return Refused
+	case run.failed:
+		return DialFailed
+	}
+	return Closed
+}

@@ -1,0 +1,158 @@
+package core
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+)
+
+// A burster moves one burst of bytes from one side of a relay to the other and
+// returns their count, or io.EOF at the end of the source.
+type burster func() (int, error)
+
+// newBurster picks the cheapest way from src to dst: a cipher reads and writes
+// the wire itself, the kernel splices between two bare connections, and
+// whatever is left is copied through a buffer that is borrowed when bytes are
+// there.
+func newBurster(dst, src Stream) burster {
+	if w, ok := src.(BurstWriter); ok {
+		return func() (int, error) { return w.WriteBurst(dst) }
+	}
+	if r, ok := dst.(BurstReader); ok {
+		return func() (int, error) { return r.ReadBurst(src) }
+	}
+	if s := newSplicer(dst, src); s != nil {
+		return s.burst
+	}
+	source := NewSource(src, wholeBuffer, nil)
+	return func() (int, error) {
+		buf, n, err := source.Fill(nil)
+		if err != nil {
+			return 0, err
+		}
+		defer buf.Return()
+		return dst.Write(buf.B[:n])
+	}
+}
+
+// wholeBuffer makes all of a buffer one piece.
+func wholeBuffer(b *Buffer) { b.Pieces = append(b.Pieces[:0], b.B) }
+
+// Absorber is a stream whose peer must not learn from our reaction that its
+// bytes made no sense.
+type Absorber interface {
+	// Absorb reads and discards what the peer sends until the peer ends, or
+	// until a time that does not depend on what was sent. The stream's Read has
+	// failed before.
+	Absorb()
+}
+
+// relay moves bytes both ways until both directions have ended. The end of one
+// direction is passed on by CloseWrite while the other goes on; a failure ends
+// both. It returns the first failure, or nil.
+func relay(f *Flow, client, upstream Stream) error {
+	f.OnCut(func() { client.Close(); upstream.Close() })
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := pump(f, client, upstream, down); err != nil {
+			breakOff(client, err)
+			f.Cut(err)
+		}
+	}()
+	if err := pump(f, upstream, client, up); err != nil {
+		absorb(client, upstream, err)
+		breakOff(upstream, err)
+		f.Cut(err)
+	}
+	<-done
+	return f.Cause()
+}
+
+// absorb hides from a client that its stream broke a cipher's rules.
+func absorb(client, upstream Stream, err error) {
+	a, ok := client.(Absorber)
+	if !ok || !(errors.Is(err, ErrAuth) || errors.Is(err, ErrMalformed)) {
+		return
+	}
+	_ = upstream.CloseWrite() // the target gets what was good, and an end
+	a.Absorb()
+}
+
+// breakOff closes dst, whose bytes ended with err. What was damaged or cut off
+// must not look complete, so dst's peer sees an error; after a mere reset the
+// close is orderly, because then the bytes before it must arrive.
+func breakOff(dst Stream, err error) {
+	if errors.Is(err, ErrAuth) || errors.Is(err, ErrMalformed) || errors.Is(err, io.ErrUnexpectedEOF) {
+		Abort(dst)
+	}
+}
+
+// direction is which way a pump moves bytes.
+type direction bool
+
+const (
+	up   direction = true  // to the target
+	down direction = false // to the client
+)
+
+// pump moves bytes from src to dst until src ends, and then ends dst. A panic
+// in one of them is returned as a PanicError.
+func pump(f *Flow, dst, src Stream, way direction) (err error) {
+	defer catch(&err)
+	burst := newBurster(dst, src)
+	for {
+		n, err := burst()
+		if n > 0 {
+			if err := f.meter(n, way); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return endWrite(dst)
+		default:
+			return err
+		}
+	}
+}
+
+// endWrite passes on the end of a direction. A peer that has gone meanwhile has
+// nothing to miss.
+func endWrite(dst Stream) error {
+	if err := dst.CloseWrite(); err != nil && !isGone(err) {
+		return err
+	}
+	return nil
+}
+
+// isGone reports whether err says that the peer has gone already.
+func isGone(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.ENOTCONN) || errors.Is(err, net.ErrClosed)
+}
+
+// meter counts a burst and waits for as long as the meters say.
+func (f *Flow) meter(n int, way direction) error {
+	var wait time.Duration
+	var err error
+	if way == up {
+		wait, err = f.take(n, 0)
+	} else {
+		wait, err = f.take(0, n)
+	}
+	if err != nil || wait <= 0 {
+		return err
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-f.Done():
+		return f.Cause()
+	}
+}

@@ -1,0 +1,151 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// SocketSet holds the listening sockets of the process and leases them by
+// address, so that a reload serves the same address without a moment in which a
+// client is refused. The zero SocketSet is empty and ready.
+type SocketSet struct {
+	mu   sync.Mutex
+	open map[netip.AddrPort]*socket // guarded by mu
+}
+
+// socket is one listening socket. One goroutine accepts on it, from the first
+// Serve of a lease to the Close of the last, and gives each connection to the
+// lease that called Serve last.
+type socket struct {
+	ln     *net.TCPListener
+	addr   netip.AddrPort
+	leases int // guarded by SocketSet.mu
+	owner  atomic.Pointer[Listener]
+	start  sync.Once
+	done   sync.WaitGroup // the accepting goroutine
+	closed chan struct{}
+}
+
+// Acceptor takes what a Listener accepts.
+type Acceptor interface {
+	// AcceptConn takes a connection over. It must not block: the next one is
+	// accepted after it returns.
+	AcceptConn(c *net.TCPConn)
+	// AcceptError is told of an error after which accepting is tried again.
+	AcceptError(err error)
+}
+
+// Listener is a lease of a listening socket.
+type Listener struct {
+	set      *SocketSet
+	sock     *socket
+	acceptor Acceptor
+	close    sync.Once
+	closed   chan struct{}
+
+	mu    sync.Mutex // held while a connection is passed on
+	ended bool       // guarded by mu
+}
+
+// Listen leases the socket on addr and binds it if this process does not hold
+// it yet. The unspecified IPv6 address stands for every address of both
+// families. Nothing is accepted before Serve.
+func (s *SocketSet) Listen(ctx context.Context, addr netip.AddrPort) (*Listener, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sock := s.open[addr]
+	if sock == nil {
+		ln, err := bind(ctx, addr)
+		if err != nil {
+			return nil, err
+		}
+		sock = &socket{ln: ln, addr: ln.Addr().(*net.TCPAddr).AddrPort(), closed: make(chan struct{})}
+		if s.open == nil {
+			s.open = map[netip.AddrPort]*socket{}
+		}
+		s.open[addr] = sock
+	}
+	sock.leases++
+	return &Listener{set: s, sock: sock, closed: make(chan struct{})}, nil
+}
+
+// bind opens a listening socket. Keep-alive is set on it, once, and inherited by
+// what it accepts, where the kernel does that.
+func bind(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) {
+	host := addr.Addr().String()
+	if addr.Addr() == netip.IPv6Unspecified() {
+		host = ""
+	}
+	lc := net.ListenConfig{KeepAliveConfig: KeepAlive()}
+	if inheritsKeepAlive {
+		lc = net.ListenConfig{KeepAlive: -1, Control: listenKeepAlive}
+	}
+	ln, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(addr.Port()))))
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err
+		}
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return ln.(*net.TCPListener), nil
+}
+
+// Has reports whether the process listens on ap, on that address or on every
+// one.
+func (s *SocketSet) Has(ap netip.AddrPort) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sock := range s.open {
+		at := sock.addr
+		if at.Port() == ap.Port() && (at.Addr().Unmap() == ap.Addr() || at.Addr().IsUnspecified() && ap.Addr().IsLoopback()) {
+			return true
+		}
+	}
+	return false
+}
+
+// Addr returns the address that is listened on.
+func (l *Listener) Addr() netip.AddrPort { return l.sock.addr }
+
+// Serve gives each connection to a, until Close, or until another lease of the
+// same socket calls Serve.
+func (l *Listener) Serve(a Acceptor) {
+	l.acceptor = a
+	l.sock.owner.Store(l)
+	l.sock.start.Do(func() { l.sock.done.Go(l.sock.acceptAll) })
+	<-l.closed
+}
+
+// Close ends the lease; it is safe to call twice. The socket is closed with its
+// last lease.
+func (l *Listener) Close() {
+	l.close.Do(func() {
+		l.mu.Lock()
+		l.ended = true
+		l.mu.Unlock()
+		close(l.closed)
+		l.set.mu.Lock()
+		l.sock.leases--
+		last := l.sock.leases == 0
+		if last {
+			for addr, sock := range l.set.open {
+				if sock == l.sock {
+					delete(l.set.open, addr)
+				}
+			}
+			close(l.sock.closed)
+			l.sock.ln.Close()
+		}
+		l.set.mu.Unlock()
+		if last {
+			l.sock.done.Wait()
+		}
+	})
+}
