@@ -1,0 +1,73 @@
+package config
+
+import (
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+// ID names a component.
+type ID struct {
+	Section core.Section
+	Name    string
+}
+
+// String returns the form that a chain uses, such as "outbound.paris".
+func (id ID) String() string { return join(string(id.Section), id.Name) }
+
+// Component is one [section.name] table.
+type Component struct {
+	ID      ID
+	Kind    string // the kind's name, never an alias
+	Options any    // a pointer to the kind's options struct, defaults applied
+	Refs    []ID   // what the options refer to, each once
+
+	at *node
+}
+
+// Pipeline is one [pipeline.name] table.
+type Pipeline struct {
+	Name  string
+	Chain []ID // gates, one inbound, middleware, outbounds
+	PipelineOptions
+
+	at     *node
+	stages []string // the chain as it is written
+}
+
+// PipelineOptions are the keys of a pipeline beside its chain.
+type PipelineOptions struct {
+	IdleTimeout option.Duration `toml:"idle_timeout" default:"5m" help:"how long a connection may move no byte before it is ended"`
+	DialTimeout option.Duration `toml:"dial_timeout" default:"10s" help:"how long reaching a target may take, all hops together"`
+}
+
+// PipelineTable describes a whole [pipeline.name] table, for Fields.
+type PipelineTable struct {
+	Chain []string `toml:"chain" required:"true" help:"the stages as \"section.name\", in the order in which a connection travels"`
+	PipelineOptions
+}
+
+// Inbound returns the chain's inbound.
+func (p *Pipeline) Inbound() ID { return p.Chain[p.inbound()] }
+
+// Gates returns the policies that stand before the inbound.
+func (p *Pipeline) Gates() []ID { return p.Chain[:p.inbound()] }
+
+// Middleware returns the resolvers and policies after the inbound.
+func (p *Pipeline) Middleware() []ID { return p.Chain[p.inbound()+1 : p.outbound()] }
+
+// Outbounds returns the hops, the nearest first. There is at least one.
+func (p *Pipeline) Outbounds() []ID { return p.Chain[p.outbound():] }
+
+func (p *Pipeline) inbound() int  { return p.first(core.SectionInbound) }
+func (p *Pipeline) outbound() int { return p.first(core.SectionOutbound) }
+
+// first returns the place in the chain of the first stage of a section, or the
+// chain's length.
+func (p *Pipeline) first(s core.Section) int {
+	for i, id := range p.Chain {
+		if id.Section == s {
+			return i
+		}
+	}
+	return len(p.Chain)
+}

@@ -1,0 +1,119 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// CheckKinds reports the mistakes that a program makes in the options structs
+// of its kinds: a field without a key or a help line, a type that no file can
+// give, a default that is none. A test of every program calls it.
+func CheckKinds(reg *core.Registry) error {
+	list := &multierror.Error{ErrorFormat: lines}
+	for _, s := range core.Sections() {
+		kinds := reg.Section(s)
+		for _, name := range kinds.Names() {
+			info, _ := kinds.Describe(name)
+			for _, err := range checkOptions(info.Options, []string{"kind"}, nil) {
+				list = multierror.Append(list, fmt.Errorf("%s of kind %s: %w", s, name, err))
+			}
+		}
+	}
+	return list.ErrorOrNil()
+}
+
+// checkOptions checks one options struct. taken are the keys that it may not
+// have, within the structs that it stands in.
+func checkOptions(t reflect.Type, taken []string, within []reflect.Type) []error {
+	if t.Kind() != reflect.Struct {
+		return []error{fmt.Errorf("options are a %s; they must be a struct", t)}
+	}
+	if slices.Contains(within, t) {
+		return nil
+	}
+	within = append(within, t)
+	errs := checkTags(t)
+	for _, f := range Fields(t) {
+		for _, err := range checkField(f, within) {
+			errs = append(errs, fmt.Errorf("%s: %w", f.Key, err))
+		}
+		if slices.Contains(taken, f.Key) {
+			errs = append(errs, fmt.Errorf("%s: the key is taken", f.Key))
+		}
+		taken = append(taken, f.Key)
+	}
+	return errs
+}
+
+// checkTags finds fields that look like options but have no key.
+func checkTags(t reflect.Type) []error {
+	var errs []error
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		_, tagged := sf.Tag.Lookup("toml")
+		switch {
+		case sf.Type == reflect.TypeFor[core.About]():
+			if sf.Tag.Get("help") == "" {
+				errs = append(errs, errors.New("core.About has no help tag"))
+			}
+		case sf.Anonymous && !tagged && sf.Type.Kind() == reflect.Struct:
+			errs = append(errs, checkTags(sf.Type)...)
+		case tagged && !sf.IsExported():
+			errs = append(errs, fmt.Errorf("field %s has a toml tag but is not exported", sf.Name))
+		case !tagged && sf.IsExported():
+			errs = append(errs, fmt.Errorf("field %s has no toml tag", sf.Name))
+		}
+	}
+	return errs
+}
+
+func checkField(f Field, within []reflect.Type) []error {
+	var errs []error
+	if !isName(f.Key) {
+		errs = append(errs, errors.New("keys have only lower-case letters, digits, _ and -"))
+	}
+	if f.Help == "" {
+		errs = append(errs, errors.New("no help tag"))
+	}
+	if f.Required && f.Default != "" {
+		errs = append(errs, errors.New("both required and with a default"))
+	}
+	errs = append(errs, checkType(f.Type, within)...)
+	if f.Default != "" && len(errs) == 0 {
+		if err := setText(reflect.New(f.Type).Elem(), f.Default); err != nil {
+			errs = append(errs, fmt.Errorf("default: %w", err))
+		}
+	}
+	return errs
+}
+
+// checkType checks that a file can give values of type t.
+func checkType(t reflect.Type, within []reflect.Type) []error {
+	if readsText(t) {
+		return nil
+	}
+	if t == reflect.TypeFor[time.Duration]() {
+		return []error{errDuration}
+	}
+	switch t.Kind() {
+	case reflect.String, reflect.Bool, reflect.Float32, reflect.Float64,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return nil
+	case reflect.Pointer, reflect.Slice:
+		return checkType(t.Elem(), within)
+	case reflect.Map:
+		if t.Key().Kind() == reflect.String {
+			return checkType(t.Elem(), within)
+		}
+	case reflect.Struct:
+		return checkOptions(t, nil, within)
+	}
+	return []error{fmt.Errorf("no file can give a %s", t)}
+}

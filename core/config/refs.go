@@ -1,0 +1,172 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+// walk calls visit for each value in the options that is no struct, list or
+// map, with where it stands.
+func walk(v reflect.Value, n *node, path string, visit func(v reflect.Value, n *node, path string)) {
+	switch t := v.Type(); {
+	case t.Kind() == reflect.Pointer:
+		if !v.IsNil() {
+			walk(v.Elem(), n, path, visit)
+		}
+	case readsText(t):
+		visit(v, n, path)
+	case t.Kind() == reflect.Struct:
+		for _, f := range Fields(t) {
+			walk(v.FieldByIndex(f.index), n.child(f.Key), join(path, f.Key), visit)
+		}
+	case t.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			walk(v.Index(i), n.item(i), path, visit)
+		}
+	case t.Kind() == reflect.Map:
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
+		for _, key := range keys {
+			walk(v.MapIndex(key), n.child(key.String()), join(path, key.String()), visit)
+		}
+	default:
+		visit(v, n, path)
+	}
+}
+
+// visit walks the options of a component whose kind is known.
+func (c *Component) visit(do func(v reflect.Value, n *node, path string)) {
+	if c.Options != nil {
+		walk(reflect.ValueOf(c.Options), c.at, c.ID.String(), do)
+	}
+}
+
+// place is where a reference stands.
+type place struct {
+	at   int
+	path string
+}
+
+// checkReferences finds what the options of each component refer to.
+func (c *checker) checkReferences() {
+	names := map[core.Section][]string{}
+	for _, component := range c.order {
+		names[component.ID.Section] = append(names[component.ID.Section], component.ID.Name)
+	}
+	at := map[*Component][]place{} // of the references, as in Refs
+	for _, component := range c.order {
+		seen := map[ID]bool{}
+		component.visit(func(v reflect.Value, n *node, path string) {
+			ref, ok := v.Interface().(core.Reference)
+			if !ok || ref.RefName() == "" {
+				return
+			}
+			id := ID{ref.RefSection(), ref.RefName()}
+			switch {
+			case c.ghost[id]:
+			case c.file.Components[id] == nil:
+				c.unknownReference(id, names[id.Section], n.value, path)
+			case !seen[id]:
+				seen[id] = true
+				component.Refs = append(component.Refs, id)
+				at[component] = append(at[component], place{n.value, path})
+			}
+		})
+	}
+	c.checkCycles(at)
+}
+
+func (c *checker) unknownReference(id ID, names []string, at int, path string) {
+	if bare, ok := strings.CutPrefix(id.Name, string(id.Section)+"."); ok && slices.Contains(names, bare) {
+		c.add(at, path, "write the bare name, %s", bare)
+		return
+	}
+	c.add(at, path, "no [%s] in this file%s", id, c.didYouMean(id.Name, names))
+}
+
+// checkCycles finds components that need each other, so that none can be built
+// first.
+func (c *checker) checkCycles(at map[*Component][]place) {
+	const open, done = 1, 2
+	state := map[*Component]int{}
+	var trail []ID
+	var follow func(component *Component)
+	follow = func(component *Component) {
+		state[component] = open
+		trail = append(trail, component.ID)
+		for i, id := range component.Refs {
+			switch next := c.file.Components[id]; state[next] {
+			case open:
+				cycle := trail[slices.Index(trail, id):]
+				var b strings.Builder
+				for _, id := range cycle {
+					fmt.Fprintf(&b, "%s -> ", id)
+				}
+				closing := at[component][i]
+				c.add(closing.at, closing.path, "a cycle of references: %s%s", b.String(), id)
+			case done:
+			default:
+				follow(next)
+			}
+		}
+		trail = trail[:len(trail)-1]
+		state[component] = done
+	}
+	for _, component := range c.order {
+		if state[component] == 0 {
+			follow(component)
+		}
+	}
+}
+
+// warnOfUnused warns of components that no pipeline needs.
+func (c *checker) warnOfUnused() {
+	used := map[ID]bool{}
+	var use func(id ID)
+	use = func(id ID) {
+		if used[id] {
+			return
+		}
+		used[id] = true
+		for _, ref := range c.file.Components[id].Refs {
+			use(ref)
+		}
+	}
+	for _, p := range c.file.Pipelines {
+		for _, id := range p.Chain {
+			use(id)
+		}
+	}
+	for _, component := range c.order {
+		if !used[component.ID] {
+			c.file.warn(component.at.key, component.ID.String(), "no pipeline uses it")
+		}
+	}
+}
+
+// warn records a warning, in order.
+func (f *File) warn(at int, path, text string) {
+	f.Warnings = append(f.Warnings, f.src.problem(at, path, text))
+	slices.SortStableFunc(f.Warnings, compareProblems)
+}
+
+// warnOfSecrets warns of the first secret in the file, if there is one.
+func (f *File) warnOfSecrets() {
+	first, where := -1, ""
+	for _, component := range f.Components {
+		component.visit(func(v reflect.Value, n *node, path string) {
+			if text, ok := v.Interface().(option.Text); ok && text != "" && (first < 0 || n.value < first) {
+				first, where = n.value, path
+			}
+		})
+	}
+	if first >= 0 {
+		f.warn(first, where, "every user of this machine may read this file and its secrets; take that right away with chmod o-r")
+	}
+}

@@ -1,0 +1,193 @@
+package config
+
+import (
+	"cmp"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Names of tables that are no sections of components.
+const (
+	sectionPipeline = "pipeline"
+	tableLog        = "log"
+	tableProcess    = "process"
+)
+
+// readTables reads all tables of the file.
+func (c *checker) readTables(values map[string]any, root *node) {
+	known := []string{sectionPipeline, tableLog, tableProcess}
+	for _, s := range core.Sections() {
+		known = append(known, string(s))
+	}
+	// Tables that are left out are read too, for their defaults.
+	c.processTable(values[tableLog], &c.file.Log, root.child(tableLog), tableLog)
+	c.processTable(values[tableProcess], &c.file.Process, root.child(tableProcess), tableProcess)
+	for _, name := range sortedKeys(values) {
+		n := root.child(name)
+		switch {
+		case name == tableLog || name == tableProcess:
+		case slices.Contains(known, name):
+			c.section(name, values[name], n)
+		default:
+			c.unknownSection(name, values[name], known, n)
+		}
+	}
+	slices.SortFunc(c.order, func(a, b *Component) int {
+		return cmp.Or(cmp.Compare(a.at.key, b.at.key), strings.Compare(a.ID.String(), b.ID.String()))
+	})
+	slices.SortFunc(c.file.Pipelines, func(a, b *Pipeline) int {
+		return cmp.Or(cmp.Compare(a.at.key, b.at.key), strings.Compare(a.Name, b.Name))
+	})
+}
+
+// processTable reads a table that stands by itself; value is nil if the file
+// does not have it.
+func (c *checker) processTable(value, into any, n *node, name string) {
+	values, ok := value.(map[string]any)
+	if value != nil && !ok {
+		c.add(n.key, name, "write one table [%s]", name)
+	}
+	c.table(values, reflect.ValueOf(into).Elem(), n, name)
+}
+
+// unknownSection records a top-level name that is none of ours.
+func (c *checker) unknownSection(name string, value any, known []string, n *node) {
+	near := c.guess(name, known)
+	tables, isTable := value.(map[string]any)
+	switch {
+	case near != "" && strings.ToLower(name) == near:
+		c.add(n.key, join("", name), "sections are in lower case; write %s", near)
+	case near != "":
+		c.add(n.key, join("", name), "unknown section; did you mean %s?", near)
+	case isTable:
+		c.add(n.key, join("", name), "unknown section; known are %s", strings.Join(known, ", "))
+	default:
+		c.add(n.key, join("", name), "a key that stands in no table")
+	}
+	if near == "" {
+		return
+	}
+	for name := range tables {
+		c.ghost[ID{core.Section(near), name}] = true
+	}
+}
+
+// section reads the tables of a section.
+func (c *checker) section(name string, value any, n *node) {
+	tables, ok := value.(map[string]any)
+	switch _, isList := value.([]map[string]any); {
+	case isList:
+		c.add(n.item(0).key, name, "[[%s]] makes a list; write a table with a name, [%s.<name>]", name, name)
+		return
+	case !ok:
+		c.add(n.key, name, "%s is a section; write a table with a name, [%s.<name>]", name, name)
+		return
+	case len(tables) == 0:
+		c.add(n.key, name, "a section without a table; write [%s.<name>]", name)
+		return
+	}
+	var loose []string // keys that stand in the section itself
+	for _, key := range sortedKeys(tables) {
+		at, path := n.child(key), join(name, key)
+		values, isTable := tables[key].(map[string]any)
+		_, isList := tables[key].([]map[string]any)
+		switch {
+		case isList:
+			c.add(at.item(0).key, path, "[[%s]] makes a list; write one table, [%s]", path, path)
+		case !isTable:
+			loose = append(loose, key)
+			continue
+		case !isName(key):
+			c.add(at.key, path, "names of tables have only lower-case letters, digits, _ and -")
+		case name == sectionPipeline:
+			c.pipeline(key, values, at, path)
+			continue
+		default:
+			c.component(ID{core.Section(name), key}, values, at)
+			continue
+		}
+		c.ghost[ID{core.Section(name), key}] = true
+	}
+	if len(loose) > 0 {
+		first := slices.MinFunc(loose, func(a, b string) int { return cmp.Compare(n.child(a).key, n.child(b).key) })
+		c.add(n.child(first).key, join(name, first), "a key outside any table of the section; write it under [%s.<name>]", name)
+	}
+}
+
+// isName reports whether s may name a table or a key.
+func isName(s string) bool {
+	for _, r := range s {
+		if !isBare(r) || 'A' <= r && r <= 'Z' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// component reads one [section.name] table of a component.
+func (c *checker) component(id ID, values map[string]any, n *node) {
+	component := &Component{ID: id, at: n}
+	c.file.Components[id] = component
+	c.order = append(c.order, component)
+	info, ok := c.kind(id, values["kind"], n)
+	if !ok {
+		return
+	}
+	options := reflect.New(info.Options)
+	component.Kind, component.Options = info.Name, options.Interface()
+	values = maps.Clone(values)
+	delete(values, "kind")
+	c.table(values, options.Elem(), n, id.String())
+}
+
+// kind finds the kind of a component from the value of its `kind`, nil if it is
+// left out.
+func (c *checker) kind(id ID, value any, n *node) (core.KindInfo, bool) {
+	kinds := c.reg.Section(id.Section)
+	name, isText := value.(string)
+	path, at := join(id.String(), "kind"), n.child("kind")
+	switch {
+	case value == nil:
+		name = id.Name
+	case !isText:
+		c.add(at.value, path, "want a string, got %s", typeName(value))
+		return core.KindInfo{}, false
+	}
+	if info, ok := kinds.Describe(name); ok {
+		return info, true
+	}
+	names := kinds.Names()
+	all := slices.Clone(names)
+	for _, n := range names {
+		info, _ := kinds.Describe(n)
+		all = append(all, info.Aliases...)
+	}
+	near := c.guess(name, all)
+	switch {
+	case near != "" && value == nil:
+		c.add(n.key, id.String(), "%s is no kind of %s; did you mean %s? if not, give kind = \"…\"", show(name), id.Section, show(near))
+	case near != "":
+		c.add(at.value, path, "unknown kind %s; did you mean %s?", show(name), show(near))
+	case value == nil:
+		c.add(n.key, id.String(), "%s is no kind of %s; give kind = \"…\"%s", show(name), id.Section, knownKinds(names))
+	default:
+		c.add(at.value, path, "unknown kind %s%s", show(name), knownKinds(names))
+	}
+	return core.KindInfo{}, false
+}
+
+// knownKinds lists the first kinds of a section.
+func knownKinds(names []string) string {
+	const most = 12
+	switch {
+	case len(names) == 0:
+		return "; this program has none"
+	case len(names) > most:
+		return "; known are " + strings.Join(names[:most], ", ") + " and more"
+	}
+	return "; known are " + strings.Join(names, ", ")
+}

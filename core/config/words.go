@@ -1,0 +1,112 @@
+package config
+
+import (
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+// wrongType records a value of the wrong type. It never quotes the value, which
+// may be a secret.
+func (c *checker) wrongType(value any, want reflect.Type, n *node, path string) {
+	c.add(n.value, path, "want %s, got %s%s", wanted(want), typeName(value), mend(value, want))
+}
+
+// wanted says in words what an option of type t takes.
+func wanted(t reflect.Type) string {
+	if readsText(t) {
+		if example := exampleOf(t); example != "" {
+			return "a string such as " + strconv.Quote(example)
+		}
+		return "a string"
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return wanted(t.Elem())
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Map, reflect.Struct:
+		return "a table"
+	}
+	return "an integer"
+}
+
+// exampleOf returns a text that a type reads, or "" if none is known.
+func exampleOf(t reflect.Type) string {
+	switch t {
+	case reflect.TypeFor[option.Duration]():
+		return "30s"
+	case reflect.TypeFor[option.Listen]():
+		return "127.0.0.1:1080"
+	case reflect.TypeFor[option.Server]():
+		return "example.net:8388"
+	case reflect.TypeFor[option.Prefix]():
+		return "10.0.0.0/8"
+	case reflect.TypeFor[Level]():
+		return "info"
+	case reflect.TypeFor[Format]():
+		return "text"
+	}
+	return ""
+}
+
+// typeName says in words what the TOML library read.
+func typeName(value any) string {
+	switch value.(type) {
+	case string:
+		return "a string"
+	case int64:
+		return "an integer"
+	case float64:
+		return "a number with a fraction"
+	case bool:
+		return "a boolean"
+	case time.Time:
+		return "a date"
+	case []map[string]any:
+		return "a list of tables"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a table"
+	}
+	return "something else"
+}
+
+// mend returns how a value becomes what is wanted, if that is plain.
+func mend(value any, want reflect.Type) string {
+	text, isText := value.(string)
+	_, isList := value.([]any)
+	_, isTable := value.(map[string]any)
+	switch {
+	case want.Kind() == reflect.Slice && !isList && !isTable && !readsText(want):
+		return "; put it in [brackets]"
+	case isText && readsAs(text, want):
+		return "; leave the quotes out"
+	}
+	return ""
+}
+
+// readsAs reports whether text, without quotes, would be of type t.
+func readsAs(text string, t reflect.Type) bool {
+	var err error
+	switch {
+	case t.Kind() == reflect.Bool:
+		return text == "true" || text == "false"
+	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64:
+		_, err = strconv.ParseInt(text, 10, 64)
+	case t.Kind() == reflect.Float32 || t.Kind() == reflect.Float64:
+		_, err = strconv.ParseFloat(text, 64)
+	default:
+		return false
+	}
+	return err == nil
+}
