@@ -1,0 +1,176 @@
+package socks5
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+const (
+	version      = 5 // of the protocol, RFC 1928 §3
+	loginVersion = 1 // of the login by password, RFC 1929 §2
+
+	// maxMessage is the longest message of a client in bytes: a login with a
+	// name and a password of 255 bytes.
+	maxMessage = 1 + 1 + 255 + 1 + 255
+)
+
+// Methods of authentication (RFC 1928 §3).
+const (
+	methodNone     = 0x00
+	methodPassword = 0x02
+	methodRefused  = 0xff
+)
+
+// Results of a login (RFC 1929 §2): 0 is success, all else is failure.
+const (
+	loginSuccess = 0x00
+	loginFailure = 0x01
+)
+
+// Commands (RFC 1928 §4).
+const (
+	cmdConnect   = 1
+	cmdBind      = 2
+	cmdAssociate = 3
+)
+
+// Replies (RFC 1928 §6).
+const (
+	repSuccess         = 0x00
+	repFailure         = 0x01
+	repNotAllowed      = 0x02
+	repNetUnreachable  = 0x03
+	repHostUnreachable = 0x04
+	repRefused         = 0x05
+	repExpired         = 0x06
+	repBadCommand      = 0x07
+	repBadAddrType     = 0x08
+)
+
+// parseGreeting reads the message that b begins with and returns the offered
+// methods, which alias b, and its length in bytes:
+//
+//	+-----+----------+----------+
+//	| VER | NMETHODS | METHODS  |
+//	| 1B  |    1B    | NMETHODS |
+//	+-----+----------+----------+
+//
+// It returns ErrMalformed for a VER other than 5 as soon as there is one byte,
+// ErrShort if b ends before the message does. See RFC 1928 §3.
+func parseGreeting(b []byte) (methods []byte, n int, err error) {
+	if len(b) == 0 {
+		return nil, 0, core.ErrShort
+	}
+	if b[0] != version {
+		return nil, 0, fmt.Errorf("%w: first byte 0x%02x%s, not 5", core.ErrMalformed, b[0], looksLike(b[0]))
+	}
+	if len(b) < 2 || len(b) < 2+int(b[1]) {
+		return nil, 0, core.ErrShort
+	}
+	n = 2 + int(b[1])
+	return b[2:n], n, nil
+}
+
+// looksLike names the protocol that begins with c: a person who pointed the
+// wrong program at the port finds it in the log.
+func looksLike(c byte) string {
+	switch {
+	case c == 4:
+		return " (SOCKS4)"
+	case c == 0x16:
+		return " (TLS)"
+	case 'A' <= c && c <= 'Z':
+		return " (HTTP)"
+	}
+	return ""
+}
+
+// login is a user's claim. Its fields alias the message.
+type login struct{ name, password []byte }
+
+// parseLogin reads the message that b begins with and returns its length in
+// bytes:
+//
+//	+-----+------+----------+------+----------+
+//	| VER | ULEN |  UNAME   | PLEN |  PASSWD  |
+//	| 1B  |  1B  | 1-255 B  |  1B  | 0-255 B  |
+//	+-----+------+----------+------+----------+
+//
+// It returns ErrMalformed for a VER other than 1 and for an empty name,
+// ErrShort if b ends before the message does. See RFC 1929 §2.
+func parseLogin(b []byte) (l login, n int, err error) {
+	if len(b) > 0 && b[0] != loginVersion {
+		return login{}, 0, fmt.Errorf("%w: version %d, not 1", core.ErrMalformed, b[0])
+	}
+	if len(b) > 1 && b[1] == 0 {
+		return login{}, 0, fmt.Errorf("%w: empty user name", core.ErrMalformed)
+	}
+	if len(b) < 2 || len(b) < 2+int(b[1])+1 {
+		return login{}, 0, core.ErrShort
+	}
+	at := 2 + int(b[1]) // of PLEN
+	n = at + 1 + int(b[at])
+	if len(b) < n {
+		return login{}, 0, core.ErrShort
+	}
+	return login{name: b[2:at], password: b[at+1 : n]}, n, nil
+}
+
+// request is what a client asks for. It aliases nothing.
+type request struct {
+	cmd    byte
+	target core.Addr
+}
+
+// parseRequest reads the message that b begins with and returns its length in
+// bytes:
+//
+//	+-----+-----+-----+------+----------+----------+
+//	| VER | CMD | RSV | ATYP | DST.ADDR | DST.PORT |
+//	| 1B  | 1B  | 1B  |  1B  | variable |  2B be   |
+//	+-----+-----+-----+------+----------+----------+
+//
+// RSV is ignored. parseRequest returns ErrMalformed for a VER other than 5, and
+// what core.DecodeAddr returns for the address. See RFC 1928 §4.
+func parseRequest(b []byte) (r request, n int, err error) {
+	if len(b) > 0 && b[0] != version {
+		return request{}, 0, fmt.Errorf("%w: version %d, not 5", core.ErrMalformed, b[0])
+	}
+	if len(b) < 3 {
+		return request{}, 0, core.ErrShort
+	}
+	target, n, err := core.DecodeAddr(b[3:])
+	if err != nil {
+		return request{}, 0, err
+	}
+	return request{cmd: b[1], target: target}, 3 + n, nil
+}
+
+// commandName returns what RFC 1928 calls a command.
+func commandName(cmd byte) string {
+	switch cmd {
+	case cmdConnect:
+		return "CONNECT"
+	case cmdBind:
+		return "BIND"
+	case cmdAssociate:
+		return "UDP ASSOCIATE"
+	}
+	return fmt.Sprintf("command %d", cmd)
+}
+
+// appendReply appends the answer to a request:
+//
+//	+-----+-----+-----+------+----------+----------+
+//	| VER | REP | RSV | ATYP | BND.ADDR | BND.PORT |
+//	| 1B  | 1B  |  0  |  1B  |   4 B    |  2B be   |
+//	+-----+-----+-----+------+----------+----------+
+//
+// BND is always 0.0.0.0:0: no client needs the address that its target sees,
+// and it may be unknown or another machine's. See RFC 1928 §6.
+func appendReply(b []byte, rep byte) []byte {
+	b = append(b, version, rep, 0, 1, 0, 0, 0, 0)
+	return binary.BigEndian.AppendUint16(b, 0)
+}
