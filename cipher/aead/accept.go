@@ -1,0 +1,107 @@
+package aead
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/umbra-proxy/umbra/cipher/chunk"
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// accept reads one request. It opens into scratch, never in place, so that what
+// came stays as it was for whoever handles a request that is none.
+type accept struct {
+	cipher  *Cipher
+	reader  *chunk.Reader
+	box     chunk.Box
+	scratch *core.Buffer
+	plain   []byte // the plaintext so far; in scratch
+	wire    int    // bytes of the wire that it stands for
+}
+
+// run returns the target and the plaintext after it, which is valid until the
+// reader is used again. It leaves the reader at the chunk that comes next.
+func (a *accept) run() (core.Addr, []byte, error) {
+	defer func() { a.scratch.Return() }()
+	if err := a.openSalt(); err != nil {
+		return core.Addr{}, nil, err
+	}
+	for {
+		if err := a.openChunk(); err != nil {
+			return core.Addr{}, nil, err
+		}
+		target, n, err := core.DecodeAddr(a.plain)
+		switch {
+		case errors.Is(err, core.ErrShort) && len(a.plain) < core.MaxAddrLen:
+			continue // it goes on in the next chunk
+		case err != nil:
+			return core.Addr{}, nil, core.Authenticated(fmt.Errorf("address: %w", err))
+		}
+		a.reader.Start(a.box, maxPayload, 0)
+		return target, a.reader.SkipFor(a.wire, a.plain[n:]), nil
+	}
+}
+
+// openSalt derives the session from the salt. It waits for the first length
+// too, so that nothing is computed for less.
+func (a *accept) openSalt() error {
+	size := a.cipher.spec.KeySize
+	b, err := a.peek(size + headSize)
+	if err != nil {
+		return err
+	}
+	aead, err := a.cipher.session(b[:size])
+	if err != nil {
+		return err
+	}
+	a.box, a.wire = chunk.NewBox(aead), size
+	return nil
+}
+
+// openChunk appends the payload of the next chunk to a.plain.
+func (a *accept) openChunk() error {
+	head, err := a.peek(a.wire + headSize)
+	if err != nil {
+		return err
+	}
+	var b [2]byte
+	if _, err := a.box.Open(b[:0], head[a.wire:]); err != nil {
+		return fmt.Errorf("length of a chunk: %w", core.ErrAuth)
+	}
+	if len(a.plain) == 0 && !a.cipher.salts.Add(head[:a.cipher.spec.KeySize]) {
+		return core.ErrReplay
+	}
+	n := int(binary.BigEndian.Uint16(b[:]))
+	if err := chunk.CheckLength(n, maxPayload); err != nil {
+		return err
+	}
+	whole, err := a.peek(a.wire + headSize + n + tagSize)
+	if err != nil {
+		return err
+	}
+	if a.scratch == nil {
+		a.scratch = core.BorrowBuffer()
+		a.plain = a.scratch.B[:0]
+	}
+	if n > len(a.scratch.B)-len(a.plain) {
+		return core.Authenticated(fmt.Errorf("%w: address in too many chunks", core.ErrMalformed))
+	}
+	a.plain, err = a.box.Open(a.plain, whole[a.wire+headSize:])
+	if err != nil {
+		return fmt.Errorf("payload of %d bytes: %w", n, core.ErrAuth)
+	}
+	a.wire += headSize + n + tagSize
+	return nil
+}
+
+// peek waits for n bytes from the wire's beginning.
+func (a *accept) peek(n int) ([]byte, error) {
+	b, err := a.reader.Peek(n)
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, fmt.Errorf("%w: %d, want %d or more", core.ErrShort, len(a.reader.Buffered()), n)
+	}
+	return b, err
+}

@@ -1,0 +1,162 @@
+package aead
+
+import (
+	"crypto/cipher"
+	"crypto/rand"
+	"net/netip"
+	"time"
+
+	"github.com/umbra-proxy/umbra/cipher/chunk"
+	"github.com/umbra-proxy/umbra/cipher/key"
+	"github.com/umbra-proxy/umbra/cipher/replay"
+	"github.com/umbra-proxy/umbra/core"
+)
+
+const (
+	tagSize    = 16
+	maxPayload = 0x3FFF // SIP004 §2: the two high bits of a length are reserved
+	headSize   = 2 + tagSize
+)
+
+// Cipher is a method with its key. It is safe for concurrent use.
+type Cipher struct {
+	spec  Spec
+	key   []byte
+	salts *replay.Salts
+
+	patience time.Duration // of a server with a stream that broke the rules
+}
+
+var _ core.Cipher = (*Cipher)(nil)
+
+// Method returns the method's name.
+func (c *Cipher) Method() string { return c.spec.Method }
+
+// Derive fills out from the key and the label; see key.Derive.
+func (c *Cipher) Derive(label string, out []byte) { key.Derive(c.key, label, out) }
+
+// DialStream sends
+//
+//	+------+-------------+--------------------------+-----
+//	| salt | length, tag | address, payload   | tag | …
+//	+------+-------------+--------------------------+-----
+//
+// as the first flight: the address and as much of payload as fits the buffer.
+func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []byte) (core.Stream, error)) (core.Stream, error) {
+	buf := core.BorrowBuffer()
+	defer buf.Return()
+	salt := buf.B[:c.spec.KeySize]
+	box, err := c.newBox(salt)
+	if err != nil {
+		return nil, err
+	}
+	off := len(salt)
+	plain := core.AppendAddr(buf.B[off+headSize:off+headSize], target)
+	plain, payload = fillChunk(plain, payload)
+	off = sealChunk(buf.B, off, &box, plain)
+	for len(payload) > 0 && off+headSize+tagSize < len(buf.B) {
+		plain, payload = fillChunk(buf.B[off+headSize:off+headSize:len(buf.B)-tagSize], payload)
+		off = sealChunk(buf.B, off, &box, plain)
+	}
+	wire, err := dial(buf.B[:off])
+	if err != nil {
+		return nil, err
+	}
+	s := chunk.NewStream(wire, c.readSalt)
+	s.StartWrite(box, maxPayload, chunk.Head{})
+	if len(payload) > 0 {
+		if _, err := s.Write(payload); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// fillChunk appends as much of payload to a chunk's plaintext as it may hold.
+func fillChunk(plain, payload []byte) (chunk, rest []byte) {
+	n := min(len(payload), maxPayload-len(plain), cap(plain)-len(plain)-tagSize)
+	return append(plain, payload[:n]...), payload[n:]
+}
+
+// sealChunk seals the chunk at off whose plaintext stands in its place, and
+// returns its end.
+func sealChunk(b []byte, off int, box *chunk.Box, plain []byte) int {
+	head := b[off : off+headSize]
+	head[0], head[1] = byte(len(plain)>>8), byte(len(plain))
+	box.Seal(head[:0], head[:2])
+	return off + headSize + len(box.Seal(plain[:0], plain))
+}
+
+// readSalt is what a client does first with a server's stream.
+func (c *Cipher) readSalt(r *chunk.Reader) error {
+	salt, err := r.Peek(c.spec.KeySize)
+	if err != nil {
+		return err
+	}
+	aead, err := c.session(salt)
+	if err != nil {
+		return err
+	}
+	r.Skip(len(salt))
+	r.Start(chunk.NewBox(aead), maxPayload, 0)
+	return nil
+}
+
+// newBox fills salt at random and returns the Box of its session.
+func (c *Cipher) newBox(salt []byte) (chunk.Box, error) {
+	rand.Read(salt) // never fails
+	aead, err := c.session(salt)
+	return chunk.NewBox(aead), err
+}
+
+// session returns the AEAD of one direction of one stream.
+func (c *Cipher) session(salt []byte) (cipher.AEAD, error) {
+	subkey, err := key.Session(c.key, salt)
+	if err != nil {
+		return nil, err
+	}
+	return c.spec.New(subkey)
+}
+
+// AcceptStream reads
+//
+//	salt | chunk | …
+//
+// until the address at the beginning of the plaintext is whole. What follows it
+// in its chunk is the first payload.
+func (c *Cipher) AcceptStream(conn core.Stream, _ netip.AddrPort) (core.Accepted, error) {
+	s := chunk.NewStream(conn, nil)
+	a := &accept{cipher: c, reader: &s.Reader}
+	target, payload, err := a.run()
+	if err == nil {
+		err = c.startReply(s)
+	}
+	if err != nil {
+		raw := append([]byte(nil), s.Buffered()...)
+		s.Discard()
+		return core.Accepted{Payload: raw}, err
+	}
+	served := chunk.Served{Stream: s, Patience: c.patience}
+	return core.Accepted{Stream: served, Target: target, Payload: payload}, nil
+}
+
+// startReply makes the stream send a salt of its own with its first bytes. The
+// salt counts as received, so that our answer can't be sent back to us as a
+// request.
+func (c *Cipher) startReply(s *chunk.Stream) error {
+	salt := make([]byte, c.spec.KeySize)
+	box, err := c.newBox(salt)
+	if err != nil {
+		return err
+	}
+	c.salts.Add(salt)
+	s.StartWrite(box, maxPayload, chunk.Head{
+		Size: len(salt) + headSize,
+		Put: func(dst []byte, box *chunk.Box, length int) {
+			n := copy(dst, salt)
+			box.Seal(dst[n:n], []byte{byte(length >> 8), byte(length)})
+		},
+	})
+	return nil
+}

@@ -1,0 +1,262 @@
+package chunk
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// maxStash is the most bytes of an unfinished chunk that are kept in memory of
+// their own while the peer is silent, so that no buffer is held for them.
+const maxStash = 1 << 10
+
+// Reader opens a stream of chunks on a wire. One goroutine may use it at a
+// time. A read that ends by a deadline, even in the middle of a chunk, loses
+// nothing: the next one goes on.
+type Reader struct {
+	mu     sync.Mutex // held while the reader is in use; see close
+	closed atomic.Bool
+
+	wire   core.Stream
+	box    Box
+	max    int                 // largest payload of a chunk in bytes
+	begin  func(*Reader) error // reads what stands before the first chunk; nil after it
+	source *core.Source
+	buf    *core.Buffer // holds what has been read, or nil
+	start  int          // buf.B[start:end] is not opened yet
+	end    int
+	stash  []byte // the same, while buf is nil
+	length int    // of the payload that comes next, or 0 if its length comes next
+	plain  []byte // opened but not yet read; in buf
+	lent   bool   // buf holds bytes that SkipTo lent out until the next call
+	err    error  // ends the stream
+}
+
+// reset makes r ready. begin is called before the first chunk is read, again if
+// it fails by a deadline; it uses Peek, Skip and Start.
+func (r *Reader) reset(wire core.Stream, begin func(*Reader) error) {
+	r.wire, r.begin = wire, begin
+	r.source = core.NewSource(wire, r.layout, r.stow)
+}
+
+// Start tells how chunks are opened from here on. length is that of the first
+// payload, if it is known already, or 0.
+func (r *Reader) Start(box Box, largest, length int) { r.box, r.max, r.length = box, largest, length }
+
+// Peek waits until n bytes of the wire have come and returns them, without
+// taking them. They stay valid until the next call. It returns io.EOF if the
+// wire ends before the first byte, io.ErrUnexpectedEOF if it ends later.
+func (r *Reader) Peek(n int) ([]byte, error) {
+	for {
+		if b := r.unopened(); len(b) >= n {
+			return b[:n], nil
+		}
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Skip takes n bytes that Peek returned.
+func (r *Reader) Skip(n int) {
+	if r.buf == nil {
+		r.stash = r.stash[n:]
+		return
+	}
+	r.start += n
+	r.release()
+}
+
+// SkipFor takes n bytes that Peek returned and gives the memory that they took
+// to payload, which is no longer: it returns a copy that stays valid until the
+// stream is read or closed.
+func (r *Reader) SkipFor(n int, payload []byte) []byte {
+	if r.buf == nil {
+		r.stash = r.stash[n:]
+		return append([]byte(nil), payload...)
+	}
+	kept := r.buf.B[r.start : r.start+copy(r.buf.B[r.start:r.start+n], payload)]
+	r.start += n
+	r.lent = true
+	return kept
+}
+
+// Buffered returns what was read but not taken.
+func (r *Reader) Buffered() []byte { return r.unopened() }
+
+func (r *Reader) unopened() []byte {
+	if r.buf == nil {
+		return r.stash
+	}
+	return r.buf.B[r.start:r.end]
+}
+
+// fill reads once from the wire.
+func (r *Reader) fill() error {
+	if r.buf != nil && r.end-r.start == len(r.buf.B) {
+		return fmt.Errorf("%w: a message of over %d bytes", core.ErrMalformed, len(r.buf.B))
+	}
+	buf, n, err := r.source.Fill(r.buf)
+	if r.buf == nil && buf != nil { // a fresh one: layout has put the stash first
+		r.start, r.end, r.stash = 0, len(r.stash), nil
+	}
+	r.buf = buf
+	r.end += n
+	if errors.Is(err, io.EOF) && (len(r.unopened()) > 0 || r.length > 0) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// layout makes the room behind what is not opened yet the one piece of b.
+func (r *Reader) layout(b *core.Buffer) {
+	from := 0
+	if b == r.buf {
+		if r.start > 0 {
+			copy(b.B, b.B[r.start:r.end])
+			r.start, r.end = 0, r.end-r.start
+		}
+		from = r.end
+	} else {
+		from = copy(b.B, r.stash)
+	}
+	b.Pieces = append(b.Pieces[:0], b.B[from:])
+}
+
+// stow gives up the buffer before a wait if what it holds is little.
+func (r *Reader) stow(*core.Buffer) bool {
+	rest := r.unopened()
+	if len(rest) > maxStash {
+		return false
+	}
+	r.stash = append([]byte(nil), rest...)
+	r.buf = nil
+	return true
+}
+
+// release gives up a buffer that holds nothing more.
+func (r *Reader) release() {
+	if r.buf != nil && r.start == r.end && len(r.plain) == 0 && !r.lent {
+		r.buf.Return()
+		r.buf = nil
+	}
+}
+
+// next opens the next chunk where it stands, if all of it has been read. It
+// returns nil and nil if not.
+func (r *Reader) next() ([]byte, error) {
+	tag := r.box.Overhead()
+	if r.buf == nil {
+		if len(r.stash) < max(r.length, lengthSize)+tag {
+			return nil, nil
+		}
+		r.buf = core.BorrowSmallBuffer()
+		r.start, r.end, r.stash = 0, copy(r.buf.B, r.stash), nil
+	}
+	if r.length == 0 {
+		head := r.unopened()
+		if len(head) < lengthSize+tag {
+			return nil, nil
+		}
+		n, err := r.openLength(head[:lengthSize+tag])
+		if err != nil {
+			return nil, err
+		}
+		r.start += lengthSize + tag
+		r.length = n
+	}
+	body := r.unopened()
+	if len(body) < r.length+tag {
+		return nil, nil
+	}
+	plain, err := r.box.Open(body[:0], body[:r.length+tag])
+	if err != nil {
+		return nil, fmt.Errorf("payload of %d bytes: %w", r.length, core.ErrAuth)
+	}
+	r.start += r.length + tag
+	r.length = 0
+	return plain, nil
+}
+
+// openLength opens a sealed length.
+func (r *Reader) openLength(head []byte) (int, error) {
+	b, err := r.box.Open(head[:0], head)
+	if err != nil {
+		return 0, fmt.Errorf("length of a chunk: %w", core.ErrAuth)
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	return n, CheckLength(n, r.max)
+}
+
+// CheckLength returns ErrMalformed if no chunk may have a payload of n bytes:
+// none is empty, and the method gives the largest. No bit is masked.
+func CheckLength(n, largest int) error {
+	if n < 1 || n > largest {
+		return core.Authenticated(fmt.Errorf("%w: chunk of %d bytes, want 1 to %d", core.ErrMalformed, n, largest))
+	}
+	return nil
+}
+
+// ready makes the reader start and returns the stream's error, if it has one.
+func (r *Reader) ready() error {
+	if r.err != nil || r.begin == nil {
+		return r.err
+	}
+	if err := r.begin(r); err != nil {
+		return r.fail(err)
+	}
+	r.begin = nil
+	return nil
+}
+
+// fail remembers an error that ends the stream, and gives up the buffer.
+func (r *Reader) fail(err error) error {
+	if isTimeout(err) {
+		return err
+	}
+	r.err = err
+	r.plain, r.start, r.end, r.stash = nil, 0, 0, nil
+	r.release()
+	return err
+}
+
+func (r *Reader) lock() {
+	r.mu.Lock()
+	if r.lent {
+		r.lent = false
+		r.release()
+	}
+}
+
+func (r *Reader) unlock() {
+	r.mu.Unlock()
+	if r.closed.Load() {
+		r.close()
+	}
+}
+
+// close gives up the buffer once nobody uses the reader: now, or when the call
+// that does so ends. The wire has been closed before.
+func (r *Reader) close() {
+	r.closed.Store(true)
+	if !r.mu.TryLock() {
+		return // unlock comes here again
+	}
+	defer r.mu.Unlock()
+	r.Discard()
+}
+
+// Discard gives up what has been read; the stream can't be read after it. It
+// leaves the wire alone.
+func (r *Reader) Discard() {
+	r.lent = false
+	if r.err == nil {
+		_ = r.fail(net.ErrClosed)
+	}
+}

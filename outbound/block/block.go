@@ -1,0 +1,42 @@
+// Package block is the outbound that refuses everything.
+package block
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Options are the keys of an [outbound.x] table of kind "block".
+type Options struct {
+	_ core.About `help:"refuses every request"`
+}
+
+// Outbound refuses.
+type Outbound struct{}
+
+var (
+	_ core.Outbound = Outbound{}
+	_ core.Dialer   = Outbound{}
+)
+
+// New returns the outbound.
+func New(core.Env, Options) (core.Outbound, error) { return Outbound{}, nil }
+
+// Over returns the outbound itself: it needs no wire.
+func (o Outbound) Over(core.Dialer) (core.Dialer, error) { return o, nil }
+
+// DialStream returns core.ErrDenied.
+func (Outbound) DialStream(_ context.Context, r *core.Request) (core.Stream, error) {
+	return nil, fmt.Errorf("%w: %s is blocked", core.ErrDenied, r.Target)
+}
+
+// OpenPackets returns core.ErrDenied.
+func (Outbound) OpenPackets(_ context.Context, r *core.Request) (core.PacketConn, error) {
+	return nil, fmt.Errorf("%w: %s is blocked", core.ErrDenied, r.Target)
+}
+
+// PayloadWait returns 0.
+func (Outbound) PayloadWait(*core.Request) time.Duration { return 0 }

@@ -1,0 +1,86 @@
+// Package direct is the outbound that reaches targets straight from this
+// machine.
+package direct
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+// Options are the keys of an [outbound.x] table of kind "direct".
+type Options struct {
+	_     core.About      `help:"reaches targets straight from this machine; public addresses only, unless opened"`
+	Allow []option.Prefix `toml:"allow" help:"ranges to open that are closed by default: loopback, private, link-local, multicast and other non-public addresses"`
+}
+
+// Outbound reaches targets itself.
+type Outbound struct {
+	allow     []netip.Prefix
+	listening func(netip.AddrPort) bool
+	net       core.Net
+}
+
+var (
+	_ core.Outbound = (*Outbound)(nil)
+	_ core.Dialer   = (*Outbound)(nil)
+)
+
+// New returns the outbound.
+func New(env core.Env, o Options) (core.Outbound, error) {
+	d := &Outbound{listening: env.Process.Listening}
+	for _, p := range o.Allow {
+		d.allow = append(d.allow, p.Prefix)
+	}
+	d.net = core.Net{Control: d.guard}
+	return d, nil
+}
+
+// Over returns the outbound itself for the first hop, and core.ErrFirstHop for
+// a later one: it dials for itself.
+func (d *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
+	if _, first := wire.(core.Net); !first {
+		return nil, core.ErrFirstHop
+	}
+	return d, nil
+}
+
+// DialStream connects to the target, racing its addresses. Those that are not
+// allowed are refused at the socket, with the address that the kernel would
+// get, so no DNS answer and no spelling of an address walks around the rule.
+func (d *Outbound) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
+	return d.net.DialStream(ctx, r)
+}
+
+// OpenPackets returns core.ErrNoPackets.
+func (d *Outbound) OpenPackets(context.Context, *core.Request) (core.PacketConn, error) {
+	return nil, core.ErrNoPackets
+}
+
+// PayloadWait returns 0: the client gets the true result of the dial.
+func (d *Outbound) PayloadWait(*core.Request) time.Duration { return 0 }
+
+// guard refuses addresses that are neither public nor allowed, and our own
+// listeners: a request that comes back in is a loop.
+func (d *Outbound) guard(_ context.Context, to netip.AddrPort) error {
+	if !IsPublic(to.Addr()) && !d.allowed(to.Addr()) {
+		return fmt.Errorf("%w: %s is not a public address; open it with allow", core.ErrDenied, to.Addr())
+	}
+	if d.listening(to) {
+		return fmt.Errorf("%w: %s is an inbound of this process", core.ErrDenied, to)
+	}
+	return nil
+}
+
+func (d *Outbound) allowed(ip netip.Addr) bool {
+	for _, p := range d.allow {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,95 @@
+// Package ss is the outbound of a Shadowsocks client: it reaches targets
+// through a Shadowsocks server, directly or through earlier hops.
+package ss
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+// Options are the keys of an [outbound.x] table of kind "ss".
+type Options struct {
+	_                core.About          `help:"goes through a Shadowsocks server"`
+	Server           option.Server       `toml:"server" required:"true" help:"host and port of the server"`
+	Cipher           core.CipherRef      `toml:"cipher" required:"true" help:"the [cipher.x] that the server uses"`
+	Transport        []core.TransportRef `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the server"`
+	FirstPayloadWait option.Duration     `toml:"first_payload_wait" default:"50ms" help:"how long to wait for the client's first bytes, so that they leave with the header; never for ports whose servers speak first"`
+}
+
+// Outbound is one Shadowsocks server to go through.
+type Outbound struct {
+	server     core.Addr
+	cipher     core.Cipher
+	transports []core.Transport
+	wait       time.Duration
+}
+
+var _ core.Outbound = (*Outbound)(nil)
+
+// New returns the outbound.
+func New(env core.Env, o Options) (core.Outbound, error) {
+	c, err := env.Graph.Cipher(o.Cipher)
+	if err != nil {
+		return nil, err
+	}
+	transports, err := env.ClientTransports(o.Transport)
+	if err != nil {
+		return nil, err
+	}
+	return &Outbound{server: o.Server.Addr(), cipher: c, transports: transports, wait: o.FirstPayloadWait.Std()}, nil
+}
+
+// Over returns the Dialer that reaches the server over wire.
+func (o *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
+	return &hop{Outbound: o, wire: core.OverTransports(wire, o.transports)}, nil
+}
+
+// hop is the Outbound at one place of a chain.
+type hop struct {
+	*Outbound
+	wire core.Dialer
+}
+
+var _ core.Dialer = (*hop)(nil)
+
+// DialStream sends the request to the server. The header, the payload and, over
+// earlier hops, their headers too leave in one write.
+func (h *hop) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
+	return h.cipher.DialStream(target(r), r.Payload, func(hello []byte) (core.Stream, error) {
+		next := *r
+		next.Target, next.IPs, next.Payload = h.server, nil, hello
+		return h.wire.DialStream(ctx, &next)
+	})
+}
+
+// OpenPackets returns core.ErrNoPackets.
+func (h *hop) OpenPackets(context.Context, *core.Request) (core.PacketConn, error) {
+	return nil, core.ErrNoPackets
+}
+
+// PayloadWait returns first_payload_wait, but 0 where the target speaks first:
+// its client would wait in vain.
+func (h *hop) PayloadWait(r *core.Request) time.Duration {
+	if slices.Contains(serverFirst[:], r.Target.Port()) {
+		return 0
+	}
+	return h.wait
+}
+
+// serverFirst are the ports whose servers greet: FTP, SSH, telnet, SMTP, POP3,
+// NNTP, IMAP, submission, IMAPS and POP3S greet inside TLS and are not here,
+// MySQL, VNC.
+var serverFirst = [...]uint16{21, 22, 23, 25, 110, 119, 143, 587, 3306, 5900}
+
+// target returns where the server is to go: the first address that a resolver
+// found, or what the client asked for.
+func target(r *core.Request) core.Addr {
+	if len(r.IPs) == 0 {
+		return r.Target
+	}
+	return core.NewIPAddr(r.IPs[0], r.Target.Port())
+}
