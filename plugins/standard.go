@@ -1,0 +1,30 @@
+// Package plugins lists what ships in the umbra binary.
+package plugins
+
+import (
+	"github.com/umbra-proxy/umbra/cipher/aead"
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/inbound/socks5"
+	inss "github.com/umbra-proxy/umbra/inbound/ss"
+	"github.com/umbra-proxy/umbra/outbound/block"
+	"github.com/umbra-proxy/umbra/outbound/direct"
+	outss "github.com/umbra-proxy/umbra/outbound/ss"
+	"github.com/umbra-proxy/umbra/plugins/tls"
+)
+
+// Standard registers every kind that ships. Keep each list in alphabetical
+// order.
+func Standard(reg *core.Registry) {
+	core.Add(&reg.Inbound, "socks5", socks5.New)
+	core.Add(&reg.Inbound, "ss", inss.New)
+
+	core.Add(&reg.Outbound, "block", block.New)
+	core.Add(&reg.Outbound, "direct", direct.New)
+	core.Add(&reg.Outbound, "ss", outss.New)
+
+	for _, spec := range aead.Specs() {
+		aead.Register(reg, spec)
+	}
+
+	core.Add(&reg.Transport, "tls", tls.New)
+}

@@ -1,0 +1,191 @@
+package tls
+
+import (
+	"bytes"
+	"context"
+	stdtls "crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// material is what one consistent reading of the files gave. Configs are never
+// changed once made: a reload makes new ones, with new session ticket keys and
+// an empty session cache, so that nobody resumes a session that the new files
+// would refuse.
+type material struct {
+	server *stdtls.Config // nil without cert
+	client *stdtls.Config // ServerName is empty if it is to be the dialled host
+}
+
+// load reads the files and makes both roles' configs.
+func (o Options) load(log *slog.Logger, now time.Time) (*material, error) {
+	var own []stdtls.Certificate
+	if o.Cert != "" {
+		pair, err := readPair(o.Cert, o.Key)
+		if err != nil {
+			return nil, err
+		}
+		warnDates(log, o.Cert, pair.Leaf, now)
+		own = append(own, pair)
+	}
+	m := &material{client: &stdtls.Config{
+		Certificates:       own,
+		ServerName:         o.ServerName,
+		NextProtos:         o.ALPN,
+		MinVersion:         o.MinVersion.id(),
+		ClientSessionCache: stdtls.NewLRUClientSessionCache(0),
+	}}
+	if o.CA != "" {
+		pool, err := readPool("ca", o.CA)
+		if err != nil {
+			return nil, err
+		}
+		m.client.RootCAs = pool
+	}
+	if len(o.Pin) > 0 {
+		// VerifyConnection runs for resumed sessions too. Without a ca it is the
+		// only check: a pinned key needs no CA to vouch for it.
+		m.client.InsecureSkipVerify = o.CA == ""
+		m.client.VerifyConnection = o.verifyPin
+	}
+	if o.Cert == "" {
+		return m, nil
+	}
+	m.server = &stdtls.Config{Certificates: own, NextProtos: o.ALPN, MinVersion: o.MinVersion.id()}
+	if o.ClientCA != "" {
+		pool, err := readPool("client_ca", o.ClientCA)
+		if err != nil {
+			return nil, err
+		}
+		m.server.ClientCAs = pool
+		m.server.ClientAuth = stdtls.RequireAndVerifyClientCert
+	}
+	return m, nil
+}
+
+// verifyPin checks that the server's own key is pinned; that a CA's key is
+// would let the CA issue others.
+func (o Options) verifyPin(state stdtls.ConnectionState) error {
+	if len(state.PeerCertificates) == 0 {
+		return fmt.Errorf("%w: the server shows no certificate", core.ErrAuth)
+	}
+	if pin := PinOf(state.PeerCertificates[0]); !slices.Contains(o.Pin, pin) {
+		return fmt.Errorf("%w: the server's key is not pinned: %s", core.ErrAuth, pin)
+	}
+	return nil
+}
+
+// readPair reads a certificate chain and its private key. No text of an error
+// holds anything of the key.
+func readPair(certFile, keyFile string) (stdtls.Certificate, error) {
+	certPEM, err := readFile("cert", certFile)
+	if err != nil {
+		return stdtls.Certificate{}, err
+	}
+	if _, err := parseCertificates("cert", certFile, certPEM); err != nil {
+		return stdtls.Certificate{}, err
+	}
+	keyPEM, err := readFile("key", keyFile)
+	if err != nil {
+		return stdtls.Certificate{}, err
+	}
+	if err := checkKey(keyFile, keyPEM); err != nil {
+		return stdtls.Certificate{}, err
+	}
+	pair, err := stdtls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		text := strings.TrimPrefix(err.Error(), "tls: ")
+		return stdtls.Certificate{}, core.BadOption("key", "%s with the certificate of %s: %s", keyFile, certFile, text)
+	}
+	return pair, nil
+}
+
+// checkKey finds the mistakes for which crypto/tls has no plain words.
+func checkKey(file string, data []byte) error {
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		switch {
+		case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
+			return core.BadOption("key", "%s is protected by a passphrase; store the key without one", file)
+		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			return nil
+		}
+	}
+	return core.BadOption("key", "no PEM private key in %s", file)
+}
+
+// readPool reads a file of CA certificates for the option key.
+func readPool(key, file string) (*x509.CertPool, error) {
+	data, err := readFile(key, file)
+	if err != nil {
+		return nil, err
+	}
+	certs, err := parseCertificates(key, file, data)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	for _, c := range certs {
+		pool.AddCert(c)
+	}
+	return pool, nil
+}
+
+// parseCertificates returns the certificates of a PEM file, at least one.
+// Unlike crypto/tls it refuses a file with one that it can't read.
+func parseCertificates(key, file string, data []byte) ([]*x509.Certificate, error) {
+	var certs []*x509.Certificate
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, core.BadOption(key, "certificate %d of %s: %w", len(certs)+1, file, err)
+		}
+		certs = append(certs, c)
+	}
+	switch {
+	case len(certs) > 0:
+		return certs, nil
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, core.BadOption(key, "%s is empty", file)
+	}
+	return nil, core.BadOption(key, "no PEM certificate in %s", file)
+}
+
+func readFile(key, file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pe.Err
+		}
+		return nil, core.BadOption(key, "read %s: %w", file, err)
+	}
+	return data, nil
+}
+
+// warnDates warns of a certificate that is not valid now: peers that check
+// dates will refuse it, but those that pin its key won't.
+func warnDates(log *slog.Logger, file string, leaf *x509.Certificate, now time.Time) {
+	text := ""
+	switch {
+	case now.After(leaf.NotAfter):
+		text = "certificate has expired"
+	case now.Before(leaf.NotBefore):
+		text = "certificate is not valid yet"
+	default:
+		return
+	}
+	log.LogAttrs(context.Background(), slog.LevelWarn, text, slog.String("file", file),
+		slog.Time("not_before", leaf.NotBefore), slog.Time("not_after", leaf.NotAfter))
+}

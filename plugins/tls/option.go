@@ -1,0 +1,80 @@
+package tls
+
+import (
+	"crypto/sha256"
+	stdtls "crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// Pin is the SHA-256 hash of a public key, in the form of a certificate's
+// SubjectPublicKeyInfo (RFC 5280 §4.1, RFC 7469 §2.4). A certificate that is
+// renewed with the same key keeps its pin.
+type Pin struct{ sum [sha256.Size]byte }
+
+// PinOf returns the pin of a certificate's key.
+func PinOf(cert *x509.Certificate) Pin {
+	return Pin{sha256.Sum256(cert.RawSubjectPublicKeyInfo)}
+}
+
+// UnmarshalText reads 32 bytes in base64 or hex, after "sha256//" (as curl has
+// it), "sha256:" or nothing.
+func (p *Pin) UnmarshalText(text []byte) error {
+	s := string(text)
+	for _, prefix := range []string{"sha256//", "sha256:"} {
+		if rest, ok := strings.CutPrefix(s, prefix); ok {
+			s = rest
+			break
+		}
+	}
+	var sum []byte
+	var err error
+	if len(s) == hex.EncodedLen(sha256.Size) {
+		sum, err = hex.DecodeString(s)
+	} else {
+		sum, err = base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+	}
+	if err != nil || len(sum) != sha256.Size {
+		return fmt.Errorf("%q is no SHA-256 hash in base64 (44 characters) or hex (64)", text)
+	}
+	p.sum = [sha256.Size]byte(sum)
+	return nil
+}
+
+// String returns the pin as "sha256//" and base64.
+func (p Pin) String() string { return "sha256//" + base64.StdEncoding.EncodeToString(p.sum[:]) }
+
+// Version is a TLS version. The zero Version is 1.3.
+type Version uint16
+
+// UnmarshalText reads "1.2" or "1.3".
+func (v *Version) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "1.2":
+		*v = stdtls.VersionTLS12
+	case "1.3":
+		*v = stdtls.VersionTLS13
+	default:
+		return fmt.Errorf("%q is no TLS version that is still safe; write %q or %q", text, "1.2", "1.3")
+	}
+	return nil
+}
+
+// String returns the form that UnmarshalText reads.
+func (v Version) String() string {
+	if v == stdtls.VersionTLS12 {
+		return "1.2"
+	}
+	return "1.3"
+}
+
+// id returns the number that the protocol has for v.
+func (v Version) id() uint16 {
+	if v == 0 {
+		return stdtls.VersionTLS13
+	}
+	return uint16(v)
+}

@@ -1,0 +1,131 @@
+// Package tls is the transport kind "tls": TLS 1.3, or 1.2 where it is allowed,
+// over any wire and in both roles.
+//
+// A listener names a component with cert and key; an outbound names one that
+// says, by ca, pin or the system's roots, whom it trusts. Certificate files that
+// change are read again, so a renewal needs no reload.
+package tls
+
+import (
+	"context"
+	stdtls "crypto/tls"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Options are the keys of a [transport.x] table of kind "tls".
+type Options struct {
+	_ core.About `help:"carries the wire in TLS"`
+
+	Cert       string   `toml:"cert" help:"PEM file with our certificate and those that lead to its CA: a server has one, a client may"`
+	Key        string   `toml:"key" help:"PEM file with the private key of cert"`
+	ClientCA   string   `toml:"client_ca" help:"server: PEM file with the CAs of clients; each client must show a certificate of one of them"`
+	ServerName string   `toml:"server_name" help:"client: the name that the server's certificate must have, also sent as SNI; the host that is dialled if left out"`
+	CA         string   `toml:"ca" help:"client: PEM file with the CAs to trust instead of the system's"`
+	Pin        []Pin    `toml:"pin" help:"client: SHA-256 of a public key that the server may have, in base64 or hex; without ca it replaces the check of CA, name and dates"`
+	ALPN       []string `toml:"alpn" help:"names of protocols to offer or accept, the best first"`
+	MinVersion Version  `toml:"min_version" default:"1.3" help:"the lowest TLS version to speak: 1.2 or 1.3"`
+}
+
+// Transport is one configured component. It serves both roles for which its
+// options have what is needed.
+type Transport struct {
+	options Options
+	store   *store
+}
+
+var _ core.Transport = (*Transport)(nil)
+
+// New reads all files that o names. Its errors are OptionErrors; a certificate
+// out of its dates is a warning in the log.
+func New(env core.Env, o Options) (core.Transport, error) {
+	return newTransport(env.Log, o, time.Now)
+}
+
+func newTransport(log *slog.Logger, o Options, now func() time.Time) (*Transport, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	load := func() (*material, error) { return o.load(log, now()) }
+	s, err := newStore(load, o.files(), log, now)
+	if err != nil {
+		return nil, err
+	}
+	return &Transport{options: o, store: s}, nil
+}
+
+// CheckServer reports why t can't wrap what an inbound accepts.
+func (t *Transport) CheckServer() error {
+	if t.options.Cert == "" {
+		return core.BadOption("cert", "missing; under an inbound tls needs cert and key")
+	}
+	return nil
+}
+
+// CheckClient reports why t can't wrap what an outbound dials. A client needs no
+// option at all, but client_ca without any option of a client is a mistake.
+func (t *Transport) CheckClient() error {
+	o := t.options
+	if o.ClientCA != "" && o.CA == "" && o.ServerName == "" && len(o.Pin) == 0 {
+		return core.BadOption("client_ca", "is for an inbound; under an outbound name the server's CA in ca, or give pin or server_name")
+	}
+	return nil
+}
+
+// Client shakes hands with the server that was dialled as server. ctx and the
+// deadline of wire bound the handshake. On an error the caller still owns wire;
+// if ctx ended, the deadline of wire is in the past.
+func (t *Transport) Client(ctx context.Context, wire core.Stream, server core.Addr) (core.Stream, error) {
+	if err := t.CheckClient(); err != nil {
+		return nil, fmt.Errorf("tls client: %w", err)
+	}
+	config := t.store.get().client
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName = server.Host()
+	}
+	return handshake(ctx, wire, config, stdtls.Client)
+}
+
+// Server shakes hands with a client. It is bounded as Client is.
+func (t *Transport) Server(ctx context.Context, wire core.Stream) (core.Stream, error) {
+	if err := t.CheckServer(); err != nil {
+		return nil, fmt.Errorf("tls server: %w", err)
+	}
+	return handshake(ctx, wire, t.store.get().server, stdtls.Server)
+}
+
+// check reports what is wrong with o before any file is read.
+func (o Options) check() error {
+	switch {
+	case o.Cert != "" && o.Key == "":
+		return core.BadOption("key", "missing; cert needs its private key")
+	case o.Key != "" && o.Cert == "":
+		return core.BadOption("cert", "missing; key needs its certificate")
+	case o.ClientCA != "" && o.Cert == "":
+		return core.BadOption("client_ca", "is for a server, which needs cert and key")
+	}
+	if o.ServerName != "" {
+		if _, err := core.NewAddr(o.ServerName, 0); err != nil {
+			return core.BadOption("server_name", "%w", err)
+		}
+	}
+	for i, p := range o.ALPN {
+		if len(p) == 0 || len(p) > 255 { // RFC 7301 §3.1
+			return core.BadOption("alpn", "a protocol name of %d bytes; it has 1 to 255", len(p))
+		}
+		if slices.Contains(o.ALPN[:i], p) {
+			return core.BadOption("alpn", "%q is listed twice", p)
+		}
+	}
+	return nil
+}
+
+// files lists the files that o names.
+func (o Options) files() []string {
+	return slices.DeleteFunc([]string{o.Cert, o.Key, o.ClientCA, o.CA}, func(s string) bool { return s == "" })
+}

@@ -1,0 +1,113 @@
+package tls
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// errTruncated is what crypto/tls sees at the end of the wire. It must be no
+// io.EOF: crypto/tls takes an end between two records for an orderly one even if
+// no close_notify came, so that whoever can send a FIN could cut a stream short.
+var errTruncated = errors.New("the wire ended without close_notify")
+
+// wouldWait says that a record is not complete. It is a temporary net.Error,
+// after which crypto/tls goes on where it was, as it does after a timeout.
+type wouldWait struct{}
+
+func (wouldWait) Error() string   { return "would wait" }
+func (wouldWait) Timeout() bool   { return true }
+func (wouldWait) Temporary() bool { return true }
+
+// wire is the connection that crypto/tls reads and writes.
+type wire struct {
+	core.Stream
+
+	noWait bool // Read returns wouldWait; only the reading goroutine touches it
+
+	mu  sync.Mutex
+	out *core.Buffer // guarded by mu; what collects records, or nil
+	n   int          // guarded by mu; bytes in out
+	err error        // guarded by mu; ends all writing
+}
+
+// Read reads straight into the buffer of crypto/tls, which takes 32 KiB at a
+// time when much is on its way. Reading 128 KiB into a buffer of ours first
+// needed a third of the system calls but, with one copy more, as much CPU.
+func (w *wire) Read(p []byte) (int, error) {
+	if w.noWait {
+		return 0, wouldWait{}
+	}
+	n, err := w.Stream.Read(p)
+	if err == io.EOF {
+		err = errTruncated
+	}
+	return n, err
+}
+
+// Write takes one record. Between collect and flush it only keeps it.
+func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.out != nil && len(p) > len(w.out.B)-w.n {
+		w.send(w.out.B[:w.n])
+		w.n = 0
+	}
+	switch {
+	case w.err != nil:
+	case w.out != nil && len(p) <= len(w.out.B)-w.n:
+		w.n += copy(w.out.B[w.n:], p)
+	default:
+		w.send(p)
+	}
+	if w.err != nil {
+		return 0, w.err
+	}
+	return len(p), nil
+}
+
+// send writes p. After an error nobody knows what the peer has, so that error
+// stays. The caller holds w.mu.
+func (w *wire) send(p []byte) {
+	if w.err == nil && len(p) > 0 {
+		_, w.err = w.Stream.Write(p)
+	}
+}
+
+// collect keeps records until flush. crypto/tls writes each record by itself,
+// up to 16 KiB and at first about 1 KiB; sending them together took a fifth of
+// the CPU time off a bulk transfer.
+func (w *wire) collect() {
+	out := core.BorrowBuffer()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.out = out
+}
+
+// flush sends what was collected.
+func (w *wire) flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.send(w.out.B[:w.n])
+	w.out.Return()
+	w.out, w.n = nil, 0
+	return w.err
+}
+
+// end makes all later writes fail with err, such as the answer to a key update
+// that arrives after our close_notify.
+func (w *wire) end(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// SetWriteDeadline does nothing. crypto/tls calls it only to bound its
+// close_notify by a time of its own, and would spoil the deadline that the
+// stream's user has set.
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
