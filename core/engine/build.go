@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime/debug"
+	"slices"
+
+	"github.com/samber/do/v2"
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/config"
+)
+
+// errReported says that a component could not be built for a reason that is
+// among the problems already.
+var errReported = errors.New("not built")
+
+// build makes all components and pipelines of f. Its error holds every mistake
+// that their constructors found.
+func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.Logger) (*generation, error) {
+	g := &generation{file: f, reg: reg, process: process, log: log, scope: do.New()}
+	ids := slices.SortedFunc(maps.Keys(f.Components), func(a, b config.ID) int {
+		return cmp.Or(cmp.Compare(a.Section, b.Section), cmp.Compare(a.Name, b.Name))
+	})
+	for _, id := range ids {
+		g.provide(f.Components[id])
+	}
+	for _, p := range f.Pipelines {
+		do.ProvideNamed(g.scope, "pipeline/"+p.Name, func(i do.Injector) (*line, error) { return g.line(i, p) })
+	}
+	for _, id := range ids { // unused ones too: their mistakes count
+		_ = g.invoke(g.scope, f.Components[id])
+	}
+	for _, p := range f.Pipelines {
+		if l, err := do.InvokeNamed[*line](g.scope, "pipeline/"+p.Name); err == nil {
+			g.lines = append(g.lines, l)
+		}
+	}
+	if err := config.Join(g.problems...); err != nil {
+		_ = g.abandon() // nothing was started, so nothing can fail
+		return nil, err
+	}
+	return g, nil
+}
+
+// provide tells the container how to build a component.
+func (g *generation) provide(c *config.Component) {
+	switch c.ID.Section {
+	case core.SectionInbound:
+		provide(g, c, &g.reg.Inbound)
+	case core.SectionOutbound:
+		provide(g, c, &g.reg.Outbound)
+	case core.SectionCipher:
+		provide(g, c, &g.reg.Cipher)
+	case core.SectionTransport:
+		provide(g, c, &g.reg.Transport)
+	case core.SectionResolver:
+		provide(g, c, &g.reg.Resolver)
+	case core.SectionPolicy:
+		provide(g, c, &g.reg.Policy)
+	}
+}
+
+// provide is generation.provide for one section.
+func provide[T any](g *generation, c *config.Component, kinds *core.Kinds[T]) {
+	do.ProvideNamed(g.scope, service(c.ID), func(i do.Injector) (built T, err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				g.log.Error("constructor panicked", slog.Any("component", c.ID), slog.String("stack", string(debug.Stack())))
+				err = g.report(c.ID, fmt.Errorf("panic: %v", v))
+			}
+		}()
+		kind, ok := kinds.Lookup(c.Kind)
+		if !ok {
+			return built, g.report(c.ID, fmt.Errorf("no kind %q", c.Kind))
+		}
+		env := core.Env{
+			Section: c.ID.Section, Name: c.ID.Name, Process: g.process,
+			Log: g.log.With(slog.String(string(c.ID.Section), c.ID.Name)),
+			// The injector that the provider got, not the scope: only through
+			// it does the container learn who depends on whom.
+			Graph: graph{i},
+		}
+		if built, err = kind.New(env, c.Options); err != nil {
+			return built, g.report(c.ID, err)
+		}
+		return built, nil
+	})
+}
+
+// report adds the mistakes in err, unless it only says that a dependency was
+// not built.
+func (g *generation) report(id config.ID, err error) error {
+	if !errors.Is(err, errReported) {
+		g.problems = append(g.problems, g.file.Problems(id, err)...)
+	}
+	return errReported
+}
+
+// invoke builds a component, if it has not been built.
+func (g *generation) invoke(i do.Injector, c *config.Component) error {
+	var err error
+	name := service(c.ID)
+	switch c.ID.Section {
+	case core.SectionInbound:
+		_, err = do.InvokeNamed[core.Inbound](i, name)
+	case core.SectionOutbound:
+		_, err = do.InvokeNamed[core.Outbound](i, name)
+	case core.SectionCipher:
+		_, err = do.InvokeNamed[core.Cipher](i, name)
+	case core.SectionTransport:
+		_, err = do.InvokeNamed[core.Transport](i, name)
+	case core.SectionResolver:
+		_, err = do.InvokeNamed[core.Resolver](i, name)
+	case core.SectionPolicy:
+		_, err = do.InvokeNamed[core.Policy](i, name)
+	}
+	return err
+}
+
+// service is a component's name in the container.
+func service(id config.ID) string { return string(id.Section) + "/" + id.Name }
+
+// graph finds components for a constructor.
+type graph struct{ i do.Injector }
+
+var _ core.Graph = graph{}
+
+func (g graph) Cipher(r core.CipherRef) (core.Cipher, error) { return find[core.Cipher](g.i, r) }
+
+func (g graph) Outbound(r core.OutboundRef) (core.Outbound, error) {
+	return find[core.Outbound](g.i, r)
+}
+
+func (g graph) Resolver(r core.ResolverRef) (core.Resolver, error) {
+	return find[core.Resolver](g.i, r)
+}
+
+func (g graph) Transport(r core.TransportRef) (core.Transport, error) {
+	return find[core.Transport](g.i, r)
+}
+
+func find[T any](i do.Injector, r core.Reference) (T, error) {
+	return do.InvokeNamed[T](i, service(config.ID{Section: r.RefSection(), Name: r.RefName()}))
+}

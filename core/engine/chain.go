@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/samber/do/v2"
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/config"
+)
+
+// line builds a pipeline from the stages of its chain.
+func (g *generation) line(i do.Injector, p *config.Pipeline) (*line, error) {
+	c := chain{generation: g, injector: i, table: p}
+	inbound, err := stage[core.Inbound](&c, p.Inbound())
+	c.note(err)
+	dialer := c.hops()
+	dialer = c.wrap(dialer, p.Middleware(), false)
+	dialer = c.wrap(dialer, p.Gates(), true)
+	if c.broken {
+		return nil, errReported
+	}
+	l := &line{name: p.Name, inbound: inbound, id: p.Inbound(), of: g}
+	l.pipeline = core.NewPipeline(core.PipelineConfig{
+		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Dialer: dialer,
+		DialTimeout: p.DialTimeout.Std(), IdleTimeout: p.IdleTimeout.Std(),
+	})
+	return l, nil
+}
+
+// chain is a pipeline being built.
+type chain struct {
+	*generation
+	injector do.Injector
+	table    *config.Pipeline
+	gates    []core.Gate
+	broken   bool
+}
+
+// stage returns the component of a stage.
+func stage[T any](c *chain, id config.ID) (T, error) {
+	return do.InvokeNamed[T](c.injector, service(id))
+}
+
+// note remembers that a stage could not be built; why is known already.
+func (c *chain) note(err error) { c.broken = c.broken || err != nil }
+
+// refuse reports a mistake in the chain, at the stage id.
+func (c *chain) refuse(id config.ID, err error) {
+	c.broken = true
+	for i, at := range c.table.Chain {
+		if at == id {
+			c.problems = append(c.problems, c.file.ChainProblem(c.table.Name, i, err))
+		}
+	}
+}
+
+// hops lays each outbound over the one before it, the first over the bare
+// network.
+func (c *chain) hops() core.Dialer {
+	var wire core.Dialer = core.Net{}
+	for _, id := range c.table.Outbounds() {
+		out, err := stage[core.Outbound](c, id)
+		if err != nil {
+			c.note(err)
+			continue
+		}
+		over, err := out.Over(wire)
+		switch {
+		case errors.Is(err, core.ErrFirstHop):
+			c.refuse(id, fmt.Errorf("%s %w: it reaches targets from this machine, whatever stands before it; move it to the front or leave it out", id, err))
+		case err != nil:
+			c.refuse(id, err)
+		default:
+			wire = over
+		}
+	}
+	return wire
+}
+
+// wrap puts the stages before dialer, the first of them outermost. Those before
+// the inbound must be gates, those after it must not.
+func (c *chain) wrap(dialer core.Dialer, ids []config.ID, beforeInbound bool) core.Dialer {
+	for n := len(ids) - 1; n >= 0; n-- {
+		id := ids[n]
+		if id.Section == core.SectionResolver {
+			r, err := stage[core.Resolver](c, id)
+			c.note(err)
+			if err == nil {
+				dialer = core.Resolve(r).Wrap(dialer)
+			}
+			continue
+		}
+		p, err := stage[core.Policy](c, id)
+		if err != nil {
+			c.note(err)
+			continue
+		}
+		gate, isGate := p.(core.Gate)
+		switch {
+		case isGate && !beforeInbound:
+			c.refuse(id, fmt.Errorf("%s stands after the inbound, but it is asked before a client's first byte is read; move it before %s", id, c.table.Inbound()))
+		case !isGate && beforeInbound:
+			c.refuse(id, fmt.Errorf("%s stands before %s, but it needs the target that the inbound reads; move it after", id, c.table.Inbound()))
+		case isGate:
+			c.gates = append([]core.Gate{gate}, c.gates...)
+		}
+		if m, ok := p.(core.Middleware); ok {
+			dialer = m.Wrap(dialer)
+		}
+	}
+	return dialer
+}

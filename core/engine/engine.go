@@ -1,0 +1,124 @@
+// Package engine makes running pipelines of a checked file, and replaces them by
+// those of another without a connection lost.
+//
+// Each loaded file becomes a generation: a container of named services that
+// build one another, and lines, the pipelines with their inbounds. What outlives
+// a generation (sockets, replay salts, counters) belongs to the core.Process.
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/config"
+)
+
+// Engine runs one file at a time, and what is left of earlier ones.
+type Engine struct {
+	reg     *core.Registry
+	log     *slog.Logger
+	process *core.Process
+	failed  chan error
+
+	retired sync.WaitGroup     // generations that serve out their connections
+	ctx     context.Context    // ends when retired generations must hurry
+	hurry   context.CancelFunc // ends ctx
+
+	mu      sync.Mutex
+	current *generation // guarded by mu
+	number  int         // of the current generation
+}
+
+// New returns an Engine that runs nothing yet.
+func New(reg *core.Registry, log *slog.Logger) *Engine {
+	e := &Engine{reg: reg, log: log, process: new(core.Process), failed: make(chan error, 1)}
+	e.ctx, e.hurry = context.WithCancel(context.Background())
+	return e
+}
+
+// Check builds everything that f describes, binds nothing and returns all
+// mistakes that building finds, each with its place in the file.
+func Check(reg *core.Registry, f *config.File, log *slog.Logger) error {
+	_, err := build(reg, f, new(core.Process), log)
+	return err
+}
+
+// Start builds what f describes, binds every address and then serves. On an
+// error, which holds all mistakes, nothing is left bound.
+func (e *Engine) Start(ctx context.Context, f *config.File) error {
+	return e.replace(ctx, f)
+}
+
+// Reload puts f in the place of the running file. New connections follow f at
+// once; those that run go on under the old one until they end. On an error
+// nothing has changed.
+func (e *Engine) Reload(ctx context.Context, f *config.File) error {
+	return e.replace(ctx, f)
+}
+
+func (e *Engine) replace(ctx context.Context, f *config.File) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ctx.Err() != nil {
+		return core.ErrShutdown
+	}
+	next, err := build(e.reg, f, e.process, e.log)
+	if err != nil {
+		return err
+	}
+	if err := next.listen(ctx); err != nil {
+		return errors.Join(err, next.abandon())
+	}
+	next.serve(e.fail)
+	e.number++
+	old := e.current
+	e.current = next
+	e.log.Info("serving", slog.Int("generation", e.number), slog.Int("pipelines", len(next.lines)))
+	if old != nil {
+		e.retired.Go(func() { e.retire(old) })
+	}
+	return nil
+}
+
+// retire lets an old generation finish its handshakes and serve out its
+// connections, however long they take.
+func (e *Engine) retire(old *generation) {
+	if err := old.shutdown(e.ctx, e.ctx); err != nil {
+		e.log.Error("retire the old configuration", slog.Any("err", err))
+	}
+}
+
+// Shutdown stops accepting, drops unfinished handshakes, waits for the running
+// connections of all generations until ctx ends, and then cuts them. It returns
+// what failed.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	e.mu.Lock()
+	current := e.current
+	e.current = nil
+	e.mu.Unlock()
+	stop := context.AfterFunc(ctx, e.hurry)
+	defer stop()
+	var err error
+	if current != nil {
+		dropped, drop := context.WithCancel(ctx)
+		drop()
+		err = current.shutdown(dropped, ctx)
+	}
+	e.retired.Wait()
+	e.hurry()
+	return err
+}
+
+// Failed returns a channel with the first error of an inbound that stopped
+// serving by itself.
+func (e *Engine) Failed() <-chan error { return e.failed }
+
+func (e *Engine) fail(err error) {
+	select {
+	case e.failed <- err:
+	default: // one is enough to end the process
+	}
+}

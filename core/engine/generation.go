@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+
+	"github.com/hashicorp/go-multierror"
+	"github.com/samber/do/v2"
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/config"
+)
+
+// generation is what one loaded file became.
+//
+// It has a container of its own rather than a scope in a common one: in
+// samber/do 2.0.0 a scope stays in its parent for good, so each reload would
+// leave one behind.
+type generation struct {
+	file    *config.File
+	reg     *core.Registry
+	process *core.Process
+	log     *slog.Logger
+	scope   *do.RootScope
+	lines   []*line
+
+	problems []config.Problem // found while building
+
+	// Set before the container is shut down, because it passes one context to
+	// all and skips what is left when that ends.
+	handshakes, streams context.Context
+}
+
+// line is a pipeline with the inbound that feeds it.
+type line struct {
+	name     string
+	inbound  core.Inbound
+	id       config.ID // of the inbound
+	pipeline *core.Pipeline
+	of       *generation
+	served   sync.WaitGroup
+}
+
+// listen binds the addresses of all inbounds.
+func (g *generation) listen(ctx context.Context) error {
+	var problems []config.Problem
+	for _, l := range g.lines {
+		if err := l.inbound.Listen(ctx); err != nil {
+			problems = append(problems, g.file.Problem(l.id, err))
+		}
+	}
+	return config.Join(problems...)
+}
+
+// serve starts all inbounds. failed is told if one stops by itself.
+func (g *generation) serve(failed func(error)) {
+	for _, l := range g.lines {
+		l.served.Go(func() {
+			if err := l.inbound.Serve(context.Background(), l.pipeline); err != nil {
+				failed(fmt.Errorf("%s: %w", l.id, err))
+			}
+		})
+		attrs := []any{slog.String("pipeline", l.name), slog.String("inbound", l.id.Name)}
+		if at, ok := l.inbound.(interface{ Listening() netip.AddrPort }); ok {
+			attrs = append(attrs, slog.Any("address", at.Listening()))
+		}
+		g.log.Info("listening", attrs...)
+	}
+}
+
+// abandon shuts down a generation that never served.
+func (g *generation) abandon() error {
+	return g.shutdown(context.Background(), context.Background())
+}
+
+// shutdown ends all parts in the reverse order of their dependencies, so the
+// lines first. Handshakes are dropped when the first context ends, streams are
+// cut when the second does.
+func (g *generation) shutdown(handshakes, streams context.Context) error {
+	g.handshakes, g.streams = handshakes, streams
+	report := g.scope.ShutdownWithContext(context.Background())
+	var failed *multierror.Error
+	for service, err := range report.Errors {
+		failed = multierror.Append(failed, fmt.Errorf("shut down %s: %w", service.Service, err))
+	}
+	return failed.ErrorOrNil()
+}
+
+// Shutdown stops the inbound and drains the pipeline. The container calls it.
+func (l *line) Shutdown(context.Context) error {
+	err := l.inbound.Shutdown(l.of.handshakes)
+	if n := l.pipeline.Drain(l.of.streams); n > 0 {
+		l.of.log.Warn("cut connections that outlived the grace period", slog.String("pipeline", l.name), slog.Int("connections", n))
+	}
+	l.served.Wait()
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		err = nil // dropped handshakes are what was asked for
+	}
+	return err
+}
