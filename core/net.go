@@ -67,7 +67,14 @@ func (n Net) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) 
 	if n.Control != nil {
 		d.ControlContext = guardSocket(n.Control)
 	}
-	return d.DialTCP(ctx, "tcp", netip.AddrPort{}, to)
+	// Not d.DialTCP: given no local address it binds to an unspecified one, and
+	// the kernel then looks for a port that is free for every destination, which
+	// gets slow, and fails, with many connections in TIME_WAIT.
+	conn, err := d.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.TCPConn), nil
 }
 
 // addresses returns where r.Target is.

@@ -86,6 +86,7 @@ func bind(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) {
 	if inheritsKeepAlive {
 		lc = net.ListenConfig{KeepAlive: -1, Control: listenKeepAlive}
 	}
+	lc.SetMultipathTCP(false) // it costs, and nothing here uses it
 	ln, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(addr.Port()))))
 	if err != nil {
 		var op *net.OpError
