@@ -51,12 +51,17 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 		p.observe(run, Refused, ErrShutdown)
 		return
 	}
-	defer p.leave(run)
+	relaying := false
+	defer func() {
+		if !relaying {
+			p.leave(run)
+		}
+	}()
 	defer run.catch()
 
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.DialTimeout)
 	defer cancel()
-	r.Flow.OnCut(cancel)
+	r.Flow.setEnd(cancel)
 
 	var payload *Buffer // holds r.Payload until it is sent
 	if wait := p.cfg.Dialer.PayloadWait(r); wait > 0 && len(r.Payload) == 0 {
@@ -86,9 +91,17 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 			return
 		}
 	}
-	cancel()
 	p.observe(run, Opened, nil)
-	run.err = relay(r.Flow, run.client, run.upstream)
+	relaying = true
+	go p.relay(run)
+}
+
+// relay serves the rest of a stream's life. It has a goroutine of its own
+// because the one of the handshake has a deep stack, which would be kept for as
+// long as the stream lives.
+func (p *Pipeline) relay(run *running) {
+	defer p.leave(run)
+	run.err = relay(run.request.Flow, run.client, run.upstream)
 }
 
 // HandlePackets closes the association: no dialer carries packets yet.

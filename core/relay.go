@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -51,24 +52,31 @@ type Absorber interface {
 
 // relay moves bytes both ways until both directions have ended. The end of one
 // direction is passed on by CloseWrite while the other goes on; a failure ends
-// both. It returns the first failure, or nil.
+// both. It returns the first failure, or nil. The caller closes both streams.
 func relay(f *Flow, client, upstream Stream) error {
-	f.OnCut(func() { client.Close(); upstream.Close() })
+	f.setEnd(func() { client.Close(); upstream.Close() })
+	r := pair{flow: f}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := pump(f, client, upstream, down); err != nil {
+		if err := r.pump(client, upstream, down); err != nil {
 			breakOff(client, err)
 			f.Cut(err)
 		}
 	}()
-	if err := pump(f, upstream, client, up); err != nil {
+	if err := r.pump(upstream, client, up); err != nil {
 		absorb(client, upstream, err)
 		breakOff(upstream, err)
 		f.Cut(err)
 	}
 	<-done
 	return f.Cause()
+}
+
+// pair is the two directions of a relay.
+type pair struct {
+	flow  *Flow
+	ended atomic.Int32 // directions that have ended
 }
 
 // absorb hides from a client that its stream broke a cipher's rules.
@@ -99,30 +107,34 @@ const (
 )
 
 // pump moves bytes from src to dst until src ends, and then ends dst. A panic
-// in one of them is returned as a PanicError.
-func pump(f *Flow, dst, src Stream, way direction) (err error) {
+// is returned as a PanicError.
+func (r *pair) pump(dst, src Stream, way direction) (err error) {
 	defer catch(&err)
 	burst := newBurster(dst, src)
 	for {
 		n, err := burst()
 		if n > 0 {
-			if err := f.meter(n, way); err != nil {
+			if err := r.flow.meter(n, way); err != nil {
 				return err
 			}
 		}
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
-			return endWrite(dst)
+			return r.end(dst)
 		default:
 			return err
 		}
 	}
 }
 
-// endWrite passes on the end of a direction. A peer that has gone meanwhile has
-// nothing to miss.
-func endWrite(dst Stream) error {
+// end passes on the end of a direction, unless it is the second one: then both
+// streams are closed next, which says the same. A peer that has gone meanwhile
+// has nothing to miss.
+func (r *pair) end(dst Stream) error {
+	if r.ended.Add(1) == 2 {
+		return nil
+	}
 	if err := dst.CloseWrite(); err != nil && !isGone(err) {
 		return err
 	}

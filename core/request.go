@@ -38,6 +38,7 @@ type Flow struct {
 	mu     sync.Mutex
 	meters []Meter // guarded by mu; only appended to
 	ends   []func()
+	end    func() // the pipeline's own, which changes as the stream goes on
 	cause  error
 	done   chan struct{} // made when first asked for
 }
@@ -62,6 +63,20 @@ func (f *Flow) OnCut(end func()) {
 	}
 }
 
+// setEnd makes end what a cut calls, in the place of an earlier one; it is called
+// at once if the flow has been cut. nil takes the earlier one away.
+func (f *Flow) setEnd(end func()) {
+	f.mu.Lock()
+	cut := f.cause != nil
+	if !cut {
+		f.end = end
+	}
+	f.mu.Unlock()
+	if cut && end != nil {
+		end()
+	}
+}
+
 // Cut ends the flow at once. The first cause, which is not nil, is the one that
 // is kept.
 func (f *Flow) Cut(cause error) {
@@ -71,7 +86,10 @@ func (f *Flow) Cut(cause error) {
 		return
 	}
 	ends := f.ends
-	f.cause, f.ends = cause, nil
+	if f.end != nil {
+		ends = append(ends, f.end)
+	}
+	f.cause, f.ends, f.end = cause, nil, nil
 	if f.done != nil {
 		close(f.done)
 	}
