@@ -1,0 +1,117 @@
+// Package e2e tests the umbra program from outside, as its users meet it: the
+// whole binary under real files, with the software that people already run at
+// the other end.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/umbra-proxy/umbra/core/app"
+	"github.com/umbra-proxy/umbra/plugins"
+	"github.com/umbra-proxy/umbra/test/peer"
+)
+
+// asUmbra makes the test binary run as umbra, so that the program under test
+// has the race detector too.
+const asUmbra = "UMBRA_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asUmbra) != "" {
+		app.Main(plugins.Standard)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// methods are the ciphers that umbra and shadowsocks-libev share.
+func methods() []string {
+	return []string{"aes-128-gcm", "aes-192-gcm", "aes-256-gcm", "chacha20-ietf-poly1305", "xchacha20-ietf-poly1305"}
+}
+
+// run starts umbra with a file and waits for its ports.
+func run(t testing.TB, file string, ports ...int) *peer.Process {
+	t.Helper()
+	p := peer.Start(t, []string{asUmbra + "=1"}, self(t), "run", write(t, "umbra.toml", file))
+	for _, port := range ports {
+		p.WaitListen(t, port)
+	}
+	return p
+}
+
+func self(t testing.TB) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// write puts a file into a folder of the test's.
+func write(t testing.TB, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// cipherTable is a [cipher.name] table.
+func cipherTable(name, method string) string {
+	return fmt.Sprintf("[cipher.%s]\nkind = %q\npassword = %q\n", name, method, peer.Password)
+}
+
+// serverFile is a server on a port.
+func serverFile(port int, method string) string {
+	return fmt.Sprintf(`
+[log]
+level = "debug"
+[pipeline.server]
+chain = ["inbound.ss", "outbound.direct"]
+[inbound.ss]
+listen = %q
+cipher = "house"
+[outbound.direct]
+allow = ["127.0.0.0/8", "::1"]
+`, peer.Addr(port)) + cipherTable("house", method)
+}
+
+// localFile is a SOCKS5 side on a port that goes through servers, the nearest
+// first.
+func localFile(port int, method string, servers ...int) string {
+	var hops, tables strings.Builder
+	for i, server := range servers {
+		fmt.Fprintf(&hops, ", \"outbound.hop%d\"", i)
+		fmt.Fprintf(&tables, "[outbound.hop%d]\nkind = \"ss\"\nserver = %q\ncipher = \"house\"\n", i, peer.Addr(server))
+	}
+	return fmt.Sprintf(`
+[log]
+level = "debug"
+[pipeline.local]
+chain = ["inbound.socks5"%s]
+[inbound.socks5]
+listen = %q
+`, hops.String(), peer.Addr(port)) + tables.String() + cipherTable("house", method)
+}
+
+// umbraServer runs a server and returns its port.
+func umbraServer(t testing.TB, method string) int {
+	t.Helper()
+	port := peer.FreePort(t)
+	run(t, serverFile(port, method), port)
+	return port
+}
+
+// umbraLocal runs a local side and returns the port of its SOCKS5 side.
+func umbraLocal(t testing.TB, method string, servers ...int) int {
+	t.Helper()
+	port := peer.FreePort(t)
+	run(t, localFile(port, method, servers...), port)
+	return port
+}

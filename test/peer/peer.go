@@ -1,0 +1,195 @@
+// Package peer starts the real programs that tests talk to: Shadowsocks peers,
+// clients and browsers. Each runs on free loopback ports, in a folder of its
+// own, and ends with its test.
+package peer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startTimeout is how long a program may take until it listens.
+const startTimeout = 20 * time.Second
+
+// Need returns the path of a program. Without it the test fails where CI is
+// set, and is skipped with a message elsewhere: `make test` installs all.
+func Need(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed; `make deps` installs it", name)
+	}
+	t.Skipf("%s is not installed; `make deps` installs it", name)
+	return ""
+}
+
+// FreePort returns a TCP port of 127.0.0.1 that was free a moment ago. It is
+// below the range from which the kernel picks ports of outgoing connections
+// where it can be, so that none of those takes it meanwhile.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	for range 20000 {
+		ports.next++
+		port := 12000 + (os.Getpid()*37+ports.next)%20000
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			ln.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
+}
+
+// ports hands each port out once.
+var ports struct {
+	mu   sync.Mutex
+	next int
+}
+
+// Addr returns 127.0.0.1 with a port.
+func Addr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// Process is a running program.
+type Process struct {
+	Cmd  *exec.Cmd
+	out  lockedBuffer
+	done chan struct{}
+	err  error // of Wait; valid after done
+}
+
+// Start runs a program and ends it with the test. Its output is logged if the
+// test fails.
+func Start(t testing.TB, env []string, name string, args ...string) *Process {
+	t.Helper()
+	p := &Process{Cmd: exec.Command(name, args...), done: make(chan struct{})}
+	p.Cmd.Dir = t.TempDir()
+	p.Cmd.Env = append(os.Environ(), env...)
+	p.Cmd.Stdout, p.Cmd.Stderr = &p.out, &p.out
+	p.Cmd.SysProcAttr = dieWithParent()
+	if err := p.Cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	go func() {
+		p.err = p.Cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.Stop()
+		if t.Failed() {
+			t.Logf("%s %q printed:\n%s", name, args, p.Output())
+		}
+	})
+	return p
+}
+
+// Stop asks the program to end, insists after five seconds, and returns when it
+// has.
+func (p *Process) Stop() {
+	_ = p.Cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(5 * time.Second):
+		_ = p.Cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+// Signal sends a signal.
+func (p *Process) Signal(t testing.TB, s os.Signal) {
+	t.Helper()
+	if err := p.Cmd.Process.Signal(s); err != nil {
+		t.Fatalf("signal: %v", err)
+	}
+}
+
+// Wait waits for the end and returns the exit status.
+func (p *Process) Wait(t testing.TB) int {
+	t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(startTimeout):
+		t.Fatalf("still running; it printed:\n%s", p.Output())
+	}
+	var exit *exec.ExitError
+	if p.err != nil && !errors.As(p.err, &exit) {
+		t.Fatal(p.err)
+	}
+	return p.Cmd.ProcessState.ExitCode()
+}
+
+// Output returns what the program has printed so far.
+func (p *Process) Output() string { return p.out.String() }
+
+// WaitOutput waits until the program has printed text.
+func (p *Process) WaitOutput(t testing.TB, text string) {
+	t.Helper()
+	p.Until(t, "print "+strconv.Quote(text), func() bool { return bytes.Contains([]byte(p.Output()), []byte(text)) })
+}
+
+// WaitListen waits until the program accepts TCP on a loopback port.
+func (p *Process) WaitListen(t testing.TB, port int) {
+	t.Helper()
+	p.Until(t, "listen on "+Addr(port), func() bool {
+		c, err := net.DialTimeout("tcp", Addr(port), time.Second)
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	})
+}
+
+// Until asks again and again until ok. The program's end and a timeout fail the
+// test, which says what was waited for.
+func (p *Process) Until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-p.done:
+			if ok() {
+				return
+			}
+			t.Fatalf("it ended and did not %s; it printed:\n%s", what, p.Output())
+		case <-ctx.Done():
+			t.Fatalf("it did not %s in %s; it printed:\n%s", what, startTimeout, p.Output())
+		}
+	}
+}
+
+// lockedBuffer keeps what a program prints.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
