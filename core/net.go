@@ -63,7 +63,7 @@ func (n Net) OpenPackets(context.Context, *Request) (PacketConn, error) { return
 func (n Net) PayloadWait(*Request) time.Duration { return 0 }
 
 func (n Net) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) {
-	d := net.Dialer{KeepAliveConfig: KeepAlive()}
+	d := net.Dialer{KeepAlive: -1} // see Pipeline.look
 	if n.Control != nil {
 		d.ControlContext = guardSocket(n.Control)
 	}

@@ -51,9 +51,8 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 		p.observe(run, Refused, ErrShutdown)
 		return
 	}
-	relaying := false
 	defer func() {
-		if !relaying {
+		if !run.relayed.Load() {
 			p.leave(run)
 		}
 	}()
@@ -92,7 +91,7 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 		}
 	}
 	p.observe(run, Opened, nil)
-	relaying = true
+	run.relayed.Store(true)
 	go p.relay(run)
 }
 

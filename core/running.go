@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,13 +14,15 @@ import (
 type running struct {
 	request          *Request
 	began            time.Time
-	client, upstream Stream // nil until they are there
-	err              error  // why it ended; nil for an orderly end
-	failed           bool   // nothing was reached
+	client, upstream Stream      // nil until they are there
+	relayed          atomic.Bool // both are there
+	err              error       // why it ended; nil for an orderly end
+	failed           bool        // nothing was reached
 
 	// What the last sweep saw, and how many in a row saw the same.
 	up, down int64
 	quiet    int
+	kept     bool // keep-alive is on
 }
 
 // sweepsPerIdle is how many times within an idle timeout streams are looked at;
@@ -39,7 +42,7 @@ func (p *Pipeline) enter(run *running) bool {
 		run.request.taken = nil
 	}
 	if p.sweep == nil {
-		p.sweep = time.AfterFunc(p.cfg.IdleTimeout/sweepsPerIdle, p.cutIdle)
+		p.sweep = time.AfterFunc(p.cfg.IdleTimeout/sweepsPerIdle, p.look)
 	}
 	return true
 }
@@ -77,13 +80,20 @@ func (p *Pipeline) leave(run *running) {
 	}
 }
 
-// cutIdle cuts the streams whose counters have stood still for the idle
-// timeout. Looking at counters costs a moving stream nothing, where a deadline
+// look goes over the live streams and cuts those whose counters have stood still
+// for the idle timeout. Counters cost a moving stream nothing, where a deadline
 // for each read would.
-func (p *Pipeline) cutIdle() {
-	var idle []*running
+//
+// It also turns keep-alive on for the upstream of each stream that it sees for
+// the first time: most streams end sooner and are spared the system calls.
+func (p *Pipeline) look() {
+	var idle, fresh []*running
 	p.mu.Lock()
 	for run := range p.live {
+		if !run.kept && run.relayed.Load() {
+			run.kept = true
+			fresh = append(fresh, run)
+		}
 		up, down := run.request.Flow.Up.Load(), run.request.Flow.Down.Load()
 		if up != run.up || down != run.down {
 			run.up, run.down, run.quiet = up, down, 0
@@ -97,6 +107,11 @@ func (p *Pipeline) cutIdle() {
 		p.sweep.Reset(p.cfg.IdleTimeout / sweepsPerIdle)
 	}
 	p.mu.Unlock()
+	for _, run := range fresh {
+		if tcp := tcpConn(run.upstream); tcp != nil {
+			_ = tcp.SetKeepAliveConfig(KeepAlive()) // it may just have been closed
+		}
+	}
 	for _, run := range idle {
 		run.request.Flow.Cut(ErrIdle)
 	}
