@@ -1,0 +1,35 @@
+GO         ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME   ?= 30s
+
+.PHONY: build test check deps fuzz bench bench-go
+
+build: ## the program, in bin/
+	$(GO) build -trimpath -ldflags="-s -w" -o bin/umbra ./cmd/umbra
+
+test: deps check ## everything: installs what tests need, then runs all of them
+	$(GO) test -race -timeout 20m ./...
+
+check: ## what can be said without running anything
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt -w these:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./core/... ./cmd/...
+	GOOS=windows $(GO) vet ./core/... ./cmd/...
+	GOOS=freebsd $(GO) vet ./core/... ./cmd/...
+	$(GO) run $(STATICCHECK) ./...
+	GO=$(GO) test/vulncheck.sh
+
+deps: ## the Debian packages that tests need
+	test/deps.sh
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$pkg; \
+	  done; done
+
+bench: deps build bench-go ## against shadowsocks-libev in one run, then Go benchmarks
+	$(GO) run ./test/bench -umbra bin/umbra
+
+bench-go:
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime 300ms ./core/... ./cipher/... ./plugins/...

@@ -1,0 +1,76 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+const (
+	password = "correct horse battery staple"
+	host     = "127.0.0.1"
+)
+
+// chain is how to start one local side and one server.
+type chain struct {
+	name          string
+	local, server func(o options, dir string, socks, ss int) (*exec.Cmd, error)
+}
+
+// chains returns ours first, then the peer that ratios are to.
+func chains() []chain {
+	return []chain{
+		{name: "umbra", local: umbraLocal, server: umbraServer},
+		{name: "libev", local: libev("ss-local"), server: libev("ss-server")},
+	}
+}
+
+func umbraLocal(o options, dir string, socks, ss int) (*exec.Cmd, error) {
+	return umbra(o, filepath.Join(dir, "local.toml"), fmt.Sprintf(`
+[log]
+level = "error"
+[pipeline.local]
+chain = ["inbound.socks5", "outbound.ss"]
+[inbound.socks5]
+listen = "%s:%d"
+[outbound.ss]
+server = "%s:%d"
+cipher = "bench"
+`, host, socks, host, ss))
+}
+
+func umbraServer(o options, dir string, _, ss int) (*exec.Cmd, error) {
+	return umbra(o, filepath.Join(dir, "server.toml"), fmt.Sprintf(`
+[log]
+level = "error"
+[pipeline.server]
+chain = ["inbound.ss", "outbound.direct"]
+[inbound.ss]
+listen = "%s:%d"
+cipher = "bench"
+[outbound.direct]
+allow = ["127.0.0.0/8"]
+`, host, ss))
+}
+
+func umbra(o options, path, file string) (*exec.Cmd, error) {
+	file += fmt.Sprintf("[cipher.bench]\nkind = %q\npassword = %q\n", o.method, password)
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		return nil, err
+	}
+	return exec.Command(o.umbra, "run", path), nil
+}
+
+// libev returns how to start one of shadowsocks-libev's programs.
+func libev(program string) func(options, string, int, int) (*exec.Cmd, error) {
+	return func(o options, _ string, socks, ss int) (*exec.Cmd, error) {
+		args := []string{"-s", host, "-p", fmt.Sprint(ss), "-k", password, "-m", o.method}
+		if program == "ss-local" {
+			args = append(args, "-b", host, "-l", fmt.Sprint(socks))
+		}
+		return exec.Command(program, args...), nil
+	}
+}

@@ -1,0 +1,192 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// What a client asks a sink for, in one byte.
+const (
+	wantDownload = 'd' // bytes without end
+	wantUpload   = 'u' // bytes are read and dropped
+	wantEcho     = 'e' // bytes come back
+)
+
+// sink is the target of all load.
+type sink struct {
+	ln   net.Listener
+	addr core.Addr
+}
+
+func newSink() (*sink, error) {
+	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return nil, err
+	}
+	s := &sink{ln: ln, addr: core.AddrFrom(netip.MustParseAddrPort(ln.Addr().String()))}
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go serveSink(c)
+		}
+	}()
+	return s, nil
+}
+
+func (s *sink) close() { s.ln.Close() }
+
+// serveSink does what the first byte of a connection asks for until it ends.
+func serveSink(c net.Conn) {
+	defer c.Close()
+	var want [1]byte
+	if _, err := io.ReadFull(c, want[:]); err != nil {
+		return
+	}
+	switch want[0] {
+	case wantDownload:
+		for data := make([]byte, 256<<10); ; {
+			if _, err := c.Write(data); err != nil {
+				return
+			}
+		}
+	case wantUpload:
+		for buf := make([]byte, 256<<10); ; {
+			if _, err := c.Read(buf); err != nil {
+				return
+			}
+		}
+	case wantEcho:
+		buf := make([]byte, 512)
+		for {
+			n, err := c.Read(buf)
+			if err != nil {
+				return
+			}
+			if _, err := c.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// open connects to the sink through a SOCKS5 proxy, as a plain client does: each
+// message after the answer to the one before.
+func open(proxy string, target core.Addr) (net.Conn, error) {
+	c, err := net.Dial("tcp", proxy)
+	if err != nil {
+		return nil, err
+	}
+	var answer [10]byte
+	for _, step := range []struct {
+		say    []byte
+		answer int
+	}{{[]byte{5, 1, 0}, 2}, {core.AppendAddr([]byte{5, 1, 0}, target), 10}} {
+		if _, err := c.Write(step.say); err != nil {
+			c.Close()
+			return nil, err
+		}
+		if _, err := io.ReadFull(c, answer[:step.answer]); err != nil {
+			c.Close()
+			return nil, err
+		}
+		if answer[1] != 0 {
+			c.Close()
+			return nil, fmt.Errorf("socks answer % x", answer[:step.answer])
+		}
+	}
+	return c, nil
+}
+
+// exchange sends 100 bytes to an echoing sink and reads them back.
+func exchange(c net.Conn) error {
+	var buf [100]byte
+	buf[0] = wantEcho
+	if _, err := c.Write(buf[:]); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(c, buf[1:])
+	return err
+}
+
+// transfer moves bytes over n streams for a while and returns their count.
+func transfer(ctx context.Context, proxy string, s *sink, want byte, n int, d time.Duration) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	var total atomic.Int64
+	err := together(n, func() error {
+		c, err := open(proxy, s.addr)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		defer context.AfterFunc(ctx, func() { c.Close() })()
+		if _, err := c.Write([]byte{want}); err != nil {
+			return err
+		}
+		buf := make([]byte, 256<<10)
+		move := c.Read
+		if want == wantUpload {
+			move = c.Write
+		}
+		for {
+			n, err := move(buf)
+			total.Add(int64(n))
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+	})
+	return total.Load(), err
+}
+
+// connections opens, uses and closes connections by n workers for a while and
+// returns their count.
+func connections(ctx context.Context, proxy string, s *sink, n int, d time.Duration) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	var total atomic.Int64
+	err := together(n, func() error {
+		for ctx.Err() == nil {
+			c, err := open(proxy, s.addr)
+			if err != nil {
+				return err
+			}
+			err = exchange(c)
+			c.Close()
+			if err != nil {
+				return err
+			}
+			total.Add(1)
+		}
+		return nil
+	})
+	return total.Load(), err
+}
+
+// together runs n copies of do and joins their errors.
+func together(n int, do func() error) error {
+	var wg sync.WaitGroup
+	errs := make([]error, n)
+	for i := range n {
+		wg.Go(func() { errs[i] = do() })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

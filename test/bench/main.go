@@ -1,0 +1,71 @@
+//go:build linux
+
+// Bench compares umbra with Debian's shadowsocks-libev in one run. Each chain is
+// a local side and a server on loopback:
+//
+//	load -> SOCKS5 -> local ==ss==> server -> sink
+//
+// The chains take turns, round by round, and what counts is the ratio of their
+// medians: on a shared machine absolute figures mean little. CPU time is that of
+// the two proxy processes alone, as the kernel counts it. Linux only.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+)
+
+func main() {
+	var o options
+	flag.StringVar(&o.umbra, "umbra", "bin/umbra", "the umbra program to measure")
+	flag.StringVar(&o.method, "method", "aes-256-gcm", "a method that both chains have")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the medians count")
+	flag.DurationVar(&o.bulk, "bulk", 3*time.Second, "length of each throughput test")
+	flag.DurationVar(&o.short, "short", 3*time.Second, "length of each connection test")
+	flag.IntVar(&o.idle, "idle", 2000, "idle connections to hold")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := compare(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	umbra, method string
+	rounds, idle  int
+	bulk, short   time.Duration
+}
+
+// compare runs all rounds and prints the table.
+func compare(ctx context.Context, o options) error {
+	s, err := newSink()
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	var results results
+	for round := range o.rounds {
+		for _, c := range chains() {
+			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, o.rounds, c.name)
+			if err := measure(ctx, o, c, s, &results); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
+	}
+	results.print(os.Stdout, o)
+	return nil
+}

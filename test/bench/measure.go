@@ -1,0 +1,118 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"time"
+)
+
+// settle is how long idle connections are left alone before memory is read.
+const settle = 2 * time.Second
+
+// measure runs all tests of one chain once.
+func measure(ctx context.Context, o options, c chain, s *sink, into *results) error {
+	dir, err := os.MkdirTemp("", "umbra-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	p, err := start(o, c, dir)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	add := func(test string, value float64) { into.add(c.name, test, value) }
+	add(startTime, float64(p.started.Microseconds())/1000)
+	local, server, err := p.resident()
+	if err != nil {
+		return err
+	}
+	add(startMemory, float64(max(local, server))/1024)
+
+	if err := measureIdle(o, p, s, add); err != nil {
+		return err
+	}
+	for _, b := range []struct {
+		rate, cost string
+		want       byte
+		streams    int
+	}{
+		{down1, "", wantDownload, 1}, {up1, "", wantUpload, 1},
+		{down8, downCost, wantDownload, 8}, {up8, upCost, wantUpload, 8},
+	} {
+		before, err := p.cpu()
+		if err != nil {
+			return err
+		}
+		began := time.Now()
+		n, err := transfer(ctx, p.socks, s, b.want, b.streams, o.bulk)
+		if err != nil {
+			return err
+		}
+		took := time.Since(began)
+		after, err := p.cpu()
+		if err != nil {
+			return err
+		}
+		add(b.rate, float64(n)/1e6/took.Seconds())
+		if b.cost != "" {
+			add(b.cost, (after-before).Seconds()/(float64(n)/1e9))
+		}
+	}
+	return measureConnections(ctx, o, p, s, add)
+}
+
+func measureConnections(ctx context.Context, o options, p *pair, s *sink, add func(string, float64)) error {
+	before, err := p.cpu()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	n, err := connections(ctx, p.socks, s, 64, o.short)
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	after, err := p.cpu()
+	if err != nil {
+		return err
+	}
+	add(connRate, float64(n)/took.Seconds())
+	add(connCost, float64((after-before).Microseconds())/float64(n))
+	return nil
+}
+
+// measureIdle holds connections that have been used once and are silent.
+func measureIdle(o options, p *pair, s *sink, add func(string, float64)) error {
+	localBefore, serverBefore, err := p.resident()
+	if err != nil {
+		return err
+	}
+	held := make([]net.Conn, 0, o.idle)
+	defer func() {
+		for _, c := range held {
+			c.Close()
+		}
+	}()
+	for range o.idle {
+		c, err := open(p.socks, s.addr)
+		if err != nil {
+			return err
+		}
+		held = append(held, c)
+		if err := exchange(c); err != nil {
+			return err
+		}
+	}
+	time.Sleep(settle)
+	local, server, err := p.resident()
+	if err != nil {
+		return err
+	}
+	add(idleLocal, float64(local-localBefore)/float64(o.idle))
+	add(idleServer, float64(server-serverBefore)/float64(o.idle))
+	return nil
+}

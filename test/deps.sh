@@ -1,0 +1,40 @@
+#!/bin/sh
+# Installs the Debian packages whose programs the tests start. Where all of them
+# are there it does nothing, so it needs no network and no rights then.
+set -eu
+
+programs="ss-server ss-local curl openssl chromium"
+packages="shadowsocks-libev curl openssl chromium ca-certificates"
+
+missing=""
+for program in $programs; do
+	command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "missing:$missing; install them by hand, this system has no apt-get" >&2
+	[ "${CI:-}" != true ] || exit 1
+	exit 0 # the tests that need them say so
+fi
+sudo=""
+if [ "$(id -u)" != 0 ]; then
+	sudo="sudo"
+	if ! command -v sudo >/dev/null 2>&1; then
+		echo "missing:$missing; run as root: apt-get install $packages" >&2
+		[ "${CI:-}" != true ] || exit 1
+		exit 0
+	fi
+fi
+
+# The tests start their own servers: no service of a package may run.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+	$sudo chmod +x "$policy"
+	trap '$sudo rm -f "$policy"' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+# shellcheck disable=SC2086
+$sudo apt-get install -y -qq --no-install-recommends $packages
