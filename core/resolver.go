@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -21,12 +22,14 @@ type SystemResolver struct{}
 var _ Resolver = SystemResolver{}
 
 // LookupIP asks for IPv4 and IPv6 addresses. The name is taken as fully
-// qualified: search domains are not applied.
+// qualified: search domains are not applied. "localhost" and the names under it
+// are loopback without a question (RFC 6761 §6.3).
 func (SystemResolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, error) {
-	if name[len(name)-1] != '.' && name != "localhost" {
-		name += "."
+	name = strings.TrimSuffix(name, ".")
+	if strings.EqualFold(name, "localhost") || len(name) > 10 && strings.EqualFold(name[len(name)-10:], ".localhost") {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name+".")
 	if err != nil {
 		return nil, err
 	}
