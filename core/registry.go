@@ -142,4 +142,7 @@ func (r *Registry) Section(s Section) Catalog {
 //		_ core.About `help:"reaches targets straight from this machine"`
 //		…
 //	}
+//
+// A cipher whose key must have an exact size adds it, in bytes, as `key:"32"`:
+// `umbra keygen` makes one of that size.
 type About struct{}

@@ -207,6 +207,7 @@ func TestLoad(t *testing.T) {
 		{"good", write("good", pipeline+"[policy.all]", 0o644), "ok"},
 		{"secret", write("secret", secret, 0o600), "ok"},
 		{"secret for all", write("public", secret, 0o644), "ok\nwarning: " + filepath.Join(dir, "public") + warning},
+		{"demo for all", write("demo", strings.Replace(secret, `":1"`, `"127.0.0.1:1"`, 1), 0o644), "ok"},
 		{"mistake", write("bad", "x", 0o600), filepath.Join(dir, "bad") + ":1:1: want = after the key"},
 		{"missing", filepath.Join(dir, "none"), "read " + filepath.Join(dir, "none") + ": no such file or directory"},
 		{"directory", dir, "read " + dir + ": it is a directory"},

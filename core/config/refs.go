@@ -156,17 +156,26 @@ func (f *File) warn(at int, path, text string) {
 	slices.SortStableFunc(f.Warnings, compareProblems)
 }
 
-// warnOfSecrets warns of the first secret in the file, if there is one.
+// warnOfSecrets warns of the first secret in the file, if there is one. It does
+// not where all that the file listens on and dials is this machine's loopback,
+// as in a demo: such a secret guards nothing from the machine's own users.
 func (f *File) warnOfSecrets() {
-	first, where := -1, ""
+	first, where, reaches := -1, "", false
 	for _, component := range f.Components {
 		component.visit(func(v reflect.Value, n *node, path string) {
-			if text, ok := v.Interface().(option.Text); ok && text != "" && (first < 0 || n.value < first) {
-				first, where = n.value, path
+			switch o := v.Interface().(type) {
+			case option.Text:
+				if o != "" && (first < 0 || n.value < first) {
+					first, where = n.value, path
+				}
+			case option.Listen:
+				reaches = reaches || o.IsValid() && !o.AddrPort().Addr().IsLoopback()
+			case option.Server:
+				reaches = reaches || o.Addr().IsValid() && !o.Addr().IP().IsLoopback()
 			}
 		})
 	}
-	if first >= 0 {
+	if first >= 0 && reaches {
 		f.warn(first, where, "every user of this machine may read this file and its secrets; take that right away with chmod o-r")
 	}
 }

@@ -66,7 +66,12 @@ func (g *generation) provide(c *config.Component) {
 
 // provide is generation.provide for one section.
 func provide[T any](g *generation, c *config.Component, kinds *core.Kinds[T]) {
+	failed := false // the container asks a provider that failed again and again
 	do.ProvideNamed(g.scope, service(c.ID), func(i do.Injector) (built T, err error) {
+		if failed {
+			return built, errReported
+		}
+		defer func() { failed = err != nil }()
 		defer func() {
 			if v := recover(); v != nil {
 				g.log.Error("constructor panicked", slog.Any("component", c.ID), slog.String("stack", string(debug.Stack())))

@@ -1,0 +1,118 @@
+// Package app is the command line: what a program of umbra's kinds does with
+// its arguments, its files and its signals. cmd/umbra is ten lines around it,
+// and so is the program of anyone who adds kinds.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/config"
+)
+
+// Exit statuses.
+const (
+	statusOK      = 0
+	statusFailure = 1 // a bad file or a failure
+	statusUsage   = 2 // wrong usage
+)
+
+// Console is what a program has around it.
+type Console struct {
+	Args   []string // without the program's name
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+
+	// Signals is called once a program runs as a service. From then on SIGHUP,
+	// SIGINT and SIGTERM come from the channel, until stop.
+	Signals func() (signals <-chan os.Signal, stop func())
+}
+
+// Main runs the program with the kinds that the functions register, and exits.
+func Main(register ...func(*core.Registry)) {
+	os.Exit(Run(Console{os.Args[1:], os.Stdin, os.Stdout, os.Stderr, notify}, register...))
+}
+
+// notify takes the signals of the process. SIGPIPE is ignored: a reader of the
+// log that goes away must not end the service.
+func notify() (signals <-chan os.Signal, stop func()) {
+	signal.Ignore(syscall.SIGPIPE)
+	c := make(chan os.Signal, 8) // more of them at once say nothing new
+	signal.Notify(c, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	return c, func() { signal.Stop(c) }
+}
+
+// Run is Main for a given console. It returns the exit status: 0 if all went
+// well, 1 for a bad file or a failure, 2 for wrong usage.
+func Run(console Console, register ...func(*core.Registry)) int {
+	a := &app{Console: console, reg: &core.Registry{}}
+	for _, r := range register {
+		r(a.reg)
+	}
+	cmd, err := a.root().ExecuteC()
+	if err == nil {
+		return statusOK
+	}
+	f, isFailure := errors.AsType[*failure](err)
+	if !isFailure {
+		fmt.Fprintf(a.Stderr, "%s: %v\n", cmd.CommandPath(), err)
+		writeUsage(a.Stderr, cmd)
+		fmt.Fprintf(a.Stderr, "try \"%s --help\"\n", cmd.CommandPath())
+		return statusUsage
+	}
+	if f.err != nil {
+		a.report(f.err)
+	}
+	return statusFailure
+}
+
+// app is one run of the program.
+type app struct {
+	Console
+	reg *core.Registry
+}
+
+// failure is what a command returns when its work failed. Any other error of a
+// command is wrong usage.
+type failure struct{ err error } // nil if it has been logged
+
+func (f *failure) Error() string { return fmt.Sprint(f.err) }
+
+// fail returns err as a failure, or nil for nil.
+func fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{err}
+}
+
+// report writes what failed to the standard error stream: the mistakes in a
+// file as they are, a line each, anything else after the program's name.
+func (a *app) report(err error) {
+	prefix := "umbra: "
+	if _, isMistake := errors.AsType[config.Problem](err); isMistake {
+		prefix = ""
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(a.Stderr, prefix+line)
+	}
+}
+
+// load reads and checks the file at path, or the standard input for "-".
+func (a *app) load(path string) (*config.File, error) {
+	if path != "-" {
+		return config.Load(path, a.reg)
+	}
+	data, err := io.ReadAll(io.LimitReader(a.Stdin, config.MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read standard input: %w", err)
+	}
+	return config.Parse("stdin", data, a.reg)
+}

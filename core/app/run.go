@@ -1,0 +1,154 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/engine"
+)
+
+// haste is how long cutting connections may take after a second signal.
+const haste = time.Second
+
+func (a *app) runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run FILE",
+		Short: "run the pipelines of a file",
+		Long: `run serves the pipelines of FILE until a signal ends it. "-" is the standard
+input. The log goes to the standard error stream.
+
+  SIGHUP           reads FILE again; one with a mistake changes nothing
+  SIGTERM, SIGINT  stops accepting and waits for running connections, for the
+                   time that [process] grace says; a second one cuts them
+
+Exit status: 0 after a shutdown, 1 if FILE is bad, something failed or a second
+signal cut the shutdown short, 2 for wrong usage.`,
+		Example:               `  umbra run config.example.toml`,
+		Args:                  exactlyOne("FILE"),
+		ValidArgsFunction:     completeFile,
+		DisableFlagsInUseLine: true,
+		RunE:                  func(_ *cobra.Command, args []string) error { return a.run(args[0]) },
+	}
+}
+
+// service is a running file.
+type service struct {
+	*app
+	path    string
+	engine  *engine.Engine
+	logs    *logs
+	log     *slog.Logger
+	grace   time.Duration
+	signals <-chan os.Signal
+}
+
+func (a *app) run(path string) error {
+	f, err := a.load(path)
+	if err != nil {
+		return fail(err)
+	}
+	signals, stop := a.Signals()
+	defer stop()
+	s := &service{app: a, path: path, logs: newLogs(a.Stderr), signals: signals}
+	s.log = slog.New(s.logs)
+	s.engine = engine.New(a.reg, s.log)
+	s.adopt(f)
+	if err := s.engine.Start(context.Background(), f); err != nil {
+		return fail(err)
+	}
+	s.log.Info("umbra started", slog.String("version", versionOf()), slog.Int("pid", os.Getpid()),
+		slog.Int("pipelines", len(f.Pipelines)))
+	return s.serve()
+}
+
+// adopt takes over what a file says of the process itself.
+func (s *service) adopt(f *config.File) {
+	s.logs.set(f.Log)
+	s.grace = f.Process.Grace.Std()
+	for _, w := range f.Warnings {
+		s.log.Warn("warning of the file", slog.String("warning", w.Error()))
+	}
+}
+
+// serve follows signals until one ends the service.
+func (s *service) serve() error {
+	for {
+		select {
+		case err := <-s.engine.Failed():
+			s.log.Error("an inbound stopped by itself", slog.Any("err", err))
+			_ = s.shutdown("failure") // the status is that of the failure
+			return &failure{}
+		case sig := <-s.signals:
+			if sig != syscall.SIGHUP {
+				return s.shutdown(sig.String())
+			}
+			s.reload()
+		}
+	}
+}
+
+// reload reads the file again. If it has a mistake, nothing changes.
+func (s *service) reload() {
+	if s.path == "-" {
+		s.log.Error("not reloaded, the running configuration stays", slog.String("reason", "it came from the standard input"))
+		return
+	}
+	f, err := s.load(s.path)
+	if err == nil {
+		err = s.engine.Reload(context.Background(), f)
+	}
+	if err != nil {
+		lines := strings.Split(err.Error(), "\n")
+		for _, line := range lines {
+			s.log.Error("mistake in the new configuration", slog.String("err", line))
+		}
+		s.log.Error("not reloaded, the running configuration stays", slog.Int("mistakes", len(lines)))
+		return
+	}
+	s.adopt(f)
+	s.log.Info("reloaded", slog.String("file", s.path), slog.Int("pipelines", len(f.Pipelines)))
+}
+
+// shutdown drains what runs, until the grace period or a second signal ends.
+func (s *service) shutdown(reason string) error {
+	s.log.Info("shutting down", slog.String("reason", reason), slog.Duration("grace", s.grace))
+	ctx, cancel := context.WithTimeout(context.Background(), s.grace)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- s.engine.Shutdown(ctx) }()
+	var late <-chan time.Time // set by a second signal
+	for {
+		select {
+		case err := <-done:
+			return s.stopped(err, late != nil)
+		case <-late:
+			return s.stopped(nil, true)
+		case sig := <-s.signals:
+			if sig != syscall.SIGHUP && late == nil {
+				cancel()
+				late = time.After(haste)
+			}
+		}
+	}
+}
+
+// stopped logs how a shutdown went and returns what the command returns.
+func (s *service) stopped(err error, cutShort bool) error {
+	if err != nil {
+		s.log.Error("shut down", slog.Any("err", err))
+	}
+	if cutShort {
+		s.log.Warn("umbra stopped, cut short by a second signal")
+	}
+	if err != nil || cutShort {
+		return &failure{}
+	}
+	s.log.Info("umbra stopped")
+	return nil
+}

@@ -1,0 +1,122 @@
+package app_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/umbra-proxy/umbra/core/app"
+	"github.com/umbra-proxy/umbra/plugins"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"umbra": func() { app.Main(plugins.Standard) }})
+}
+
+// TestScripts runs what a person would type. Each script has $PORT1 to $PORT3,
+// free ports of 127.0.0.1, and these commands beside those of testscript:
+//
+//	status N COMMAND…   the command exits with status N
+//	waitline FILE EXPR  waits until a line of the file matches
+//	signal NAME         sends HUP, INT or TERM to what runs in the background
+//	taken PORT          listens on a port until the end of the script
+//	expand FILE…        replaces the variables in files
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		UpdateScripts:       os.Getenv("UMBRA_UPDATE_SCRIPTS") != "",
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each exit takes a second under the race detector
+			for i, port := range freePorts(t, 3) {
+				env.Setenv(fmt.Sprintf("PORT%d", i+1), strconv.Itoa(port))
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status, "waitline": waitLine, "signal": sendSignal, "taken": taken, "expand": expand,
+		},
+	})
+}
+
+// freePorts returns ports that nobody listened on a moment ago.
+func freePorts(t testing.TB, n int) []int {
+	t.Helper()
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // after all are chosen, so that they differ
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("got exit status %d, want %d", got, want)
+	}
+}
+
+func waitLine(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waitline FILE EXPR")
+	}
+	expr, path := regexp.MustCompile("(?m)"+args[1]), ts.MkAbs(args[0])
+	var text []byte
+	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(2 * time.Millisecond) {
+		if text, _ = os.ReadFile(path); expr.Match(text) {
+			return
+		}
+	}
+	ts.Fatalf("no line of %s matches %s:\n%s", args[0], args[1], text)
+}
+
+func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM}
+	if neg || len(args) != 1 || signals[args[0]] == 0 {
+		ts.Fatalf("usage: signal HUP|INT|TERM")
+	}
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(signals[args[0]]))
+	}
+}
+
+func taken(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:"+strings.Join(args, ""))
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+}
+
+// expand also takes files away from other users, as their owner should.
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	for _, path := range args {
+		text := os.Expand(ts.ReadFile(path), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(path), []byte(text), 0o600))
+		ts.Check(os.Chmod(ts.MkAbs(path), 0o600))
+	}
+}

@@ -1,0 +1,125 @@
+package plugins_test
+
+import (
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/engine"
+)
+
+// blocks returns the code blocks of a language in a page.
+func blocks(t *testing.T, page, language string) []string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		found = append(found, m[1])
+	}
+	if found == nil {
+		t.Fatalf("%s has no block of %s", page, language)
+	}
+	return found
+}
+
+// TestReadmeFiles checks the files in README.md, as umbra check does.
+func TestReadmeFiles(t *testing.T) {
+	files := blocks(t, "../README.md", "toml")
+	t.Chdir(t.TempDir())
+	t.Setenv("PARIS_PASSWORD", "correct horse battery staple")
+	if err := os.WriteFile("password.txt", []byte("correct horse battery staple\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range files {
+		f, err := config.Parse("README.md", []byte(text), standard())
+		if err != nil {
+			t.Errorf("%v\nin\n%s", err, text)
+			continue
+		}
+		for _, w := range f.Warnings {
+			t.Errorf("got the warning %s\nin\n%s", w.Error(), text)
+		}
+		if err := engine.Check(standard(), f, slog.New(failOnLog(t))); err != nil {
+			t.Errorf("%v\nin\n%s", err, text)
+		}
+	}
+}
+
+// TestReadmeDrawing finds the drawing in README.md in what umbra explain draws of
+// the file above it.
+func TestReadmeDrawing(t *testing.T) {
+	files := blocks(t, "../README.md", "toml")
+	f, err := config.Parse("README.md", []byte(files[len(files)-1]), standard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	if err := engine.Explain(&got, standard(), f); err != nil {
+		t.Fatal(err)
+	}
+	if want := blocks(t, "../README.md", "text")[0]; !strings.Contains(got.String(), want) {
+		t.Errorf("got\n%s\nwant in it\n%s", got.String(), want)
+	}
+}
+
+// TestReadmeProgram parses the program in README.md.
+func TestReadmeProgram(t *testing.T) {
+	for _, text := range blocks(t, "../README.md", "go") {
+		if _, err := parser.ParseFile(token.NewFileSet(), "README.md", text, parser.AllErrors); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestLinks finds links of the pages to files that do not exist.
+func TestLinks(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", page, m[1])
+			}
+		}
+	}
+}
+
+// TestDependencies compares docs/dependencies.md with go.mod.
+func TestDependencies(t *testing.T) {
+	mod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	required := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^(?:require |\t)(\S+) v\S+`).FindAllStringSubmatch(string(mod), -1) {
+		required[m[1]] = true
+		if !strings.Contains(string(page), "\n| `"+m[1]+"` |") {
+			t.Errorf("docs/dependencies.md has no line for %s", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\S+)` \\|").FindAllStringSubmatch(string(page), -1) {
+		if !required[m[1]] {
+			t.Errorf("docs/dependencies.md has %s, which is not in go.mod", m[1])
+		}
+	}
+}
