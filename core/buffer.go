@@ -42,6 +42,7 @@ var (
 	bigBuffers   = sync.Pool{New: func() any { return newBuffer(bigBuffer) }}
 	smallBuffers = sync.Pool{New: func() any { return newBuffer(smallBuffer) }}
 	bigOut       atomic.Int32 // big buffers that are borrowed now
+	smallOut     atomic.Int32 // small ones
 )
 
 func newBuffer(size int) *Buffer {
@@ -61,7 +62,14 @@ func BorrowBuffer() *Buffer {
 }
 
 // BorrowSmallBuffer returns a buffer for one chunk of 16 KiB.
-func BorrowSmallBuffer() *Buffer { return smallBuffers.Get().(*Buffer) }
+func BorrowSmallBuffer() *Buffer {
+	smallOut.Add(1)
+	return smallBuffers.Get().(*Buffer)
+}
+
+// BuffersOut returns how many buffers are borrowed now. Tests ask it whether all
+// came back.
+func BuffersOut() int { return int(bigOut.Load() + smallOut.Load()) }
 
 // Return gives b back. Nothing may use b or its memory after it. Returning nil
 // does nothing.
@@ -76,6 +84,7 @@ func (b *Buffer) Return() {
 		bigBuffers.Put(b)
 		return
 	}
+	smallOut.Add(-1)
 	smallBuffers.Put(b)
 }
 

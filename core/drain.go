@@ -9,6 +9,7 @@ const (
 	drainChunk = 4 << 10               // bytes read at a time
 	drainPause = time.Second / 16      // between reads: 64 KiB/s
 	drainTail  = 50 * time.Millisecond // for what is still in the receive buffer at the end
+	drainReads = 64                    // reads of that at most, 256 KiB
 )
 
 // Patience returns for how long a server waits for a request, and reads on what
@@ -26,7 +27,7 @@ func Patience(c Cipher) time.Duration {
 // it. The caller closes conn.
 func Drain(conn Stream, deadline time.Time) {
 	_ = conn.SetDeadline(deadline)
-	for {
+	for taken := 0; ; {
 		if err := WaitReadable(conn); err != nil {
 			break
 		}
@@ -34,14 +35,16 @@ func Drain(conn Stream, deadline time.Time) {
 		if err != nil {
 			break
 		}
-		if n == drainChunk && !pause(deadline) {
-			break
+		if taken += n; taken >= drainChunk {
+			if taken = 0; !pause(deadline) {
+				break
+			}
 		}
 	}
 	_ = conn.CloseWrite()
 	// Unread data would turn the close into a reset.
 	_ = conn.SetReadDeadline(time.Now().Add(drainTail))
-	for {
+	for range drainReads {
 		if _, err := discard(conn); err != nil {
 			return
 		}

@@ -63,6 +63,7 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 	r.Flow.setEnd(cancel)
 
 	var payload *Buffer // holds r.Payload until it is sent
+	defer func() { payload.Return() }()
 	if wait := p.cfg.Dialer.PayloadWait(r); wait > 0 && len(r.Payload) == 0 {
 		if run.client, run.err = pending.Accept(); run.err != nil {
 			return
@@ -83,7 +84,6 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 	}
 	r.Flow.Up.Add(int64(len(r.Payload)))
 	r.Payload = nil
-	payload.Return()
 
 	if run.client == nil {
 		if run.client, run.err = pending.Accept(); run.err != nil {

@@ -54,20 +54,18 @@ type Absorber interface {
 // direction is passed on by CloseWrite while the other goes on; a failure ends
 // both. It returns the first failure, or nil. The caller closes both streams.
 func relay(f *Flow, client, upstream Stream) error {
-	f.setEnd(func() { client.Close(); upstream.Close() })
-	r := pair{flow: f}
+	r := pair{flow: f, client: client, upstream: upstream}
+	f.setEnd(r.close)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		if err := r.pump(client, upstream, down); err != nil {
-			breakOff(client, err)
-			f.Cut(err)
+			r.fail(client, err)
 		}
 	}()
 	if err := r.pump(upstream, client, up); err != nil {
 		absorb(client, upstream, err)
-		breakOff(upstream, err)
-		f.Cut(err)
+		r.fail(upstream, err)
 	}
 	<-done
 	return f.Cause()
@@ -75,8 +73,28 @@ func relay(f *Flow, client, upstream Stream) error {
 
 // pair is the two directions of a relay.
 type pair struct {
-	flow  *Flow
-	ended atomic.Int32 // directions that have ended
+	flow             *Flow
+	client, upstream Stream
+	ended            atomic.Int32 // directions that have ended
+}
+
+func (r *pair) close() {
+	r.client.Close()
+	r.upstream.Close()
+}
+
+// fail ends both directions because the one to dst ended with err. What was
+// damaged or cut off must not look complete, so dst's peer sees an error then;
+// after a mere reset the close is orderly, because what came before it must
+// arrive.
+func (r *pair) fail(dst Stream, err error) {
+	if errors.Is(err, ErrAuth) || errors.Is(err, ErrMalformed) || errors.Is(err, io.ErrUnexpectedEOF) {
+		r.flow.setEnd(func() {
+			Abort(dst)
+			r.close()
+		})
+	}
+	r.flow.Cut(err)
 }
 
 // absorb hides from a client that its stream broke a cipher's rules.
@@ -87,15 +105,6 @@ func absorb(client, upstream Stream, err error) {
 	}
 	_ = upstream.CloseWrite() // the target gets what was good, and an end
 	a.Absorb()
-}
-
-// breakOff closes dst, whose bytes ended with err. What was damaged or cut off
-// must not look complete, so dst's peer sees an error; after a mere reset the
-// close is orderly, because then the bytes before it must arrive.
-func breakOff(dst Stream, err error) {
-	if errors.Is(err, ErrAuth) || errors.Is(err, ErrMalformed) || errors.Is(err, io.ErrUnexpectedEOF) {
-		Abort(dst)
-	}
 }
 
 // direction is which way a pump moves bytes.

@@ -98,15 +98,38 @@ func bind(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) {
 	return ln.(*net.TCPListener), nil
 }
 
-// Has reports whether the process listens on ap, on that address or on every
-// one.
+// Has reports whether the process listens on ap: on that address, or on every
+// one and ap is the machine's own.
 func (s *SocketSet) Has(ap netip.AddrPort) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sock := range s.open {
-		at := sock.addr
-		if at.Port() == ap.Port() && (at.Addr().Unmap() == ap.Addr() || at.Addr().IsUnspecified() && ap.Addr().IsLoopback()) {
+		switch at := sock.addr; {
+		case at.Port() != ap.Port():
+		case at.Addr().Unmap() == ap.Addr():
 			return true
+		case at.Addr().IsUnspecified() && isOwn(ap.Addr()):
+			return true
+		}
+	}
+	return false
+}
+
+// isOwn reports whether ip is an address of this machine. It asks the system, so
+// it is for the rare case.
+func isOwn(ip netip.Addr) bool {
+	if ip.IsLoopback() || ip.IsUnspecified() {
+		return true
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return true // rather refuse than loop
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok {
+			if own, ok := netip.AddrFromSlice(n.IP); ok && own.Unmap() == ip {
+				return true
+			}
 		}
 	}
 	return false

@@ -55,7 +55,7 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 	plain, payload = fillChunk(plain, payload)
 	off = sealChunk(buf.B, off, &box, plain)
 	for len(payload) > 0 && off+headSize+tagSize < len(buf.B) {
-		plain, payload = fillChunk(buf.B[off+headSize:off+headSize:len(buf.B)-tagSize], payload)
+		plain, payload = fillChunk(buf.B[off+headSize:off+headSize], payload)
 		off = sealChunk(buf.B, off, &box, plain)
 	}
 	wire, err := dial(buf.B[:off])

@@ -21,8 +21,7 @@ type Spec struct {
 	Method  string   // the name that a file gives as kind
 	Aliases []string // other names for it
 	KeySize int      // of the key and of a subkey, in bytes; the salt is as long
-	// New returns the AEAD of a subkey. Its tag is 16 bytes, its nonce at most
-	// 24.
+	// New returns the AEAD of a subkey. Its tag is 16 bytes, its nonce 8 to 24.
 	New func(subkey []byte) (cipher.AEAD, error)
 }
 
@@ -44,6 +43,12 @@ func newGCM(subkey []byte) (cipher.AEAD, error) {
 	}
 	return cipher.NewGCM(block)
 }
+
+// The nonce counts messages: one of fewer bytes could come around.
+const (
+	minNonce = 8
+	maxNonce = 24
+)
 
 // Options are the keys of a [cipher.x] table.
 type Options struct {
@@ -72,7 +77,7 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 		return nil, err
 	}
 	if len(password) < weakPassword {
-		env.Log.Warn("short password", "cipher", env.Name, "bytes", len(password), "advice", "make one with: umbra keygen "+s.Method)
+		env.Log.Warn("short password", "bytes", len(password), "advice", "make one with: umbra keygen "+s.Method)
 	}
 	salts, err := core.Keep(env, func(old *replay.Salts) (*replay.Salts, error) {
 		if old != nil {
@@ -89,15 +94,18 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 // New returns the Cipher of a method with a key of s.KeySize bytes. salts is
 // what a server has seen.
 func New(s Spec, k []byte, salts *replay.Salts) (*Cipher, error) {
-	if len(k) != s.KeySize || s.KeySize > replay.MaxSalt {
+	if s.KeySize < 1 || s.KeySize > replay.MaxSalt {
+		return nil, fmt.Errorf("%s: key size %d, want 1 to %d", s.Method, s.KeySize, replay.MaxSalt)
+	}
+	if len(k) != s.KeySize {
 		return nil, fmt.Errorf("%s: key of %d bytes, want %d", s.Method, len(k), s.KeySize)
 	}
 	probe, err := s.New(k)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Method, err)
 	}
-	if probe.Overhead() != tagSize || probe.NonceSize() > 24 {
-		return nil, fmt.Errorf("%s: tag of %d bytes and nonce of %d, want 16 and at most 24", s.Method, probe.Overhead(), probe.NonceSize())
+	if n := probe.NonceSize(); probe.Overhead() != tagSize || n < minNonce || n > maxNonce {
+		return nil, fmt.Errorf("%s: tag of %d bytes and nonce of %d, want %d and %d to %d", s.Method, probe.Overhead(), n, tagSize, minNonce, maxNonce)
 	}
 	c := &Cipher{spec: s, key: k, salts: salts}
 	c.patience = core.Patience(c)

@@ -72,8 +72,8 @@ func (r *Reader) WriteBurst(dst core.Stream) (int, error) {
 		n, werr := r.buf.WritePieces(dst)
 		r.buf.Pieces = r.buf.Pieces[:0]
 		switch {
-		case werr != nil:
-			return n, r.fail(werr)
+		case werr != nil: // what dst did not take is lost, so the stream ends, by a deadline too
+			return n, r.stop(werr)
 		case err != nil:
 			_ = r.fail(err) // for the next call
 		}
@@ -116,8 +116,8 @@ func (r *Reader) openAll() error {
 	return nil
 }
 
-// WaitRead waits until Read has something, without a buffer. It implements
-// core.Waiter.
+// WaitRead waits until Read has something, without a buffer where the wire can
+// be waited on. It implements core.Waiter.
 func (r *Reader) WaitRead() error {
 	r.lock()
 	defer r.unlock()
@@ -132,6 +132,14 @@ func (r *Reader) WaitRead() error {
 		if r.plain = plain; plain != nil || err != nil {
 			return nil
 		}
+	}
+	if !r.waits {
+		err := r.fill()
+		if err == nil || isTimeout(err) {
+			return err
+		}
+		_ = r.fail(err)
+		return nil // Read tells
 	}
 	if buf := r.buf; buf != nil && r.stow(buf) {
 		buf.Return()

@@ -28,13 +28,14 @@ type Reader struct {
 	max    int                 // largest payload of a chunk in bytes
 	begin  func(*Reader) error // reads what stands before the first chunk; nil after it
 	source *core.Source
+	waits  bool         // the wire can be waited on without a buffer
 	buf    *core.Buffer // holds what has been read, or nil
 	start  int          // buf.B[start:end] is not opened yet
 	end    int
 	stash  []byte // the same, while buf is nil
 	length int    // of the payload that comes next, or 0 if its length comes next
 	plain  []byte // opened but not yet read; in buf
-	lent   bool   // buf holds bytes that SkipTo lent out until the next call
+	lent   bool   // buf holds bytes that SkipFor lent out until the next call
 	err    error  // ends the stream
 }
 
@@ -43,6 +44,8 @@ type Reader struct {
 func (r *Reader) reset(wire core.Stream, begin func(*Reader) error) {
 	r.wire, r.begin = wire, begin
 	r.source = core.NewSource(wire, r.layout, r.stow)
+	_, r.waits = wire.(core.Waiter)
+	r.waits = r.waits || core.Bare(wire) != nil
 }
 
 // Start tells how chunks are opened from here on. length is that of the first
@@ -75,11 +78,13 @@ func (r *Reader) Skip(n int) {
 
 // SkipFor takes n bytes that Peek returned and gives the memory that they took
 // to payload, which is no longer: it returns a copy that stays valid until the
-// stream is read or closed.
+// stream is read or closed. A small payload with nothing behind it gets memory
+// of its own, so that no buffer is held while its target is dialled.
 func (r *Reader) SkipFor(n int, payload []byte) []byte {
-	if r.buf == nil {
-		r.stash = r.stash[n:]
-		return append([]byte(nil), payload...)
+	if r.buf == nil || len(payload) <= maxStash && r.end-r.start == n {
+		kept := append([]byte(nil), payload...)
+		r.Skip(n)
+		return kept
 	}
 	kept := r.buf.B[r.start : r.start+copy(r.buf.B[r.start:r.start+n], payload)]
 	r.start += n
@@ -99,7 +104,7 @@ func (r *Reader) unopened() []byte {
 
 // fill reads once from the wire.
 func (r *Reader) fill() error {
-	if r.buf != nil && r.end-r.start == len(r.buf.B) {
+	if r.buf != nil && r.end-r.start == len(r.buf.B) && !r.grow() {
 		return fmt.Errorf("%w: a message of over %d bytes", core.ErrMalformed, len(r.buf.B))
 	}
 	buf, n, err := r.source.Fill(r.buf)
@@ -112,6 +117,20 @@ func (r *Reader) fill() error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// grow moves what is not opened yet from a small buffer to a big one, if there
+// is one.
+func (r *Reader) grow() bool {
+	big := core.BorrowBuffer()
+	if len(big.B) <= len(r.buf.B) {
+		big.Return()
+		return false
+	}
+	r.start, r.end = 0, copy(big.B, r.unopened())
+	r.buf.Return()
+	r.buf = big
+	return true
 }
 
 // layout makes the room behind what is not opened yet the one piece of b.
@@ -153,7 +172,11 @@ func (r *Reader) release() {
 func (r *Reader) next() ([]byte, error) {
 	tag := r.box.Overhead()
 	if r.buf == nil {
-		if len(r.stash) < max(r.length, lengthSize)+tag {
+		need := lengthSize
+		if r.length > 0 {
+			need = r.length
+		}
+		if len(r.stash) < need+tag {
 			return nil, nil
 		}
 		r.buf = core.BorrowSmallBuffer()
@@ -215,11 +238,16 @@ func (r *Reader) ready() error {
 	return nil
 }
 
-// fail remembers an error that ends the stream, and gives up the buffer.
+// fail ends the stream with err, unless that is a deadline.
 func (r *Reader) fail(err error) error {
 	if isTimeout(err) {
 		return err
 	}
+	return r.stop(err)
+}
+
+// stop makes err the stream's end and gives up the buffer.
+func (r *Reader) stop(err error) error {
 	r.err = err
 	r.plain, r.start, r.end, r.stash = nil, 0, 0, nil
 	r.release()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"sync/atomic"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -16,6 +17,9 @@ const (
 	// smallWrite is what fits a small buffer whatever the framing.
 	smallWrite = 8 << 10
 )
+
+// errEnded is what writes return after CloseWrite.
+var errEnded = errors.New("write after CloseWrite")
 
 // Head is what stands before the payload of a stream's first chunk, where later
 // chunks have their sealed length.
@@ -35,6 +39,7 @@ type Writer struct {
 	src    core.Stream
 	source *core.Source // reads src
 	err    error        // a write that stopped in the middle of a chunk ends the stream
+	ended  atomic.Bool  // CloseWrite was called, perhaps during a write
 }
 
 // reset makes w ready. Head is the zero Head if the first chunk is out already.
@@ -83,8 +88,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 // WriteVector seals the pieces, as few writes to the wire as fit. It implements
 // core.VectorWriter.
 func (w *Writer) WriteVector(pieces [][]byte) (int, error) {
-	if w.err != nil {
-		return 0, w.err
+	if err := w.ready(); err != nil {
+		return 0, err
 	}
 	total := 0
 	for _, p := range pieces {
@@ -140,8 +145,8 @@ func (w *Writer) flush(b []byte) error {
 // seals them where they stand and writes them at once. It implements
 // core.BurstReader.
 func (w *Writer) ReadBurst(src core.Stream) (int, error) {
-	if w.err != nil {
-		return 0, w.err
+	if err := w.ready(); err != nil {
+		return 0, err
 	}
 	if w.src != src {
 		w.src, w.source = src, core.NewSource(src, w.layout, nil)
@@ -182,8 +187,14 @@ func (w *Writer) layout(b *core.Buffer) {
 
 // CloseWrite ends the stream after the last chunk.
 func (w *Writer) CloseWrite() error {
-	if w.err == nil {
-		w.err = errors.New("write after CloseWrite")
-	}
+	w.ended.Store(true)
 	return w.wire.CloseWrite()
+}
+
+// ready returns why nothing more can be written, or nil.
+func (w *Writer) ready() error {
+	if w.err == nil && w.ended.Load() {
+		return errEnded
+	}
+	return w.err
 }

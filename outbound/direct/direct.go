@@ -65,8 +65,12 @@ func (d *Outbound) OpenPackets(context.Context, *core.Request) (core.PacketConn,
 func (d *Outbound) PayloadWait(*core.Request) time.Duration { return 0 }
 
 // guard refuses addresses that are neither public nor allowed, and our own
-// listeners: a request that comes back in is a loop.
+// listeners: a request that comes back in is a loop. To the kernel the
+// unspecified address is this machine, whatever ranges are open.
 func (d *Outbound) guard(_ context.Context, to netip.AddrPort) error {
+	if to.Addr().IsUnspecified() {
+		return fmt.Errorf("%w: %s is not a public address, and can't be opened", core.ErrDenied, to.Addr())
+	}
 	if !IsPublic(to.Addr()) && !d.allowed(to.Addr()) {
 		return fmt.Errorf("%w: %s is not a public address; open it with allow", core.ErrDenied, to.Addr())
 	}

@@ -1,0 +1,239 @@
+package ciphertest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
+)
+
+// plain is what a stream under attack carries, each in one write of its own.
+func plain() [][]byte {
+	return [][]byte{[]byte("one"), coretest.Pattern(40, 1), []byte("3"), coretest.Pattern(100, 2)}
+}
+
+// An attack returns what arrives in place of the writes that were made. It must
+// not change them.
+type attack func(writes [][]byte) [][]byte
+
+// side is one direction of a stream under attack.
+type side struct {
+	name string
+	// run has plain sent, attacked and read, and returns what came out.
+	run func(t *testing.T, a attack, read reading) ([]byte, error)
+}
+
+// reading is a way to read a stream to its end or first error.
+type reading struct {
+	name string
+	wrap func(*script) core.Stream
+	all  func(core.Stream) ([]byte, error)
+}
+
+// readings are the ways to read a stream that is under attack.
+var readings = []reading{
+	{"read", wraps[0].wrap, func(s core.Stream) ([]byte, error) { return io.ReadAll(s) }},
+	{"wait and read", wraps[1].wrap, func(s core.Stream) ([]byte, error) { return io.ReadAll(s) }},
+	{"burst", wraps[1].wrap, emptied},
+}
+
+// emptied reads s by bursts, if it is able to.
+func emptied(s core.Stream) ([]byte, error) {
+	w, ok := s.(core.BurstWriter)
+	if !ok {
+		return io.ReadAll(s)
+	}
+	sink := &script{}
+	for {
+		if _, err := w.WriteBurst(sink); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return slices.Concat(sink.wrote...), err
+		}
+	}
+}
+
+// sides returns both directions.
+func (k kit) sides(t *testing.T) (request, answer side) {
+	client := dial(t, k.cipher(t), nil)
+	hello := client.sent()
+	for _, p := range plain() {
+		put(t, client, p)
+	}
+	after := client.wire.wrote[1:]
+	request = side{"request", func(t *testing.T, at attack, read reading) ([]byte, error) {
+		wire := append(bytes.Clone(hello), slices.Concat(at(after)...)...)
+		a := accept(t, k.cipher(t), read.wrap(&script{segments: whole(wire)}))
+		defer a.Stream.Close()
+		return finish(t, a.Stream, read)
+	}}
+	server := k.cipher(t)
+	answer = side{"answer", func(t *testing.T, at attack, read reading) ([]byte, error) {
+		wire := &script{}
+		s, err := k.cipher(t).DialStream(target(t), nil, func(hello []byte) (core.Stream, error) {
+			_, err := wire.Write(hello)
+			return read.wrap(wire), err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		incoming := &script{segments: wire.wrote}
+		a := accept(t, server, incoming)
+		for _, p := range plain() {
+			put(t, a.Stream, p)
+		}
+		a.Stream.Close()
+		wire.segments = whole(slices.Concat(at(incoming.wrote)...))
+		return finish(t, s, read)
+	}}
+	return request, answer
+}
+
+// finish reads s, and checks that an error stays.
+func finish(t *testing.T, s core.Stream, read reading) ([]byte, error) {
+	t.Helper()
+	got, err := read.all(s)
+	if err != nil {
+		if n, again := s.Read(make([]byte, 1)); n != 0 || again == nil {
+			t.Errorf("read after %v: got %d, %v, want an error again", err, n, again)
+		}
+	}
+	return got, err
+}
+
+// tampered changes byte i of the writes. It returns the number of the write that
+// it is in.
+func tampered(i int, flip byte, at *int) attack {
+	return func(writes [][]byte) [][]byte {
+		out, pos := slices.Clone(writes), 0
+		for n, w := range writes {
+			if i < pos+len(w) {
+				out[n] = bytes.Clone(w)
+				out[n][i-pos] ^= flip
+				*at = n
+				return out
+			}
+			pos += len(w)
+		}
+		*at = -1
+		return out
+	}
+}
+
+func (k kit) tamperedStream(t *testing.T) {
+	request, _ := k.sides(t)
+	request.tamper(t)
+}
+
+func (k kit) tamperedAnswer(t *testing.T) {
+	_, answer := k.sides(t)
+	answer.tamper(t)
+}
+
+// tamper changes each byte of a stream. What came before arrives, and nothing
+// else.
+func (s side) tamper(t *testing.T) {
+	for _, read := range readings {
+		t.Run(read.name, func(t *testing.T) {
+			for i := 0; ; i++ {
+				for _, flip := range flips {
+					at := 0
+					got, err := s.run(t, tampered(i, flip, &at), read)
+					if at < 0 {
+						return // past the end
+					}
+					if want := slices.Concat(plain()[:at]...); !bytes.Equal(got, want) {
+						t.Errorf("byte %d of the %s: got %d bytes, want the %d before it", i, s.name, len(got), len(want))
+					}
+					if !errors.Is(err, core.ErrAuth) && !errors.Is(err, core.ErrMalformed) {
+						t.Errorf("byte %d of the %s: got %v, want core.ErrAuth or core.ErrMalformed", i, s.name, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// movedChunks takes whole chunks out, doubles and swaps them.
+func (k kit) movedChunks(t *testing.T) {
+	request, answer := k.sides(t)
+	for _, s := range []side{request, answer} {
+		for _, tc := range []struct {
+			name string
+			at   attack
+			good int // writes that arrive
+		}{
+			{"first lost", func(w [][]byte) [][]byte { return w[1:] }, 0},
+			{"second lost", func(w [][]byte) [][]byte { return [][]byte{w[0], w[2], w[3]} }, 1},
+			{"doubled", func(w [][]byte) [][]byte { return [][]byte{w[0], w[1], w[1], w[2]} }, 2},
+			{"swapped", func(w [][]byte) [][]byte { return [][]byte{w[0], w[2], w[1], w[3]} }, 1},
+			{"began again", func(w [][]byte) [][]byte { return append(slices.Clone(w), w...) }, 4},
+		} {
+			for _, read := range readings {
+				t.Run(s.name+", "+tc.name+", "+read.name, func(t *testing.T) {
+					got, err := s.run(t, tc.at, read)
+					if want := slices.Concat(plain()[:tc.good]...); !bytes.Equal(got, want) {
+						t.Errorf("got %d bytes, want %d", len(got), len(want))
+					}
+					if !errors.Is(err, core.ErrAuth) && !errors.Is(err, core.ErrMalformed) {
+						t.Errorf("got %v, want core.ErrAuth or core.ErrMalformed", err)
+					}
+				})
+			}
+		}
+	}
+}
+
+func (k kit) truncatedStream(t *testing.T) {
+	request, _ := k.sides(t)
+	request.truncate(t)
+}
+
+func (k kit) truncatedAnswer(t *testing.T) {
+	_, answer := k.sides(t)
+	answer.truncate(t)
+}
+
+// truncate ends a stream at each byte. At the end of a write that is an orderly
+// end; inside one it is an error. Where an answer's salt may stand alone it may
+// end before its first byte.
+func (s side) truncate(t *testing.T) {
+	for _, read := range readings {
+		t.Run(read.name, func(t *testing.T) {
+			early := 0 // orderly ends within the first write
+			for n, past := 0, false; !past; n++ {
+				good, border := 0, false
+				got, err := s.run(t, func(w [][]byte) [][]byte {
+					all := slices.Concat(w...)
+					past = n > len(all)
+					pos := 0
+					for _, p := range w {
+						border = border || n == pos
+						if pos += len(p); pos <= n {
+							good++
+						}
+					}
+					border = border || n >= pos
+					return [][]byte{all[:min(n, len(all))]}
+				}, read)
+				if want := slices.Concat(plain()[:good]...); !bytes.Equal(got, want) {
+					t.Errorf("the %s cut at %d: got %d bytes, want %d", s.name, n, len(got), len(want))
+				}
+				switch {
+				case border && err != nil:
+					t.Errorf("the %s cut at %d, between chunks: got %v, want an orderly end", s.name, n, err)
+				case !border && err == nil && good == 0 && early == 0:
+					early++
+				case !border && err == nil:
+					t.Errorf("the %s cut at %d, inside a chunk: got an orderly end", s.name, n)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package ciphertest
+
+const raceDetector = false

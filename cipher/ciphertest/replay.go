@@ -1,0 +1,94 @@
+package ciphertest
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// raceRounds is how many pairs of equal requests come at the same instant.
+const raceRounds = 100
+
+// replay sends a whole first flight again.
+func (k kit) replay(t *testing.T) {
+	server := k.cipher(t)
+	flight := dial(t, k.cipher(t), []byte("hello")).sent()
+	accept(t, server, &script{segments: whole(flight)})
+	for _, s := range []split{{"whole", whole}, {"byte by byte", bytewise}} {
+		for _, w := range wraps {
+			t.Run(s.name+", "+w.name, func(t *testing.T) {
+				err := refuses(t, server, &script{segments: s.cut(flight)}, w.wrap)
+				if !errors.Is(err, core.ErrReplay) {
+					t.Errorf("got %v, want core.ErrReplay", err)
+				}
+			})
+		}
+	}
+	accept(t, server, &script{segments: whole(dial(t, k.cipher(t), nil).sent())})
+}
+
+// replayRace sends each first flight twice at once.
+func (k kit) replayRace(t *testing.T) {
+	server, client := k.cipher(t), k.cipher(t)
+	for range raceRounds {
+		flight := dial(t, client, []byte("hello")).sent()
+		var all sync.WaitGroup
+		var errs [2]error
+		begin := make(chan struct{})
+		for i := range errs {
+			all.Go(func() {
+				<-begin
+				a, err := server.AcceptStream(&script{segments: whole(flight)}, someone)
+				if errs[i] = err; err == nil {
+					a.Stream.Close()
+				}
+			})
+		}
+		close(begin)
+		all.Wait()
+		accepted := 0
+		for _, err := range errs {
+			switch {
+			case err == nil:
+				accepted++
+			case !errors.Is(err, core.ErrReplay):
+				t.Errorf("got %v, want core.ErrReplay", err)
+			}
+		}
+		if accepted != 1 {
+			t.Fatalf("%d of two equal requests were accepted, want 1", accepted)
+		}
+	}
+}
+
+// burntSalt sends the salt of a request with noise behind it, before the request
+// itself: it must not make the server refuse that.
+func (k kit) burntSalt(t *testing.T) {
+	const longestSalt = 32
+	server := k.cipher(t)
+	flight := dial(t, k.cipher(t), []byte("hello")).sent()
+	noise := bytes.Clone(flight)
+	for i := longestSalt; i < len(noise); i++ {
+		noise[i] ^= 0xFF
+	}
+	for _, bad := range [][]byte{noise, noise[:longestSalt], noise[:longestSalt+1]} {
+		refuses(t, server, &script{segments: whole(bad)}, wraps[0].wrap)
+	}
+	accept(t, server, &script{segments: whole(flight)})
+}
+
+// reflection sends a server what it has sent, made such that it would be a good
+// request but for its direction.
+func (k kit) reflection(t *testing.T) {
+	server := k.cipher(t)
+	incoming := &script{segments: whole(dial(t, k.cipher(t), nil).sent())}
+	a := accept(t, server, incoming)
+	put(t, a.Stream, append(core.AppendAddr(nil, target(t)), "hello"...))
+	for _, w := range wraps {
+		refuses(t, server, &script{segments: whole(slices.Concat(incoming.wrote...))}, w.wrap)
+	}
+}

@@ -1,0 +1,88 @@
+package ciphertest
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// flips are the changes that each byte goes through.
+var flips = [...]byte{0x01, 0x80}
+
+// refuses checks that a fresh server refuses what wire carries, in the way that
+// a prober must meet, and returns why. The server is open for a next request.
+func refuses(t *testing.T, c core.Cipher, wire *script, wrap func(*script) core.Stream) error {
+	t.Helper()
+	a, err := c.AcceptStream(wrap(wire), someone)
+	if err == nil {
+		a.Stream.Close()
+		t.Fatalf("%d bytes were accepted, target %s", len(wire.given), a.Target)
+	}
+	if a.Stream != nil || a.Target.IsValid() {
+		t.Errorf("refused with %v: got stream %v and target %s, want none", err, a.Stream, a.Target)
+	}
+	if !bytes.Equal(a.Payload, wire.given) {
+		t.Errorf("refused with %v: payload is not the %d bytes that were read", err, len(wire.given))
+	}
+	if len(wire.wrote) > 0 || wire.ended || wire.closed {
+		t.Errorf("refused with %v: the wire was written to or ended", err)
+	}
+	return err
+}
+
+// tamperedRequest changes each bit of two in each byte of a first flight.
+func (k kit) tamperedRequest(t *testing.T) {
+	flight := dial(t, k.cipher(t), []byte("hello, world")).sent()
+	for _, s := range []split{{"whole", whole}, {"byte by byte", bytewise}} {
+		for _, w := range wraps {
+			t.Run(s.name+", "+w.name, func(t *testing.T) {
+				for i := range flight {
+					for _, flip := range flips {
+						bad := bytes.Clone(flight)
+						bad[i] ^= flip
+						err := refuses(t, k.cipher(t), &script{segments: s.cut(bad)}, w.wrap)
+						if !errors.Is(err, core.ErrAuth) {
+							t.Errorf("byte %d: got %v, want core.ErrAuth", i, err)
+						}
+						if core.IsAuthenticated(err) {
+							t.Errorf("byte %d: a forged request counts as authenticated", i)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// truncatedRequest ends the wire at each byte of a first flight.
+func (k kit) truncatedRequest(t *testing.T) {
+	flight := dial(t, k.cipher(t), []byte("hello, world")).sent()
+	for _, w := range wraps {
+		t.Run(w.name, func(t *testing.T) {
+			for n := range flight {
+				err := refuses(t, k.cipher(t), &script{segments: whole(flight[:n])}, w.wrap)
+				if n > 0 && !errors.Is(err, core.ErrShort) {
+					t.Errorf("%d bytes of %d: got %v, want core.ErrShort", n, len(flight), err)
+				}
+			}
+		})
+	}
+}
+
+// randomBytes probes with all sizes of noise.
+func (k kit) randomBytes(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed of the noise: %d", seed)
+	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)})
+	c := k.cipher(t)
+	for n := range 400 {
+		noise := make([]byte, n)
+		_, _ = r.Read(noise) // never fails
+		for _, w := range wraps {
+			refuses(t, c, &script{segments: whole(noise)}, w.wrap)
+		}
+	}
+}

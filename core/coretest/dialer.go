@@ -1,0 +1,201 @@
+package coretest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"reflect"
+	"sync"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// TestDialer checks that a dialer keeps the contract of core.Dialer. makeDialer
+// returns a fresh one that reaches 127.0.0.1: one that goes through a server
+// starts the server too.
+func TestDialer(t *testing.T, makeDialer func(t testing.TB) core.Dialer) {
+	for _, tc := range []struct {
+		name string
+		run  func(t *testing.T, d core.Dialer)
+	}{
+		{"payload is sent", dialerPayload},
+		{"request is left alone", dialerRequest},
+		{"both directions", dialerExchange},
+		{"context ends the dial only", dialerContext},
+		{"cancelled context", dialerCancelled},
+		{"nobody listens", dialerRefused},
+		{"many at once", dialerConcurrent},
+		{"packets", dialerPackets},
+		{"payload wait", dialerPayloadWait},
+	} {
+		t.Run(tc.name, func(t *testing.T) { tc.run(t, makeDialer(t)) })
+	}
+}
+
+// TestOutbound checks an outbound: what it lays over core.Net is a Dialer that
+// passes TestDialer, and over another wire it either uses that wire or returns
+// core.ErrFirstHop.
+func TestOutbound(t *testing.T, makeOutbound func(t testing.TB) core.Outbound) {
+	TestDialer(t, func(t testing.TB) core.Dialer {
+		d, err := makeOutbound(t).Over(core.Net{})
+		if err != nil {
+			t.Fatalf("over core.Net: %v", err)
+		}
+		return d
+	})
+	t.Run("later hop", func(t *testing.T) {
+		wire := &Dialer{Stream: core.Net{}.DialStream}
+		d, err := makeOutbound(t).Over(wire)
+		if errors.Is(err, core.ErrFirstHop) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("over a wire: %v", err)
+		}
+		dialerExchange(t, d)
+		if len(wire.Requests()) == 0 {
+			t.Error("the outbound went around its wire")
+		}
+	})
+}
+
+// target is a TCP server on loopback that a dialer is asked to reach.
+type target struct {
+	addr  core.Addr
+	conns chan *net.TCPConn
+}
+
+func newTarget(t testing.TB) *target {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tg := &target{addr: core.AddrFrom(l.Addr().(*net.TCPAddr).AddrPort()), conns: make(chan *net.TCPConn, 64)}
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		for {
+			c, err := l.AcceptTCP()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { c.Close() })
+			tg.conns <- c
+		}
+	})
+	t.Cleanup(func() { l.Close(); accepting.Wait() })
+	return tg
+}
+
+// request returns a request for to, as an inbound makes it.
+func request(to core.Addr, payload []byte) *core.Request {
+	return &core.Request{
+		ID: 1, Inbound: "test", User: "alice", Client: netip.MustParseAddrPort("127.0.0.1:4711"),
+		Target: to, Payload: payload, Flow: new(core.Flow),
+	}
+}
+
+// dial opens a stream and closes it at the end of the test.
+func dial(t *testing.T, ctx context.Context, d core.Dialer, r *core.Request) core.Stream {
+	t.Helper()
+	s, err := d.DialStream(ctx, r)
+	if err != nil {
+		t.Fatalf("dial: %v", err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func dialerPayload(t *testing.T, d core.Dialer) {
+	for _, size := range []int{1, 17, 1400, 40_000, 200_000} {
+		tg := newTarget(t)
+		payload := Pattern(size, 3)
+		sent := Pattern(size, 3)
+		var far core.Stream
+		var all sync.WaitGroup
+		all.Go(func() {
+			within(t, "the payload", func() {
+				c := <-tg.conns
+				far = c
+				receive(t, c, payload)
+			})
+		})
+		s := dial(t, t.Context(), d, request(tg.addr, sent))
+		clear(sent) // it is the caller's again
+		all.Wait()
+		send(t, s, []byte("more"))
+		within(t, "the bytes after the payload", func() { receive(t, far, []byte("more")) })
+	}
+}
+
+func dialerRequest(t *testing.T, d core.Dialer) {
+	tg := newTarget(t)
+	r := request(tg.addr, []byte("payload"))
+	r.IPs = []netip.Addr{tg.addr.IP()}
+	before := snapshot(r)
+	d.PayloadWait(r)
+	dial(t, t.Context(), d, r)
+	if after := snapshot(r); !reflect.DeepEqual(before, after) {
+		t.Errorf("the request was changed: got %+v, want %+v", after, before)
+	}
+	if up, down := r.Flow.Up.Load(), r.Flow.Down.Load(); up != 0 || down != 0 {
+		t.Errorf("counters: got %d, %d, want 0, 0: counting is the pipeline's", up, down)
+	}
+}
+
+func dialerExchange(t *testing.T, d core.Dialer) {
+	tg := newTarget(t)
+	up, down := Pattern(1<<20+3, 1), Pattern(1<<20+5, 2)
+	s := dial(t, t.Context(), d, request(tg.addr, up[:100]))
+	within(t, "the exchange", func() {
+		far := <-tg.conns
+		var all sync.WaitGroup
+		all.Go(func() { send(t, s, up[100:]); closeWrite(t, s) })
+		receiveAll(t, far, up)
+		all.Go(func() { send(t, far, down); closeWrite(t, far) })
+		receiveAll(t, s, down)
+		all.Wait()
+	})
+}
+
+func dialerContext(t *testing.T, d core.Dialer) {
+	tg := newTarget(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	s := dial(t, ctx, d, request(tg.addr, []byte("a")))
+	cancel()
+	within(t, "bytes after the dial's context has ended", func() {
+		far := <-tg.conns
+		send(t, s, []byte("b"))
+		receive(t, far, []byte("ab"))
+		send(t, far, []byte("c"))
+		receive(t, s, []byte("c"))
+	})
+}
+
+func dialerCancelled(t *testing.T, d core.Dialer) {
+	tg := newTarget(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	within(t, "a dial with a cancelled context", func() {
+		if s, err := d.DialStream(ctx, request(tg.addr, nil)); err == nil {
+			s.Close()
+			t.Error("got a stream, want an error")
+		}
+	})
+}
+
+func dialerRefused(t *testing.T, d core.Dialer) {
+	within(t, "a dial where nobody listens", func() {
+		s, err := d.DialStream(t.Context(), request(core.AddrFrom(FreeAddr(t)), []byte("x")))
+		if err != nil {
+			return
+		}
+		// A protocol without a reply can't know. Its stream must end, then.
+		defer s.Close()
+		if n, err := s.Read(make([]byte, 1)); n != 0 || err == nil {
+			t.Errorf("read: got %d, %v, want 0, an error", n, err)
+		}
+	})
+}

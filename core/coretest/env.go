@@ -1,0 +1,94 @@
+package coretest
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Env returns what a constructor needs: the name "test", a log that goes to t, a
+// fresh Process and an empty Graph. Fields may be changed.
+func Env(t testing.TB) core.Env {
+	t.Helper()
+	return core.Env{Name: "test", Log: Log(t), Graph: Graph{}, Process: new(core.Process)}
+}
+
+// Log returns a log that goes to t, until t ends.
+func Log(t testing.TB) *slog.Logger {
+	w := &testWriter{t: t}
+	t.Cleanup(w.end)
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// testWriter writes lines to a test's log. A line after the test's end is
+// dropped: package testing panics on it.
+type testWriter struct {
+	mu sync.Mutex
+	t  testing.TB // nil after the end; guarded by mu
+}
+
+func (w *testWriter) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.t != nil {
+		w.t.Logf("%s", line)
+	}
+	return len(line), nil
+}
+
+func (w *testWriter) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.t = nil
+}
+
+// Graph is a core.Graph of ready components.
+type Graph struct {
+	Ciphers    map[core.CipherRef]core.Cipher
+	Outbounds  map[core.OutboundRef]core.Outbound
+	Resolvers  map[core.ResolverRef]core.Resolver
+	Transports map[core.TransportRef]core.Transport
+}
+
+var _ core.Graph = Graph{}
+
+// Cipher returns the cipher of that name.
+func (g Graph) Cipher(r core.CipherRef) (core.Cipher, error) { return find(g.Ciphers, r) }
+
+// Outbound returns the outbound of that name.
+func (g Graph) Outbound(r core.OutboundRef) (core.Outbound, error) { return find(g.Outbounds, r) }
+
+// Resolver returns the resolver of that name.
+func (g Graph) Resolver(r core.ResolverRef) (core.Resolver, error) { return find(g.Resolvers, r) }
+
+// Transport returns the transport of that name.
+func (g Graph) Transport(r core.TransportRef) (core.Transport, error) { return find(g.Transports, r) }
+
+func find[R interface {
+	comparable
+	core.Reference
+}, T any](all map[R]T, r R) (T, error) {
+	c, ok := all[r]
+	if !ok {
+		return c, fmt.Errorf("unknown %s %q", r.RefSection(), r.RefName())
+	}
+	return c, nil
+}
+
+// FreeAddr returns a loopback address on which nothing listened a moment ago,
+// for an inbound that can't be given port 0.
+func FreeAddr(t testing.TB) netip.AddrPort {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ap := l.Addr().(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

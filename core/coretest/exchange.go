@@ -1,0 +1,124 @@
+package coretest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+const (
+	patience = 20 * time.Second      // bounds what should happen at once
+	quiet    = 20 * time.Millisecond // for deadlines that shall pass
+)
+
+// Await returns the next value of ch. It ends the test if none comes within
+// what should happen at once may take, or if ch is closed.
+func Await[T any](t testing.TB, what string, ch <-chan T) T {
+	t.Helper()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case v, ok := <-ch:
+		if !ok {
+			t.Fatalf("%s: the channel is closed", what)
+		}
+		return v
+	case <-timer.C:
+		t.Fatalf("%s: not within %s", what, patience)
+	}
+	panic("unreachable")
+}
+
+// timedOut checks that err is what a passed deadline gives.
+func timedOut(t testing.TB, what string, err error) {
+	t.Helper()
+	var timeout interface{ Timeout() bool }
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("%s after its deadline: got %v, want os.ErrDeadlineExceeded", what, err)
+	}
+}
+
+// Pattern returns n bytes that repeat late and differ from one seed to the next,
+// so that a byte lost, doubled or moved shows.
+func Pattern(n int, seed byte) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = seed ^ byte(i) ^ byte(i>>8)*31 ^ byte(i>>16)*17
+	}
+	return b
+}
+
+// same checks received bytes.
+func same(t testing.TB, got, want []byte) {
+	t.Helper()
+	if !bytes.Equal(got, want) {
+		t.Errorf("got %d bytes that differ from the %d that were sent", len(got), len(want))
+	}
+}
+
+// within runs f and ends the test if it takes longer than what should happen at
+// once may.
+func within(t testing.TB, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		t.Fatalf("%s: not within %s", what, patience)
+	}
+}
+
+func send(t testing.TB, s core.Stream, data []byte) {
+	t.Helper()
+	if n, err := s.Write(data); n != len(data) || err != nil {
+		t.Errorf("write: got %d, %v, want %d, nil", n, err, len(data))
+	}
+}
+
+// receive reads as many bytes as want has.
+func receive(t testing.TB, s core.Stream, want []byte) {
+	t.Helper()
+	got := make([]byte, len(want))
+	n, err := io.ReadFull(s, got)
+	if err != nil {
+		t.Errorf("read: got %v after %d bytes, want %d", err, n, len(want))
+		return
+	}
+	same(t, got, want)
+}
+
+// receiveAll reads up to the end.
+func receiveAll(t testing.TB, s core.Stream, want []byte) {
+	t.Helper()
+	got, err := io.ReadAll(s)
+	if err != nil {
+		t.Errorf("read to the end: got %v after %d bytes", err, len(got))
+		return
+	}
+	same(t, got, want)
+}
+
+func closeWrite(t testing.TB, s core.Stream) {
+	t.Helper()
+	if err := s.CloseWrite(); err != nil {
+		t.Errorf("close write: %v", err)
+	}
+}
+
+func setReadDeadline(t testing.TB, s core.Stream, at time.Time) {
+	t.Helper()
+	if err := s.SetReadDeadline(at); err != nil {
+		t.Errorf("set read deadline: %v", err)
+	}
+}

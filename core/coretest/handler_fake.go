@@ -1,0 +1,57 @@
+package coretest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Handler is a core.Handler that hands what it gets to the test. Make one with
+// NewHandler. Its Gate admits everyone unless told otherwise; the events of what
+// was handed over are the test's to send.
+type Handler struct {
+	*Gate
+	served chan Served
+}
+
+// Served is one request that a Handler was given.
+type Served struct {
+	Context context.Context // of the inbound's Serve
+	Request *core.Request
+	Pending core.Pending    // of a stream
+	Packets core.PacketConn // of an association
+	done    chan struct{}
+}
+
+var _ core.Handler = (*Handler)(nil)
+
+// NewHandler returns a Handler with room for 64 requests that the test has not
+// fetched; more wait.
+func NewHandler() *Handler {
+	return &Handler{Gate: new(Gate), served: make(chan Served, 64)}
+}
+
+// HandleStream hands the stream over and returns.
+func (h *Handler) HandleStream(ctx context.Context, r *core.Request, p core.Pending) {
+	h.served <- Served{Context: ctx, Request: r, Pending: p}
+}
+
+// HandlePackets hands the association over and waits until the test calls Done.
+func (h *Handler) HandlePackets(ctx context.Context, r *core.Request, client core.PacketConn) {
+	s := Served{Context: ctx, Request: r, Packets: client, done: make(chan struct{})}
+	h.served <- s
+	<-s.done
+}
+
+// Next returns the next request.
+func (h *Handler) Next(t testing.TB) Served {
+	t.Helper()
+	return Await(t, "a request", h.served)
+}
+
+// Waiting returns how many requests the test has not fetched.
+func (h *Handler) Waiting() int { return len(h.served) }
+
+// Done ends an association: HandlePackets returns. It is called once.
+func (s Served) Done() { close(s.done) }

@@ -1,0 +1,70 @@
+package coretest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Names are the names that TestResolver asks for.
+type Names struct {
+	Known   string // has at least one address
+	Missing string // does not exist; "" if the resolver can't be asked about one
+}
+
+// TestResolver checks that a resolver keeps the contract of core.Resolver.
+func TestResolver(t *testing.T, names Names, makeResolver func(t testing.TB) core.Resolver) {
+	t.Run("known name", func(t *testing.T) {
+		ips, err := makeResolver(t).LookupIP(t.Context(), names.Known)
+		if err != nil || len(ips) == 0 {
+			t.Fatalf("%s: got %v, %v, want an address", names.Known, ips, err)
+		}
+		for i, ip := range ips {
+			if !ip.IsValid() || ip.Is4In6() {
+				t.Errorf("%s: got %v, want valid and unmapped addresses", names.Known, ip)
+			}
+			if slices.Contains(ips[:i], ip) {
+				t.Errorf("%s: got %v twice", names.Known, ip)
+			}
+		}
+	})
+	t.Run("missing name", func(t *testing.T) {
+		if names.Missing == "" {
+			t.Skip("no name to ask for")
+		}
+		ips, err := makeResolver(t).LookupIP(t.Context(), names.Missing)
+		var dns *net.DNSError
+		if len(ips) != 0 || !errors.As(err, &dns) || !dns.IsNotFound {
+			t.Errorf("%s: got %v, %v, want a *net.DNSError that says not found", names.Missing, ips, err)
+		}
+	})
+	t.Run("cancelled context", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		within(t, "a lookup with a cancelled context", func() {
+			// An answer at hand may be given; an error must not be someone else's.
+			if ips, err := makeResolver(t).LookupIP(ctx, names.Known); err == nil && len(ips) == 0 {
+				t.Error("got neither addresses nor an error")
+			}
+		})
+	})
+	t.Run("at once", func(t *testing.T) {
+		r := makeResolver(t)
+		within(t, "lookups at once", func() {
+			var all sync.WaitGroup
+			for range 16 {
+				all.Go(func() {
+					if ips, err := r.LookupIP(t.Context(), names.Known); err != nil || len(ips) == 0 {
+						t.Errorf("got %v, %v, want an address", ips, err)
+					}
+				})
+			}
+			all.Wait()
+		})
+	})
+}

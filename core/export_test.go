@@ -1,0 +1,14 @@
+package core
+
+// What the tests of package core_test need of the inside.
+var (
+	Relay          = relay
+	Interleave     = interleave
+	DescriptorsCap = descriptorShare
+)
+
+// Sizes of the buffers that are lent.
+const (
+	BigBuffer   = bigBuffer
+	SmallBuffer = smallBuffer
+)

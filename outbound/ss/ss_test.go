@@ -1,0 +1,129 @@
+package ss
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// graph knows the components that the tests refer to.
+type graph struct {
+	core.Graph
+	ciphers    map[core.CipherRef]core.Cipher
+	transports map[core.TransportRef]core.Transport
+}
+
+func (g graph) Cipher(r core.CipherRef) (core.Cipher, error) {
+	if c := g.ciphers[r]; c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("no cipher.%s", r)
+}
+
+func (g graph) Transport(r core.TransportRef) (core.Transport, error) {
+	if t := g.transports[r]; t != nil {
+		return t, nil
+	}
+	return nil, fmt.Errorf("no transport.%s", r)
+}
+
+// newOutbound returns the outbound of options whose server is server.
+func newOutbound(t testing.TB, g graph, server string, o Options) core.Outbound {
+	t.Helper()
+	if err := o.Server.UnmarshalText([]byte(server)); err != nil {
+		t.Fatal(err)
+	}
+	out, err := New(core.Env{Section: core.SectionOutbound, Name: "paris", Graph: g}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// over lays an outbound over wire.
+func over(t testing.TB, o core.Outbound, wire core.Dialer) core.Dialer {
+	t.Helper()
+	d, err := o.Over(wire)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func addr(t testing.TB, s string) core.Addr {
+	t.Helper()
+	a, err := core.ParseAddr(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestNew(t *testing.T) {
+	g := graph{
+		ciphers:    map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")},
+		transports: map[core.TransportRef]core.Transport{"bad": badTransport{}},
+	}
+	for _, tc := range []struct {
+		name string
+		opts Options
+		key  string
+		ok   bool
+	}{
+		{"good", Options{Cipher: "house"}, "", true},
+		{"unknown cipher", Options{Cipher: "none"}, "", false},
+		{"unknown transport", Options{Cipher: "house", Transport: []core.TransportRef{"none"}}, "", false},
+		{"transport that can't be a client", Options{Cipher: "house", Transport: []core.TransportRef{"bad"}}, "transport", false},
+	} {
+		out, err := New(core.Env{Graph: g}, tc.opts)
+		if (err == nil) != tc.ok || (out != nil) != tc.ok {
+			t.Errorf("%s: got %v, %v, want success: %t", tc.name, out, err, tc.ok)
+		}
+		if bad, ok := errors.AsType[*core.OptionError](err); ok != (tc.key != "") || ok && bad.Key != tc.key {
+			t.Errorf("%s: got %v, want the key %q", tc.name, err, tc.key)
+		}
+	}
+}
+
+// badTransport has options for a server only.
+type badTransport struct{ core.Transport }
+
+func (badTransport) CheckClient() error { return errors.New("no client options") }
+
+func TestPayloadWait(t *testing.T) {
+	const wait = 50 * time.Millisecond
+	g := graph{ciphers: map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")}}
+	d := over(t, newOutbound(t, g, "192.0.2.1:8388", Options{Cipher: "house", FirstPayloadWait: option.Duration(wait)}), core.Net{})
+	never := over(t, newOutbound(t, g, "192.0.2.1:8388", Options{Cipher: "house"}), core.Net{})
+	for _, port := range []uint16{21, 22, 23, 25, 53, 80, 110, 119, 143, 443, 587, 993, 3306, 5900, 8443} {
+		r := &core.Request{Target: addr(t, fmt.Sprintf("example.com:%d", port))}
+		want := wait
+		if slices.Contains([]uint16{21, 22, 23, 25, 110, 119, 143, 587, 3306, 5900}, port) {
+			want = 0
+		}
+		if got := d.PayloadWait(r); got != want {
+			t.Errorf("port %d: got %s, want %s", port, got, want)
+		}
+		if got := never.PayloadWait(r); got != 0 {
+			t.Errorf("port %d, no wait: got %s", port, got)
+		}
+	}
+}
+
+func TestNoPackets(t *testing.T) {
+	g := graph{ciphers: map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")}}
+	d := over(t, newOutbound(t, g, "192.0.2.1:8388", Options{Cipher: "house"}), core.Net{})
+	if c, err := d.OpenPackets(context.Background(), &core.Request{}); c != nil || !errors.Is(err, core.ErrNoPackets) {
+		t.Errorf("got %v, %v, want core.ErrNoPackets", c, err)
+	}
+}

@@ -1,0 +1,113 @@
+package ss
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
+)
+
+// marker is a transport that records its name when it is built.
+type marker struct {
+	name  string
+	built *[]string
+	err   error
+}
+
+func (m marker) Client(_ context.Context, wire core.Stream, server core.Addr) (core.Stream, error) {
+	*m.built = append(*m.built, m.name+" to "+server.String())
+	return wire, m.err
+}
+
+func (m marker) Server(context.Context, core.Stream) (core.Stream, error) { return nil, m.err }
+
+// TestTransports checks that transports are built from the wire up, and that the
+// request goes through them.
+func TestTransports(t *testing.T) {
+	var built []string
+	broken := errors.New("broken")
+	g := graph{
+		ciphers: map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")},
+		transports: map[core.TransportRef]core.Transport{
+			"low": marker{"low", &built, nil}, "high": marker{"high", &built, nil}, "broken": marker{"broken", &built, broken},
+		},
+	}
+	wire := &recorder{}
+	good := newOutbound(t, g, "192.0.2.1:1", Options{Cipher: "house", Transport: []core.TransportRef{"low", "high"}})
+	s, err := over(t, good, wire).DialStream(t.Context(), &core.Request{Target: addr(t, "example.com:443"), Payload: []byte("hello")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if want := []string{"low to 192.0.2.1:1", "high to 192.0.2.1:1"}; !slices.Equal(built, want) {
+		t.Errorf("got %q, want %q", built, want)
+	}
+	if len(wire.payloads[0]) > 0 || len(wire.writes) != 1 {
+		t.Fatalf("got %d bytes beside the transports and %d writes through them, want 0 and 1", len(wire.payloads[0]), len(wire.writes))
+	}
+	if _, got := accepted(t, newCipher(t, "house"), wire.writes[0]); string(got) != "hello" {
+		t.Errorf("got %q, want hello", got)
+	}
+
+	*wire = recorder{}
+	bad := newOutbound(t, g, "192.0.2.1:1", Options{Cipher: "house", Transport: []core.TransportRef{"low", "broken"}})
+	if s, err := over(t, bad, wire).DialStream(t.Context(), &core.Request{Target: addr(t, "example.com:443")}); s != nil || !errors.Is(err, broken) || !wire.closed {
+		t.Errorf("got %v, %v, closed %t, want %v and a closed wire", s, err, wire.closed, broken)
+	}
+}
+
+// serve runs a server for c on loopback until the test ends, and returns its
+// address.
+func serve(t testing.TB, c core.Cipher) string {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	t.Cleanup(func() { l.Close(); all.Wait() })
+	all.Go(func() {
+		for {
+			conn, err := l.AcceptTCP()
+			if err != nil {
+				return
+			}
+			all.Go(func() { relay(c, conn) })
+		}
+	})
+	return l.Addr().String()
+}
+
+// relay serves one client.
+func relay(c core.Cipher, conn *net.TCPConn) {
+	defer conn.Close()
+	a, err := c.AcceptStream(conn, netip.AddrPort{})
+	if err != nil {
+		return
+	}
+	defer a.Stream.Close()
+	target, err := core.Net{}.DialStream(context.Background(), &core.Request{Target: a.Target, Payload: a.Payload})
+	if err != nil {
+		return
+	}
+	defer target.Close()
+	var both sync.WaitGroup
+	both.Go(func() { _, _ = io.Copy(target, a.Stream); _ = target.CloseWrite() })
+	both.Go(func() { _, _ = io.Copy(a.Stream, target); _ = a.Stream.CloseWrite() })
+	both.Wait()
+}
+
+func TestConformance(t *testing.T) {
+	c := newCipher(t, "house")
+	g := graph{ciphers: map[core.CipherRef]core.Cipher{"house": c}}
+	coretest.TestOutbound(t, func(t testing.TB) core.Outbound {
+		return newOutbound(t, g, serve(t, c), Options{Cipher: "house"})
+	})
+}
