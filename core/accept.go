@@ -38,15 +38,28 @@ func (s *socket) acceptAll() {
 }
 
 // give hands a connection to the owner, or, if its lease has just ended, to the
-// next one.
+// next one, as soon as that serves.
 func (s *socket) give(conn *net.TCPConn, l *Listener) {
 	for !l.take(conn) {
-		next := s.owner.Load()
-		if next == l {
+		if l = s.after(l); l == nil {
 			conn.Close()
 			return
 		}
-		l = next
+	}
+}
+
+// after waits for an owner other than l, whose lease has ended. It returns nil
+// if the socket is closed first.
+func (s *socket) after(l *Listener) *Listener {
+	for {
+		if next := s.owner.Load(); next != l {
+			return next
+		}
+		select {
+		case <-s.served:
+		case <-s.closed:
+			return nil
+		}
 	}
 }
 

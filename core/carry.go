@@ -37,11 +37,9 @@ func (c carried) DialStream(ctx context.Context, r *Request) (Stream, error) {
 		}
 		s = over
 	}
-	if len(r.Payload) > 0 {
-		if _, err := s.Write(r.Payload); err != nil {
-			s.Close()
-			return nil, err
-		}
+	if err := writeFirst(ctx, s, r.Payload); err != nil {
+		s.Close()
+		return nil, err
 	}
 	return s, nil
 }

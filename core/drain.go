@@ -6,10 +6,11 @@ import (
 )
 
 const (
-	drainChunk = 4 << 10               // bytes read at a time
-	drainPause = time.Second / 16      // between reads: 64 KiB/s
-	drainTail  = 50 * time.Millisecond // for what is still in the receive buffer at the end
-	drainReads = 64                    // reads of that at most, 256 KiB
+	drainChunk  = 4 << 10               // bytes read at a time
+	drainPause  = time.Second / 16      // between reads: 64 KiB/s
+	drainTail   = 50 * time.Millisecond // for what is still in the receive buffer at the end
+	dismissTail = time.Second           // for what the peer of a dismissed connection still sends
+	drainReads  = 64                    // reads of that at most, 256 KiB
 )
 
 // Patience returns for how long a server waits for a request, and reads on what
@@ -22,11 +23,11 @@ func Patience(c Cipher) time.Duration {
 }
 
 // Drain reads and discards what the peer sends, at most 64 KiB/s, until the peer
-// ends or until the deadline, and then ends our side with a FIN. It sends
-// nothing and does the same for every input, so a prober learns nothing from
-// it. The caller closes conn.
-func Drain(conn Stream, deadline time.Time) {
-	_ = conn.SetDeadline(deadline)
+// ends or until conn's read deadline, and then ends our side with a FIN. It
+// sends nothing and does the same for every input, so a prober learns nothing
+// from it. It leaves the deadline alone: whoever set it may bring it forward.
+// The caller closes conn.
+func Drain(conn Stream) {
 	for taken := 0; ; {
 		if err := WaitReadable(conn); err != nil {
 			break
@@ -36,14 +37,25 @@ func Drain(conn Stream, deadline time.Time) {
 			break
 		}
 		if taken += n; taken >= drainChunk {
-			if taken = 0; !pause(deadline) {
-				break
-			}
+			taken = 0
+			time.Sleep(drainPause)
 		}
 	}
+	endQuietly(conn, drainTail)
+}
+
+// Dismiss ends a connection that has been answered, or gets no answer, with a
+// FIN, although its peer may still be sending: unread bytes would turn the close
+// into a reset, which can destroy the answer. It takes a second at most.
+func Dismiss(conn Stream) {
+	endQuietly(conn, dismissTail)
+	_ = conn.Close()
+}
+
+// endQuietly ends our side and reads for a while what the peer sends.
+func endQuietly(conn Stream, tail time.Duration) {
 	_ = conn.CloseWrite()
-	// Unread data would turn the close into a reset.
-	_ = conn.SetReadDeadline(time.Now().Add(drainTail))
+	_ = conn.SetReadDeadline(time.Now().Add(tail))
 	for range drainReads {
 		if _, err := discard(conn); err != nil {
 			return
@@ -56,15 +68,4 @@ func discard(conn Stream) (int, error) {
 	buf := BorrowSmallBuffer()
 	defer buf.Return()
 	return conn.Read(buf.B[:drainChunk])
-}
-
-// pause waits between two reads; it reports whether the deadline is still to
-// come.
-func pause(deadline time.Time) bool {
-	wait := min(drainPause, time.Until(deadline))
-	if wait <= 0 {
-		return false
-	}
-	time.Sleep(wait)
-	return time.Now().Before(deadline)
 }

@@ -12,3 +12,10 @@ const (
 	BigBuffer   = bigBuffer
 	SmallBuffer = smallBuffer
 )
+
+// Sweeping reports whether the timer that looks for idle streams runs.
+func Sweeping(p *Pipeline) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sweep != nil
+}

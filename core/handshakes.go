@@ -20,30 +20,27 @@ type handshakes struct {
 	mu       sync.Mutex
 	all      *list.List                  // of *handshake, oldest first
 	bySource map[netip.Prefix]*list.List // the same, for each source
-	idle     chan struct{}               // closed when all is empty, if someone waits
+	ending   map[*handshake]struct{}     // told to end, and in neither list any more
+	idle     chan struct{}               // closed when none is left, if someone waits
 }
 
 // handshake is one member of the set.
 type handshake struct {
 	source      netip.Prefix
-	end         func() // ends it soon, and quietly
+	end         func() // ends it soon, and quietly; called under handshakes.mu
 	inAll, inBy *list.Element
-	ended       bool
 }
 
 func newHandshakes(most int) *handshakes {
-	return &handshakes{max: most, all: list.New(), bySource: map[netip.Prefix]*list.List{}}
+	return &handshakes{max: most, all: list.New(), bySource: map[netip.Prefix]*list.List{}, ending: map[*handshake]struct{}{}}
 }
 
 // add takes in a connection from client. end is called if it must make room.
 func (h *handshakes) add(client netip.Addr, end func()) *handshake {
 	hs := &handshake{source: sourceOf(client), end: end}
-	var oldest []*handshake
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	hs.inAll = h.all.PushBack(hs)
-	if h.all.Len() > h.max {
-		oldest = appendOldest(oldest, h.all)
-	}
 	if !client.IsLoopback() {
 		by := h.bySource[hs.source]
 		if by == nil {
@@ -52,25 +49,45 @@ func (h *handshakes) add(client netip.Addr, end func()) *handshake {
 		}
 		hs.inBy = by.PushBack(hs)
 		if by.Len() > maxPerSource {
-			oldest = appendOldest(oldest, by)
+			h.tell(by.Front().Value.(*handshake))
 		}
 	}
-	h.mu.Unlock()
-	for _, o := range oldest {
-		o.end()
+	if h.all.Len() > h.max {
+		h.tell(h.all.Front().Value.(*handshake))
 	}
 	return hs
 }
 
-// appendOldest appends the oldest handshake of l that has not been told to end.
-func appendOldest(to []*handshake, l *list.List) []*handshake {
-	for e := l.Front(); e != nil; e = e.Next() {
-		if hs := e.Value.(*handshake); !hs.ended {
-			hs.ended = true
-			return append(to, hs)
-		}
+// tell ends a handshake.
+func (h *handshakes) tell(hs *handshake) {
+	h.unlist(hs)
+	h.ending[hs] = struct{}{}
+	hs.end()
+}
+
+// unlist takes hs out of the lists.
+func (h *handshakes) unlist(hs *handshake) {
+	if hs.inAll == nil {
+		return
 	}
-	return to
+	h.all.Remove(hs.inAll)
+	hs.inAll = nil
+	if hs.inBy == nil {
+		return
+	}
+	by := h.bySource[hs.source]
+	if by.Remove(hs.inBy); by.Len() == 0 {
+		delete(h.bySource, hs.source)
+	}
+	hs.inBy = nil
+}
+
+// told reports whether hs was told to end.
+func (h *handshakes) told(hs *handshake) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, told := h.ending[hs]
+	return told
 }
 
 // remove takes hs out: its request is served, or it has ended. It may be called
@@ -78,27 +95,20 @@ func appendOldest(to []*handshake, l *list.List) []*handshake {
 func (h *handshakes) remove(hs *handshake) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if hs.inAll == nil {
-		return
-	}
-	h.all.Remove(hs.inAll)
-	hs.inAll = nil
-	if hs.inBy != nil {
-		by := h.bySource[hs.source]
-		if by.Remove(hs.inBy); by.Len() == 0 {
-			delete(h.bySource, hs.source)
-		}
-	}
-	if h.all.Len() == 0 && h.idle != nil {
+	h.unlist(hs)
+	delete(h.ending, hs)
+	if h.idle != nil && h.empty() {
 		close(h.idle)
 		h.idle = nil
 	}
 }
 
+func (h *handshakes) empty() bool { return h.all.Len() == 0 && len(h.ending) == 0 }
+
 // wait returns when the set is empty, or when ctx ends.
 func (h *handshakes) wait(ctx context.Context) error {
 	h.mu.Lock()
-	if h.all.Len() == 0 {
+	if h.empty() {
 		h.mu.Unlock()
 		return nil
 	}
@@ -115,16 +125,15 @@ func (h *handshakes) wait(ctx context.Context) error {
 	}
 }
 
-// endAll tells every handshake to end.
+// endAll tells every handshake to end, those that were told before too.
 func (h *handshakes) endAll() {
 	h.mu.Lock()
-	all := make([]*handshake, 0, h.all.Len())
-	for e := h.all.Front(); e != nil; e = e.Next() {
-		all = append(all, e.Value.(*handshake))
-	}
-	h.mu.Unlock()
-	for _, hs := range all {
+	defer h.mu.Unlock()
+	for hs := range h.ending {
 		hs.end()
+	}
+	for e := h.all.Front(); e != nil; e = h.all.Front() {
+		h.tell(e.Value.(*handshake))
 	}
 }
 

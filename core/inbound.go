@@ -25,8 +25,8 @@ type Handler interface {
 	Gate
 }
 
-// Pending is a client that waits for its reply. Exactly one of its methods is
-// called, once.
+// Pending is a client that waits for its reply. One of its methods is called,
+// once; only after an Accept that failed is Reject called too.
 type Pending interface {
 	// Accept tells the client that its target is reached and returns the
 	// stream of its bytes.

@@ -42,18 +42,24 @@ func (n Net) DialStream(ctx context.Context, r *Request) (Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(r.Payload) == 0 {
-		return conn, nil
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetWriteDeadline(deadline)
-	}
-	if _, err := conn.Write(r.Payload); err != nil {
+	if err := writeFirst(ctx, conn, r.Payload); err != nil {
 		conn.Close()
 		return nil, err
 	}
-	_ = conn.SetWriteDeadline(time.Time{})
 	return conn, nil
+}
+
+// writeFirst writes the first bytes of a stream within ctx's deadline.
+func writeFirst(ctx context.Context, s Stream, first []byte) error {
+	if len(first) == 0 {
+		return nil
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = s.SetWriteDeadline(deadline)
+		defer s.SetWriteDeadline(time.Time{})
+	}
+	_, err := s.Write(first)
+	return err
 }
 
 // OpenPackets returns ErrNoPackets.

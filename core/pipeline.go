@@ -51,11 +51,7 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 		p.observe(run, Refused, ErrShutdown)
 		return
 	}
-	defer func() {
-		if !run.relayed.Load() {
-			p.leave(run)
-		}
-	}()
+	defer p.unlessRelayed(run, pending)
 	defer run.catch()
 
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.DialTimeout)
@@ -65,7 +61,7 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 	var payload *Buffer // holds r.Payload until it is sent
 	defer func() { payload.Return() }()
 	if wait := p.cfg.Dialer.PayloadWait(r); wait > 0 && len(r.Payload) == 0 {
-		if run.client, run.err = pending.Accept(); run.err != nil {
+		if !run.accept(pending) {
 			return
 		}
 		payload = BorrowSmallBuffer()
@@ -74,21 +70,16 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 		}
 	}
 
-	run.upstream, run.err = p.cfg.Dialer.DialStream(ctx, r)
-	if run.err != nil {
-		run.failed = true
-		if run.client == nil {
-			pending.Reject(run.err)
-		}
+	run.failed = true // until it is not, and if it panics
+	if run.upstream, run.err = p.cfg.Dialer.DialStream(ctx, r); run.err != nil {
 		return
 	}
+	run.failed = false
 	r.Flow.Up.Add(int64(len(r.Payload)))
 	r.Payload = nil
 
-	if run.client == nil {
-		if run.client, run.err = pending.Accept(); run.err != nil {
-			return
-		}
+	if run.client == nil && !run.accept(pending) {
+		return
 	}
 	p.observe(run, Opened, nil)
 	run.relayed.Store(true)
@@ -110,9 +101,9 @@ func (p *Pipeline) HandlePackets(_ context.Context, _ *Request, client PacketCon
 // refuses are told.
 func (p *Pipeline) Admit(c Client) error {
 	for i, g := range p.cfg.Gates {
-		if err := g.Admit(c); err != nil {
+		if err := p.ask(g, c); err != nil {
 			for _, before := range p.cfg.Gates[:i] {
-				before.Observe(Event{Kind: Refused, Client: c, Err: err})
+				p.tell(before, Event{Kind: Refused, Client: c, Err: err})
 			}
 			return err
 		}
@@ -120,11 +111,31 @@ func (p *Pipeline) Admit(c Client) error {
 	return nil
 }
 
+// ask asks one gate. A gate that panics admits nobody.
+func (p *Pipeline) ask(g Gate, c Client) error {
+	err := func() (err error) {
+		defer catch(&err)
+		return g.Admit(c)
+	}()
+	p.logPanic("gate panicked", 0, err)
+	return err
+}
+
 // Observe passes e on to the gates.
 func (p *Pipeline) Observe(e Event) {
 	for _, g := range p.cfg.Gates {
-		g.Observe(e)
+		p.tell(g, e)
 	}
+}
+
+// tell tells one gate, whose panic is its own.
+func (p *Pipeline) tell(g Gate, e Event) {
+	err := func() (err error) {
+		defer catch(&err)
+		g.Observe(e)
+		return nil
+	}()
+	p.logPanic("gate panicked", 0, err)
 }
 
 // Drain refuses new streams and waits until the running ones have ended, or
@@ -165,9 +176,11 @@ func (p *Pipeline) cutAll(cause error) int {
 		all = append(all, run)
 	}
 	p.mu.Unlock()
+	var cuts sync.WaitGroup // side by side: some ends take a moment
 	for _, run := range all {
-		run.request.Flow.Cut(cause)
+		cuts.Go(func() { run.request.Flow.Cut(cause) })
 	}
+	cuts.Wait()
 	return len(all)
 }
 

@@ -59,16 +59,14 @@ func relay(f *Flow, client, upstream Stream) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := r.pump(client, upstream, down); err != nil {
-			r.fail(client, err)
-		}
+		r.run(client, upstream, down)
 	}()
-	if err := r.pump(upstream, client, up); err != nil {
-		absorb(client, upstream, err)
-		r.fail(upstream, err)
-	}
+	r.run(upstream, client, up)
 	<-done
-	return f.Cause()
+	if cause := f.Cause(); cause != nil {
+		return cause
+	}
+	return r.cutOff
 }
 
 // pair is the two directions of a relay.
@@ -76,7 +74,37 @@ type pair struct {
 	flow             *Flow
 	client, upstream Stream
 	ended            atomic.Int32 // directions that have ended
+	cutOff           error        // the client ended in the middle of a message
 }
+
+// run moves one direction to its end, in order or not. A panic ends the stream.
+func (r *pair) run(dst, src Stream, way direction) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.flow.Cut(newPanicError(v))
+		}
+	}()
+	err := r.pump(dst, src, way)
+	if way == up && err != nil {
+		absorber, quiet := src.(Absorber)
+		switch {
+		case quiet && errors.Is(err, io.ErrUnexpectedEOF):
+			// Whoever cuts a client off must not learn where its messages end:
+			// the answer goes on as after any other end.
+			r.cutOff = err
+			err = r.end(dst)
+		case quiet && isBroken(err):
+			_ = dst.CloseWrite() // the target gets what was good, and an end
+			absorber.Absorb()
+		}
+	}
+	if err != nil {
+		r.fail(dst, err)
+	}
+}
+
+// isBroken reports whether err says that bytes broke a cipher's rules.
+func isBroken(err error) bool { return errors.Is(err, ErrAuth) || errors.Is(err, ErrMalformed) }
 
 func (r *pair) close() {
 	r.client.Close()
@@ -88,23 +116,13 @@ func (r *pair) close() {
 // after a mere reset the close is orderly, because what came before it must
 // arrive.
 func (r *pair) fail(dst Stream, err error) {
-	if errors.Is(err, ErrAuth) || errors.Is(err, ErrMalformed) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if isBroken(err) || errors.Is(err, io.ErrUnexpectedEOF) {
 		r.flow.setEnd(func() {
 			Abort(dst)
 			r.close()
 		})
 	}
 	r.flow.Cut(err)
-}
-
-// absorb hides from a client that its stream broke a cipher's rules.
-func absorb(client, upstream Stream, err error) {
-	a, ok := client.(Absorber)
-	if !ok || !(errors.Is(err, ErrAuth) || errors.Is(err, ErrMalformed)) {
-		return
-	}
-	_ = upstream.CloseWrite() // the target gets what was good, and an end
-	a.Absorb()
 }
 
 // direction is which way a pump moves bytes.
@@ -115,10 +133,8 @@ const (
 	down direction = false // to the client
 )
 
-// pump moves bytes from src to dst until src ends, and then ends dst. A panic
-// is returned as a PanicError.
-func (r *pair) pump(dst, src Stream, way direction) (err error) {
-	defer catch(&err)
+// pump moves bytes from src to dst until src ends, and then ends dst.
+func (r *pair) pump(dst, src Stream, way direction) error {
 	burst := newBurster(dst, src)
 	for {
 		n, err := burst()

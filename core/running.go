@@ -17,16 +17,18 @@ type running struct {
 	client, upstream Stream      // nil until they are there
 	relayed          atomic.Bool // both are there
 	err              error       // why it ended; nil for an orderly end
-	failed           bool        // nothing was reached
+	failed           bool        // the dial did not succeed
 
 	// What the last sweep saw, and how many in a row saw the same.
 	up, down int64
 	quiet    int
+	queued   int  // bytes in the send queues of both sides when it grew quiet
+	seen     bool // a sweep has been here
 	kept     bool // keep-alive is on
 }
 
 // sweepsPerIdle is how many times within an idle timeout streams are looked at;
-// one is cut up to an eighth late.
+// one is cut up to an eighth late, never early.
 const sweepsPerIdle = 8
 
 // enter takes a stream into the live set; it reports false while draining.
@@ -55,8 +57,8 @@ func (p *Pipeline) leave(run *running) {
 		run.err = cause
 	}
 	if run.client != nil {
-		if run.failed { // the client was told of a success that did not come
-			Abort(run.client)
+		if run.failed {
+			breakPromise(run.client)
 		}
 		run.client.Close()
 	}
@@ -95,13 +97,23 @@ func (p *Pipeline) look() {
 			fresh = append(fresh, run)
 		}
 		up, down := run.request.Flow.Up.Load(), run.request.Flow.Down.Load()
-		if up != run.up || down != run.down {
-			run.up, run.down, run.quiet = up, down, 0
+		if up != run.up || down != run.down || !run.seen {
+			run.up, run.down, run.quiet, run.seen = up, down, 0, true
 			continue
 		}
-		if run.quiet++; run.quiet >= sweepsPerIdle {
-			idle = append(idle, run)
+		if run.quiet++; run.quiet == 1 {
+			run.queued = run.inQueues()
 		}
+		if run.quiet < sweepsPerIdle {
+			continue
+		}
+		// A slow reader moves bytes out of the kernel's queues long before there
+		// is room for the next burst.
+		if queued := run.inQueues(); queued != run.queued {
+			run.quiet, run.queued = 1, queued
+			continue
+		}
+		idle = append(idle, run)
 	}
 	if p.sweep != nil {
 		p.sweep.Reset(p.cfg.IdleTimeout / sweepsPerIdle)
@@ -115,6 +127,45 @@ func (p *Pipeline) look() {
 	for _, run := range idle {
 		run.request.Flow.Cut(ErrIdle)
 	}
+}
+
+// inQueues returns how many bytes the kernel has yet to deliver for a stream.
+func (run *running) inQueues() int {
+	if !run.relayed.Load() {
+		return 0
+	}
+	return sendQueue(run.client) + sendQueue(run.upstream)
+}
+
+// accept answers the client; it reports whether that worked.
+func (run *running) accept(pending Pending) bool {
+	run.client, run.err = pending.Accept()
+	return run.err == nil
+}
+
+// unlessRelayed ends a stream that did not come as far as its relay.
+func (p *Pipeline) unlessRelayed(run *running, pending Pending) {
+	if run.relayed.Load() {
+		return
+	}
+	defer p.leave(run)
+	defer run.catch()
+	switch a, quiet := run.client.(Absorber); {
+	case run.client == nil:
+		pending.Reject(run.err)
+	case quiet && isBroken(run.err) && !run.failed: // its first bytes, read before the dial
+		a.Absorb()
+	}
+}
+
+// breakPromise ends a client that was told of a success that did not come. It
+// sees an error, but for one whose protocol makes no promise: that sees an end.
+func breakPromise(client Stream) {
+	if _, quiet := client.(Absorber); quiet {
+		Dismiss(client)
+		return
+	}
+	Abort(client)
 }
 
 // firstPayload waits for the client's first bytes, so that they leave in one
@@ -138,14 +189,21 @@ func (run *running) catch() {
 	}
 }
 
+// logPanic writes a line with the stack if err is a panic, and reports that.
+func (p *Pipeline) logPanic(what string, id uint64, err error) bool {
+	var panicked *PanicError
+	if !errors.As(err, &panicked) {
+		return false
+	}
+	p.cfg.Log.Error(what, slog.Uint64("id", id), slog.Any("err", err), slog.String("stack", string(panicked.Stack)))
+	return true
+}
+
 // log writes the line of an ended stream: what broke a rule of the program is an
 // error, all else is for debugging.
 func (p *Pipeline) log(run *running) {
-	var panicked *PanicError
 	ctx := context.Background()
-	if errors.As(run.err, &panicked) {
-		p.cfg.Log.Error("stream panicked", slog.Uint64("id", run.request.ID),
-			slog.Any("err", run.err), slog.String("stack", string(panicked.Stack)))
+	if p.logPanic("stream panicked", run.request.ID, run.err) {
 		return
 	}
 	if !p.cfg.Log.Enabled(ctx, slog.LevelDebug) {

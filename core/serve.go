@@ -108,6 +108,9 @@ func (s *Server) AcceptConn(conn *net.TCPConn) {
 	on := s.handler.Load()
 	deadline := time.Now().Add(s.cfg.Timeout)
 	client := Client{Addr: clientAddr(conn), Network: "tcp", Inbound: s.cfg.Env.Name}
+	_ = conn.SetDeadline(deadline)
+	// A handshake that must end finds its deadline in the past from then on:
+	// nothing sets a later one before the request is known.
 	hs := s.handshakes.add(client.Addr.Addr(), func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	go s.serve(on, conn, client, deadline, hs)
 }
@@ -116,26 +119,36 @@ func (s *Server) AcceptConn(conn *net.TCPConn) {
 // the handler afterwards.
 func (s *Server) serve(on *serving, conn *net.TCPConn, client Client, deadline time.Time, hs *handshake) {
 	defer s.handshakes.remove(hs)
-	if r, pending := s.request(on, conn, client, deadline); r != nil {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log(client, newPanicError(v))
+			conn.Close()
+		}
+	}()
+	if r, pending := s.request(on, conn, client, deadline, hs); r != nil {
 		// It counts as a handshake until the pipeline counts it as a stream, or
 		// a shutdown in between would miss it.
-		r.taken = func() { s.handshakes.remove(hs) }
+		r.taken = func() {
+			s.handshakes.remove(hs)
+			_ = conn.SetDeadline(time.Time{}) // it may have been told to end a moment ago
+		}
 		on.h.HandleStream(on.ctx, r, pending)
 	}
 }
 
 // request returns the client's request, or nil after it has ended the
 // connection.
-func (s *Server) request(on *serving, conn *net.TCPConn, client Client, deadline time.Time) (*Request, Pending) {
+func (s *Server) request(on *serving, conn *net.TCPConn, client Client, deadline time.Time, hs *handshake) (*Request, Pending) {
 	if err := on.h.Admit(client); err != nil {
 		s.end(conn, deadline, err)
 		return nil, nil
 	}
-	_ = conn.SetDeadline(deadline)
 	wire, r, pending, err := s.handshake(on.ctx, conn, client)
 	if err != nil {
 		on.h.Observe(Event{Kind: HandshakeFailed, Client: client, Authenticated: IsAuthenticated(err), Err: err})
-		s.log(client, err)
+		if !s.handshakes.told(hs) { // else it is our doing
+			s.log(client, err)
+		}
 		s.end(wire, deadline, err)
 		return nil, nil
 	}
@@ -160,6 +173,9 @@ func (s *Server) handshake(ctx context.Context, conn Stream, client Client) (wir
 		wire = over
 	}
 	r, p, err = s.cfg.Handshake(ctx, wire, client)
+	if err == nil && (r == nil || p == nil) {
+		err = errors.New("the handshake made no request")
+	}
 	return wire, r, p, err
 }
 
@@ -172,7 +188,7 @@ func (s *Server) end(wire Stream, deadline time.Time, cause error) {
 	}()
 	wire.Close()
 	if err != nil {
-		s.log(Client{}, err)
+		s.log(Client{Network: "tcp", Inbound: s.cfg.Env.Name}, err)
 	}
 }
 

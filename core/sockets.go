@@ -25,9 +25,11 @@ type SocketSet struct {
 type socket struct {
 	ln     *net.TCPListener
 	addr   netip.AddrPort
-	leases int // guarded by SocketSet.mu
-	owner  atomic.Pointer[Listener]
+	leases int                      // guarded by SocketSet.mu
+	number int                      // of the last lease; guarded by SocketSet.mu
+	owner  atomic.Pointer[Listener] // set under SocketSet.mu
 	start  sync.Once
+	served chan struct{}  // capacity 1: told of each new owner
 	done   sync.WaitGroup // the accepting goroutine
 	closed chan struct{}
 }
@@ -45,11 +47,12 @@ type Acceptor interface {
 type Listener struct {
 	set      *SocketSet
 	sock     *socket
+	number   int // later leases of a socket have higher ones
 	acceptor Acceptor
 	close    sync.Once
 	closed   chan struct{}
 
-	mu    sync.Mutex // held while a connection is passed on
+	mu    sync.Mutex // held while a connection is passed on; after SocketSet.mu
 	ended bool       // guarded by mu
 }
 
@@ -65,14 +68,15 @@ func (s *SocketSet) Listen(ctx context.Context, addr netip.AddrPort) (*Listener,
 		if err != nil {
 			return nil, err
 		}
-		sock = &socket{ln: ln, addr: ln.Addr().(*net.TCPAddr).AddrPort(), closed: make(chan struct{})}
+		sock = &socket{ln: ln, addr: ln.Addr().(*net.TCPAddr).AddrPort(), served: make(chan struct{}, 1), closed: make(chan struct{})}
 		if s.open == nil {
 			s.open = map[netip.AddrPort]*socket{}
 		}
 		s.open[addr] = sock
 	}
 	sock.leases++
-	return &Listener{set: s, sock: sock, closed: make(chan struct{})}, nil
+	sock.number++
+	return &Listener{set: s, sock: sock, number: sock.number, closed: make(chan struct{})}, nil
 }
 
 // bind opens a listening socket. Keep-alive is set on it, once, and inherited by
@@ -138,24 +142,42 @@ func isOwn(ip netip.Addr) bool {
 // Addr returns the address that is listened on.
 func (l *Listener) Addr() netip.AddrPort { return l.sock.addr }
 
-// Serve gives each connection to a, until Close, or until another lease of the
+// Serve gives each connection to a, until Close, or until a later lease of the
 // same socket calls Serve.
 func (l *Listener) Serve(a Acceptor) {
-	l.acceptor = a
-	l.sock.owner.Store(l)
-	l.sock.start.Do(func() { l.sock.done.Go(l.sock.acceptAll) })
+	l.own(a)
 	<-l.closed
+}
+
+// own makes l the socket's owner, unless it has ended or a later lease owns the
+// socket already.
+func (l *Listener) own(a Acceptor) {
+	l.set.mu.Lock()
+	defer l.set.mu.Unlock()
+	l.mu.Lock()
+	ended := l.ended
+	l.acceptor = a
+	l.mu.Unlock()
+	if now := l.sock.owner.Load(); ended || now != nil && now.number > l.number {
+		return
+	}
+	l.sock.owner.Store(l)
+	select {
+	case l.sock.served <- struct{}{}:
+	default: // whoever waits is told already
+	}
+	l.sock.start.Do(func() { l.sock.done.Go(l.sock.acceptAll) })
 }
 
 // Close ends the lease; it is safe to call twice. The socket is closed with its
 // last lease.
 func (l *Listener) Close() {
 	l.close.Do(func() {
+		l.set.mu.Lock()
 		l.mu.Lock()
 		l.ended = true
 		l.mu.Unlock()
 		close(l.closed)
-		l.set.mu.Lock()
 		l.sock.leases--
 		last := l.sock.leases == 0
 		if last {

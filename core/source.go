@@ -101,15 +101,18 @@ func (s *Source) fillByRead(held *Buffer) (*Buffer, int, error) {
 	default:
 		buf = BorrowSmallBuffer() // it is held for as long as the peer is silent
 	}
+	n := 0
+	defer func() { // a Read of somebody else's may panic
+		if n == 0 && held == nil {
+			buf.Return()
+		}
+	}()
 	s.layout(buf)
 	n, err := s.src.Read(buf.Pieces[0])
-	if n > 0 {
+	switch {
+	case n > 0:
 		return buf, n, nil // an error comes again
-	}
-	if held == nil {
-		buf.Return()
-	}
-	if err == nil {
+	case err == nil:
 		err = io.ErrNoProgress
 	}
 	return held, 0, err

@@ -76,4 +76,7 @@ type Served struct {
 var _ core.Absorber = Served{}
 
 // Absorb discards what comes on the wire.
-func (s Served) Absorb() { core.Drain(s.wire, time.Now().Add(s.Patience)) }
+func (s Served) Absorb() {
+	_ = s.wire.SetDeadline(time.Now().Add(s.Patience))
+	core.Drain(s.wire)
+}

@@ -32,11 +32,17 @@ func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.
 		do.ProvideNamed(g.scope, "pipeline/"+p.Name, func(i do.Injector) (*line, error) { return g.line(i, p) })
 	}
 	for _, id := range ids { // unused ones too: their mistakes count
-		_ = g.invoke(g.scope, f.Components[id])
+		if err := g.invoke(g.scope, f.Components[id]); err != nil {
+			_ = g.report(id, err)
+		}
 	}
 	for _, p := range f.Pipelines {
-		if l, err := do.InvokeNamed[*line](g.scope, "pipeline/"+p.Name); err == nil {
+		l, err := do.InvokeNamed[*line](g.scope, "pipeline/"+p.Name)
+		switch {
+		case err == nil:
 			g.lines = append(g.lines, l)
+		case !errors.Is(err, errReported):
+			g.problems = append(g.problems, f.ChainProblem(p.Name, 0, err))
 		}
 	}
 	if err := config.Join(g.problems...); err != nil {

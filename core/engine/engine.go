@@ -23,19 +23,23 @@ type Engine struct {
 	process *core.Process
 	failed  chan error
 
-	retired sync.WaitGroup     // generations that serve out their connections
-	ctx     context.Context    // ends when retired generations must hurry
-	hurry   context.CancelFunc // ends ctx
+	retired    sync.WaitGroup     // generations that serve out their connections
+	handshakes context.Context    // ends when they drop their handshakes
+	drop       context.CancelFunc // ends handshakes
+	streams    context.Context    // ends when they cut their streams
+	cut        context.CancelFunc // ends streams
 
 	mu      sync.Mutex
 	current *generation // guarded by mu
 	number  int         // of the current generation
+	ended   bool        // Shutdown was called
 }
 
 // New returns an Engine that runs nothing yet.
 func New(reg *core.Registry, log *slog.Logger) *Engine {
 	e := &Engine{reg: reg, log: log, process: new(core.Process), failed: make(chan error, 1)}
-	e.ctx, e.hurry = context.WithCancel(context.Background())
+	e.handshakes, e.drop = context.WithCancel(context.Background())
+	e.streams, e.cut = context.WithCancel(context.Background())
 	return e
 }
 
@@ -62,7 +66,7 @@ func (e *Engine) Reload(ctx context.Context, f *config.File) error {
 func (e *Engine) replace(ctx context.Context, f *config.File) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.ctx.Err() != nil {
+	if e.ended {
 		return core.ErrShutdown
 	}
 	next, err := build(e.reg, f, e.process, e.log)
@@ -86,7 +90,7 @@ func (e *Engine) replace(ctx context.Context, f *config.File) error {
 // retire lets an old generation finish its handshakes and serve out its
 // connections, however long they take.
 func (e *Engine) retire(old *generation) {
-	if err := old.shutdown(e.ctx, e.ctx); err != nil {
+	if err := old.shutdown(e.handshakes, e.streams); err != nil {
 		e.log.Error("retire the old configuration", slog.Any("err", err))
 	}
 }
@@ -97,18 +101,16 @@ func (e *Engine) retire(old *generation) {
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	current := e.current
-	e.current = nil
+	e.current, e.ended = nil, true
 	e.mu.Unlock()
-	stop := context.AfterFunc(ctx, e.hurry)
-	defer stop()
+	e.drop()
+	defer context.AfterFunc(ctx, e.cut)()
+	defer e.cut()
 	var err error
 	if current != nil {
-		dropped, drop := context.WithCancel(ctx)
-		drop()
-		err = current.shutdown(dropped, ctx)
+		err = current.shutdown(e.handshakes, e.streams)
 	}
 	e.retired.Wait()
-	e.hurry()
 	return err
 }
 

@@ -44,13 +44,13 @@ func (s server) Handshake(_ context.Context, conn core.Stream, c core.Client) (*
 
 // Fail answers every failure alike: it sends nothing, reads on and ends at the
 // deadline, so that a prober sees no difference.
-func (server) Fail(conn core.Stream, deadline time.Time, _ error) { core.Drain(conn, deadline) }
+func (server) Fail(conn core.Stream, _ time.Time, _ error) { core.Drain(conn) }
 
 // pending is a client that knows no reply: it has been sending already.
 type pending struct{ stream core.Stream }
 
 func (p pending) Accept() (core.Stream, error) { return p.stream, nil }
 
-// Reject closes. The client has proved its key, so the end tells a prober
-// nothing.
-func (p pending) Reject(error) { p.stream.Close() }
+// Reject closes in order. The client has proved its key, so the end tells a
+// prober nothing.
+func (p pending) Reject(error) { core.Dismiss(p.stream) }

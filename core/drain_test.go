@@ -1,0 +1,271 @@
+package core_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
+)
+
+// Whatever comes, at most 64 KiB/s are read, nothing is sent, and the end comes
+// at the deadline.
+func TestDrainRate(t *testing.T) {
+	const (
+		patience = 60 * time.Second
+		pause    = time.Second / 16 // one may be in progress at the deadline
+	)
+	for _, segment := range []int{1, 7, 1000, 4096, 4097, 16 << 10, 64 << 10} {
+		synctest.Test(t, func(t *testing.T) {
+			prober, server := coretest.Pipe()
+			defer prober.Close()
+			began := time.Now()
+			deadline := began.Add(patience)
+			counted := &counting{Stream: server}
+			go func() {
+				_ = server.SetReadDeadline(deadline)
+				core.Drain(counted)
+				server.Close()
+			}()
+			go func() {
+				b := make([]byte, segment)
+				for {
+					if _, err := prober.Write(b); err != nil {
+						return
+					}
+				}
+			}()
+			readAll(t, prober, nil)
+			if took := time.Since(began); took < patience || took > patience+pause {
+				t.Errorf("segments of %d: ended after %s, want %s to %s", segment, took, patience, patience+pause)
+			}
+			synctest.Wait()
+			// One chunk at the start and what is read after the deadline, so that
+			// the close is no reset, come on top.
+			const most = 64<<10*60 + 4<<10 + 64*4<<10
+			if counted.n > most || counted.n < 32<<10*60 {
+				t.Errorf("segments of %d: read %d bytes, want %d to %d", segment, counted.n, 32<<10*60, most)
+			}
+			if n := core.BuffersOut(); n != 0 {
+				t.Errorf("buffers out: got %d, want 0", n)
+			}
+		})
+	}
+}
+
+// counting counts what is read of a stream. It is a Waiter as its stream is.
+type counting struct {
+	core.Stream
+	n int
+}
+
+func (c *counting) Read(b []byte) (int, error) {
+	n, err := c.Stream.Read(b)
+	c.n += n
+	return n, err
+}
+
+func (c *counting) WaitRead() error { return core.WaitReadable(c.Stream) }
+
+func (c *counting) Write([]byte) (int, error) { return 0, errors.New("something was sent") }
+
+// A silent peer is waited for until the deadline; the peer's own end ends all.
+func TestDrainEnds(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		end  func(prober core.Stream)
+		want time.Duration
+	}{
+		{"silent", func(core.Stream) {}, time.Minute},
+		{"FIN", func(p core.Stream) { p.CloseWrite() }, time.Second},
+		{"bytes and FIN", func(p core.Stream) { p.Write(make([]byte, 100)); p.CloseWrite() }, time.Second},
+		{"reset", func(p core.Stream) { core.Abort(p) }, time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				prober, server := coretest.Pipe()
+				defer prober.Close()
+				began := time.Now()
+				time.AfterFunc(time.Second, func() { tc.end(prober) })
+				_ = server.SetReadDeadline(began.Add(time.Minute))
+				core.Drain(server)
+				const tail = 50 * time.Millisecond // given to what is still on its way
+				if took := time.Since(began); took < tc.want || took > tc.want+tail {
+					t.Errorf("ended after %s, want %s to %s", took, tc.want, tc.want+tail)
+				}
+				server.Close()
+			})
+		})
+	}
+}
+
+// At the deadline the peer of a real connection sees an end, not a reset, though
+// there is more from it than was read.
+func TestDrainUnread(t *testing.T) {
+	for _, size := range []int{1, 100, 5000, 100_000} {
+		prober, server := tcpPair(t)
+		write(t, prober, coretest.Pattern(size, 1))
+		_ = server.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		core.Drain(server)
+		server.Close()
+		if n, err := prober.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Errorf("%d unread bytes: got %d, %v, want 0, EOF", size, n, err)
+		}
+	}
+}
+
+// A deadline that has passed ends at once.
+func TestDrainLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		prober, server := coretest.Pipe()
+		defer prober.Close()
+		defer server.Close()
+		began := time.Now()
+		_ = server.SetReadDeadline(began.Add(-time.Second))
+		core.Drain(server)
+		if took := time.Since(began); took > 50*time.Millisecond {
+			t.Errorf("ended after %s, want at most 50ms", took)
+		}
+		readAll(t, prober, nil)
+	})
+}
+
+// A drain hears of a deadline that is brought forward.
+func TestDrainHurries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		prober, server := coretest.Pipe()
+		defer prober.Close()
+		defer server.Close()
+		began := time.Now()
+		_ = server.SetReadDeadline(began.Add(time.Hour))
+		time.AfterFunc(time.Second, func() { _ = server.SetReadDeadline(time.Unix(1, 0)) })
+		core.Drain(server)
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("ended after %s, want about 1s", took)
+		}
+	})
+}
+
+// A dismissed peer gets its answer and an end, though more comes from it.
+func TestDismiss(t *testing.T) {
+	for _, size := range []int{0, 1, 100_000} {
+		peer, server := tcpPair(t)
+		write(t, peer, coretest.Pattern(size, 1))
+		write(t, server, []byte("no"))
+		together(func() { core.Dismiss(server) }, func() { readAll(t, peer, []byte("no")); peer.Close() })
+	}
+	synctest.Test(t, func(t *testing.T) {
+		peer, server := coretest.Pipe()
+		defer peer.Close()
+		began := time.Now()
+		core.Dismiss(server)
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("a silent peer: got its end after %s, want 1s", took)
+		}
+		readAll(t, peer, nil)
+	})
+}
+
+// A draining pipeline takes no stream, waits for those that run, and cuts them
+// when its context ends.
+func TestPipelineDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		if n := s.Live(); n != 0 {
+			t.Errorf("live: got %d, want 0", n)
+		}
+		var visits []*visit
+		for i := range 3 {
+			v := s.visit(t, memory)
+			s.serve(t, v)
+			v.reply(t, nil)
+			s.dialer.Accept(t)
+			visits = append(visits, v)
+			if n := s.Live(); n != i+1 {
+				t.Errorf("live: got %d, want %d", n, i+1)
+			}
+		}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		cut := make(chan int)
+		go func() { cut <- s.Drain(ctx) }()
+		synctest.Wait()
+		late := s.visit(t, memory)
+		s.serve(t, late)
+		late.reply(t, core.ErrShutdown)
+		if last := s.gate.WaitEnds(t, 1); last[len(last)-1].Kind != core.Refused {
+			t.Errorf("a stream while draining: got %v, want %v at the end", s.gate.Kinds(), core.Refused)
+		}
+		write(t, visits[0].far, []byte("still served"))
+		visits[0].request.Flow.Cut(core.ErrIdle)
+		if n := <-cut; n != 2 || time.Since(began) != time.Minute {
+			t.Errorf("drain: got %d cut after %s, want 2 after 1m", n, time.Since(began))
+		}
+		for i, v := range visits {
+			want := core.ErrShutdown
+			if i == 0 {
+				want = core.ErrIdle
+			}
+			if got := v.request.Flow.Cause(); got != want {
+				t.Errorf("stream %d: got %v, want %v", i, got, want)
+			}
+		}
+		s.gate.WaitEnds(t, 4)
+	})
+}
+
+// Draining ends with the last stream, for all who wait.
+func TestPipelineDrainEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		if n := s.Drain(ended()); n != 0 {
+			t.Errorf("drain of an empty pipeline: got %d, want 0", n)
+		}
+		s.Pipeline = core.NewPipeline(s.cfg)
+		v := s.visit(t, memory)
+		s.serve(t, v)
+		v.reply(t, nil)
+		far := s.dialer.Accept(t)
+		began := time.Now()
+		time.AfterFunc(time.Second, func() { v.far.Close(); far.Close() })
+		drain := func() {
+			if n := s.Drain(t.Context()); n != 0 || time.Since(began) != time.Second {
+				t.Errorf("drain: got %d after %s, want 0 after 1s", n, time.Since(began))
+			}
+		}
+		together(drain, drain)
+	})
+}
+
+// A stream that is still being dialled counts, and is cut too.
+func TestPipelineDrainDialling(t *testing.T) {
+	s := newStage(t)
+	dialling := make(chan struct{})
+	s.dialer.Stream = func(ctx context.Context, _ *core.Request) (core.Stream, error) {
+		close(dialling)
+		<-ctx.Done()
+		return nil, &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+	}
+	v := s.visit(t, memory)
+	s.serve(t, v)
+	coretest.Await(t, "the dial", received(dialling))
+	if n := s.Drain(ended()); n != 1 {
+		t.Errorf("drain: got %d, want 1", n)
+	}
+	v.reply(t, os.ErrDeadlineExceeded)
+	s.kinds(t, 1, core.DialFailed)
+}
+
+// received turns the close of a channel into a value.
+func received(closed <-chan struct{}) <-chan bool {
+	ch := make(chan bool, 1)
+	go func() { <-closed; ch <- true }()
+	return ch
+}

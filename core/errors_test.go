@@ -1,0 +1,71 @@
+package core_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+func TestAuthenticated(t *testing.T) {
+	plain := fmt.Errorf("header: %w", core.ErrMalformed)
+	for _, tc := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"nil", nil, false},
+		{"plain", plain, false},
+		{"marked", core.Authenticated(plain), true},
+		{"wrapped", fmt.Errorf("inbound.ss: %w", core.Authenticated(plain)), true},
+		{"joined", errors.Join(io.EOF, core.Authenticated(plain)), true},
+	} {
+		if got := core.IsAuthenticated(tc.err); got != tc.want {
+			t.Errorf("%s: got %t, want %t", tc.name, got, tc.want)
+		}
+	}
+	marked := core.Authenticated(plain)
+	if !errors.Is(marked, core.ErrMalformed) || marked.Error() != plain.Error() {
+		t.Errorf("marked: got %q, want the text and the cause of %q", marked, plain)
+	}
+}
+
+// Policies tell failures apart by errors.Is alone, so no sentinel is another.
+func TestSentinels(t *testing.T) {
+	all := []error{
+		core.ErrShort, core.ErrAuth, core.ErrReplay, core.ErrClock, core.ErrMalformed, core.ErrAddrType,
+		core.ErrDenied, core.ErrNoPackets, core.ErrIdle, core.ErrShutdown, core.ErrFirstHop,
+	}
+	for _, a := range all {
+		for _, b := range all {
+			want := a == b || a == core.ErrAddrType && b == core.ErrMalformed
+			if got := errors.Is(a, b); got != want {
+				t.Errorf("%v is %v: got %t, want %t", a, b, got, want)
+			}
+		}
+	}
+}
+
+func TestBadOption(t *testing.T) {
+	err := core.BadOption("listen", "port %d: %w", 0, core.ErrMalformed)
+	var option *core.OptionError
+	if !errors.As(err, &option) || option.Key != "listen" || !errors.Is(err, core.ErrMalformed) {
+		t.Fatalf("got %#v, want an OptionError for listen that wraps core.ErrMalformed", err)
+	}
+	if got, want := err.Error(), "listen: port 0: malformed"; got != want {
+		t.Errorf("text: got %q, want %q", got, want)
+	}
+}
+
+func TestEventKinds(t *testing.T) {
+	for kind, want := range map[core.EventKind]string{
+		core.Opened: "opened", core.Refused: "refused", core.HandshakeFailed: "handshake failed",
+		core.DialFailed: "dial failed", core.Closed: "closed", 0: "unknown", core.Closed + 1: "unknown", 255: "unknown",
+	} {
+		if got := kind.String(); got != want {
+			t.Errorf("kind %d: got %q, want %q", uint8(kind), got, want)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// crowd is a set of handshakes whose members are numbered as they come, and the
+// numbers of those that were told to end.
+type crowd struct {
+	*handshakes
+	members []*handshake
+	ended   []int
+}
+
+func newCrowd(most int) *crowd { return &crowd{handshakes: newHandshakes(most)} }
+
+// come adds n clients from addr.
+func (c *crowd) come(addr string, n int) {
+	for range n {
+		i := len(c.members)
+		c.members = append(c.members, c.add(netip.MustParseAddr(addr), func() { c.ended = append(c.ended, i) }))
+	}
+}
+
+func (c *crowd) check(t *testing.T, want ...int) {
+	t.Helper()
+	if !slices.Equal(c.ended, want) {
+		t.Errorf("ended: got %v, want %v", c.ended, want)
+	}
+}
+
+func TestHandshakesOldestOfAll(t *testing.T) {
+	c := newCrowd(3)
+	c.come("192.0.2.1", 1)
+	c.come("127.0.0.1", 1)
+	c.come("2001:db8::1", 1)
+	c.check(t)
+	c.come("192.0.2.2", 1)
+	c.check(t, 0)
+	c.come("192.0.2.3", 1) // 0 has not left yet, and is not told again
+	c.check(t, 0, 1)
+	c.remove(c.members[0])
+	c.remove(c.members[1])
+	c.remove(c.members[2])
+	c.come("192.0.2.4", 1)
+	c.check(t, 0, 1)
+	c.come("192.0.2.5", 1)
+	c.check(t, 0, 1, 3)
+}
+
+func TestHandshakesOldestOfSource(t *testing.T) {
+	for _, tc := range []struct {
+		name         string
+		first, again string
+		same         bool
+	}{
+		{"one IPv4 address", "192.0.2.1", "192.0.2.1", true},
+		{"two IPv4 addresses", "192.0.2.1", "192.0.2.2", false},
+		{"one IPv6 address", "2001:db8::1", "2001:db8::1", true},
+		{"one /64", "2001:db8::1", "2001:db8::ffff:0:0:2", true},
+		{"two /64", "2001:db8::1", "2001:db8:0:1::1", false},
+		{"loopback", "127.0.0.1", "127.0.0.1", false},
+		{"IPv6 loopback", "::1", "::1", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := newCrowd(10 * maxPerSource)
+			c.come("198.51.100.1", 1) // older, and of another source
+			c.come(tc.first, maxPerSource)
+			c.check(t)
+			c.come(tc.again, 2)
+			if tc.same {
+				c.check(t, 1, 2)
+			} else {
+				c.check(t)
+			}
+		})
+	}
+}
+
+// One client over both bounds makes room in both, by one client of its own
+// source: it is told first, and that frees a place over all too.
+func TestHandshakesBothBounds(t *testing.T) {
+	c := newCrowd(maxPerSource + 1)
+	c.come("198.51.100.1", 1)
+	c.come("192.0.2.1", maxPerSource+1)
+	c.check(t, 1)
+}
+
+func TestHandshakesRemove(t *testing.T) {
+	c := newCrowd(10)
+	c.come("192.0.2.1", 2)
+	c.come("127.0.0.1", 1)
+	for range 2 {
+		c.remove(c.members[0])
+		c.remove(c.members[2])
+	}
+	if n, by := c.all.Len(), len(c.bySource); n != 1 || by != 1 {
+		t.Errorf("left: got %d of %d sources, want 1 of 1", n, by)
+	}
+	c.remove(c.members[1])
+	if n, by := c.all.Len(), len(c.bySource); n != 0 || by != 0 {
+		t.Errorf("left: got %d of %d sources, want none", n, by)
+	}
+	c.check(t)
+}
+
+func TestHandshakesWait(t *testing.T) {
+	c := newCrowd(10)
+	if err := c.wait(t.Context()); err != nil {
+		t.Errorf("wait for nobody: got %v, want nil", err)
+	}
+	c.come("192.0.2.1", 2)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := c.wait(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("wait with a context that has ended: got %v, want context.Canceled", err)
+	}
+	var waiting sync.WaitGroup
+	for range 3 {
+		waiting.Go(func() {
+			if err := c.wait(t.Context()); err != nil {
+				t.Errorf("wait: got %v, want nil", err)
+			}
+		})
+	}
+	c.remove(c.members[0])
+	c.remove(c.members[1])
+	waiting.Wait()
+	c.come("192.0.2.1", 1)
+	if err := c.wait(ended); err == nil {
+		t.Error("wait for one that came later: got nil, want an error")
+	}
+}
+
+// endAll tells all, those that were told before too: one that was changing its
+// deadline has not heard it.
+func TestHandshakesEndAll(t *testing.T) {
+	c := newCrowd(2)
+	c.endAll()
+	c.check(t)
+	c.come("192.0.2.1", 3)
+	c.check(t, 0)
+	c.endAll()
+	c.check(t, 0, 0, 1, 2)
+	c.remove(c.members[1])
+	c.remove(c.members[2])
+	c.endAll()
+	c.check(t, 0, 0, 1, 2, 0)
+}

@@ -1,0 +1,217 @@
+// Package layout tests the shape of the tree rather than what the code does:
+// which folder may import what, and the rules of the project's style that a
+// program can check.
+package layout
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	maxLines      = 400 // of a file
+	minDocumented = 95  // per cent of the exported names
+)
+
+// source is one Go file of the tree, whatever system it is for.
+type source struct {
+	name  string // with slashes, from the root of the module
+	lines int
+	file  *ast.File
+}
+
+// folder returns where the file is.
+func (s source) folder() string { return path.Dir(s.name) }
+
+func (s source) isTest() bool { return strings.HasSuffix(s.name, "_test.go") }
+
+// imports returns what the file imports.
+func (s source) imports() []string {
+	var all []string
+	for _, i := range s.file.Imports {
+		p, _ := strconv.Unquote(i.Path.Value) // the parser has checked it
+		all = append(all, p)
+	}
+	return all
+}
+
+// root is the module's folder, seen from this one.
+const root = "../.."
+
+// tree parses every Go file of the module.
+func tree(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if hidden := name != "." && strings.HasPrefix(d.Name(), "."); hidden || d.Name() == "testdata" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if path.Ext(name) != ".go" {
+			return nil
+		}
+		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		all = append(all, source{name: name, lines: bytes.Count(text, []byte("\n")), file: f})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) == 0 {
+		t.Fatal("no Go files found")
+	}
+	return all
+}
+
+func TestImports(t *testing.T) {
+	all := rules()
+	for _, s := range tree(t) {
+		if s.isTest() {
+			continue
+		}
+		for _, imported := range s.imports() {
+			if wrong := check(all, s.folder(), imported); wrong != "" {
+				t.Errorf("%s: %s", s.name, wrong)
+			}
+		}
+	}
+}
+
+// Nothing happens before main: kinds are registered by plugins.Standard, in
+// sight.
+func TestNoInit(t *testing.T) {
+	for _, s := range tree(t) {
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+				t.Errorf("%s: func init; pass a value instead", s.name)
+			}
+		}
+	}
+}
+
+func TestFileLength(t *testing.T) {
+	for _, s := range tree(t) {
+		if s.lines > maxLines {
+			t.Errorf("%s has %d lines, the most is %d; it holds more than one idea", s.name, s.lines, maxLines)
+		}
+	}
+}
+
+// Each folder of a kind has a README.md. The kinds are what plugins imports.
+func TestReadmes(t *testing.T) {
+	kinds := map[string]bool{}
+	for _, s := range tree(t) {
+		if s.folder() != "plugins" || s.isTest() {
+			continue
+		}
+		for _, imported := range s.imports() {
+			if folder, ours := strings.CutPrefix(imported, module+"/"); ours && folder != "core" {
+				kinds[folder] = true
+			}
+		}
+	}
+	if len(kinds) == 0 {
+		t.Fatal("plugins imports no kinds")
+	}
+	for folder := range kinds {
+		if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(folder), "README.md")); err != nil {
+			t.Errorf("the kind in %s has no README.md: %v", folder, err)
+		}
+	}
+}
+
+// The exported names of all packages have doc comments.
+func TestDocumented(t *testing.T) {
+	count, bare := 0, []string(nil)
+	for _, s := range tree(t) {
+		if s.isTest() {
+			continue
+		}
+		for _, n := range exported(s.file) {
+			if count++; !n.documented {
+				bare = append(bare, s.name+" "+n.name)
+			}
+		}
+	}
+	if covered := 100 * (count - len(bare)) / count; covered < minDocumented {
+		slices.Sort(bare)
+		t.Errorf("%d of %d exported names have a comment: %d %%, want %d %%. These have none:\n%s",
+			count-len(bare), count, covered, minDocumented, strings.Join(bare, "\n"))
+	}
+}
+
+// exportedName is an exported top-level name.
+type exportedName struct {
+	name       string
+	documented bool
+}
+
+// exported returns the exported top-level names of a file. A method counts like
+// a function, unless its type is not exported. A constant or variable counts
+// as documented by a comment beside it or on its group.
+func exported(f *ast.File) []exportedName {
+	var all []exportedName
+	add := func(name *ast.Ident, docs ...*ast.CommentGroup) {
+		if name.IsExported() {
+			documented := slices.ContainsFunc(docs, func(d *ast.CommentGroup) bool { return d != nil })
+			all = append(all, exportedName{name.Name, documented})
+		}
+	}
+	for _, d := range f.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			if d.Recv == nil || receiver(d.Recv.List[0].Type).IsExported() {
+				add(d.Name, d.Doc)
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				switch spec := spec.(type) {
+				case *ast.TypeSpec:
+					add(spec.Name, spec.Doc, d.Doc)
+				case *ast.ValueSpec:
+					for _, n := range spec.Names {
+						add(n, spec.Doc, spec.Comment, d.Doc)
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// receiver returns the name of a method's type.
+func receiver(e ast.Expr) *ast.Ident {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return receiver(e.X)
+	case *ast.IndexExpr:
+		return receiver(e.X)
+	case *ast.IndexListExpr:
+		return receiver(e.X)
+	case *ast.Ident:
+		return e
+	}
+	return ast.NewIdent("_")
+}
