@@ -109,8 +109,8 @@ func (p *Pipeline) look() {
 		}
 		// A slow reader moves bytes out of the kernel's queues long before there
 		// is room for the next burst.
-		if queued := run.inQueues(); queued != run.queued {
-			run.quiet, run.queued = 1, queued
+		if run.inQueues() != run.queued {
+			run.quiet = 0
 			continue
 		}
 		idle = append(idle, run)
