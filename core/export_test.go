@@ -2,7 +2,6 @@ package core
 
 // What the tests of package core_test need of the inside.
 var (
-	Relay          = relay
 	Interleave     = interleave
 	DescriptorsCap = descriptorShare
 )
@@ -18,4 +17,11 @@ func Sweeping(p *Pipeline) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.sweep != nil
+}
+
+// Relay is relay for a caller that waits.
+func Relay(f *Flow, client, upstream Stream) error {
+	done := make(chan error, 1)
+	relay(f, client, upstream, func(err error) { done <- err })
+	return <-done
 }

@@ -83,15 +83,12 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 	}
 	p.observe(run, Opened, nil)
 	run.relayed.Store(true)
-	go p.relay(run)
-}
-
-// relay serves the rest of a stream's life. It has a goroutine of its own
-// because the one of the handshake has a deep stack, which would be kept for as
-// long as the stream lives.
-func (p *Pipeline) relay(run *running) {
-	defer p.leave(run)
-	run.err = relay(run.request.Flow, run.client, run.upstream)
+	// The relay has goroutines of its own because this one has a deep stack,
+	// which would be kept for as long as the stream lives.
+	relay(r.Flow, run.client, run.upstream, func(err error) {
+		run.err = err
+		p.leave(run)
+	})
 }
 
 // HandlePackets closes the association: no dialer carries packets yet.

@@ -50,50 +50,81 @@ type Absorber interface {
 	Absorb()
 }
 
-// relay moves bytes both ways until both directions have ended. The end of one
-// direction is passed on by CloseWrite while the other goes on; a failure ends
-// both. It returns the first failure, or nil. The caller closes both streams.
-func relay(f *Flow, client, upstream Stream) error {
-	r := pair{flow: f, client: client, upstream: upstream}
+// relay moves bytes both ways until both directions have ended, and then calls
+// done with the first failure, or nil. The end of one direction is passed on by
+// CloseWrite while the other goes on; a failure ends both. done closes both
+// streams. relay itself returns at once.
+//
+// Each direction has a goroutine with as little on its stack as can be: while
+// its side is silent, that stack is most of what the connection costs.
+func relay(f *Flow, client, upstream Stream, done func(error)) {
+	r := &pair{flow: f, client: client, upstream: upstream, done: done}
+	r.left.Store(2)
 	f.setEnd(r.close)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r.run(client, upstream, down)
-	}()
-	r.run(upstream, client, up)
-	<-done
-	if cause := f.Cause(); cause != nil {
-		return cause
-	}
-	return r.cutOff
+	go r.run(up)
+	go r.run(down)
 }
 
 // pair is the two directions of a relay.
 type pair struct {
 	flow             *Flow
 	client, upstream Stream
-	ended            atomic.Int32 // directions that have ended
+	done             func(error)
+	ended            atomic.Int32 // directions that have ended in order
+	left             atomic.Int32 // directions that have not ended
 	cutOff           error        // the client ended in the middle of a message
 }
 
-// run moves one direction to its end, in order or not. A panic ends the stream.
-func (r *pair) run(dst, src Stream, way direction) {
-	defer func() {
+// direction is which way a pump moves bytes.
+type direction bool
+
+const (
+	up   direction = true  // to the target
+	down direction = false // to the client
+)
+
+// sides returns where a direction goes to and where it comes from.
+func (r *pair) sides(way direction) (dst, src Stream) {
+	if way == up {
+		return r.upstream, r.client
+	}
+	return r.client, r.upstream
+}
+
+// run moves one direction to its end, in order or not.
+func (r *pair) run(way direction) {
+	if err := r.pump(way); err != nil {
+		r.settle(way, err)
+	}
+	if r.left.Add(-1) == 0 {
+		r.finish()
+	}
+}
+
+func (r *pair) finish() {
+	err := r.flow.Cause()
+	if err == nil {
+		err = r.cutOff
+	}
+	r.done(err)
+}
+
+// settle does what the failure of one direction asks for.
+func (r *pair) settle(way direction, err error) {
+	defer func() { // the streams may be somebody else's code
 		if v := recover(); v != nil {
 			r.flow.Cut(newPanicError(v))
 		}
 	}()
-	err := r.pump(dst, src, way)
-	if way == up && err != nil {
-		absorber, quiet := src.(Absorber)
+	dst, src := r.sides(way)
+	if absorber, quiet := src.(Absorber); quiet && way == up {
 		switch {
-		case quiet && errors.Is(err, io.ErrUnexpectedEOF):
+		case errors.Is(err, io.ErrUnexpectedEOF):
 			// Whoever cuts a client off must not learn where its messages end:
 			// the answer goes on as after any other end.
 			r.cutOff = err
 			err = r.end(dst)
-		case quiet && isBroken(err):
+		case isBroken(err):
 			_ = dst.CloseWrite() // the target gets what was good, and an end
 			absorber.Absorb()
 		}
@@ -125,16 +156,11 @@ func (r *pair) fail(dst Stream, err error) {
 	r.flow.Cut(err)
 }
 
-// direction is which way a pump moves bytes.
-type direction bool
-
-const (
-	up   direction = true  // to the target
-	down direction = false // to the client
-)
-
-// pump moves bytes from src to dst until src ends, and then ends dst.
-func (r *pair) pump(dst, src Stream, way direction) error {
+// pump moves bytes one way until their source ends, and then ends the other
+// side. A panic is returned as a PanicError.
+func (r *pair) pump(way direction) (err error) {
+	defer catch(&err)
+	dst, src := r.sides(way)
 	burst := newBurster(dst, src)
 	for {
 		n, err := burst()
