@@ -38,7 +38,7 @@ const (
 	Refused                              // policy refused the request
 	HandshakeFailed                      // the first bytes made no request
 	DialFailed                           // the target or a hop could not be reached
-	Closed                               // the relay has ended
+	Closed                               // the stream has ended; there was no Opened if its client failed before
 )
 
 var eventNames = [...]string{"unknown", "opened", "refused", "handshake failed", "dial failed", "closed"}

@@ -80,7 +80,7 @@ func (w *Writer) seal(b []byte, off int, payload []byte) int {
 	return off + len(w.box.Seal(b[off:off], payload))
 }
 
-// Write seals p. It returns len(p), or 0 and an error that ends the stream.
+// Write seals p. It returns len(p), or fewer and an error that ends the stream.
 func (w *Writer) Write(p []byte) (int, error) {
 	return w.WriteVector([][]byte{p})
 }

@@ -56,9 +56,9 @@ func (e *Engine) Start(ctx context.Context, f *config.File) error {
 	return e.replace(ctx, f)
 }
 
-// Reload puts f in the place of the running file. New connections follow f at
-// once; those that run go on under the old one until they end. On an error
-// nothing has changed.
+// Reload puts f in the place of the running file. Connections that come after it
+// has returned follow f, but for one that came in the same moment; those that run
+// go on under the old file until they end. On an error nothing has changed.
 func (e *Engine) Reload(ctx context.Context, f *config.File) error {
 	return e.replace(ctx, f)
 }
