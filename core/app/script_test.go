@@ -88,7 +88,9 @@ func waitLine(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	expr, path := regexp.MustCompile("(?m)"+args[1]), ts.MkAbs(args[0])
 	var text []byte
-	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(2 * time.Millisecond) {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); <-tick.C {
 		if text, _ = os.ReadFile(path); expr.Match(text) {
 			return
 		}
