@@ -13,15 +13,18 @@ func Bare(s net.Conn) *net.TCPConn {
 // tcpConn returns the TCP connection under s and its wrappers, or nil. It is for
 // socket options only, never for bytes.
 func tcpConn(s net.Conn) *net.TCPConn {
-	for s != nil {
+	for ; s != nil; s = under(s) {
 		if tcp := Bare(s); tcp != nil {
 			return tcp
 		}
-		w, ok := s.(interface{ NetConn() net.Conn })
-		if !ok {
-			return nil
-		}
-		s = w.NetConn()
+	}
+	return nil
+}
+
+// under returns the connection that s wraps, or nil.
+func under(s net.Conn) net.Conn {
+	if w, ok := s.(interface{ NetConn() net.Conn }); ok {
+		return w.NetConn()
 	}
 	return nil
 }
@@ -37,16 +40,11 @@ func Abort(s Stream) {
 	if tcp := tcpConn(s); tcp != nil {
 		_ = tcp.SetLinger(0) // if that fails, the close is merely orderly
 	}
-	for c := net.Conn(s); c != nil; {
+	for c := net.Conn(s); c != nil; c = under(c) {
 		if a, ok := c.(Aborter); ok {
 			a.Abort()
 			break
 		}
-		w, ok := c.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		c = w.NetConn()
 	}
 	_ = s.Close()
 }

@@ -1,7 +1,10 @@
 package core
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 )
 
@@ -23,4 +26,20 @@ func catch(err *error) {
 	if v := recover(); v != nil {
 		*err = newPanicError(v)
 	}
+}
+
+// guard calls f and returns its error, or its panic as a PanicError.
+func guard(f func() error) (err error) {
+	defer catch(&err)
+	return f()
+}
+
+// logPanic writes a line with the stack if err is a panic, and reports that.
+func logPanic(log *slog.Logger, what string, err error, attrs ...slog.Attr) bool {
+	panicked, ok := errors.AsType[*PanicError](err)
+	if ok {
+		attrs = append(attrs, slog.Any("err", err), slog.String("stack", string(panicked.Stack)))
+		log.LogAttrs(context.Background(), slog.LevelError, what, attrs...)
+	}
+	return ok
 }

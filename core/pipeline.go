@@ -110,11 +110,8 @@ func (p *Pipeline) Admit(c Client) error {
 
 // ask asks one gate. A gate that panics admits nobody.
 func (p *Pipeline) ask(g Gate, c Client) error {
-	err := func() (err error) {
-		defer catch(&err)
-		return g.Admit(c)
-	}()
-	p.logPanic("gate panicked", 0, err)
+	err := guard(func() error { return g.Admit(c) })
+	logPanic(p.cfg.Log, "gate panicked", err)
 	return err
 }
 
@@ -127,12 +124,11 @@ func (p *Pipeline) Observe(e Event) {
 
 // tell tells one gate, whose panic is its own.
 func (p *Pipeline) tell(g Gate, e Event) {
-	err := func() (err error) {
-		defer catch(&err)
+	err := guard(func() error {
 		g.Observe(e)
 		return nil
-	}()
-	p.logPanic("gate panicked", 0, err)
+	})
+	logPanic(p.cfg.Log, "gate panicked", err)
 }
 
 // Drain refuses new streams and waits until the running ones have ended, or

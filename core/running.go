@@ -189,21 +189,11 @@ func (run *running) catch() {
 	}
 }
 
-// logPanic writes a line with the stack if err is a panic, and reports that.
-func (p *Pipeline) logPanic(what string, id uint64, err error) bool {
-	var panicked *PanicError
-	if !errors.As(err, &panicked) {
-		return false
-	}
-	p.cfg.Log.Error(what, slog.Uint64("id", id), slog.Any("err", err), slog.String("stack", string(panicked.Stack)))
-	return true
-}
-
 // log writes the line of an ended stream: what broke a rule of the program is an
 // error, all else is for debugging.
 func (p *Pipeline) log(run *running) {
 	ctx := context.Background()
-	if p.logPanic("stream panicked", run.request.ID, run.err) {
+	if logPanic(p.cfg.Log, "stream panicked", run.err, slog.Uint64("id", run.request.ID)) {
 		return
 	}
 	if !p.cfg.Log.Enabled(ctx, slog.LevelDebug) {

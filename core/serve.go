@@ -181,11 +181,10 @@ func (s *Server) handshake(ctx context.Context, conn Stream, client Client) (wir
 
 // end lets the kind end a connection in its own way, and closes it.
 func (s *Server) end(wire Stream, deadline time.Time, cause error) {
-	err := func() (err error) {
-		defer catch(&err)
+	err := guard(func() error {
 		s.cfg.Fail(wire, deadline, cause)
 		return nil
-	}()
+	})
 	wire.Close()
 	if err != nil {
 		s.log(Client{Network: "tcp", Inbound: s.cfg.Env.Name}, err)
@@ -196,10 +195,8 @@ func (s *Server) end(wire Stream, deadline time.Time, cause error) {
 // client that came and went without a byte, as a health check does, is no news.
 func (s *Server) log(client Client, err error) {
 	log := s.cfg.Env.Log
-	var panicked *PanicError
 	switch {
-	case errors.As(err, &panicked):
-		log.Error("handshake panicked", slog.Any("client", client.Addr), slog.Any("err", err), slog.String("stack", string(panicked.Stack)))
+	case logPanic(log, "handshake panicked", err, slog.Any("client", client.Addr)):
 	case errors.Is(err, io.EOF):
 		log.Debug("handshake failed", slog.Any("client", client.Addr), slog.Any("err", err))
 	default:

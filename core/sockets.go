@@ -24,7 +24,8 @@ type SocketSet struct {
 // lease that called Serve last.
 type socket struct {
 	ln     *net.TCPListener
-	addr   netip.AddrPort
+	key    netip.AddrPort           // in SocketSet.open
+	addr   netip.AddrPort           // that is bound
 	leases int                      // guarded by SocketSet.mu
 	number int                      // of the last lease; guarded by SocketSet.mu
 	owner  atomic.Pointer[Listener] // set under SocketSet.mu
@@ -68,7 +69,7 @@ func (s *SocketSet) Listen(ctx context.Context, addr netip.AddrPort) (*Listener,
 		if err != nil {
 			return nil, err
 		}
-		sock = &socket{ln: ln, addr: ln.Addr().(*net.TCPAddr).AddrPort(), served: make(chan struct{}, 1), closed: make(chan struct{})}
+		sock = &socket{ln: ln, key: addr, addr: ln.Addr().(*net.TCPAddr).AddrPort(), served: make(chan struct{}, 1), closed: make(chan struct{})}
 		if s.open == nil {
 			s.open = map[netip.AddrPort]*socket{}
 		}
@@ -181,11 +182,7 @@ func (l *Listener) Close() {
 		l.sock.leases--
 		last := l.sock.leases == 0
 		if last {
-			for addr, sock := range l.set.open {
-				if sock == l.sock {
-					delete(l.set.open, addr)
-				}
-			}
+			delete(l.set.open, l.sock.key)
 			close(l.sock.closed)
 			l.sock.ln.Close()
 		}

@@ -37,6 +37,9 @@ func NewSource(src Stream, layout func(*Buffer), idle func(*Buffer) bool) *Sourc
 	return s
 }
 
+// Waits reports whether the stream can be waited on without a buffer.
+func (s *Source) Waits() bool { return s.raw != nil || s.wait != nil }
+
 // Fill waits until the stream has bytes, then reads once into the pieces of a
 // borrowed buffer, or of held if that is not nil and need not be given back, and
 // returns the buffer and the count of bytes. On an error, io.EOF among them, it

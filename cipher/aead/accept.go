@@ -1,7 +1,6 @@
 package aead
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -68,13 +67,13 @@ func (a *accept) openChunk() error {
 		return err
 	}
 	var b [2]byte
-	if _, err := a.box.Open(b[:0], head[a.wire:]); err != nil {
-		return fmt.Errorf("length of a chunk: %w", core.ErrAuth)
+	n, err := a.box.OpenLength(b[:0], head[a.wire:])
+	if err != nil {
+		return err
 	}
 	if len(a.plain) == 0 && !a.cipher.salts.Add(head[:a.cipher.spec.KeySize]) {
 		return core.ErrReplay
 	}
-	n := int(binary.BigEndian.Uint16(b[:]))
 	if err := chunk.CheckLength(n, maxPayload); err != nil {
 		return err
 	}
@@ -89,9 +88,8 @@ func (a *accept) openChunk() error {
 	if n > len(a.scratch.B)-len(a.plain) {
 		return core.Authenticated(fmt.Errorf("%w: address in too many chunks", core.ErrMalformed))
 	}
-	a.plain, err = a.box.Open(a.plain, whole[a.wire+headSize:])
-	if err != nil {
-		return fmt.Errorf("payload of %d bytes: %w", n, core.ErrAuth)
+	if a.plain, err = a.box.OpenPayload(a.plain, whole[a.wire+headSize:]); err != nil {
+		return err
 	}
 	a.wire += headSize + n + tagSize
 	return nil

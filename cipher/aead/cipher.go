@@ -53,10 +53,10 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 	off := len(salt)
 	plain := core.AppendAddr(buf.B[off+headSize:off+headSize], target)
 	plain, payload = fillChunk(plain, payload)
-	off = sealChunk(buf.B, off, &box, plain)
+	off = box.SealChunk(buf.B, off, plain)
 	for len(payload) > 0 && off+headSize+tagSize < len(buf.B) {
 		plain, payload = fillChunk(buf.B[off+headSize:off+headSize], payload)
-		off = sealChunk(buf.B, off, &box, plain)
+		off = box.SealChunk(buf.B, off, plain)
 	}
 	wire, err := dial(buf.B[:off])
 	if err != nil {
@@ -77,15 +77,6 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 func fillChunk(plain, payload []byte) (chunk, rest []byte) {
 	n := min(len(payload), maxPayload-len(plain), cap(plain)-len(plain)-tagSize)
 	return append(plain, payload[:n]...), payload[n:]
-}
-
-// sealChunk seals the chunk at off whose plaintext stands in its place, and
-// returns its end.
-func sealChunk(b []byte, off int, box *chunk.Box, plain []byte) int {
-	head := b[off : off+headSize]
-	head[0], head[1] = byte(len(plain)>>8), byte(len(plain))
-	box.Seal(head[:0], head[:2])
-	return off + headSize + len(box.Seal(plain[:0], plain))
 }
 
 // readSalt is what a client does first with a server's stream.
@@ -154,8 +145,7 @@ func (c *Cipher) startReply(s *chunk.Stream) error {
 	s.StartWrite(box, maxPayload, chunk.Head{
 		Size: len(salt) + headSize,
 		Put: func(dst []byte, box *chunk.Box, length int) {
-			n := copy(dst, salt)
-			box.Seal(dst[n:n], []byte{byte(length >> 8), byte(length)})
+			box.SealLength(dst[copy(dst, salt):], length)
 		},
 	})
 	return nil

@@ -12,6 +12,10 @@ package chunk
 
 import (
 	"crypto/cipher"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // maxNonce is the longest nonce in bytes (XChaCha20-Poly1305).
@@ -46,6 +50,39 @@ func (b *Box) Open(dst, sealed []byte) ([]byte, error) {
 		b.count()
 	}
 	return out, err
+}
+
+// SealLength puts a sealed length at the beginning of dst, which has room for
+// it, and returns its size in bytes.
+func (b *Box) SealLength(dst []byte, length int) int {
+	binary.BigEndian.PutUint16(dst, uint16(length))
+	return len(b.Seal(dst[:0], dst[:lengthSize]))
+}
+
+// SealChunk puts a chunk at off in dst, which has room for it, and returns its
+// end. The payload may stand already where it belongs, behind the length.
+func (b *Box) SealChunk(dst []byte, off int, payload []byte) int {
+	off += b.SealLength(dst[off:], len(payload))
+	return off + len(b.Seal(dst[off:off], payload))
+}
+
+// OpenLength opens a sealed length with dst for scratch, under the rule of Open.
+// Its error is an ErrAuth.
+func (b *Box) OpenLength(dst, sealed []byte) (int, error) {
+	plain, err := b.Open(dst, sealed)
+	if err != nil {
+		return 0, fmt.Errorf("length of a chunk: %w", core.ErrAuth)
+	}
+	return int(binary.BigEndian.Uint16(plain)), nil
+}
+
+// OpenPayload is Open for a payload. Its error is an ErrAuth.
+func (b *Box) OpenPayload(dst, sealed []byte) ([]byte, error) {
+	plain, err := b.Open(dst, sealed)
+	if err != nil {
+		return nil, fmt.Errorf("payload of %d bytes: %w", len(sealed)-b.Overhead(), core.ErrAuth)
+	}
+	return plain, nil
 }
 
 // count adds one to the nonce.

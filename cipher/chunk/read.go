@@ -133,7 +133,7 @@ func (r *Reader) WaitRead() error {
 			return nil
 		}
 	}
-	if !r.waits {
+	if !r.source.Waits() {
 		err := r.fill()
 		if err == nil || isTimeout(err) {
 			return err

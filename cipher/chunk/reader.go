@@ -1,7 +1,6 @@
 package chunk
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +27,6 @@ type Reader struct {
 	max    int                 // largest payload of a chunk in bytes
 	begin  func(*Reader) error // reads what stands before the first chunk; nil after it
 	source *core.Source
-	waits  bool         // the wire can be waited on without a buffer
 	buf    *core.Buffer // holds what has been read, or nil
 	start  int          // buf.B[start:end] is not opened yet
 	end    int
@@ -44,8 +42,6 @@ type Reader struct {
 func (r *Reader) reset(wire core.Stream, begin func(*Reader) error) {
 	r.wire, r.begin = wire, begin
 	r.source = core.NewSource(wire, r.layout, r.stow)
-	_, r.waits = wire.(core.Waiter)
-	r.waits = r.waits || core.Bare(wire) != nil
 }
 
 // Start tells how chunks are opened from here on. length is that of the first
@@ -187,7 +183,10 @@ func (r *Reader) next() ([]byte, error) {
 		if len(head) < lengthSize+tag {
 			return nil, nil
 		}
-		n, err := r.openLength(head[:lengthSize+tag])
+		n, err := r.box.OpenLength(head[:0], head[:lengthSize+tag])
+		if err == nil {
+			err = CheckLength(n, r.max)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -198,23 +197,13 @@ func (r *Reader) next() ([]byte, error) {
 	if len(body) < r.length+tag {
 		return nil, nil
 	}
-	plain, err := r.box.Open(body[:0], body[:r.length+tag])
+	plain, err := r.box.OpenPayload(body[:0], body[:r.length+tag])
 	if err != nil {
-		return nil, fmt.Errorf("payload of %d bytes: %w", r.length, core.ErrAuth)
+		return nil, err
 	}
 	r.start += r.length + tag
 	r.length = 0
 	return plain, nil
-}
-
-// openLength opens a sealed length.
-func (r *Reader) openLength(head []byte) (int, error) {
-	b, err := r.box.Open(head[:0], head)
-	if err != nil {
-		return 0, fmt.Errorf("length of a chunk: %w", core.ErrAuth)
-	}
-	n := int(binary.BigEndian.Uint16(b))
-	return n, CheckLength(n, r.max)
 }
 
 // CheckLength returns ErrMalformed if no chunk may have a payload of n bytes:

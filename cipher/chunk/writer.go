@@ -1,7 +1,6 @@
 package chunk
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -56,9 +55,10 @@ func (w *Writer) headSize() int {
 }
 
 // room returns the largest payload of a chunk that begins at off in a buffer
-// of size bytes, or 0 if another chunk there is not worth it.
-func (w *Writer) room(size, off int) int {
-	n := min(w.max, size-off-w.headSize()-w.box.Overhead())
+// of size bytes and has head bytes before its payload, or 0 if another chunk
+// there is not worth it.
+func (w *Writer) room(size, off, head int) int {
+	n := min(w.max, size-off-head-w.box.Overhead())
 	if n < min(minPiece, w.max) {
 		return 0
 	}
@@ -68,14 +68,12 @@ func (w *Writer) room(size, off int) int {
 // seal puts a chunk with payload at off and returns its end. The payload may
 // stand already where it belongs, behind the head.
 func (w *Writer) seal(b []byte, off int, payload []byte) int {
-	head := b[off : off+w.headSize()]
-	if w.head.Put != nil {
-		w.head.Put(head, &w.box, len(payload))
-		w.head = Head{}
-	} else {
-		binary.BigEndian.PutUint16(head, uint16(len(payload)))
-		w.box.Seal(head[:0], head[:lengthSize])
+	if w.head.Put == nil {
+		return w.box.SealChunk(b, off, payload)
 	}
+	head := b[off : off+w.head.Size]
+	w.head.Put(head, &w.box, len(payload))
+	w.head = Head{}
 	off += len(head)
 	return off + len(w.box.Seal(b[off:off], payload))
 }
@@ -100,7 +98,7 @@ func (w *Writer) WriteVector(pieces [][]byte) (int, error) {
 	done, end, sealed := 0, 0, 0
 	for _, p := range pieces {
 		for len(p) > 0 {
-			n := min(len(p), w.room(len(buf.B), end))
+			n := min(len(p), w.room(len(buf.B), end, w.headSize()))
 			if n == 0 {
 				if err := w.flush(buf.B[:end]); err != nil {
 					return done, err
@@ -175,8 +173,8 @@ func (w *Writer) layout(b *core.Buffer) {
 	b.Pieces = b.Pieces[:0]
 	size, tag, off := w.headSize(), w.box.Overhead(), 0
 	for len(b.Pieces) < cap(b.Pieces) {
-		n := min(w.max, len(b.B)-off-size-tag)
-		if n < min(minPiece, w.max) {
+		n := w.room(len(b.B), off, size)
+		if n == 0 {
 			return
 		}
 		b.Pieces = append(b.Pieces, b.B[off+size:off+size+n])

@@ -1,12 +1,12 @@
 package app
 
 import (
-	"encoding"
 	"fmt"
 	"reflect"
 	"strings"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -27,7 +27,7 @@ func typeWords(t reflect.Type) string {
 	if ref, ok := reflect.Zero(t).Interface().(core.Reference); ok {
 		return fmt.Sprintf("name of a [%s.x]", ref.RefSection())
 	}
-	if readsText(t) {
+	if config.ReadsText(t) {
 		return "text"
 	}
 	switch t.Kind() {
@@ -55,7 +55,7 @@ func typeWords(t reflect.Type) string {
 // tableOf returns the struct of an option that is a table, a list of tables or a
 // table of tables.
 func tableOf(t reflect.Type) (reflect.Type, bool) {
-	for !readsText(t) {
+	for !config.ReadsText(t) {
 		switch t.Kind() {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
 			t = t.Elem()
@@ -66,9 +66,4 @@ func tableOf(t reflect.Type) (reflect.Type, bool) {
 		break
 	}
 	return nil, false
-}
-
-// readsText reports whether values of type t read themselves from text.
-func readsText(t reflect.Type) bool {
-	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }

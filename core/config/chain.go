@@ -13,7 +13,7 @@ func (c *checker) pipeline(name string, values map[string]any, n *node, path str
 	var t PipelineTable
 	c.table(values, reflect.ValueOf(&t).Elem(), n, path)
 	for _, f := range Fields(reflect.TypeFor[PipelineOptions]()) {
-		if reflect.ValueOf(t.PipelineOptions).FieldByIndex(f.index).IsZero() {
+		if f.In(reflect.ValueOf(t.PipelineOptions)).IsZero() {
 			c.add(n.child(f.Key).value, join(path, f.Key), "want more than 0, which would end every connection at once")
 		}
 	}

@@ -26,7 +26,7 @@ func (c *checker) table(values map[string]any, into reflect.Value, n *node, path
 			continue
 		}
 		given[key] = true
-		c.value(values[key], into.FieldByIndex(f.index), n.child(key), join(path, key))
+		c.value(values[key], f.In(into), n.child(key), join(path, key))
 	}
 	for _, f := range fields {
 		if f.Required && !given[f.Key] {

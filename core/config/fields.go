@@ -24,6 +24,9 @@ type Field struct {
 	index []int
 }
 
+// In returns the field's value in a struct of the type whose Fields it is from.
+func (f Field) In(options reflect.Value) reflect.Value { return options.FieldByIndex(f.index) }
+
 // Fields returns the keys that a table with the options struct t may have, in
 // the struct's order. The fields of embedded structs stand where the struct
 // does.
@@ -57,7 +60,7 @@ func Fields(t reflect.Type) []Field {
 // inside it too.
 func setDefaults(into reflect.Value) error {
 	for _, f := range Fields(into.Type()) {
-		v := into.FieldByIndex(f.index)
+		v := f.In(into)
 		if f.Default != "" {
 			if err := setText(v, f.Default); err != nil {
 				return fmt.Errorf("default of %s: %w", f.Key, err)
@@ -138,13 +141,13 @@ func asText(v reflect.Value) (encoding.TextUnmarshaler, bool) {
 	return u, ok
 }
 
-// readsText reports whether values of type t read themselves from text.
-func readsText(t reflect.Type) bool {
+// ReadsText reports whether values of type t read themselves from text.
+func ReadsText(t reflect.Type) bool {
 	return t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 // isTable reports whether values of type t are tables of the file.
-func isTable(t reflect.Type) bool { return t.Kind() == reflect.Struct && !readsText(t) }
+func isTable(t reflect.Type) bool { return t.Kind() == reflect.Struct && !ReadsText(t) }
 
 // isReference reports whether values of type t name components.
 func isReference(t reflect.Type) bool { return t.Implements(reflect.TypeFor[core.Reference]()) }

@@ -95,7 +95,7 @@ func checkField(f Field, within []reflect.Type) []error {
 
 // checkType checks that a file can give values of type t.
 func checkType(t reflect.Type, within []reflect.Type) []error {
-	if readsText(t) {
+	if ReadsText(t) {
 		return nil
 	}
 	if t == reflect.TypeFor[time.Duration]() {

@@ -56,7 +56,7 @@ func (c *Component) mode() string {
 	v := reflect.ValueOf(c.Options).Elem()
 	for _, f := range Fields(v.Type()) {
 		if f.Key == "mode" && f.Type.Kind() == reflect.String {
-			return v.FieldByIndex(f.index).String()
+			return f.In(v).String()
 		}
 	}
 	return ""

@@ -19,11 +19,11 @@ func walk(v reflect.Value, n *node, path string, visit func(v reflect.Value, n *
 		if !v.IsNil() {
 			walk(v.Elem(), n, path, visit)
 		}
-	case readsText(t):
+	case ReadsText(t):
 		visit(v, n, path)
 	case t.Kind() == reflect.Struct:
 		for _, f := range Fields(t) {
-			walk(v.FieldByIndex(f.index), n.child(f.Key), join(path, f.Key), visit)
+			walk(f.In(v), n.child(f.Key), join(path, f.Key), visit)
 		}
 	case t.Kind() == reflect.Slice:
 		for i := range v.Len() {

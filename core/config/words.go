@@ -16,7 +16,7 @@ func (c *checker) wrongType(value any, want reflect.Type, n *node, path string) 
 
 // wanted says in words what an option of type t takes.
 func wanted(t reflect.Type) string {
-	if readsText(t) {
+	if ReadsText(t) {
 		if example := exampleOf(t); example != "" {
 			return "a string such as " + strconv.Quote(example)
 		}
@@ -87,7 +87,7 @@ func mend(value any, want reflect.Type) string {
 	_, isList := value.([]any)
 	_, isTable := value.(map[string]any)
 	switch {
-	case want.Kind() == reflect.Slice && !isList && !isTable && !readsText(want):
+	case want.Kind() == reflect.Slice && !isList && !isTable && !ReadsText(want):
 		return "; put it in [brackets]"
 	case isText && readsAs(text, want):
 		return "; leave the quotes out"

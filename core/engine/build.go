@@ -25,14 +25,15 @@ func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.
 	ids := slices.SortedFunc(maps.Keys(f.Components), func(a, b config.ID) int {
 		return cmp.Or(cmp.Compare(a.Section, b.Section), cmp.Compare(a.Name, b.Name))
 	})
-	for _, id := range ids {
-		g.provide(f.Components[id])
+	invoke := make([]func() error, len(ids))
+	for n, id := range ids {
+		invoke[n] = g.provide(f.Components[id])
 	}
 	for _, p := range f.Pipelines {
 		do.ProvideNamed(g.scope, "pipeline/"+p.Name, func(i do.Injector) (*line, error) { return g.line(i, p) })
 	}
-	for _, id := range ids { // unused ones too: their mistakes count
-		if err := g.invoke(g.scope, f.Components[id]); err != nil {
+	for n, id := range ids { // unused ones too: their mistakes count
+		if err := invoke[n](); err != nil {
 			_ = g.report(id, err)
 		}
 	}
@@ -52,26 +53,28 @@ func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.
 	return g, nil
 }
 
-// provide tells the container how to build a component.
-func (g *generation) provide(c *config.Component) {
+// provide tells the container how to build a component, and returns a function
+// that has it built, if it has not been.
+func (g *generation) provide(c *config.Component) (invoke func() error) {
 	switch c.ID.Section {
 	case core.SectionInbound:
-		provide(g, c, &g.reg.Inbound)
+		return provide(g, c, &g.reg.Inbound)
 	case core.SectionOutbound:
-		provide(g, c, &g.reg.Outbound)
+		return provide(g, c, &g.reg.Outbound)
 	case core.SectionCipher:
-		provide(g, c, &g.reg.Cipher)
+		return provide(g, c, &g.reg.Cipher)
 	case core.SectionTransport:
-		provide(g, c, &g.reg.Transport)
+		return provide(g, c, &g.reg.Transport)
 	case core.SectionResolver:
-		provide(g, c, &g.reg.Resolver)
+		return provide(g, c, &g.reg.Resolver)
 	case core.SectionPolicy:
-		provide(g, c, &g.reg.Policy)
+		return provide(g, c, &g.reg.Policy)
 	}
+	return func() error { return g.report(c.ID, fmt.Errorf("no section %q", c.ID.Section)) }
 }
 
 // provide is generation.provide for one section.
-func provide[T any](g *generation, c *config.Component, kinds *core.Kinds[T]) {
+func provide[T any](g *generation, c *config.Component, kinds *core.Kinds[T]) (invoke func() error) {
 	failed := false // the container asks a provider that failed again and again
 	do.ProvideNamed(g.scope, service(c.ID), func(i do.Injector) (built T, err error) {
 		if failed {
@@ -100,6 +103,10 @@ func provide[T any](g *generation, c *config.Component, kinds *core.Kinds[T]) {
 		}
 		return built, nil
 	})
+	return func() error {
+		_, err := do.InvokeNamed[T](g.scope, service(c.ID))
+		return err
+	}
 }
 
 // report adds the mistakes in err, unless it only says that a dependency was
@@ -109,27 +116,6 @@ func (g *generation) report(id config.ID, err error) error {
 		g.problems = append(g.problems, g.file.Problems(id, err)...)
 	}
 	return errReported
-}
-
-// invoke builds a component, if it has not been built.
-func (g *generation) invoke(i do.Injector, c *config.Component) error {
-	var err error
-	name := service(c.ID)
-	switch c.ID.Section {
-	case core.SectionInbound:
-		_, err = do.InvokeNamed[core.Inbound](i, name)
-	case core.SectionOutbound:
-		_, err = do.InvokeNamed[core.Outbound](i, name)
-	case core.SectionCipher:
-		_, err = do.InvokeNamed[core.Cipher](i, name)
-	case core.SectionTransport:
-		_, err = do.InvokeNamed[core.Transport](i, name)
-	case core.SectionResolver:
-		_, err = do.InvokeNamed[core.Resolver](i, name)
-	case core.SectionPolicy:
-		_, err = do.InvokeNamed[core.Policy](i, name)
-	}
-	return err
 }
 
 // service is a component's name in the container.

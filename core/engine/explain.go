@@ -77,7 +77,7 @@ func (d *drawing) label(p *config.Pipeline, i int) string {
 func labelOf[T fmt.Stringer](c *config.Component, prefix string) string {
 	v := reflect.ValueOf(c.Options).Elem()
 	for _, f := range config.Fields(v.Type()) {
-		if addr, ok := valueOf(v, f.Key).Interface().(T); ok && addr.String() != "" {
+		if addr, ok := f.In(v).Interface().(T); ok && addr.String() != "" {
 			return prefix + addr.String()
 		}
 	}

@@ -28,7 +28,7 @@ type row struct {
 func (d *drawing) rows(depth int, options reflect.Value) []row {
 	var rows []row
 	for _, f := range config.Fields(options.Type()) {
-		v := valueOf(options, f.Key)
+		v := f.In(options)
 		refs := references(v)
 		for i, ref := range refs {
 			key := f.Key
@@ -116,7 +116,7 @@ func (d *drawing) show(v reflect.Value) string {
 	case reflect.Struct:
 		var texts []string
 		for _, f := range config.Fields(v.Type()) {
-			if field := valueOf(v, f.Key); !field.IsZero() {
+			if field := f.In(v); !field.IsZero() {
 				texts = append(texts, f.Key+" = "+d.show(field))
 			}
 		}
@@ -157,22 +157,4 @@ func printable(s string) string {
 		return strconv.Quote(s)
 	}
 	return s
-}
-
-// valueOf returns the field of a struct, or of a struct embedded in it, that
-// has the given key; see config.Fields.
-func valueOf(options reflect.Value, key string) reflect.Value {
-	for i := range options.NumField() {
-		f := options.Type().Field(i)
-		tag, tagged := f.Tag.Lookup("toml")
-		switch {
-		case f.Anonymous && !tagged && f.Type.Kind() == reflect.Struct:
-			if v := valueOf(options.Field(i), key); v.IsValid() {
-				return v
-			}
-		case tag == key && f.IsExported():
-			return options.Field(i)
-		}
-	}
-	return reflect.Value{}
 }

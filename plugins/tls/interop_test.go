@@ -8,35 +8,20 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/test/peer"
 )
-
-// tool returns the path of a program of the machine. Without it a test is
-// skipped, except where CI=true promises that it is there.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
 
 // run runs a program to its end and returns what it wrote.
 func run(t *testing.T, in string, name string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, tool(t, name), args...)
+	cmd := exec.CommandContext(ctx, peer.Need(t, name), args...)
 	cmd.Stdin = strings.NewReader(in)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
@@ -119,7 +104,7 @@ func TestOpenSSLServer(t *testing.T) {
 	for _, version := range []Version{stdtls.VersionTLS12, stdtls.VersionTLS13} {
 		t.Run("TLS "+version.String(), func(t *testing.T) {
 			flag := "-tls" + strings.ReplaceAll(version.String(), ".", "_")
-			cmd := exec.CommandContext(t.Context(), tool(t, "openssl"), "s_server", "-accept", "127.0.0.1:0", flag,
+			cmd := exec.CommandContext(t.Context(), peer.Need(t, "openssl"), "s_server", "-accept", "127.0.0.1:0", flag,
 				"-cert", id.file, "-key", id.key, "-rev", "-naccept", "1")
 			out, err := cmd.StdoutPipe()
 			if err != nil {
@@ -217,7 +202,7 @@ func TestCurl(t *testing.T) {
 // The commands that the README gives make what New takes.
 func TestReadmeCommands(t *testing.T) {
 	t.Chdir(t.TempDir())
-	tool(t, "openssl")
+	peer.Need(t, "openssl")
 	for _, command := range readmeCommands(t) {
 		if out, err := run(t, "", "sh", "-ec", command); err != nil {
 			t.Fatalf("%s: %v", command, err)

@@ -43,46 +43,40 @@ func measure(ctx context.Context, o options, c chain, s *sink, into *results) er
 		{down1, "", wantDownload, 1}, {up1, "", wantUpload, 1},
 		{down8, downCost, wantDownload, 8}, {up8, upCost, wantUpload, 8},
 	} {
-		before, err := p.cpu()
-		if err != nil {
-			return err
-		}
-		began := time.Now()
-		n, err := transfer(ctx, p.socks, s, b.want, b.streams, o.bulk)
-		if err != nil {
-			return err
-		}
-		took := time.Since(began)
-		after, err := p.cpu()
+		n, took, cpu, err := clock(p, func() (int64, error) {
+			return transfer(ctx, p.socks, s, b.want, b.streams, o.bulk)
+		})
 		if err != nil {
 			return err
 		}
 		add(b.rate, float64(n)/1e6/took.Seconds())
 		if b.cost != "" {
-			add(b.cost, (after-before).Seconds()/(float64(n)/1e9))
+			add(b.cost, cpu.Seconds()/(float64(n)/1e9))
 		}
 	}
-	return measureConnections(ctx, o, p, s, add)
-}
-
-func measureConnections(ctx context.Context, o options, p *pair, s *sink, add func(string, float64)) error {
-	before, err := p.cpu()
-	if err != nil {
-		return err
-	}
-	began := time.Now()
-	n, err := connections(ctx, p.socks, s, 64, o.short)
-	if err != nil {
-		return err
-	}
-	took := time.Since(began)
-	after, err := p.cpu()
+	n, took, cpu, err := clock(p, func() (int64, error) { return connections(ctx, p.socks, s, 64, o.short) })
 	if err != nil {
 		return err
 	}
 	add(connRate, float64(n)/took.Seconds())
-	add(connCost, float64((after-before).Microseconds())/float64(n))
+	add(connCost, float64(cpu.Microseconds())/float64(n))
 	return nil
+}
+
+// clock runs a load and returns its count, how long it took, and the CPU time
+// that both sides used meanwhile.
+func clock(p *pair, load func() (int64, error)) (n int64, took, cpu time.Duration, err error) {
+	before, err := p.cpu()
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	began := time.Now()
+	if n, err = load(); err != nil {
+		return 0, 0, 0, err
+	}
+	took = time.Since(began)
+	after, err := p.cpu()
+	return n, took, after - before, err
 }
 
 // measureIdle holds connections that have been used once and are silent.
