@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 const (
@@ -26,6 +28,17 @@ func chains() []chain {
 		{name: "umbra", local: umbraLocal, server: umbraServer},
 		{name: "libev", local: libev("ss-local"), server: libev("ss-server")},
 	}
+}
+
+// choose returns the chains of a list of names with commas between, in the order
+// of chains.
+func choose(list string) ([]chain, error) {
+	names := strings.Split(list, ",")
+	chosen := slices.DeleteFunc(chains(), func(c chain) bool { return !slices.Contains(names, c.name) })
+	if len(chosen) != len(names) {
+		return nil, fmt.Errorf("chains: %q does not name umbra, libev or both", list)
+	}
+	return chosen, nil
 }
 
 func umbraLocal(o options, dir string, socks, ss int) (*exec.Cmd, error) {
@@ -67,7 +80,7 @@ func umbra(o options, path, file string) (*exec.Cmd, error) {
 // libev returns how to start one of shadowsocks-libev's programs.
 func libev(program string) func(options, string, int, int) (*exec.Cmd, error) {
 	return func(o options, _ string, socks, ss int) (*exec.Cmd, error) {
-		args := []string{"-s", host, "-p", fmt.Sprint(ss), "-k", password, "-m", o.method}
+		args := []string{"-s", host, "-p", fmt.Sprint(ss), "-k", password, "-m", o.method, "-u"}
 		if program == "ss-local" {
 			args = append(args, "-b", host, "-l", fmt.Sprint(socks))
 		}

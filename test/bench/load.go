@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -23,10 +24,17 @@ const (
 	wantEcho     = 'e' // bytes come back
 )
 
-// sink is the target of all load.
+// What a client asks a proxy for. See RFC 1928 §4.
+const (
+	cmdConnect   = 1
+	cmdAssociate = 3
+)
+
+// sink is the target of all load, over TCP and UDP.
 type sink struct {
 	ln   net.Listener
-	addr core.Addr
+	echo *echo
+	addr core.Addr // of both
 }
 
 func newSink() (*sink, error) {
@@ -34,7 +42,13 @@ func newSink() (*sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sink{ln: ln, addr: core.AddrFrom(netip.MustParseAddrPort(ln.Addr().String()))}
+	addr := netip.MustParseAddrPort(ln.Addr().String())
+	echo, err := newEcho(addr)
+	if err != nil {
+		ln.Close()
+		return nil, err
+	}
+	s := &sink{ln: ln, echo: echo, addr: core.AddrFrom(addr)}
 	go func() {
 		for {
 			c, err := ln.Accept()
@@ -47,7 +61,10 @@ func newSink() (*sink, error) {
 	return s, nil
 }
 
-func (s *sink) close() { s.ln.Close() }
+func (s *sink) close() {
+	s.ln.Close()
+	s.echo.close()
+}
 
 // serveSink does what the first byte of a connection asks for until it ends.
 func serveSink(c net.Conn) {
@@ -83,32 +100,40 @@ func serveSink(c net.Conn) {
 	}
 }
 
-// open connects to the sink through a SOCKS5 proxy, as a plain client does: each
-// message after the answer to the one before.
+// open connects to the sink through a SOCKS5 proxy.
 func open(proxy string, target core.Addr) (net.Conn, error) {
+	c, _, err := ask(proxy, cmdConnect, target)
+	return c, err
+}
+
+// ask sends a command to a SOCKS5 proxy, as a plain client does: each message
+// after the answer to the one before. It returns the address in the answer too,
+// which must be IPv4.
+func ask(proxy string, command byte, target core.Addr) (net.Conn, netip.AddrPort, error) {
 	c, err := net.Dial("tcp", proxy)
 	if err != nil {
-		return nil, err
+		return nil, netip.AddrPort{}, err
 	}
 	var answer [10]byte
 	for _, step := range []struct {
 		say    []byte
 		answer int
-	}{{[]byte{5, 1, 0}, 2}, {core.AppendAddr([]byte{5, 1, 0}, target), 10}} {
+	}{{[]byte{5, 1, 0}, 2}, {core.AppendAddr([]byte{5, command, 0}, target), 10}} {
 		if _, err := c.Write(step.say); err != nil {
 			c.Close()
-			return nil, err
+			return nil, netip.AddrPort{}, err
 		}
 		if _, err := io.ReadFull(c, answer[:step.answer]); err != nil {
 			c.Close()
-			return nil, err
+			return nil, netip.AddrPort{}, err
 		}
 		if answer[1] != 0 {
 			c.Close()
-			return nil, fmt.Errorf("socks answer % x", answer[:step.answer])
+			return nil, netip.AddrPort{}, fmt.Errorf("socks answer % x", answer[:step.answer])
 		}
 	}
-	return c, nil
+	bound := netip.AddrFrom4([4]byte(answer[4:8]))
+	return c, netip.AddrPortFrom(bound, binary.BigEndian.Uint16(answer[8:])), nil
 }
 
 // exchange sends 100 bytes to an echoing sink and reads them back.

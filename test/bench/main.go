@@ -5,9 +5,10 @@
 //
 //	load -> SOCKS5 -> local ==ss==> server -> sink
 //
-// The chains take turns, round by round, and what counts is the ratio of their
-// medians: on a shared machine absolute figures mean little. CPU time is that of
-// the two proxy processes alone, as the kernel counts it. Linux only.
+// over TCP and, with associations of SOCKS5, over UDP. The chains take turns,
+// round by round, and what counts is the ratio of their medians: on a shared
+// machine absolute figures mean little. CPU time is that of the two proxy
+// processes alone, as the kernel counts it. Linux only.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"time"
 )
 
@@ -26,9 +28,12 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the medians count")
 	flag.DurationVar(&o.bulk, "bulk", 3*time.Second, "length of each throughput test")
 	flag.DurationVar(&o.short, "short", 3*time.Second, "length of each connection test")
+	flag.DurationVar(&o.packets, "packets", 3*time.Second, "length of each UDP test")
 	flag.IntVar(&o.idle, "idle", 2000, "idle connections to hold")
+	flag.StringVar(&o.only, "only", "all", "what to test: tcp, udp or all")
+	flag.StringVar(&o.chains, "chains", "umbra,libev", "the chains to measure")
 	flag.Parse()
-	if flag.NArg() > 0 {
+	if flag.NArg() > 0 || !slices.Contains([]string{"tcp", "udp", "all"}, o.only) {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -42,13 +47,21 @@ func main() {
 
 // options are the flags.
 type options struct {
-	umbra, method string
-	rounds, idle  int
-	bulk, short   time.Duration
+	umbra, method        string
+	only, chains         string
+	rounds, idle         int
+	bulk, short, packets time.Duration
 }
+
+// wants reports whether the tests of a network, tcp or udp, are to run.
+func (o options) wants(network string) bool { return o.only == "all" || o.only == network }
 
 // compare runs all rounds and prints the table.
 func compare(ctx context.Context, o options) error {
+	chosen, err := choose(o.chains)
+	if err != nil {
+		return err
+	}
 	s, err := newSink()
 	if err != nil {
 		return err
@@ -56,7 +69,7 @@ func compare(ctx context.Context, o options) error {
 	defer s.close()
 	var results results
 	for round := range o.rounds {
-		for _, c := range chains() {
+		for _, c := range chosen {
 			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, o.rounds, c.name)
 			if err := measure(ctx, o, c, s, &results); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)

@@ -31,7 +31,19 @@ func measure(ctx context.Context, o options, c chain, s *sink, into *results) er
 		return err
 	}
 	add(startMemory, float64(max(local, server))/1024)
+	if o.wants("tcp") {
+		if err := measureStreams(ctx, o, p, s, add); err != nil {
+			return err
+		}
+	}
+	if o.wants("udp") {
+		return measurePackets(ctx, o, p, s, add)
+	}
+	return nil
+}
 
+// measureStreams runs the TCP tests of one chain once.
+func measureStreams(ctx context.Context, o options, p *pair, s *sink, add func(string, float64)) error {
 	if err := measureIdle(o, p, s, add); err != nil {
 		return err
 	}

@@ -130,15 +130,27 @@ func waitAccept(addr string) error {
 func freePorts() (a, b int, err error) {
 	var found []int
 	for port := 12000 + int(time.Now().UnixNano()/1e6%15000); len(found) < 2 && port < 32000; port++ {
-		ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-		if err != nil {
-			continue
+		if isFree(net.JoinHostPort(host, strconv.Itoa(port))) {
+			found = append(found, port)
 		}
-		ln.Close()
-		found = append(found, port)
 	}
 	if len(found) < 2 {
 		return 0, 0, errors.New("no free ports")
 	}
 	return found[0], found[1], nil
+}
+
+// isFree reports whether a program could listen on an address, for TCP and UDP.
+func isFree(addr string) bool {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return false
+	}
+	defer ln.Close()
+	pc, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return false
+	}
+	pc.Close()
+	return true
 }

@@ -47,7 +47,7 @@ const table = `
 	cmd/umbra           core/app plugins
 
 	# Programs and packages that tests use.
-	test/*              core core/option core/coretest
+	test/*              core core/option core/coretest golang.org/x/sys
 	test/*/*            core core/option core/coretest
 `
 
