@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -46,6 +47,11 @@ func (c carried) DialStream(ctx context.Context, r *Request) (Stream, error) {
 
 // OpenPackets returns ErrNoPackets: a transport carries streams only, and
 // datagrams must not travel beside it unprotected.
-func (carried) OpenPackets(context.Context, *Request) (PacketConn, error) { return nil, ErrNoPackets }
+func (c carried) OpenPackets(context.Context, *Request) (PacketConn, error) {
+	return nil, c.CheckPackets()
+}
+
+// CheckPackets returns an ErrNoPackets.
+func (carried) CheckPackets() error { return fmt.Errorf("%w over a transport", ErrNoPackets) }
 
 func (c carried) PayloadWait(r *Request) time.Duration { return c.wire.PayloadWait(r) }

@@ -184,7 +184,7 @@ const asServer = "UMBRA_TEST_DESCRIPTORS"
 // echo is a core.Handler that sends back what its clients send.
 type echo struct{ *coretest.Gate }
 
-func (echo) HandlePackets(context.Context, *core.Request, core.PacketConn) {}
+func (echo) HandlePackets(context.Context, *core.Request, core.PendingPackets) {}
 
 func (echo) HandleStream(_ context.Context, _ *core.Request, p core.Pending) {
 	conn, err := p.Accept()
@@ -222,7 +222,7 @@ func TestDescriptorsServer(t *testing.T) {
 	}
 	s := startServer(t, func(s *testServer, cfg *core.ServerConfig) {
 		s.handler = echo{s.h.Gate}
-		cfg.Handshake = func(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Pending, error) {
+		cfg.Handshake = func(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Waiting, error) {
 			one := make([]byte, 1)
 			if _, err := io.ReadFull(conn, one); err != nil {
 				return nil, nil, err

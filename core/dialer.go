@@ -12,9 +12,15 @@ type Dialer interface {
 	// returns, in the same packet as the protocol's own header if there is one.
 	DialStream(ctx context.Context, r *Request) (Stream, error)
 
-	// OpenPackets opens a packet connection for the association r. A dialer
-	// that carries streams only returns ErrNoPackets.
+	// OpenPackets opens a packet connection for the association r, whose Target
+	// means nothing: each datagram has its own. It does not wait for the
+	// network. A dialer that carries streams only returns ErrNoPackets.
 	OpenPackets(ctx context.Context, r *Request) (PacketConn, error)
+
+	// CheckPackets returns nil if OpenPackets can work, and else why not, an
+	// ErrNoPackets: a file whose chain can't carry what its inbound serves is
+	// refused when it is loaded.
+	CheckPackets() error
 
 	// PayloadWait tells how long to wait for the client's first bytes so that
 	// they travel with the header. While the client waits for a reply before it

@@ -195,7 +195,7 @@ func TestPipelineDrain(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		cut := make(chan int)
-		go func() { cut <- s.Drain(ctx) }()
+		go func() { cut <- s.Drain(ctx, ctx) }()
 		synctest.Wait()
 		late := s.visit(t, memory)
 		s.serve(t, late)
@@ -225,7 +225,7 @@ func TestPipelineDrain(t *testing.T) {
 func TestPipelineDrainEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		if n := s.Drain(ended()); n != 0 {
+		if n := s.Drain(ended(), ended()); n != 0 {
 			t.Errorf("drain of an empty pipeline: got %d, want 0", n)
 		}
 		s.Pipeline = core.NewPipeline(s.cfg)
@@ -236,7 +236,7 @@ func TestPipelineDrainEarly(t *testing.T) {
 		began := time.Now()
 		time.AfterFunc(time.Second, func() { v.far.Close(); far.Close() })
 		drain := func() {
-			if n := s.Drain(t.Context()); n != 0 || time.Since(began) != time.Second {
+			if n := s.Drain(t.Context(), t.Context()); n != 0 || time.Since(began) != time.Second {
 				t.Errorf("drain: got %d after %s, want 0 after 1s", n, time.Since(began))
 			}
 		}
@@ -256,7 +256,7 @@ func TestPipelineDrainDialling(t *testing.T) {
 	v := s.visit(t, memory)
 	s.serve(t, v)
 	coretest.Await(t, "the dial", received(dialling))
-	if n := s.Drain(ended()); n != 1 {
+	if n := s.Drain(ended(), ended()); n != 1 {
 		t.Errorf("drain: got %d, want 1", n)
 	}
 	v.reply(t, os.ErrDeadlineExceeded)

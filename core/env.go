@@ -42,8 +42,10 @@ type Process struct {
 func (p *Process) NextID() uint64 { return p.ids.Add(1) }
 
 // Listening reports whether this process itself listens on ap, so that an
-// outbound does not dial its own inbound in a loop.
-func (p *Process) Listening(ap netip.AddrPort) bool { return p.Sockets.Has(ap) }
+// outbound does not send to its own inbound in a loop. network is "tcp" or "udp".
+func (p *Process) Listening(network string, ap netip.AddrPort) bool {
+	return p.Sockets.Has(network, ap)
+}
 
 // ServerChecker is a transport that can tell at load time whether its options
 // suffice for the server's side.

@@ -27,6 +27,9 @@ var (
 	ErrNoPackets = errors.New("carries no UDP")
 	// ErrIdle says that a connection moved no byte for its idle timeout.
 	ErrIdle = errors.New("idle")
+	// ErrCrowded says that there are too many of a kind, so that this one must
+	// make room or can't be had.
+	ErrCrowded = errors.New("too many at once")
 	// ErrShutdown says that the process or the generation ends.
 	ErrShutdown = errors.New("shutting down")
 )

@@ -1,10 +1,7 @@
 package core
 
-// What the tests of package core_test need of the inside.
-var (
-	Interleave     = interleave
-	DescriptorsCap = descriptorShare
-)
+// Interleave is interleave for package core_test.
+var Interleave = interleave
 
 // Sizes of the buffers that are lent.
 const (

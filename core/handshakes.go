@@ -37,7 +37,7 @@ func newHandshakes(most int) *handshakes {
 
 // add takes in a connection from client. end is called if it must make room.
 func (h *handshakes) add(client netip.Addr, end func()) *handshake {
-	hs := &handshake{source: sourceOf(client), end: end}
+	hs := &handshake{source: SourceOf(client), end: end}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	hs.inAll = h.all.PushBack(hs)
@@ -137,9 +137,9 @@ func (h *handshakes) endAll() {
 	}
 }
 
-// sourceOf returns what counts as one client: an IPv4 address, or the /64 of an
+// SourceOf returns what counts as one client: an IPv4 address, or the /64 of an
 // IPv6 address, which is what one customer has.
-func sourceOf(client netip.Addr) netip.Prefix {
+func SourceOf(client netip.Addr) netip.Prefix {
 	bits := client.BitLen()
 	if client.Is6() {
 		bits = 64

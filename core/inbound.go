@@ -20,17 +20,39 @@ type Handler interface {
 	// HandleStream takes the connection over. It may return before the
 	// connection ends.
 	HandleStream(ctx context.Context, r *Request, p Pending)
-	// HandlePackets serves an association until it ends.
-	HandlePackets(ctx context.Context, r *Request, client PacketConn)
+	// HandlePackets serves an association from now on and returns at once: it is
+	// called where datagrams of others wait.
+	HandlePackets(ctx context.Context, r *Request, p PendingPackets)
 	Gate
 }
 
-// Pending is a client that waits for its reply. One of its methods is called,
-// once; only after an Accept that failed is Reject called too.
+// Waiting is a client that waits for its reply: a Pending or a PendingPackets.
+// One of the methods is called, once; only after an Accept that failed is Reject
+// called too.
+type Waiting interface {
+	// Reject tells the client why not, where the protocol can, and closes.
+	Reject(cause error)
+}
+
+// Pending is a client that waits for a stream.
 type Pending interface {
+	Waiting
 	// Accept tells the client that its target is reached and returns the
 	// stream of its bytes.
 	Accept() (Stream, error)
-	// Reject tells the client why not, where the protocol can, and closes.
-	Reject(cause error)
+}
+
+// PendingPackets is a client that waits for an association.
+type PendingPackets interface {
+	Waiting
+	// Accept tells the client that its association is there and returns its
+	// datagrams: to their targets, and from them.
+	Accept() (PacketConn, error)
+}
+
+// PacketInbound is an Inbound that can serve UDP.
+type PacketInbound interface {
+	Inbound
+	// ServesPackets reports whether its options ask for that.
+	ServesPackets() bool
 }

@@ -4,5 +4,5 @@ package core
 
 import "math"
 
-// descriptorShare returns no bound where the system sets none.
-func descriptorShare() int { return math.MaxInt32 }
+// DescriptorShare returns no bound where the system sets none.
+func DescriptorShare() int { return math.MaxInt32 }

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// descriptorShare returns how many descriptors handshakes may hold: a quarter
-// of what the process may open.
-func descriptorShare() int {
+// DescriptorShare returns how many descriptors one kind of thing may hold, such
+// as handshakes: a quarter of what the process may open.
+func DescriptorShare() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return math.MaxInt32

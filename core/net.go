@@ -26,9 +26,9 @@ type Net struct {
 	Control  Control  // nil for none
 }
 
-// Control is asked about each socket and its address before it connects; see
-// net.Dialer.
-type Control func(ctx context.Context, to netip.AddrPort) error
+// Control is asked about each address before a socket connects to it, or before
+// a datagram goes there. network is "tcp" or "udp".
+type Control func(ctx context.Context, network string, to netip.AddrPort) error
 
 var _ Dialer = Net{}
 
@@ -61,9 +61,6 @@ func writeFirst(ctx context.Context, s Stream, first []byte) error {
 	_, err := s.Write(first)
 	return err
 }
-
-// OpenPackets returns ErrNoPackets.
-func (n Net) OpenPackets(context.Context, *Request) (PacketConn, error) { return nil, ErrNoPackets }
 
 // PayloadWait returns 0: a bare connection has no header to share a packet with.
 func (n Net) PayloadWait(*Request) time.Duration { return 0 }

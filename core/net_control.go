@@ -15,6 +15,6 @@ func guardSocket(control Control) func(context.Context, string, string, syscall.
 		if err != nil {
 			return fmt.Errorf("%w: socket address %q", ErrDenied, address)
 		}
-		return control(ctx, netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
+		return control(ctx, "tcp", netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
 	}
 }

@@ -1,55 +1,85 @@
 package core
 
-import (
-	"net/netip"
-	"time"
-)
+import "net/netip"
 
 // MaxDatagram is the largest payload of a UDP datagram over IPv4 in bytes.
 const MaxDatagram = 65507
 
-// Packet is one datagram with its far address: the source for one that was
-// read, the destination for one to be written.
+// Packet is one datagram with its far address: the source for one that came, the
+// destination for one to be sent.
 type Packet struct {
 	Addr Addr
 	Data []byte
 }
 
-// PacketConn carries the datagrams of one association, many a call.
+// PacketConn carries the datagrams of one association, many a call. Nothing
+// about it waits: what can't go on at once is lost, as in any network, so a slow
+// target holds up nobody who shares a socket with it.
+//
+// One that fails by itself cuts the flow of the request that it was opened for;
+// its owner closes it then.
 type PacketConn interface {
-	// ReadPackets waits for at least one datagram and reads up to len(ps) of
-	// them. It fills the Data that the caller put into ps, each up to its
-	// length, and cuts Data to what came; a datagram that is longer is dropped.
-	ReadPackets(ps []Packet) (int, error)
-
-	// WritePackets sends all of ps and returns how many were sent. A packet
-	// that can't be sent is dropped; only an error that ends the association is
-	// returned. It keeps no part of ps.
+	// WritePackets sends ps in order and returns how many were taken; the others
+	// are dropped. An error says that all later calls will fail too. It may be
+	// called from several goroutines at once. It may change ps and their Data,
+	// and keeps neither.
 	WritePackets(ps []Packet) (int, error)
 
-	SetReadDeadline(t time.Time) error
+	// Receive gives what arrives to sink from now on. It is called once at the
+	// most, and returns at once.
+	Receive(sink PacketSink)
+
+	// Close ends it. A call of the sink that is underway goes on; none begins
+	// after Close has returned, but for one that was about to. It may be called
+	// again, and from within the sink.
 	Close() error
 }
 
+// PacketSink takes a burst of datagrams, at least one. It does not wait, and
+// keeps neither ps nor their Data, but may change both. Bursts of one connection
+// come one at a time.
+type PacketSink func(ps []Packet)
+
 // PacketClient protects the datagrams of one client session.
 type PacketClient interface {
-	// AppendPacket appends the protected form of payload to dst.
+	// Overhead returns how many bytes a protected datagram to target has beyond
+	// its payload, at the most.
+	Overhead(target Addr) int
+	// AppendPacket appends the protected form of payload to dst, which it must
+	// not share memory with. It may be called from several goroutines at once.
 	AppendPacket(dst, payload []byte, target Addr) ([]byte, error)
-	// OpenPacket opens a reply. The payload aliases wire.
+	// OpenPacket opens a reply. It works in place: the payload aliases wire,
+	// whose bytes are spoiled if it fails.
 	OpenPacket(wire []byte) (payload []byte, source Addr, err error)
 }
 
-// PacketServer opens the datagrams that a server receives.
+// PacketServer opens the datagrams that a server receives. It is safe for
+// concurrent use.
 type PacketServer interface {
-	// Open authenticates before it makes or moves any state. The payload
-	// aliases wire.
-	Open(wire []byte, from netip.AddrPort) (s PacketSession, payload []byte, target Addr, err error)
+	// Open authenticates before it makes or moves any state. It works in place,
+	// as PacketClient.OpenPacket does.
+	Open(wire []byte, from netip.AddrPort) (OpenedPacket, error)
+	// Roams reports whether clients may change their address: a session is then
+	// what Open returned as Session; else it is that and the client's address.
+	Roams() bool
 }
 
-// PacketSession protects the replies to one client session.
+// OpenedPacket is a client's datagram in the clear.
+type OpenedPacket struct {
+	Session PacketSession // who sent it; the same pointer for all of a session
+	Target  Addr
+	Payload []byte // aliases the wire
+}
+
+// PacketSession protects the replies to one client, or, where clients don't
+// roam, to all that share a key. It is a pointer, so that it can be compared, and
+// safe for concurrent use.
 type PacketSession interface {
-	// AppendPacket appends the protected form of payload to dst.
+	// Overhead is that of PacketClient, for a reply from source.
+	Overhead(source Addr) int
+	// AppendPacket appends the protected form of payload to dst, which it must
+	// not share memory with.
 	AppendPacket(dst, payload []byte, source Addr) ([]byte, error)
-	// User returns the identity that the session proved, or "".
+	// User returns the identity that was proved, or "".
 	User() string
 }

@@ -9,15 +9,17 @@ import (
 )
 
 // Pipeline is one chain at work: it is the Handler of an inbound, and holds the
-// whole life of each of its streams.
+// whole life of each of its streams and associations.
 type Pipeline struct {
 	cfg PipelineConfig
 
-	mu       sync.Mutex
-	live     map[*running]struct{} // guarded by mu
-	draining bool                  // no more streams are taken
-	empty    chan struct{}         // closed when live is empty, if someone waits
-	sweep    *time.Timer           // runs while live is not empty
+	mu          sync.Mutex
+	live        map[*running]struct{}     // guarded by mu, as all that follows
+	packets     map[*association]struct{} // the same for UDP
+	draining    bool                      // no more are taken
+	empty       chan struct{}             // closed when both are empty, if someone waits
+	sweep       *time.Timer               // runs while live is not empty
+	packetSweep *time.Timer               // runs while packets is not empty
 }
 
 // PipelineConfig is what makes a Pipeline.
@@ -27,14 +29,14 @@ type PipelineConfig struct {
 	Gates       []Gate // asked in order
 	Dialer      Dialer // the whole chain after the inbound
 	DialTimeout time.Duration
-	IdleTimeout time.Duration // after which a stream that moves nothing is cut
+	IdleTimeout time.Duration // after which what moves nothing is cut
 }
 
 var _ Handler = (*Pipeline)(nil)
 
 // NewPipeline returns a Pipeline that serves from now on.
 func NewPipeline(cfg PipelineConfig) *Pipeline {
-	return &Pipeline{cfg: cfg, live: map[*running]struct{}{}}
+	return &Pipeline{cfg: cfg, live: map[*running]struct{}{}, packets: map[*association]struct{}{}}
 }
 
 // HandleStream serves one stream from its request to its end:
@@ -48,7 +50,7 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 	run := &running{request: r, began: time.Now()}
 	if !p.enter(run) {
 		pending.Reject(ErrShutdown)
-		p.observe(run, Refused, ErrShutdown)
+		p.observe(r, "tcp", run.began, Refused, ErrShutdown)
 		return
 	}
 	defer p.unlessRelayed(run, pending)
@@ -81,7 +83,7 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 	if run.client == nil && !run.accept(pending) {
 		return
 	}
-	p.observe(run, Opened, nil)
+	p.observe(r, "tcp", run.began, Opened, nil)
 	run.relayed.Store(true)
 	// The relay has goroutines of its own because this one has a deep stack,
 	// which would be kept for as long as the stream lives.
@@ -90,9 +92,6 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 		p.leave(run)
 	})
 }
-
-// HandlePackets closes the association: no dialer carries packets yet.
-func (p *Pipeline) HandlePackets(_ context.Context, _ *Request, client PacketConn) { client.Close() }
 
 // Admit asks the gates in order. Those that admitted a client that a later one
 // refuses are told.
@@ -131,12 +130,14 @@ func (p *Pipeline) tell(g Gate, e Event) {
 	logPanic(p.cfg.Log, "gate panicked", err)
 }
 
-// Drain refuses new streams and waits until the running ones have ended, or
-// until ctx ends; then it cuts them and returns how many there were.
-func (p *Pipeline) Drain(ctx context.Context) int {
+// Drain refuses what is new and waits until what runs has ended, or until the
+// context of streams ends; then it cuts the rest and returns how many there were.
+// Associations are cut when the context of associations ends: they have no end
+// of their own that is worth a wait.
+func (p *Pipeline) Drain(associations, streams context.Context) int {
 	p.mu.Lock()
 	p.draining = true
-	if len(p.live) == 0 {
+	if len(p.live)+len(p.packets) == 0 {
 		p.mu.Unlock()
 		return 0
 	}
@@ -145,21 +146,30 @@ func (p *Pipeline) Drain(ctx context.Context) int {
 	}
 	empty := p.empty
 	p.mu.Unlock()
+	defer context.AfterFunc(associations, func() { p.cutPackets(ErrShutdown) })()
 	select {
 	case <-empty:
 		return 0
-	case <-ctx.Done():
+	case <-streams.Done():
 	}
-	n := p.cutAll(ErrShutdown)
+	n := p.cutPackets(ErrShutdown) + p.cutAll(ErrShutdown)
 	<-empty
 	return n
 }
 
-// Live returns how many streams are being served.
+// Live returns how many streams and associations are being served.
 func (p *Pipeline) Live() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.live)
+	return len(p.live) + len(p.packets)
+}
+
+// left tells whoever waits if nothing is live any more. mu is held.
+func (p *Pipeline) left() {
+	if p.empty != nil && len(p.live)+len(p.packets) == 0 {
+		close(p.empty)
+		p.empty = nil
+	}
 }
 
 func (p *Pipeline) cutAll(cause error) int {
@@ -177,16 +187,15 @@ func (p *Pipeline) cutAll(cause error) int {
 	return len(all)
 }
 
-// observe tells the gates of one step of a stream's life.
-func (p *Pipeline) observe(run *running, kind EventKind, err error) {
+// observe tells the gates of one step in the life of a request.
+func (p *Pipeline) observe(r *Request, network string, began time.Time, kind EventKind, err error) {
 	if len(p.cfg.Gates) == 0 {
 		return
 	}
-	r := run.request
 	p.Observe(Event{
 		Kind:    kind,
-		Client:  Client{Addr: r.Client, Network: "tcp", Inbound: r.Inbound},
-		Request: r, Authenticated: true, Err: err, Took: time.Since(run.began),
+		Client:  Client{Addr: r.Client, Network: network, Inbound: r.Inbound},
+		Request: r, Authenticated: true, Err: err, Took: time.Since(began),
 	})
 }
 

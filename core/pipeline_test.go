@@ -45,7 +45,7 @@ func newStage(t testing.TB) *stage {
 	}
 	s.Pipeline = core.NewPipeline(s.cfg)
 	t.Cleanup(func() {
-		s.Drain(ended())
+		s.Drain(ended(), ended())
 		if n := s.Live(); n != 0 {
 			t.Errorf("live streams after Drain: got %d, want 0", n)
 		}

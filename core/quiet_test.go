@@ -97,7 +97,7 @@ func TestGatePanics(t *testing.T) {
 	v.reply(t, nil)
 	s.dialer.Accept(t).Close()
 	v.far.Close()
-	if n := s.Drain(t.Context()); n != 0 || s.Live() != 0 {
+	if n := s.Drain(t.Context(), t.Context()); n != 0 || s.Live() != 0 {
 		t.Errorf("got %d cut and %d live, want none", n, s.Live())
 	}
 	s.kinds(t, 1, core.Opened, core.Closed)

@@ -23,6 +23,14 @@ type Request struct {
 	taken func() // called once the pipeline has it in its live set; may be nil
 }
 
+// isTaken tells whoever counted r as a handshake that the pipeline counts it now.
+func (r *Request) isTaken() {
+	if r.taken != nil {
+		r.taken()
+		r.taken = nil
+	}
+}
+
 // A Meter is asked after each burst of a flow, so that it can slow or end it.
 type Meter interface {
 	// Take counts bytes sent up (to the target) and down. The flow waits for as

@@ -65,11 +65,17 @@ func (m resolving) DialStream(ctx context.Context, r *Request) (Stream, error) {
 	return m.next.DialStream(ctx, &known)
 }
 
-// OpenPackets leaves names to the next stage: each datagram has a target of its
-// own.
+// OpenPackets resolves the target of each datagram; see ResolvePackets.
 func (m resolving) OpenPackets(ctx context.Context, r *Request) (PacketConn, error) {
-	return m.next.OpenPackets(ctx, r)
+	next, err := m.next.OpenPackets(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return ResolvePackets(next, m.resolver, r.Flow), nil
 }
+
+// CheckPackets returns what the next stage says.
+func (m resolving) CheckPackets() error { return m.next.CheckPackets() }
 
 // PayloadWait returns what the next stage wants.
 func (m resolving) PayloadWait(r *Request) time.Duration { return m.next.PayloadWait(r) }

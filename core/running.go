@@ -39,10 +39,7 @@ func (p *Pipeline) enter(run *running) bool {
 		return false
 	}
 	p.live[run] = struct{}{}
-	if run.request.taken != nil {
-		run.request.taken()
-		run.request.taken = nil
-	}
+	run.request.isTaken()
 	if p.sweep == nil {
 		p.sweep = time.AfterFunc(p.cfg.IdleTimeout/sweepsPerIdle, p.look)
 	}
@@ -65,21 +62,17 @@ func (p *Pipeline) leave(run *running) {
 	if run.upstream != nil {
 		run.upstream.Close()
 	}
-	p.log(run)
-	p.observe(run, endOf(run), run.err)
+	p.log("stream", run.request, run.began, run.err)
+	p.observe(run.request, "tcp", run.began, endOf(run), run.err)
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.live, run)
-	if len(p.live) > 0 {
-		return
+	if len(p.live) == 0 {
+		p.sweep.Stop()
+		p.sweep = nil
 	}
-	p.sweep.Stop()
-	p.sweep = nil
-	if p.empty != nil {
-		close(p.empty)
-		p.empty = nil
-	}
+	p.left()
 }
 
 // look goes over the live streams and cuts those whose counters have stood still
@@ -189,28 +182,29 @@ func (run *running) catch() {
 	}
 }
 
-// log writes the line of an ended stream: what broke a rule of the program is an
-// error, all else is for debugging.
-func (p *Pipeline) log(run *running) {
+// log writes the line of a stream or an association that has ended: what broke a
+// rule of the program is an error, all else is for debugging.
+func (p *Pipeline) log(what string, r *Request, began time.Time, err error) {
 	ctx := context.Background()
-	if logPanic(p.cfg.Log, "stream panicked", run.err, slog.Uint64("id", run.request.ID)) {
+	if logPanic(p.cfg.Log, what+" panicked", err, slog.Uint64("id", r.ID)) {
 		return
 	}
 	if !p.cfg.Log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	r := run.request
 	attrs := []slog.Attr{
 		slog.Uint64("id", r.ID), slog.String("inbound", r.Inbound), slog.Any("client", r.Client),
-		slog.String("target", r.Target.String()),
 		slog.Int64("up", r.Flow.Up.Load()), slog.Int64("down", r.Flow.Down.Load()),
-		slog.Duration("took", time.Since(run.began)),
+		slog.Duration("took", time.Since(began)),
+	}
+	if r.Target.IsValid() { // an association has many
+		attrs = append(attrs, slog.String("target", r.Target.String()))
 	}
 	if r.User != "" {
 		attrs = append(attrs, slog.String("user", r.User))
 	}
-	if run.err != nil {
-		attrs = append(attrs, slog.Any("err", run.err))
+	if err != nil {
+		attrs = append(attrs, slog.Any("err", err))
 	}
-	p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "stream closed", attrs...)
+	p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, what+" closed", attrs...)
 }

@@ -33,7 +33,7 @@ type ServerConfig struct {
 	Max        int // handshakes in progress
 
 	// Handshake reads a request; see inbound.Handshaker.
-	Handshake func(ctx context.Context, conn Stream, c Client) (*Request, Pending, error)
+	Handshake func(ctx context.Context, conn Stream, c Client) (*Request, Waiting, error)
 	// Fail ends a connection whose handshake failed; see inbound.Handshaker.
 	Fail func(conn Stream, deadline time.Time, err error)
 }
@@ -52,7 +52,7 @@ const endPause = 50 * time.Millisecond
 
 // NewServer returns a Server that has bound nothing yet.
 func NewServer(cfg ServerConfig) *Server {
-	return &Server{cfg: cfg, handshakes: newHandshakes(min(cfg.Max, descriptorShare()))}
+	return &Server{cfg: cfg, handshakes: newHandshakes(min(cfg.Max, DescriptorShare()))}
 }
 
 // Listen binds the address.
@@ -125,25 +125,30 @@ func (s *Server) serve(on *serving, conn *net.TCPConn, client Client, deadline t
 			conn.Close()
 		}
 	}()
-	if r, pending := s.request(on, conn, client, deadline, hs); r != nil {
+	if r, waiting := s.request(on, conn, client, deadline, hs); r != nil {
 		// It counts as a handshake until the pipeline counts it as a stream, or
 		// a shutdown in between would miss it.
 		r.taken = func() {
 			s.handshakes.remove(hs)
 			_ = conn.SetDeadline(time.Time{}) // it may have been told to end a moment ago
 		}
-		on.h.HandleStream(on.ctx, r, pending)
+		switch p := waiting.(type) {
+		case Pending:
+			on.h.HandleStream(on.ctx, r, p)
+		case PendingPackets:
+			on.h.HandlePackets(on.ctx, r, p)
+		}
 	}
 }
 
 // request returns the client's request, or nil after it has ended the
 // connection.
-func (s *Server) request(on *serving, conn *net.TCPConn, client Client, deadline time.Time, hs *handshake) (*Request, Pending) {
+func (s *Server) request(on *serving, conn *net.TCPConn, client Client, deadline time.Time, hs *handshake) (*Request, Waiting) {
 	if err := on.h.Admit(client); err != nil {
 		s.end(conn, deadline, err)
 		return nil, nil
 	}
-	wire, r, pending, err := s.handshake(on.ctx, conn, client)
+	wire, r, waiting, err := s.handshake(on.ctx, conn, client)
 	if err != nil {
 		on.h.Observe(Event{Kind: HandshakeFailed, Client: client, Authenticated: IsAuthenticated(err), Err: err})
 		if !s.handshakes.told(hs) { // else it is our doing
@@ -157,12 +162,12 @@ func (s *Server) request(on *serving, conn *net.TCPConn, client Client, deadline
 	if r.Flow == nil {
 		r.Flow = new(Flow)
 	}
-	return r, pending
+	return r, waiting
 }
 
 // handshake goes through the transports and the kind's own handshake. wire is
 // the connection as far as it got.
-func (s *Server) handshake(ctx context.Context, conn Stream, client Client) (wire Stream, r *Request, p Pending, err error) {
+func (s *Server) handshake(ctx context.Context, conn Stream, client Client) (wire Stream, r *Request, w Waiting, err error) {
 	defer catch(&err)
 	wire = conn
 	for _, t := range s.cfg.Transports {
@@ -172,11 +177,16 @@ func (s *Server) handshake(ctx context.Context, conn Stream, client Client) (wir
 		}
 		wire = over
 	}
-	r, p, err = s.cfg.Handshake(ctx, wire, client)
-	if err == nil && (r == nil || p == nil) {
+	r, w, err = s.cfg.Handshake(ctx, wire, client)
+	if err != nil {
+		return wire, nil, nil, err
+	}
+	_, stream := w.(Pending)
+	_, packets := w.(PendingPackets)
+	if r == nil || !stream && !packets {
 		err = errors.New("the handshake made no request")
 	}
-	return wire, r, p, err
+	return wire, r, w, err
 }
 
 // end lets the kind end a connection in its own way, and closes it.

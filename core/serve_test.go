@@ -101,7 +101,7 @@ func (s *testServer) drop(t testing.TB) {
 	}
 }
 
-func (s *testServer) handshake(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Pending, error) {
+func (s *testServer) handshake(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Waiting, error) {
 	s.begun.Add(1)
 	var text []byte
 	for one := make([]byte, 1); ; text = append(text, one[0]) {
@@ -205,7 +205,7 @@ func TestServerRequest(t *testing.T) {
 func TestServerKeepsFlow(t *testing.T) {
 	flow := new(core.Flow)
 	s := startServer(t, func(s *testServer, cfg *core.ServerConfig) {
-		cfg.Handshake = func(ctx context.Context, conn core.Stream, c core.Client) (*core.Request, core.Pending, error) {
+		cfg.Handshake = func(ctx context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error) {
 			r, p, err := s.handshake(ctx, conn, c)
 			if r != nil {
 				r.Flow = flow
@@ -274,7 +274,7 @@ func failedOnce(t *testing.T, s *testServer, n int) {
 func TestServerAuthenticatedFailure(t *testing.T) {
 	for _, marked := range []bool{false, true} {
 		s := startServer(t, func(_ *testServer, cfg *core.ServerConfig) {
-			cfg.Handshake = func(context.Context, core.Stream, core.Client) (*core.Request, core.Pending, error) {
+			cfg.Handshake = func(context.Context, core.Stream, core.Client) (*core.Request, core.Waiting, error) {
 				if marked {
 					return nil, nil, core.Authenticated(core.ErrMalformed)
 				}

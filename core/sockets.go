@@ -15,8 +15,9 @@ import (
 // address, so that a reload serves the same address without a moment in which a
 // client is refused. The zero SocketSet is empty and ready.
 type SocketSet struct {
-	mu   sync.Mutex
-	open map[netip.AddrPort]*socket // guarded by mu
+	mu      sync.Mutex
+	open    map[netip.AddrPort]*socket       // of TCP; guarded by mu
+	packets map[netip.AddrPort]*packetSocket // of UDP; guarded by mu
 }
 
 // socket is one listening socket. One goroutine accepts on it, from the first
@@ -104,20 +105,29 @@ func bind(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) {
 }
 
 // Has reports whether the process listens on ap: on that address, or on every
-// one and ap is the machine's own.
-func (s *SocketSet) Has(ap netip.AddrPort) bool {
+// one and ap is the machine's own. network is "tcp" or "udp".
+func (s *SocketSet) Has(network string, ap netip.AddrPort) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if network == "udp" {
+		for _, sock := range s.packets {
+			if covers(sock.udp.Addr(), ap) {
+				return true
+			}
+		}
+		return false
+	}
 	for _, sock := range s.open {
-		switch at := sock.addr; {
-		case at.Port() != ap.Port():
-		case at.Addr().Unmap() == ap.Addr():
-			return true
-		case at.Addr().IsUnspecified() && isOwn(ap.Addr()):
+		if covers(sock.addr, ap) {
 			return true
 		}
 	}
 	return false
+}
+
+// covers reports whether a socket at the address at takes what is sent to ap.
+func covers(at, ap netip.AddrPort) bool {
+	return at.Port() == ap.Port() && (at.Addr().Unmap() == ap.Addr() || at.Addr().IsUnspecified() && isOwn(ap.Addr()))
 }
 
 // isOwn reports whether ip is an address of this machine. It asks the system, so

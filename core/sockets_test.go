@@ -197,7 +197,7 @@ func TestListenerLastCloseFrees(t *testing.T) {
 		t.Fatalf("bind after the last lease ended: %v", err)
 	}
 	defer l.Close()
-	if set.Has(at) {
+	if set.Has("tcp", at) {
 		t.Errorf("has %v after the last lease ended: got true", at)
 	}
 }
@@ -260,10 +260,10 @@ func TestSocketSetHas(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			set := new(core.SocketSet)
 			port := lease(t, set, netip.AddrPortFrom(tc.at, 0)).Addr().Port()
-			if got := set.Has(netip.AddrPortFrom(tc.ip, port)); got != tc.want {
+			if got := set.Has("tcp", netip.AddrPortFrom(tc.ip, port)); got != tc.want {
 				t.Errorf("has %v: got %t, want %t", tc.ip, got, tc.want)
 			}
-			if set.Has(netip.AddrPortFrom(tc.ip, port^1)) {
+			if set.Has("tcp", netip.AddrPortFrom(tc.ip, port^1)) {
 				t.Errorf("has %v on another port: got true", tc.ip)
 			}
 		})
@@ -299,7 +299,7 @@ func TestListenerConcurrent(t *testing.T) {
 			func() { b.Serve(&greeter{name: "b"}) },
 			func() { _, _ = greeted(at) },
 			a.Close, a.Close, b.Close,
-			func() { set.Has(at) },
+			func() { set.Has("tcp", at) },
 		)
 	}
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
@@ -385,7 +385,7 @@ func TestServerShutdownLeavesDials(t *testing.T) {
 	}
 	ended, end := context.WithCancel(t.Context())
 	end()
-	if n := pipeline.Drain(ended); n != 1 {
+	if n := pipeline.Drain(ended, ended); n != 1 {
 		t.Errorf("drain: cut %d, want 1", n)
 	}
 }

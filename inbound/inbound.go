@@ -2,28 +2,40 @@ package inbound
 
 import (
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// New returns the inbound that serves the protocol of h as o says. Its errors
-// name the key to mend.
+// New returns the inbound that serves streams by the protocol of h as o says,
+// and associations, if h makes such requests. Its errors name the key to mend.
 func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
-	if o.MaxHandshakes <= 0 {
-		return nil, core.BadOption("max_handshakes", "%d is not positive", o.MaxHandshakes)
-	}
-	if o.HandshakeTimeout <= 0 {
-		return nil, core.BadOption("handshake_timeout", "%s is not positive", o.HandshakeTimeout)
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	transports, err := env.ServerTransports(o.Transport)
 	if err != nil {
 		return nil, err
 	}
-	return core.NewServer(core.ServerConfig{
-		Env:        env,
-		Listen:     o.Listen.AddrPort(),
-		Transports: transports,
-		Timeout:    o.HandshakeTimeout.Std(),
-		Max:        o.MaxHandshakes,
-		Handshake:  h.Handshake,
-		Fail:       h.Fail,
-	}), nil
+	return served{
+		Server: core.NewServer(core.ServerConfig{
+			Env:        env,
+			Listen:     o.Listen.AddrPort(),
+			Transports: transports,
+			Timeout:    o.HandshakeTimeout.Std(),
+			Max:        o.MaxHandshakes,
+			Handshake:  h.Handshake,
+			Fail:       h.Fail,
+		}),
+		mode: o.Mode,
+	}, nil
 }
+
+// served is a core.Server that tells whether it serves UDP too.
+type served struct {
+	*core.Server
+	mode option.Mode
+}
+
+var _ core.PacketInbound = served{}
+
+// ServesPackets reports whether the options ask for UDP.
+func (s served) ServesPackets() bool { return s.mode.Packets() }

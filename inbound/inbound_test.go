@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // server answers "+" or "-".
 type line struct{}
 
-func (line) Handshake(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Pending, error) {
+func (line) Handshake(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Waiting, error) {
 	var text []byte
 	one := make([]byte, 1)
 	for {
@@ -67,7 +67,7 @@ func options(t testing.TB, at netip.AddrPort) inbound.Options {
 	if err := listen.UnmarshalText([]byte(at.String())); err != nil {
 		t.Fatal(err)
 	}
-	return inbound.Options{Listen: listen, HandshakeTimeout: option.Duration(time.Minute), MaxHandshakes: 64}
+	return inbound.Options{Listen: listen, HandshakeTimeout: option.Duration(time.Minute), MaxHandshakes: 64, MaxSessions: 64, ClientSessions: 64}
 }
 
 // ask sends a request and returns a function that reads the answer.
@@ -115,11 +115,16 @@ func TestNewChecksOptions(t *testing.T) {
 		key  string // that the error names; "" for success
 	}{
 		{"as it is", func(*inbound.Options) {}, ""},
-		{"transports", func(o *inbound.Options) { o.Transport = []core.TransportRef{"good", "checked"} }, ""},
+		{"transports", func(o *inbound.Options) { o.Mode, o.Transport = "tcp", []core.TransportRef{"good", "checked"} }, ""},
+		{"UDP beside a transport", func(o *inbound.Options) { o.Transport = []core.TransportRef{"good"} }, "mode"},
+		{"UDP alone beside a transport", func(o *inbound.Options) { o.Mode, o.Transport = "udp", []core.TransportRef{"good"} }, "mode"},
+		{"no sessions", func(o *inbound.Options) { o.MaxSessions = 0 }, "max_sessions"},
+		{"no sessions of a client", func(o *inbound.Options) { o.ClientSessions = -1 }, "client_sessions"},
+		{"no sessions without UDP", func(o *inbound.Options) { o.Mode, o.MaxSessions, o.ClientSessions = "tcp", 0, 0 }, ""},
 		{"no handshakes", func(o *inbound.Options) { o.MaxHandshakes = 0 }, "max_handshakes"},
 		{"negative handshakes", func(o *inbound.Options) { o.MaxHandshakes = -1 }, "max_handshakes"},
 		{"no timeout", func(o *inbound.Options) { o.HandshakeTimeout = 0 }, "handshake_timeout"},
-		{"bad transport", func(o *inbound.Options) { o.Transport = []core.TransportRef{"good", "bad"} }, "transport"},
+		{"bad transport", func(o *inbound.Options) { o.Mode, o.Transport = "tcp", []core.TransportRef{"good", "bad"} }, "transport"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := options(t, netip.MustParseAddrPort("127.0.0.1:1080"))

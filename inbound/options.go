@@ -16,8 +16,28 @@ import (
 type Options struct {
 	Listen           option.Listen       `toml:"listen" required:"true" help:"address and port to accept clients on; \":port\" means every address"`
 	Transport        []core.TransportRef `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the other end"`
+	Mode             option.Mode         `toml:"mode" default:"both" help:"what is served: tcp, udp or both"`
 	HandshakeTimeout option.Duration     `toml:"handshake_timeout" help:"how long a client may take over its request"`
 	MaxHandshakes    int                 `toml:"max_handshakes" default:"4096" help:"how many clients may be in their handshake at once"`
+	MaxSessions      int                 `toml:"max_sessions" default:"4096" help:"how many UDP sessions there may be at once"`
+	ClientSessions   int                 `toml:"client_sessions" default:"512" help:"how many of them one client address may have; IPv6: one /64"`
+}
+
+// check returns what is wrong with the options. Its errors name the key to mend.
+func (o Options) check() error {
+	switch {
+	case o.MaxHandshakes <= 0:
+		return core.BadOption("max_handshakes", "%d is not positive", o.MaxHandshakes)
+	case o.HandshakeTimeout <= 0:
+		return core.BadOption("handshake_timeout", "%s is not positive", o.HandshakeTimeout)
+	case o.Mode.Packets() && o.MaxSessions <= 0:
+		return core.BadOption("max_sessions", "%d is not positive", o.MaxSessions)
+	case o.Mode.Packets() && o.ClientSessions <= 0:
+		return core.BadOption("client_sessions", "%d is not positive", o.ClientSessions)
+	case o.Mode.Packets() && len(o.Transport) > 0:
+		return core.BadOption("mode", "a transport carries no UDP, and UDP must not leave beside it; add mode = %q", "tcp")
+	}
+	return nil
 }
 
 // A Handshaker understands the first bytes of one protocol.
@@ -25,7 +45,7 @@ type Handshaker interface {
 	// Handshake reads the client's request from conn, whose deadline is set.
 	// It fills Target and, where known, User and Payload of the request; the
 	// rest is filled for it. On an error conn goes to Fail.
-	Handshake(ctx context.Context, conn core.Stream, c core.Client) (*core.Request, core.Pending, error)
+	Handshake(ctx context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error)
 
 	// Fail ends a connection whose handshake failed with err, or whose client a
 	// policy refused before anything was read. It returns when nothing more is

@@ -25,6 +25,8 @@ type Cipher struct {
 	salts *replay.Salts
 
 	patience time.Duration // of a server with a stream that broke the rules
+
+	packets *packets
 }
 
 var _ core.Cipher = (*Cipher)(nil)
@@ -101,13 +103,9 @@ func (c *Cipher) newBox(salt []byte) (chunk.Box, error) {
 	return chunk.NewBox(aead), err
 }
 
-// session returns the AEAD of one direction of one stream.
+// session returns the AEAD of one direction of one stream, or of one datagram.
 func (c *Cipher) session(salt []byte) (cipher.AEAD, error) {
-	subkey, err := key.Session(c.key, salt)
-	if err != nil {
-		return nil, err
-	}
-	return c.spec.New(subkey)
+	return c.spec.New(key.Session(c.key, salt))
 }
 
 // AcceptStream reads

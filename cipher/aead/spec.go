@@ -65,6 +65,10 @@ const weakPassword = 12
 // connection has two. At the bound they take about 20 MiB.
 const rememberedSalts = 1 << 17
 
+// rememberedPackets is how many datagrams a server remembers at the least, those
+// that it sent itself among them. At the bound they take 8 MiB.
+const rememberedPackets = 1 << 18
+
 // Register adds the method to the ciphers of reg.
 func Register(reg *core.Registry, s Spec) {
 	core.Add(&reg.Cipher, s.Method, s.build, s.Aliases...)
@@ -88,7 +92,17 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(s, key.FromPassword(password.Reveal(), s.KeySize), salts)
+	c, err := New(s, key.FromPassword(password.Reveal(), s.KeySize), salts)
+	if err != nil {
+		return nil, err
+	}
+	c.packets, err = core.Keep(env, func(old *packets) (*packets, error) {
+		if old != nil && old.isFor(s.Method, c.key) {
+			return old, nil
+		}
+		return c.packets, nil
+	})
+	return c, err
 }
 
 // New returns the Cipher of a method with a key of s.KeySize bytes. salts is
@@ -109,5 +123,6 @@ func New(s Spec, k []byte, salts *replay.Salts) (*Cipher, error) {
 	}
 	c := &Cipher{spec: s, key: k, salts: salts}
 	c.patience = core.Patience(c)
+	c.packets = &packets{cipher: c, seen: replay.NewDigests(rememberedPackets)}
 	return c, nil
 }

@@ -5,7 +5,6 @@ package key
 import (
 	"crypto/hkdf"
 	"crypto/md5"
-	"crypto/sha1"
 	"crypto/sha256"
 )
 
@@ -26,12 +25,6 @@ func FromPassword(password string, size int) []byte {
 		key = append(key, last...)
 	}
 	return key[:size]
-}
-
-// Session returns the subkey of one stream or packet, as long as key:
-// HKDF-SHA1 with the info "ss-subkey". See SIP004 §1.
-func Session(key, salt []byte) ([]byte, error) {
-	return hkdf.Key(sha1.New, key, salt, "ss-subkey", len(key))
 }
 
 // Derive fills out with bytes that depend on key and label alone: HKDF-SHA256.

@@ -72,6 +72,8 @@ func (p plain) OpenPackets(ctx context.Context, r *core.Request) (core.PacketCon
 	return p.next.OpenPackets(ctx, r)
 }
 
+func (p plain) CheckPackets() error { return p.next.CheckPackets() }
+
 func (p plain) PayloadWait(r *core.Request) time.Duration { return p.next.PayloadWait(r) }
 
 func TestMiddleware(t *testing.T) {

@@ -62,6 +62,14 @@ func (d *Dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketC
 	return nil, core.ErrNoPackets
 }
 
+// CheckPackets returns core.ErrNoPackets if Packets is nil.
+func (d *Dialer) CheckPackets() error {
+	if d.Packets == nil {
+		return core.ErrNoPackets
+	}
+	return nil
+}
+
 // PayloadWait returns Wait.
 func (d *Dialer) PayloadWait(*core.Request) time.Duration { return d.Wait }
 

@@ -2,11 +2,9 @@ package coretest
 
 import (
 	"errors"
-	"net"
 	"reflect"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -41,44 +39,43 @@ func dialerConcurrent(t *testing.T, d core.Dialer) {
 	})
 }
 
-// dialerPackets lets a datagram go to a UDP server and back.
+// dialerPackets lets datagrams go to two UDP servers and back: both see one
+// source, and each answer names its own.
 func dialerPackets(t *testing.T, d core.Dialer) {
-	server, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	to := core.AddrFrom(server.LocalAddr().(*net.UDPAddr).AddrPort())
-	p, err := d.OpenPackets(t.Context(), request(to, nil))
+	first, second := newEcho(t), newEcho(t)
+	r := request(first.addr, nil)
+	p, err := d.OpenPackets(t.Context(), r)
+	check := d.CheckPackets()
 	if errors.Is(err, core.ErrNoPackets) {
+		if !errors.Is(check, core.ErrNoPackets) {
+			t.Errorf("check: got %v, want core.ErrNoPackets, which opening gives", check)
+		}
 		return
 	}
-	if err != nil {
-		t.Fatalf("open packets: got %v, want a connection or core.ErrNoPackets", err)
+	if err != nil || check != nil {
+		t.Fatalf("open packets: got %v, want a connection or core.ErrNoPackets; check: got %v, want nil", err, check)
 	}
 	defer p.Close()
-	_ = server.SetDeadline(time.Now().Add(patience))
-	if err := p.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
+	in := newInbox()
+	p.Receive(in.sink)
+	for i, to := range []*echoServer{first, second, first} {
+		want := Pattern(1000+i, byte(i))
+		if n, err := p.WritePackets([]core.Packet{{Addr: to.addr, Data: Pattern(1000+i, byte(i))}}); n != 1 || err != nil {
+			t.Fatalf("write: got %d, %v, want 1, nil", n, err)
+		}
+		got := in.next(t)
+		if got.Addr != to.addr {
+			t.Errorf("source of an answer: got %v, want %v", got.Addr, to.addr)
+		}
+		same(t, got.Data, want)
 	}
-	want := Pattern(1000, 1)
-	if n, err := p.WritePackets([]core.Packet{{Addr: to, Data: want}}); n != 1 || err != nil {
-		t.Fatalf("write: got %d, %v, want 1, nil", n, err)
+	if a, b := Await(t, "a datagram", first.from), Await(t, "a datagram", second.from); a != b {
+		t.Errorf("two targets saw the sources %v and %v, want one", a, b)
 	}
-	got := make([]byte, core.MaxDatagram)
-	n, from, err := server.ReadFromUDPAddrPort(got)
-	if err != nil {
-		t.Fatal(err)
+	p.Close()
+	if n, err := p.WritePackets([]core.Packet{{Addr: first.addr, Data: []byte("late")}}); n != 0 || err == nil {
+		t.Errorf("write after close: got %d, %v, want 0, an error", n, err)
 	}
-	same(t, got[:n], want)
-	if _, err := server.WriteToUDPAddrPort(want[:500], from); err != nil {
-		t.Fatal(err)
-	}
-	ps := []core.Packet{{Data: got}}
-	if n, err := p.ReadPackets(ps); n != 1 || err != nil || ps[0].Addr != to {
-		t.Fatalf("read: got %d, %v from %v, want 1, nil from %v", n, err, ps[0].Addr, to)
-	}
-	same(t, ps[0].Data, want[:500])
 }
 
 func dialerPayloadWait(t *testing.T, d core.Dialer) {

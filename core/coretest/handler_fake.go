@@ -19,9 +19,8 @@ type Handler struct {
 type Served struct {
 	Context context.Context // of the inbound's Serve
 	Request *core.Request
-	Pending core.Pending    // of a stream
-	Packets core.PacketConn // of an association
-	done    chan struct{}
+	Pending core.Pending        // of a stream
+	Packets core.PendingPackets // of an association
 }
 
 var _ core.Handler = (*Handler)(nil)
@@ -37,11 +36,9 @@ func (h *Handler) HandleStream(ctx context.Context, r *core.Request, p core.Pend
 	h.served <- Served{Context: ctx, Request: r, Pending: p}
 }
 
-// HandlePackets hands the association over and waits until the test calls Done.
-func (h *Handler) HandlePackets(ctx context.Context, r *core.Request, client core.PacketConn) {
-	s := Served{Context: ctx, Request: r, Packets: client, done: make(chan struct{})}
-	h.served <- s
-	<-s.done
+// HandlePackets hands the association over and returns.
+func (h *Handler) HandlePackets(ctx context.Context, r *core.Request, p core.PendingPackets) {
+	h.served <- Served{Context: ctx, Request: r, Packets: p}
 }
 
 // Next returns the next request.
@@ -52,6 +49,3 @@ func (h *Handler) Next(t testing.TB) Served {
 
 // Waiting returns how many requests the test has not fetched.
 func (h *Handler) Waiting() int { return len(h.served) }
-
-// Done ends an association: HandlePackets returns. It is called once.
-func (s Served) Done() { close(s.done) }

@@ -2,81 +2,91 @@ package coretest
 
 import (
 	"errors"
-	"os"
+	"net"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 )
 
 // TestPacketConn checks that a packet connection keeps the contract of
-// core.PacketConn. makePair returns two that reach each other; the kit closes
-// them.
+// core.PacketConn. makePair returns two that reach each other and lose nothing
+// while no more than a few hundred kilobytes are under way; the kit closes them.
 func TestPacketConn(t *testing.T, makePair func(t testing.TB) (a, b PacketEnd)) {
 	for _, tc := range []struct {
 		name string
-		run  func(t *testing.T, a, b PacketEnd)
+		run  func(t *testing.T, a, b *packetPeer)
 	}{
 		{"sizes", packetSizes},
 		{"batch", packetBatch},
-		{"too long for its buffer", packetTooLong},
+		{"mixed sizes in a batch", packetMixed},
 		{"a bad one in a batch", packetBad},
 		{"nothing is kept", packetNotKept},
-		{"read deadline", packetDeadline},
-		{"close ends a read", packetClose},
+		{"many writers", packetWriters},
+		{"answer from the sink", packetAnswer},
+		{"close from the sink", packetCloseInSink},
+		{"after close", packetClosed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a, b := makePair(t)
 			defer b.Conn.Close()
 			defer a.Conn.Close()
-			for _, end := range []PacketEnd{a, b} {
-				if err := end.Conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			tc.run(t, a, b)
+			tc.run(t, &packetPeer{PacketEnd: a, in: newInbox()}, &packetPeer{PacketEnd: b, in: newInbox()})
 		})
 	}
 }
 
-func packetSizes(t *testing.T, a, b PacketEnd) {
-	for _, size := range []int{0, 1, 512, 1400, 9000} {
-		want := Pattern(size, 1)
-		post(t, a, b, want)
-		if got := collect(t, b, a.Addr, 1); len(got) == 1 {
-			same(t, got[0], want)
-		}
-		post(t, b, a, want)
-		if got := collect(t, a, b.Addr, 1); len(got) == 1 {
-			same(t, got[0], want)
-		}
+// packetPeer is an end with what it has received.
+type packetPeer struct {
+	PacketEnd
+	in      *inbox
+	started bool
+}
+
+// listen begins to receive, once.
+func (p *packetPeer) listen() {
+	if !p.started {
+		p.started = true
+		p.Conn.Receive(p.in.sink)
 	}
 }
 
-func packetBatch(t *testing.T, a, b PacketEnd) {
-	const count = 20
-	var all [][]byte
+func packetSizes(t *testing.T, a, b *packetPeer) {
+	a.listen()
+	b.listen()
+	for _, size := range []int{0, 1, 512, 1400, 9000, 60_000} {
+		post(t, a, b, Pattern(size, 1))
+		collect(t, b, a, Pattern(size, 1))
+		post(t, b, a, Pattern(size, 2))
+		collect(t, a, b, Pattern(size, 2))
+	}
+}
+
+func packetBatch(t *testing.T, a, b *packetPeer) {
+	b.listen()
+	const count = 2*core.MaxBurst + 7
+	var all, want [][]byte
 	for i := range count {
-		all = append(all, Pattern(10+i, byte(i)))
+		all, want = append(all, Pattern(100, byte(i))), append(want, Pattern(100, byte(i)))
 	}
 	post(t, a, b, all...)
-	for i, got := range collect(t, b, a.Addr, count) {
-		same(t, got, all[i])
-	}
+	collect(t, b, a, want...)
 }
 
-func packetTooLong(t *testing.T, a, b PacketEnd) {
-	post(t, a, b, Pattern(101, 1), Pattern(100, 2))
-	ps := []core.Packet{{Data: make([]byte, 100)}, {Data: make([]byte, 100)}}
-	n, err := b.Conn.ReadPackets(ps)
-	if n != 1 || err != nil {
-		t.Fatalf("read: got %d, %v, want 1, nil: the longer one is dropped", n, err)
+// Runs of equal sizes, shorter and longer ones and empty ones in one call stay
+// apart and in order.
+func packetMixed(t *testing.T, a, b *packetPeer) {
+	b.listen()
+	var all, want [][]byte
+	for i, size := range []int{100, 100, 100, 40, 100, 0, 0, 100, 101, 101, 3, 3, 3, 1, 0, 1400, 1400, 9000, 9000, 10} {
+		all, want = append(all, Pattern(size, byte(i))), append(want, Pattern(size, byte(i)))
 	}
-	same(t, ps[0].Data, Pattern(100, 2))
+	post(t, a, b, all...)
+	collect(t, b, a, want...)
 }
 
-func packetBad(t *testing.T, a, b PacketEnd) {
+func packetBad(t *testing.T, a, b *packetPeer) {
+	b.listen()
 	n, err := a.Conn.WritePackets([]core.Packet{
 		{Addr: b.Addr, Data: []byte("first")},
 		{Addr: b.Addr, Data: make([]byte, core.MaxDatagram+100)},
@@ -86,86 +96,88 @@ func packetBad(t *testing.T, a, b PacketEnd) {
 	if n != 2 || err != nil {
 		t.Errorf("write: got %d, %v, want 2, nil", n, err)
 	}
-	got := collect(t, b, a.Addr, 2)
-	if len(got) == 2 {
-		same(t, got[0], []byte("first"))
-		same(t, got[1], []byte("last"))
-	}
+	collect(t, b, a, []byte("first"), []byte("last"))
 }
 
-func packetNotKept(t *testing.T, a, b PacketEnd) {
+func packetNotKept(t *testing.T, a, b *packetPeer) {
+	b.listen()
 	data := Pattern(1000, 1)
 	post(t, a, b, data)
 	clear(data)
-	if got := collect(t, b, a.Addr, 1); len(got) == 1 {
-		same(t, got[0], Pattern(1000, 1))
-	}
+	collect(t, b, a, Pattern(1000, 1))
 }
 
-func packetDeadline(t *testing.T, a, b PacketEnd) {
-	ps := []core.Packet{{Data: make([]byte, 100)}}
-	for _, in := range []time.Duration{-time.Second, quiet} {
-		if err := a.Conn.SetReadDeadline(time.Now().Add(in)); err != nil {
-			t.Fatal(err)
-		}
-		if n, err := a.Conn.ReadPackets(ps); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("read: got %d, %v, want 0, os.ErrDeadlineExceeded", n, err)
-		}
-	}
-	if err := a.Conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	post(t, b, a, []byte("late"))
-	collect(t, a, b.Addr, 1)
-}
-
-func packetClose(t *testing.T, a, _ PacketEnd) {
-	within(t, "the end of a read whose connection is closed", func() {
-		var all sync.WaitGroup
+func packetWriters(t *testing.T, a, b *packetPeer) {
+	b.listen()
+	const writers, each = 4, 25
+	var all sync.WaitGroup
+	for range writers {
 		all.Go(func() {
-			ps := []core.Packet{{Data: make([]byte, 100)}}
-			if n, err := a.Conn.ReadPackets(ps); n != 0 || err == nil {
-				t.Errorf("read: got %d, %v, want 0, an error", n, err)
+			for range each {
+				post(t, a, b, Pattern(200, 9))
 			}
 		})
-		a.Conn.Close()
-		all.Wait()
-		a.Conn.Close() // must not panic
-	})
+	}
+	all.Wait()
+	for range writers * each {
+		collect(t, b, a, Pattern(200, 9))
+	}
 }
 
-// post writes datagrams from one end to the other in one call.
-func post(t *testing.T, from, to PacketEnd, all ...[]byte) {
+// A sink may write to the connection that calls it.
+func packetAnswer(t *testing.T, a, b *packetPeer) {
+	a.listen()
+	b.Conn.Receive(func(ps []core.Packet) {
+		for i := range ps {
+			ps[i].Addr = a.Addr
+		}
+		_, _ = b.Conn.WritePackets(ps) // the other end sees what is missing
+	})
+	post(t, a, b, Pattern(300, 5))
+	collect(t, a, b, Pattern(300, 5))
+}
+
+func packetCloseInSink(t *testing.T, a, b *packetPeer) {
+	closed := make(chan struct{}, 1)
+	b.Conn.Receive(func([]core.Packet) {
+		b.Conn.Close()
+		closed <- struct{}{}
+	})
+	post(t, a, b, []byte("x"))
+	Await(t, "a close from within the sink", closed)
+}
+
+func packetClosed(t *testing.T, a, b *packetPeer) {
+	a.listen()
+	a.Conn.Close()
+	a.Conn.Close() // must not panic
+	n, err := a.Conn.WritePackets([]core.Packet{{Addr: b.Addr, Data: []byte("x")}})
+	if n != 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("write after close: got %d, %v, want 0, net.ErrClosed", n, err)
+	}
+}
+
+// post writes datagrams from one end to the other in one call. Their bytes may
+// be changed by it.
+func post(t *testing.T, from, to *packetPeer, all ...[]byte) {
 	t.Helper()
 	var ps []core.Packet
 	for _, data := range all {
 		ps = append(ps, core.Packet{Addr: to.Addr, Data: data})
 	}
-	if n, err := from.Conn.WritePackets(ps); n != len(ps) || err != nil {
-		t.Fatalf("write: got %d, %v, want %d, nil", n, err, len(ps))
+	if n, err := from.Conn.WritePackets(ps); n != len(all) || err != nil {
+		t.Errorf("write: got %d, %v, want %d, nil", n, err, len(all))
 	}
 }
 
-// collect reads n datagrams and checks their source.
-func collect(t *testing.T, at PacketEnd, from core.Addr, n int) [][]byte {
+// collect waits for datagrams in order and checks their source.
+func collect(t *testing.T, at, from *packetPeer, want ...[]byte) {
 	t.Helper()
-	var all [][]byte
-	for len(all) < n {
-		ps := make([]core.Packet, 8)
-		for i := range ps {
-			ps[i].Data = make([]byte, 10_000)
+	for _, data := range want {
+		got := at.in.next(t)
+		if got.Addr != from.Addr {
+			t.Errorf("source: got %v, want %v", got.Addr, from.Addr)
 		}
-		got, err := at.Conn.ReadPackets(ps)
-		if err != nil {
-			t.Errorf("read after %d datagrams: got %v, want %d", len(all), err, n)
-			return nil
-		}
-		for _, p := range ps[:got] {
-			if p.Addr != from {
-				t.Errorf("source: got %v, want %v", p.Addr, from)
-			}
-			all = append(all, p.Data)
-		}
+		same(t, got.Data, data)
 	}
-	return all
 }

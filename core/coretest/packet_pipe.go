@@ -3,16 +3,14 @@ package coretest
 import (
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// packetQueue is how many datagrams wait for a reader; more are lost, as on a
-// real socket.
+// packetQueue is how many datagrams wait for a sink; more are lost, as on a real
+// socket.
 const packetQueue = 256
 
 // PacketEnd is one end of a packet connection, and the address at which the
@@ -35,13 +33,6 @@ type packetPipe struct{ own, peer *mailbox }
 
 var _ core.PacketConn = (*packetPipe)(nil)
 
-func (p *packetPipe) ReadPackets(ps []core.Packet) (int, error) {
-	if len(ps) == 0 {
-		return 0, nil
-	}
-	return p.own.take(ps)
-}
-
 func (p *packetPipe) WritePackets(ps []core.Packet) (int, error) {
 	if p.own.isClosed() {
 		return 0, net.ErrClosed
@@ -55,7 +46,7 @@ func (p *packetPipe) WritePackets(ps []core.Packet) (int, error) {
 	return sent, nil
 }
 
-func (p *packetPipe) SetReadDeadline(t time.Time) error { return p.own.setDeadline(t) }
+func (p *packetPipe) Receive(sink core.PacketSink) { go p.own.run(sink) }
 
 func (p *packetPipe) Close() error { return p.own.close() }
 
@@ -63,12 +54,10 @@ func (p *packetPipe) Close() error { return p.own.close() }
 type mailbox struct {
 	addr core.Addr
 
-	mu       sync.Mutex
-	changed  sync.Cond // of all that follows, which mu guards
-	queue    []core.Packet
-	closed   bool
-	deadline time.Time
-	timer    *time.Timer
+	mu      sync.Mutex
+	changed sync.Cond // of all that follows, which mu guards
+	queue   []core.Packet
+	closed  bool
 }
 
 func newMailbox(addr string) *mailbox {
@@ -89,56 +78,31 @@ func (m *mailbox) put(from core.Addr, data []byte) bool {
 	return true
 }
 
-// take fetches what has arrived, and waits for a datagram that fits.
-func (m *mailbox) take(ps []core.Packet) (int, error) {
+// run gives what arrives to sink until the mailbox is closed.
+func (m *mailbox) run(sink core.PacketSink) {
+	for {
+		ps := m.take()
+		if ps == nil {
+			return
+		}
+		sink(ps)
+	}
+}
+
+// take waits for datagrams; it returns nil when the mailbox is closed.
+func (m *mailbox) take() []core.Packet {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for {
-		if m.closed {
-			return 0, net.ErrClosed
-		}
-		if !m.deadline.IsZero() && !time.Now().Before(m.deadline) {
-			return 0, os.ErrDeadlineExceeded
-		}
-		n := 0
-		for n < len(ps) && len(m.queue) > 0 {
-			next := m.queue[0]
-			m.queue = m.queue[1:]
-			if len(next.Data) > len(ps[n].Data) {
-				continue
-			}
-			ps[n].Data = ps[n].Data[:copy(ps[n].Data, next.Data)]
-			ps[n].Addr = next.Addr
-			n++
-		}
-		if n > 0 {
-			return n, nil
-		}
+	for len(m.queue) == 0 && !m.closed {
 		m.changed.Wait()
 	}
-}
-
-func (m *mailbox) setDeadline(t time.Time) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if m.closed {
-		return net.ErrClosed
+		return nil
 	}
-	if m.timer != nil {
-		m.timer.Stop()
-	}
-	m.deadline = t
-	if !t.IsZero() {
-		m.timer = time.AfterFunc(time.Until(t), m.wake)
-	}
-	m.changed.Broadcast()
-	return nil
-}
-
-func (m *mailbox) wake() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.changed.Broadcast()
+	n := min(len(m.queue), core.MaxBurst)
+	ps := m.queue[:n:n]
+	m.queue = m.queue[n:]
+	return ps
 }
 
 func (m *mailbox) isClosed() bool {
@@ -151,9 +115,6 @@ func (m *mailbox) close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
-	if m.timer != nil {
-		m.timer.Stop()
-	}
 	m.changed.Broadcast()
 	return nil
 }

@@ -14,7 +14,11 @@ func (g *generation) line(i do.Injector, p *config.Pipeline) (*line, error) {
 	c := chain{generation: g, injector: i, table: p}
 	inbound, err := stage[core.Inbound](&c, p.Inbound())
 	c.note(err)
-	dialer := c.hops()
+	packets := false
+	if in, ok := inbound.(core.PacketInbound); ok {
+		packets = in.ServesPackets()
+	}
+	dialer := c.hops(packets)
 	dialer = c.wrap(dialer, p.Middleware(), false)
 	dialer = c.wrap(dialer, p.Gates(), true)
 	if c.broken {
@@ -56,8 +60,8 @@ func (c *chain) refuse(id config.ID, err error) {
 }
 
 // hops lays each outbound over the one before it, the first over the bare
-// network.
-func (c *chain) hops() core.Dialer {
+// network. packets says whether they must carry UDP.
+func (c *chain) hops(packets bool) core.Dialer {
 	var wire core.Dialer = core.Net{}
 	for _, id := range c.table.Outbounds() {
 		out, err := stage[core.Outbound](c, id)
@@ -73,6 +77,10 @@ func (c *chain) hops() core.Dialer {
 			c.refuse(id, err)
 		default:
 			wire = over
+			if err := over.CheckPackets(); packets && err != nil {
+				packets = false // later hops would say the same
+				c.refuse(id, fmt.Errorf("%s %w, and %s serves UDP; add mode = %q to [%[3]s]", id, err, c.table.Inbound(), "tcp"))
+			}
 		}
 	}
 	return wire

@@ -133,7 +133,7 @@ func (w *world) newInbound(env core.Env, o inboundOptions) (core.Inbound, error)
 	in.target, _ = core.NewAddr("name.test", 443)
 	in.Server = core.NewServer(core.ServerConfig{
 		Env: env, Listen: o.Listen.AddrPort(), Timeout: time.Hour, Max: 100,
-		Handshake: func(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Pending, error) {
+		Handshake: func(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Waiting, error) {
 			_, err := io.ReadFull(conn, make([]byte, 1))
 			return &core.Request{Target: in.target}, pending{conn}, err
 		},
@@ -224,6 +224,8 @@ func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, e
 func (d dialer) OpenPackets(context.Context, *core.Request) (core.PacketConn, error) {
 	return nil, core.ErrNoPackets
 }
+
+func (d dialer) CheckPackets() error { return d.next.CheckPackets() }
 
 func (d dialer) PayloadWait(*core.Request) time.Duration { return 0 }
 

@@ -77,8 +77,8 @@ func (g *generation) abandon() error {
 }
 
 // shutdown ends all parts in the reverse order of their dependencies, so the
-// lines first. Handshakes are dropped when the first context ends, streams are
-// cut when the second does.
+// lines first. Handshakes are dropped and associations cut when the first context
+// ends, streams are cut when the second does.
 func (g *generation) shutdown(handshakes, streams context.Context) error {
 	g.handshakes, g.streams = handshakes, streams
 	report := g.scope.ShutdownWithContext(context.Background())
@@ -92,7 +92,7 @@ func (g *generation) shutdown(handshakes, streams context.Context) error {
 // Shutdown stops the inbound and drains the pipeline. The container calls it.
 func (l *line) Shutdown(context.Context) error {
 	err := l.inbound.Shutdown(l.of.handshakes)
-	if n := l.pipeline.Drain(l.of.streams); n > 0 {
+	if n := l.pipeline.Drain(l.of.handshakes, l.of.streams); n > 0 {
 		l.of.log.Warn("cut connections that outlived the grace period", slog.String("pipeline", l.name), slog.Int("connections", n))
 	}
 	l.served.Wait()

@@ -40,7 +40,7 @@ func TestDialogue(t *testing.T) {
 		if got := r.Target.String(); got != "example.com:443" || r.User != "bob" || r.Payload != nil {
 			t.Errorf("got %q, %q, %q, want example.com:443, bob and no payload", got, r.User, r.Payload)
 		}
-		s, err := p.Accept()
+		s, err := p.(core.Pending).Accept()
 		if err != nil {
 			t.Errorf("accept: %v", err)
 			return
@@ -121,7 +121,7 @@ func TestPayloadAfterRequest(t *testing.T) {
 		t.Fatalf("got %v, payload %q, want no error and none", err, r.Payload)
 	}
 	tell(t, client, "early", "\x05\x00")
-	s, err := p.Accept()
+	s, err := p.(core.Pending).Accept()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func serve(t *testing.T, h *handshaker, conn *script) outcome {
 	}
 	o := outcome{target: r.Target.String(), user: r.User, payload: string(r.Payload)}
 	o.rest = o.payload + string(conn.unread())
-	if s, err := p.Accept(); err != nil || s != core.Stream(conn) {
+	if s, err := p.(core.Pending).Accept(); err != nil || s != core.Stream(conn) {
 		t.Errorf("Accept: got %v, %v, want the connection itself", s, err)
 	}
 	o.wrote = string(conn.wrote)
@@ -96,7 +96,6 @@ func TestHandshake(t *testing.T) {
 		{"tls", nil, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc", outcome{err: core.ErrMalformed}},
 
 		{"bind", nil, hello + "\x05\x02\x00\x01\xc0\x00\x02\x07\x00\x50", outcome{wrote: "\x05\x00" + reply(7), err: core.ErrDenied}},
-		{"udp associate", nil, hello + "\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00", outcome{wrote: "\x05\x00" + reply(7), err: core.ErrDenied}},
 		{"command 0", nil, hello + "\x05\x00\x00\x01\xc0\x00\x02\x07\x00\x50", outcome{wrote: "\x05\x00" + reply(7), err: core.ErrDenied}},
 		{"command 255", nil, hello + "\x05\xff\x00\x01\xc0\x00\x02\x07\x00\x50", outcome{wrote: "\x05\x00" + reply(7), err: core.ErrDenied}},
 		{"address type 0", nil, hello + "\x05\x01\x00\x00", outcome{wrote: "\x05\x00" + reply(8), err: core.ErrAddrType}},

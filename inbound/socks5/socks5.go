@@ -1,5 +1,5 @@
-// Package socks5 is the SOCKS5 inbound: RFC 1928 with CONNECT, and RFC 1929 for
-// users with passwords.
+// Package socks5 is the SOCKS5 inbound: RFC 1928 with CONNECT and UDP ASSOCIATE,
+// and RFC 1929 for users with passwords.
 package socks5
 
 import (
@@ -26,6 +26,7 @@ type Options struct {
 	inbound.Options
 	Users     map[string]option.Text `toml:"users" help:"names and passwords of those who may connect; with none, whoever can reach the address may"`
 	AllowOpen bool                   `toml:"allow_open" default:"false" help:"let others than this machine connect although there are no users"`
+	UDPPorts  option.Ports           `toml:"udp_ports" help:"the ports that associations use, as \"20000-20100\"; without it, those that the system picks"`
 }
 
 // New returns a SOCKS5 inbound. It refuses to be open to other machines without
@@ -46,41 +47,60 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 		env.Log.LogAttrs(context.Background(), slog.LevelWarn, "whoever can reach this address may use it: there are no users",
 			slog.String("listen", o.Listen.String()))
 	}
-	return inbound.New(env, o.Options, &handshaker{users: known})
+	quota, err := inbound.KeepQuota(env, o.Options)
+	if err != nil {
+		return nil, err
+	}
+	return inbound.New(env, o.Options, &handshaker{users: known, mode: o.Mode, ports: o.UDPPorts, quota: quota})
 }
 
 // handshaker takes clients through greeting, login and request.
-type handshaker struct{ users users }
+type handshaker struct {
+	users users
+	mode  option.Mode
+	ports option.Ports   // of associations
+	quota *inbound.Quota // of associations
+	memo  memo           // of their datagrams
+}
 
 var _ inbound.Handshaker = (*handshaker)(nil)
 
-// Handshake reads a CONNECT request. What the client sent behind it becomes the
+// Handshake reads a request. What the client sent behind a CONNECT becomes the
 // request's payload.
 //
 // The error of a client that ended or was too slow is an ErrShort, of a wrong
 // password ErrAuth, of broken bytes ErrMalformed; of a well-formed wish that is
 // not served, another command or no login where one is needed, ErrDenied.
-func (h *handshaker) Handshake(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Pending, error) {
+func (h *handshaker) Handshake(_ context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error) {
 	w := &window{conn: conn}
 	if err := h.greet(w); err != nil {
 		return nil, nil, err
 	}
 	if len(h.users) == 0 {
-		target, err := connect(w)
-		if err != nil {
-			return nil, nil, err
-		}
-		return &core.Request{Target: target, Payload: w.rest()}, pending{conn}, nil
+		return h.request(w, c, "")
 	}
 	user, err := h.login(w)
 	if err != nil {
 		return nil, nil, err
 	}
-	target, err := connect(w)
+	r, waiting, err := h.request(w, c, user)
 	if err != nil {
 		return nil, nil, core.Authenticated(err)
 	}
-	return &core.Request{User: user, Target: target, Payload: w.rest()}, pending{conn}, nil
+	return r, waiting, nil
+}
+
+// request reads what the client asks for.
+func (h *handshaker) request(w *window, c core.Client, user string) (*core.Request, core.Waiting, error) {
+	r, err := h.command(w)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case r.cmd == cmdAssociate:
+		a := newAssociate(h, w.conn, c.Addr.Addr(), r.target)
+		return &core.Request{User: user, Flow: a.flow}, a, nil
+	}
+	return &core.Request{User: user, Target: r.target, Payload: w.rest()}, pending{w.conn}, nil
 }
 
 // Fail answers a client whose handshake was refused, lets it read the answer
@@ -133,18 +153,18 @@ func (h *handshaker) login(w *window) (string, error) {
 	return name, w.answer("login", loginVersion, loginSuccess)
 }
 
-// connect returns the target of a CONNECT.
-func connect(w *window) (core.Addr, error) {
+// command returns a request that is served.
+func (h *handshaker) command(w *window) (request, error) {
 	r, err := next(w, "request", parseRequest)
 	switch {
 	case errors.Is(err, core.ErrAddrType):
-		return core.Addr{}, refuse(repBadAddrType, err)
+		return request{}, refuse(repBadAddrType, err)
 	case err != nil:
-		return core.Addr{}, refuseMalformed(appendReply(nil, repFailure), err)
-	case r.cmd != cmdConnect:
-		return core.Addr{}, refuse(repBadCommand, fmt.Errorf("request: %s is not served: %w", commandName(r.cmd), core.ErrDenied))
-	case r.target.Port() == 0:
-		return core.Addr{}, refuse(repFailure, fmt.Errorf("request: %w: port 0 in target %s", core.ErrMalformed, r.target))
+		return request{}, refuseMalformed(appendReply(nil, repFailure), err)
+	case r.cmd == cmdConnect && h.mode.Streams() && r.target.Port() == 0:
+		return request{}, refuse(repFailure, fmt.Errorf("request: %w: port 0 in target %s", core.ErrMalformed, r.target))
+	case r.cmd == cmdConnect && h.mode.Streams(), r.cmd == cmdAssociate && h.mode.Packets():
+		return r, nil
 	}
-	return r.target, nil
+	return request{}, refuse(repBadCommand, fmt.Errorf("request: %s is not served: %w", commandName(r.cmd), core.ErrDenied))
 }

@@ -19,7 +19,7 @@ import (
 // options returns options as a file with nothing but listen gives them.
 func options(t *testing.T, listen string) Options {
 	t.Helper()
-	o := Options{Options: inbound.Options{MaxHandshakes: 4096}}
+	o := Options{Options: inbound.Options{MaxHandshakes: 4096, MaxSessions: 64, ClientSessions: 64}}
 	if err := o.Listen.UnmarshalText([]byte(listen)); err != nil {
 		t.Fatal(err)
 	}
@@ -103,9 +103,9 @@ func (echo) HandleStream(_ context.Context, r *core.Request, p core.Pending) {
 	_, _ = io.Copy(s, s) // the client sees what is missing
 }
 
-func (echo) HandlePackets(context.Context, *core.Request, core.PacketConn) {}
-func (echo) Admit(core.Client) error                                       { return nil }
-func (echo) Observe(core.Event)                                            {}
+func (echo) HandlePackets(context.Context, *core.Request, core.PendingPackets) {}
+func (echo) Admit(core.Client) error                                           { return nil }
+func (echo) Observe(core.Event)                                                {}
 
 // freeAddress returns a loopback address that nobody listened on just now.
 func freeAddress(t *testing.T) string {

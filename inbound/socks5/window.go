@@ -17,7 +17,7 @@ const windowSize = 576 - 32
 // message or several messages and the payload behind them, so that a message
 // costs one system call.
 type window struct {
-	conn     net.Conn
+	conn     core.Stream
 	from, to int // the bytes are b[from:to]
 	b        [windowSize]byte
 }

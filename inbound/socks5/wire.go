@@ -1,8 +1,8 @@
 package socks5
 
 import (
-	"encoding/binary"
 	"fmt"
+	"net/netip"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -161,16 +161,21 @@ func commandName(cmd byte) string {
 	return fmt.Sprintf("command %d", cmd)
 }
 
-// appendReply appends the answer to a request:
+// appendReply appends the answer to a CONNECT, or to any request that is
+// refused: BND is 0.0.0.0:0, because no client needs the address that its target
+// sees, and it may be unknown or another machine's.
+func appendReply(b []byte, rep byte) []byte {
+	return appendReplyAt(b, rep, core.NewIPAddr(netip.IPv4Unspecified(), 0))
+}
+
+// appendReplyAt appends the answer to a request:
 //
 //	+-----+-----+-----+------+----------+----------+
 //	| VER | REP | RSV | ATYP | BND.ADDR | BND.PORT |
-//	| 1B  | 1B  |  0  |  1B  |   4 B    |  2B be   |
+//	| 1B  | 1B  |  0  |  1B  | variable |  2B be   |
 //	+-----+-----+-----+------+----------+----------+
 //
-// BND is always 0.0.0.0:0: no client needs the address that its target sees,
-// and it may be unknown or another machine's. See RFC 1928 §6.
-func appendReply(b []byte, rep byte) []byte {
-	b = append(b, version, rep, 0, 1, 0, 0, 0, 0)
-	return binary.BigEndian.AppendUint16(b, 0)
+// BND of an association is where its datagrams are to go. See RFC 1928 §6.
+func appendReplyAt(b []byte, rep byte, bound core.Addr) []byte {
+	return core.AppendAddr(append(b, version, rep, 0), bound)
 }

@@ -214,7 +214,7 @@ func TestReplayIsAProbe(t *testing.T) {
 			if err != nil || string(r.Payload) != "hello" || r.Target.String() != "example.com:443" {
 				t.Fatalf("got %v, %v, want the request", r, err)
 			}
-			s, err := p.Accept()
+			s, err := p.(core.Pending).Accept()
 			if err != nil {
 				t.Fatal(err)
 			}

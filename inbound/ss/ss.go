@@ -27,14 +27,38 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 	if o.HandshakeTimeout == 0 {
 		o.HandshakeTimeout = option.Duration(core.Patience(c))
 	}
-	return inbound.New(env, o.Options, server{cipher: c})
+	streams, err := inbound.New(env, o.Options, server{cipher: c})
+	if err != nil || !o.Mode.Packets() {
+		return streams, err
+	}
+	packets, err := newPackets(env, o, c)
+	if err != nil {
+		return nil, err
+	}
+	if !o.Mode.Streams() {
+		return packets, nil
+	}
+	return inbound.Both(streams, packets), nil
+}
+
+// newPackets returns the half that serves UDP.
+func newPackets(env core.Env, o Options, c core.Cipher) (*inbound.PacketServer, error) {
+	pc, ok := c.(core.PacketCipher)
+	if !ok {
+		return nil, core.BadOption("mode", "the method %s protects no UDP; add mode = %q", c.Method(), "tcp")
+	}
+	opener, err := pc.NewPacketServer()
+	if err != nil {
+		return nil, err
+	}
+	return inbound.NewPacketServer(env, o.Options, opener)
 }
 
 // server is the Handshaker.
 type server struct{ cipher core.Cipher }
 
 // Handshake reads a request. Nothing is written, whatever comes.
-func (s server) Handshake(_ context.Context, conn core.Stream, c core.Client) (*core.Request, core.Pending, error) {
+func (s server) Handshake(_ context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error) {
 	a, err := s.cipher.AcceptStream(conn, c.Addr)
 	if err != nil {
 		return nil, nil, err

@@ -45,7 +45,7 @@ func env(c core.Cipher) core.Env {
 // options are those of a file that gives listen and cipher.
 func options(t testing.TB, listen string) Options {
 	t.Helper()
-	o := Options{Cipher: "house", Options: inbound.Options{MaxHandshakes: 4096}}
+	o := Options{Cipher: "house", Options: inbound.Options{MaxHandshakes: 4096, MaxSessions: 64, ClientSessions: 64}}
 	if err := o.Listen.UnmarshalText([]byte(listen)); err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +101,8 @@ func (p *pipeline) HandleStream(_ context.Context, r *core.Request, client core.
 	_, _ = io.Copy(s, s) // the client sees what is missing
 }
 
-func (*pipeline) HandlePackets(context.Context, *core.Request, core.PacketConn) {}
-func (*pipeline) Admit(core.Client) error                                       { return nil }
+func (*pipeline) HandlePackets(context.Context, *core.Request, core.PendingPackets) {}
+func (*pipeline) Admit(core.Client) error                                           { return nil }
 
 func (p *pipeline) Observe(e core.Event) {
 	p.mu.Lock()

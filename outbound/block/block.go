@@ -34,9 +34,12 @@ func (Outbound) DialStream(_ context.Context, r *core.Request) (core.Stream, err
 }
 
 // OpenPackets returns core.ErrDenied.
-func (Outbound) OpenPackets(_ context.Context, r *core.Request) (core.PacketConn, error) {
-	return nil, fmt.Errorf("%w: %s is blocked", core.ErrDenied, r.Target)
+func (Outbound) OpenPackets(context.Context, *core.Request) (core.PacketConn, error) {
+	return nil, fmt.Errorf("%w: UDP is blocked", core.ErrDenied)
 }
+
+// CheckPackets returns nil: refusing is what is asked for.
+func (Outbound) CheckPackets() error { return nil }
 
 // PayloadWait returns 0.
 func (Outbound) PayloadWait(*core.Request) time.Duration { return 0 }

@@ -21,7 +21,7 @@ type Options struct {
 // Outbound reaches targets itself.
 type Outbound struct {
 	allow     []netip.Prefix
-	listening func(netip.AddrPort) bool
+	listening func(network string, ap netip.AddrPort) bool
 	net       core.Net
 }
 
@@ -56,10 +56,14 @@ func (d *Outbound) DialStream(ctx context.Context, r *core.Request) (core.Stream
 	return d.net.DialStream(ctx, r)
 }
 
-// OpenPackets returns core.ErrNoPackets.
-func (d *Outbound) OpenPackets(context.Context, *core.Request) (core.PacketConn, error) {
-	return nil, core.ErrNoPackets
+// OpenPackets opens one socket for all targets of the association. Each datagram
+// is held to the same rule as a connection.
+func (d *Outbound) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
+	return d.net.OpenPackets(ctx, r)
 }
+
+// CheckPackets returns nil.
+func (d *Outbound) CheckPackets() error { return nil }
 
 // PayloadWait returns 0: the client gets the true result of the dial.
 func (d *Outbound) PayloadWait(*core.Request) time.Duration { return 0 }
@@ -67,14 +71,14 @@ func (d *Outbound) PayloadWait(*core.Request) time.Duration { return 0 }
 // guard refuses addresses that are neither public nor allowed, and our own
 // listeners: a request that comes back in is a loop. To the kernel the
 // unspecified address is this machine, whatever ranges are open.
-func (d *Outbound) guard(_ context.Context, to netip.AddrPort) error {
+func (d *Outbound) guard(_ context.Context, network string, to netip.AddrPort) error {
 	if to.Addr().IsUnspecified() {
 		return fmt.Errorf("%w: %s is not a public address, and can't be opened", core.ErrDenied, to.Addr())
 	}
 	if !IsPublic(to.Addr()) && !d.allowed(to.Addr()) {
 		return fmt.Errorf("%w: %s is not a public address; open it with allow", core.ErrDenied, to.Addr())
 	}
-	if d.listening(to) {
+	if d.listening(network, to) {
 		return fmt.Errorf("%w: %s is an inbound of this process", core.ErrDenied, to)
 	}
 	return nil

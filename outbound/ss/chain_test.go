@@ -53,6 +53,8 @@ func (*recorder) OpenPackets(context.Context, *core.Request) (core.PacketConn, e
 	return nil, core.ErrNoPackets
 }
 
+func (*recorder) CheckPackets() error { return core.ErrNoPackets }
+
 func (*recorder) PayloadWait(*core.Request) time.Duration { return time.Hour }
 
 // recorded is a stream over a recorder; it gives what reads has.

@@ -66,11 +66,6 @@ func (h *hop) DialStream(ctx context.Context, r *core.Request) (core.Stream, err
 	})
 }
 
-// OpenPackets returns core.ErrNoPackets.
-func (h *hop) OpenPackets(context.Context, *core.Request) (core.PacketConn, error) {
-	return nil, core.ErrNoPackets
-}
-
 // PayloadWait returns first_payload_wait, but 0 where the target speaks first:
 // its client would wait in vain.
 func (h *hop) PayloadWait(r *core.Request) time.Duration {

@@ -1,7 +1,6 @@
 package ss
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -117,13 +116,5 @@ func TestPayloadWait(t *testing.T) {
 		if got := never.PayloadWait(r); got != 0 {
 			t.Errorf("port %d, no wait: got %s", port, got)
 		}
-	}
-}
-
-func TestNoPackets(t *testing.T) {
-	g := graph{ciphers: map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")}}
-	d := over(t, newOutbound(t, g, "192.0.2.1:8388", Options{Cipher: "house"}), core.Net{})
-	if c, err := d.OpenPackets(context.Background(), &core.Request{}); c != nil || !errors.Is(err, core.ErrNoPackets) {
-		t.Errorf("got %v, %v, want core.ErrNoPackets", c, err)
 	}
 }

@@ -3,15 +3,15 @@ package ss
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/inbound"
+	inss "github.com/umbra-proxy/umbra/inbound/ss"
 )
 
 // marker is a transport that records its name when it is built.
@@ -63,45 +63,41 @@ func TestTransports(t *testing.T) {
 	}
 }
 
-// serve runs a server for c on loopback until the test ends, and returns its
-// address.
+// serve runs a server for c on loopback, TCP and UDP, until the test ends, and
+// returns its address.
 func serve(t testing.TB, c core.Cipher) string {
 	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	env := coretest.Env(t)
+	env.Graph = coretest.Graph{Ciphers: map[core.CipherRef]core.Cipher{"house": c}}
+	o := inss.Options{Cipher: "house", Options: inbound.Options{MaxHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
+	at := coretest.FreeAddr(t).String()
+	if err := o.Listen.UnmarshalText([]byte(at)); err != nil {
+		t.Fatal(err)
+	}
+	in, err := inss.New(env, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all sync.WaitGroup
-	t.Cleanup(func() { l.Close(); all.Wait() })
-	all.Go(func() {
-		for {
-			conn, err := l.AcceptTCP()
-			if err != nil {
-				return
-			}
-			all.Go(func() { relay(c, conn) })
+	if err := in.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p := core.NewPipeline(core.PipelineConfig{Name: "server", Log: env.Log, Dialer: core.Net{}, DialTimeout: time.Minute, IdleTimeout: time.Minute})
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := in.Serve(context.Background(), p); err != nil {
+			t.Errorf("serve: %v", err)
 		}
 	})
-	return l.Addr().String()
-}
-
-// relay serves one client.
-func relay(c core.Cipher, conn *net.TCPConn) {
-	defer conn.Close()
-	a, err := c.AcceptStream(conn, netip.AddrPort{})
-	if err != nil {
-		return
-	}
-	defer a.Stream.Close()
-	target, err := core.Net{}.DialStream(context.Background(), &core.Request{Target: a.Target, Payload: a.Payload})
-	if err != nil {
-		return
-	}
-	defer target.Close()
-	var both sync.WaitGroup
-	both.Go(func() { _, _ = io.Copy(target, a.Stream); _ = target.CloseWrite() })
-	both.Go(func() { _, _ = io.Copy(a.Stream, target); _ = a.Stream.CloseWrite() })
-	both.Wait()
+	t.Cleanup(func() {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := in.Shutdown(ended); err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("shutdown: %v", err)
+		}
+		p.Drain(ended, ended)
+		serving.Wait()
+	})
+	return at
 }
 
 func TestConformance(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -89,7 +90,9 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// withTransport adds the transport "front" to one table of a file.
+// withTransport adds the transport "front" to one table of a file, which then
+// serves TCP alone.
 func withTransport(file, table string) string {
-	return strings.Replace(file, table+"\n", table+"\ntransport = [\"front\"]\n", 1)
+	file = strings.Replace(file, table+"\n", table+"\ntransport = [\"front\"]\n", 1)
+	return regexp.MustCompile(`\[inbound\.\w+\]\n`).ReplaceAllString(file, "${0}mode = \"tcp\"\n")
 }

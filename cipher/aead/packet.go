@@ -1,0 +1,144 @@
+package aead
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"net/netip"
+
+	"github.com/umbra-proxy/umbra/cipher/replay"
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// packets protects datagrams, in both roles: each is
+//
+//	+------+---------------------------+-----+
+//	| salt | address, payload (sealed) | tag |
+//	+------+---------------------------+-----+
+//
+// under a subkey of its own and nonce 0. The address is the target of a request
+// and the source of a reply. See SIP004 §3. The method knows no sessions, so one
+// packets stands for all clients of a key.
+type packets struct {
+	cipher *Cipher
+	zero   [maxNonce]byte  // the nonce; never written
+	seen   *replay.Digests // salts of a server's requests and replies
+	memo   core.AddrMemo
+}
+
+var (
+	_ core.PacketCipher  = (*Cipher)(nil)
+	_ core.PacketServer  = (*packets)(nil)
+	_ core.PacketSession = (*packets)(nil)
+	_ core.PacketClient  = packetClient{}
+)
+
+// isFor reports whether p protects under that method and key.
+func (p *packets) isFor(method string, key []byte) bool {
+	return p.cipher.spec.Method == method && bytes.Equal(p.cipher.key, key)
+}
+
+// NewPacketServer returns what opens requests. It refuses those that it has seen
+// among the last 262,144 datagrams at the least, its own replies too: a recording
+// of one makes no request.
+func (c *Cipher) NewPacketServer() (core.PacketServer, error) { return c.packets, nil }
+
+// NewPacketClient returns what protects the datagrams of one client.
+func (c *Cipher) NewPacketClient() (core.PacketClient, error) {
+	return packetClient{c.packets}, nil
+}
+
+// Overhead returns how many bytes a datagram has beyond its payload.
+func (p *packets) Overhead(addr core.Addr) int {
+	return p.cipher.spec.KeySize + core.AddrLen(addr) + tagSize
+}
+
+// AppendPacket seals a reply.
+func (p *packets) AppendPacket(dst, payload []byte, source core.Addr) ([]byte, error) {
+	at := len(dst)
+	out, err := p.seal(dst, payload, source)
+	if err == nil {
+		p.seen.Add(out[at : at+p.cipher.spec.KeySize])
+	}
+	return out, err
+}
+
+func (p *packets) seal(dst, payload []byte, addr core.Addr) ([]byte, error) {
+	at, size := len(dst), p.cipher.spec.KeySize
+	var room [replay.MaxSalt]byte
+	out := append(dst, room[:size]...)
+	salt := out[at:]
+	rand.Read(salt) // never fails
+	aead, err := p.cipher.session(salt)
+	if err != nil {
+		return dst, err
+	}
+	out = core.AppendAddr(out, addr)
+	out = append(out, payload...)
+	return aead.Seal(out[:at+size], p.zero[:aead.NonceSize()], out[at+size:], nil), nil
+}
+
+// open opens a datagram in place.
+func (p *packets) open(wire []byte) (salt []byte, addr core.Addr, payload []byte, err error) {
+	size := p.cipher.spec.KeySize
+	if len(wire) < size+tagSize {
+		return nil, core.Addr{}, nil, fmt.Errorf("%w: %d, want %d or more", core.ErrShort, len(wire), size+tagSize)
+	}
+	salt = wire[:size]
+	aead, err := p.cipher.session(salt)
+	if err != nil {
+		return nil, core.Addr{}, nil, err
+	}
+	plain, err := aead.Open(wire[size:size], p.zero[:aead.NonceSize()], wire[size:], nil)
+	if err != nil {
+		return nil, core.Addr{}, nil, fmt.Errorf("datagram of %d bytes: %w", len(wire), core.ErrAuth)
+	}
+	addr, n, err := p.memo.Decode(plain)
+	if err != nil {
+		return nil, core.Addr{}, nil, core.Authenticated(fmt.Errorf("address: %w", malformed(err)))
+	}
+	return salt, addr, plain[n:], nil
+}
+
+// malformed makes an address that ends too soon a broken one: nothing follows a
+// datagram.
+func malformed(err error) error { return fmt.Errorf("%w: %w", core.ErrMalformed, err) }
+
+// Open opens a request.
+func (p *packets) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error) {
+	salt, target, payload, err := p.open(wire)
+	if err != nil {
+		return core.OpenedPacket{}, err
+	}
+	if !p.seen.Add(salt) {
+		return core.OpenedPacket{}, core.ErrReplay
+	}
+	if target.Port() == 0 {
+		return core.OpenedPacket{}, core.Authenticated(fmt.Errorf("%w: port 0 in target %s", core.ErrMalformed, target))
+	}
+	return core.OpenedPacket{Session: p, Target: target, Payload: payload}, nil
+}
+
+// Roams returns false: a client is known by its address.
+func (*packets) Roams() bool { return false }
+
+// User returns "".
+func (*packets) User() string { return "" }
+
+// packetClient is packets in the role of a client, which may get what it has
+// seen: only a server acts on it.
+type packetClient struct{ packets *packets }
+
+// Overhead returns how many bytes a datagram has beyond its payload.
+func (c packetClient) Overhead(target core.Addr) int { return c.packets.Overhead(target) }
+
+// AppendPacket seals a request.
+func (c packetClient) AppendPacket(dst, payload []byte, target core.Addr) ([]byte, error) {
+	return c.packets.seal(dst, payload, target)
+}
+
+// OpenPacket opens a reply.
+func (c packetClient) OpenPacket(wire []byte) (payload []byte, source core.Addr, err error) {
+	_, source, payload, err = c.packets.open(wire)
+	return payload, source, err
+}

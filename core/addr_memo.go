@@ -1,0 +1,52 @@
+package core
+
+import (
+	"hash/maphash"
+	"sync/atomic"
+)
+
+// AddrMemo reads addresses that come again and again without an allocation for
+// each: it remembers the last host names. The zero AddrMemo is ready, and safe for
+// concurrent use.
+type AddrMemo struct {
+	slots [64]atomic.Pointer[memoized]
+}
+
+// memoized is a name as it stood on the wire, with the address that it is.
+type memoized struct {
+	wire string // type, length and name
+	addr Addr   // its port means nothing
+}
+
+// memoSeed is where names meet in an AddrMemo; it holds no meaning.
+var memoSeed = maphash.MakeSeed()
+
+// Decode is DecodeAddr.
+func (m *AddrMemo) Decode(b []byte) (Addr, int, error) {
+	if len(b) < 2 || b[0] != atypDomain || len(b) < 2+int(b[1])+2 {
+		return DecodeAddr(b)
+	}
+	n := 2 + int(b[1])
+	slot := &m.slots[maphash.Bytes(memoSeed, b[:n])%uint64(len(m.slots))]
+	if known := slot.Load(); known != nil && known.wire == string(b[:n]) {
+		a := known.addr
+		a.port = uint16(b[n])<<8 | uint16(b[n+1])
+		return a, n + 2, nil
+	}
+	a, size, err := DecodeAddr(b)
+	if err == nil {
+		slot.Store(&memoized{wire: string(b[:n]), addr: a})
+	}
+	return a, size, err
+}
+
+// AddrLen returns the length of a on the wire in bytes.
+func AddrLen(a Addr) int {
+	switch {
+	case a.name != "":
+		return 1 + 1 + len(a.name) + 2
+	case a.ip.Is4():
+		return 1 + 4 + 2
+	}
+	return 1 + 16 + 2
+}

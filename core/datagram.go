@@ -1,0 +1,29 @@
+package core
+
+import "net/netip"
+
+// Datagram is one datagram at a UDPSocket.
+type Datagram struct {
+	Peer  netip.AddrPort // its source, or its destination; IPv4 unmapped
+	Local netip.Addr     // our address that it came to, or leaves from; not valid where the kernel is to choose
+	Data  []byte
+}
+
+// DatagramSink takes a burst of datagrams under the rules of PacketSink.
+type DatagramSink func(ds []Datagram)
+
+// MaxBurst is how many datagrams a burst has at the most. It is what one
+// message of the kernel's segmentation may hold, too.
+const MaxBurst = 64
+
+// listenBuffer is how many bytes the kernel may keep for a socket that many
+// clients share, each way: some 20 ms at 1 Gbit/s.
+const listenBuffer = 4 << 20
+
+// unmapped returns ap with an IPv4 address that is mapped into IPv6 as IPv4.
+func unmapped(ap netip.AddrPort) netip.AddrPort {
+	if ap.Addr().Is4In6() {
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return ap
+}

@@ -1,0 +1,127 @@
+package core
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// netPackets is the bare network for one association: one socket, so that all
+// targets see one source, and whoever answers is heard (endpoint-independent
+// mapping and filtering, RFC 4787).
+type netPackets struct {
+	socket  *UDPSocket
+	control Control
+	flow    *Flow
+
+	mu   sync.Mutex
+	last netip.AddrPort // that control allowed; guarded by mu
+}
+
+// OpenPackets opens a socket of its own. A name is looked up while other
+// datagrams go on.
+func (n Net) OpenPackets(_ context.Context, r *Request) (PacketConn, error) {
+	socket, err := OpenUDP()
+	if err != nil {
+		return nil, err
+	}
+	p := &netPackets{socket: socket, control: n.Control, flow: r.Flow}
+	resolver := n.Resolver
+	if resolver == nil {
+		resolver = SystemResolver{}
+	}
+	return resolvePackets(p, resolver, r.Flow, p.pick), nil
+}
+
+// CheckPackets returns nil.
+func (n Net) CheckPackets() error { return nil }
+
+// WritePackets sends what control allows, address by address: each datagram is
+// asked about, not only the first.
+func (p *netPackets) WritePackets(ps []Packet) (sent int, err error) {
+	b := borrowBurst()
+	defer b.giveBack()
+	allowed := p.allowed()
+	for len(ps) > 0 && err == nil {
+		k := min(len(ps), len(b.ds))
+		n := 0
+		for i := range ps[:k] {
+			to := ps[i].Addr.AddrPort()
+			if to != allowed {
+				if p.check(to) != nil {
+					continue
+				}
+				allowed = to
+			}
+			b.ds[n] = Datagram{Peer: to, Data: ps[i].Data}
+			n++
+		}
+		ps = ps[k:]
+		n, err = p.socket.Send(b.ds[:n])
+		sent += n
+	}
+	p.allow(allowed)
+	return sent, err
+}
+
+func (p *netPackets) allowed() netip.AddrPort {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
+}
+
+func (p *netPackets) allow(to netip.AddrPort) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = to
+}
+
+// check returns why no datagram may go to an address, or nil.
+func (p *netPackets) check(to netip.AddrPort) error {
+	switch {
+	case !to.IsValid():
+		return fmt.Errorf("%w: no address", ErrMalformed)
+	case to.Port() == 0:
+		return fmt.Errorf("%w: port 0", ErrMalformed)
+	case p.control == nil:
+		return nil
+	}
+	return p.control(context.Background(), "udp", to)
+}
+
+// pick returns the first address that may be reached and to which there is a
+// way. That is asked of the kernel, without a datagram, where there is a choice.
+func (p *netPackets) pick(ips []netip.Addr, port uint16) netip.Addr {
+	var open []netip.Addr
+	for _, ip := range ips {
+		if p.check(netip.AddrPortFrom(ip.Unmap(), port)) == nil {
+			open = append(open, ip.Unmap())
+		}
+	}
+	if len(open) == 1 {
+		return open[0]
+	}
+	for _, ip := range open {
+		c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, port)))
+		if err == nil {
+			c.Close()
+			return ip
+		}
+	}
+	return netip.Addr{}
+}
+
+// Receive gives datagrams with their true source to sink.
+func (p *netPackets) Receive(sink PacketSink) {
+	err := p.socket.ReceivePackets(sink, p.flow.Cut, func(d *Datagram) (Packet, bool) {
+		return Packet{Addr: AddrFrom(d.Peer), Data: d.Data}, true
+	})
+	if err != nil {
+		p.flow.Cut(err)
+	}
+}
+
+// Close closes the socket.
+func (p *netPackets) Close() error { return p.socket.Close() }

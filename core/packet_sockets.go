@@ -1,0 +1,119 @@
+package core
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// packetSocket is one UDP socket that serves clients. What it receives goes to
+// the lease that called Serve last.
+type packetSocket struct {
+	udp    *UDPSocket
+	key    netip.AddrPort                 // in SocketSet.packets
+	leases int                            // guarded by SocketSet.mu
+	number int                            // of the last lease; guarded by SocketSet.mu
+	owner  atomic.Pointer[PacketListener] // set under SocketSet.mu
+	start  sync.Once
+	err    error // of the start
+}
+
+// PacketListener is a lease of a UDP socket that serves clients.
+type PacketListener struct {
+	set    *SocketSet
+	sock   *packetSocket
+	number int // later leases of a socket have higher ones
+	sink   DatagramSink
+	failed func(error)
+	closed chan struct{}
+	ended  bool // guarded by SocketSet.mu
+	gone   bool // the socket was closed with this lease; guarded by SocketSet.mu
+}
+
+// ListenPackets leases the UDP socket on addr, as Listen does for TCP. The kernel
+// keeps what comes before the first Serve.
+func (s *SocketSet) ListenPackets(_ context.Context, addr netip.AddrPort) (*PacketListener, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sock := s.packets[addr]
+	if sock == nil {
+		udp, err := ListenUDP(addr)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s, UDP: %w", addr, err)
+		}
+		udp.Grow(listenBuffer)
+		sock = &packetSocket{udp: udp, key: addr}
+		if s.packets == nil {
+			s.packets = map[netip.AddrPort]*packetSocket{}
+		}
+		s.packets[addr] = sock
+	}
+	sock.leases++
+	sock.number++
+	return &PacketListener{set: s, sock: sock, number: sock.number, closed: make(chan struct{})}, nil
+}
+
+// receive gives a burst to the owner. Without one it is lost.
+func (s *packetSocket) receive(ds []Datagram) {
+	if l := s.owner.Load(); l != nil {
+		l.sink(ds)
+	}
+}
+
+// failed tells the owner that its sink has panicked.
+func (s *packetSocket) failed(err error) {
+	if l := s.owner.Load(); l != nil {
+		l.failed(err)
+	}
+}
+
+// Addr returns the address that is listened on.
+func (l *PacketListener) Addr() netip.AddrPort { return l.sock.udp.Addr() }
+
+// Socket returns the socket, to send with. It is open for as long as any lease.
+func (l *PacketListener) Socket() *UDPSocket { return l.sock.udp }
+
+// Serve gives what comes to sink, until Close, or until a later lease of the same
+// socket calls Serve. failed is told if sink panics; that burst is lost then.
+func (l *PacketListener) Serve(sink DatagramSink, failed func(error)) error {
+	if err := l.own(sink, failed); err != nil {
+		return err
+	}
+	<-l.closed
+	return nil
+}
+
+// own makes l the socket's owner, unless it has ended or a later lease owns the
+// socket already.
+func (l *PacketListener) own(sink DatagramSink, failed func(error)) error {
+	l.set.mu.Lock()
+	defer l.set.mu.Unlock()
+	l.sink, l.failed = sink, failed
+	if now := l.sock.owner.Load(); l.ended || now != nil && now.number > l.number {
+		return nil
+	}
+	l.sock.owner.Store(l)
+	l.sock.start.Do(func() { l.sock.err = l.sock.udp.Receive(l.sock.receive, l.sock.failed) })
+	return l.sock.err
+}
+
+// Close ends the lease; it is safe to call twice. It reports whether that closed
+// the socket too, as the end of the last lease does.
+func (l *PacketListener) Close() (gone bool) {
+	l.set.mu.Lock()
+	defer l.set.mu.Unlock()
+	if l.ended {
+		return l.gone
+	}
+	l.ended = true
+	close(l.closed)
+	l.sock.owner.CompareAndSwap(l, nil)
+	if l.sock.leases--; l.sock.leases == 0 {
+		delete(l.set.packets, l.sock.key)
+		l.sock.udp.Close()
+		l.gone = true
+	}
+	return l.gone
+}

@@ -1,0 +1,206 @@
+//go:build linux && !portable
+
+package core
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// receiveSlots is how many messages one call reads. Each may be a datagram,
+	// or, with GRO, many of one sender.
+	receiveSlots = 32
+	// receiveRoom is the room for each: the longest message, rounded up. Memory
+	// that no message has touched is not there yet.
+	receiveRoom = 64 << 10
+	// controlWords holds what goes with a message: our address (40 bytes) and a
+	// size of segments (24).
+	controlWords = 8
+)
+
+// message is a struct mmsghdr: the header of one message and how many bytes it
+// had.
+type message struct {
+	header unix.Msghdr
+	n      uint32
+}
+
+// control is the room for a message's control data, aligned as it must be.
+type control [controlWords]uint64
+
+func (c *control) bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(c)), len(c)*8) }
+
+// receiver is the scratch of a poller.
+type receiver struct {
+	messages [receiveSlots]message
+	vectors  [receiveSlots]unix.Iovec
+	names    [receiveSlots]unix.RawSockaddrInet6
+	controls [receiveSlots]control
+	memory   []byte
+
+	used  int // messages that the last call filled
+	burst [MaxBurst]Datagram
+	n     int // of burst
+	last  lastPeer
+}
+
+// lastPeer spares converting an address that comes many times in a row.
+type lastPeer struct {
+	raw  unix.RawSockaddrInet6
+	peer netip.AddrPort
+}
+
+func newReceiver() *receiver {
+	x := &receiver{memory: make([]byte, receiveSlots*receiveRoom), used: receiveSlots}
+	for i := range x.messages {
+		x.vectors[i].Base = &x.memory[i*receiveRoom]
+		x.vectors[i].SetLen(receiveRoom)
+		h := &x.messages[i].header
+		h.Name = (*byte)(unsafe.Pointer(&x.names[i]))
+		h.Iov = &x.vectors[i]
+		h.SetIovlen(1)
+		h.Control = (*byte)(unsafe.Pointer(&x.controls[i]))
+	}
+	return x
+}
+
+// receive reads what s has, in one call, and gives it to the sink. round counts
+// the poller's waits: a socket that is ready again at the very next one is read
+// many at a time, another one by one, because the kernel's look for a message
+// more that is not there costs a tenth of reading one.
+func (x *receiver) receive(s *UDPSocket, round uint64) {
+	most := 1
+	if s.choose || s.burst > 1 || s.round+1 == round {
+		most = receiveSlots
+	}
+	n := x.read(s, most)
+	s.round, s.burst = round, n
+	if n == 0 {
+		return
+	}
+	err := guard(func() error {
+		for i := range n {
+			x.unpack(s, i)
+		}
+		x.flush(s)
+		return nil
+	})
+	x.n = 0
+	if err != nil {
+		s.panicked(err)
+	}
+}
+
+// read returns how many messages came. An error of the socket is that of an
+// earlier send, and is cleared by this.
+func (x *receiver) read(s *UDPSocket, most int) int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return 0
+	}
+	for i := range x.used {
+		h := &x.messages[i].header
+		h.Namelen = uint32(unsafe.Sizeof(x.names[i]))
+		h.SetControllen(len(x.controls[i]) * 8)
+	}
+	x.used = 0
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&x.messages)), uintptr(most), unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			x.used = int(n)
+			return int(n)
+		case unix.EINTR:
+		default:
+			return 0
+		}
+	}
+}
+
+// unpack adds the datagrams of message i to the burst. The last one of a message
+// that GRO made may be shorter.
+func (x *receiver) unpack(s *UDPSocket, i int) {
+	m := &x.messages[i]
+	if m.header.Flags&unix.MSG_TRUNC != 0 {
+		return
+	}
+	d := Datagram{Peer: x.peer(&x.names[i])}
+	size := x.readControl(i, &d)
+	data := x.memory[i*receiveRoom:][:m.n:receiveRoom]
+	if size == 0 || size >= len(data) {
+		d.Data = data
+		x.add(s, d)
+		return
+	}
+	for len(data) > 0 {
+		k := min(size, len(data))
+		d.Data = data[:k:k]
+		x.add(s, d)
+		data = data[k:]
+	}
+}
+
+func (x *receiver) add(s *UDPSocket, d Datagram) {
+	x.burst[x.n] = d
+	if x.n++; x.n == len(x.burst) {
+		x.flush(s)
+	}
+}
+
+func (x *receiver) flush(s *UDPSocket) {
+	if x.n > 0 {
+		s.sink(x.burst[:x.n])
+		x.n = 0
+	}
+}
+
+// peer returns the source of a message.
+func (x *receiver) peer(raw *unix.RawSockaddrInet6) netip.AddrPort {
+	if *raw != x.last.raw || !x.last.peer.IsValid() {
+		x.last.raw, x.last.peer = *raw, addrPort(raw)
+	}
+	return x.last.peer
+}
+
+// addrPort converts a socket address of either family.
+func addrPort(raw *unix.RawSockaddrInet6) netip.AddrPort {
+	port := binary.BigEndian.Uint16(unsafe.Slice((*byte)(unsafe.Pointer(&raw.Port)), 2))
+	if raw.Family == unix.AF_INET {
+		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(raw)).Addr), port)
+	}
+	ip := netip.AddrFrom16(raw.Addr).Unmap()
+	if raw.Scope_id != 0 && ip.Is6() {
+		ip = ip.WithZone(strconv.FormatUint(uint64(raw.Scope_id), 10))
+	}
+	return netip.AddrPortFrom(ip, port)
+}
+
+// readControl reads our address into d.Local and returns the size of the
+// segments that GRO put together, or 0.
+func (x *receiver) readControl(i int, d *Datagram) (size int) {
+	data := x.controls[i].bytes()[:x.messages[i].header.Controllen]
+	for len(data) >= unix.SizeofCmsghdr {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&data[0]))
+		n := int(h.Len)
+		if n < unix.SizeofCmsghdr || n > len(data) {
+			return size
+		}
+		body := data[unix.CmsgLen(0):n]
+		switch {
+		case h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(body) >= 4:
+			size = int(int32(binary.NativeEndian.Uint32(body)))
+		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(body) >= unix.SizeofInet6Pktinfo:
+			d.Local = netip.AddrFrom16([16]byte(body)).Unmap()
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(body) >= unix.SizeofInet4Pktinfo:
+			d.Local = netip.AddrFrom4([4]byte(body[8:]))
+		}
+		data = data[min(unix.CmsgSpace(n-unix.CmsgLen(0)), len(data)):]
+	}
+	return size
+}

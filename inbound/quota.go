@@ -1,0 +1,57 @@
+package inbound
+
+import (
+	"net/netip"
+	"sync"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Quota counts what clients hold, in all and for each client. It is for what is
+// refused over a bound, rather than driven out.
+type Quota struct {
+	mu        sync.Mutex
+	most      int // guarded by mu, as all that follows
+	perClient int
+	all       int
+	clients   map[netip.Prefix]int
+}
+
+// KeepQuota returns the quota of sessions that o gives an inbound. What an
+// earlier generation has handed out counts.
+func KeepQuota(env core.Env, o Options) (*Quota, error) {
+	return core.Keep(env, func(old *Quota) (*Quota, error) {
+		if old == nil {
+			old = &Quota{clients: map[netip.Prefix]int{}}
+		}
+		old.mu.Lock()
+		defer old.mu.Unlock()
+		old.most, old.perClient = min(o.MaxSessions, core.DescriptorShare()), o.ClientSessions
+		return old, nil
+	})
+}
+
+// Take counts one more for a client; it reports false, and counts nothing, over
+// a bound. Programs on this machine have no bound of their own.
+func (q *Quota) Take(client netip.Addr) bool {
+	source := core.SourceOf(client)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.all >= q.most || !client.IsLoopback() && q.clients[source] >= q.perClient {
+		return false
+	}
+	q.all++
+	q.clients[source]++
+	return true
+}
+
+// Give takes back what Take counted.
+func (q *Quota) Give(client netip.Addr) {
+	source := core.SourceOf(client)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.all--
+	if q.clients[source]--; q.clients[source] == 0 {
+		delete(q.clients, source)
+	}
+}

@@ -1,0 +1,151 @@
+package inbound
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+const (
+	// dnsTimeout is how long a session lives on after all its questions to DNS
+	// servers were answered, as long as it sends nothing else.
+	dnsTimeout = 17 * time.Second
+	dnsPort    = 53
+
+	// A recorded datagram can be sent again from a forged address, whose owner
+	// then gets the answers. Until the client has shown that it is a conversation
+	// it gets at most this many bytes for one of its own, and some for free.
+	maxAmplification = 10
+	freeAnswer       = 8 << 10
+)
+
+// session is one UDP client of an inbound: a client that waits for its
+// association, and then its datagrams.
+type session struct {
+	table  *sessions
+	socket *core.UDPSocket
+	key    sessionKey
+	source netip.Prefix // the client's, for the bound on sessions
+	flow   *core.Flow
+	at     places
+
+	mu              sync.Mutex
+	sink            core.PacketSink // guarded by mu, as all that follows
+	closed          bool
+	peer            netip.AddrPort // where the client was last
+	local           netip.Addr     // our address that it used
+	used            time.Time
+	in, out         int // bytes of the wire until it is proven
+	proven          bool
+	other           bool // it has sent to other ports than that of DNS
+	asked, answered int  // datagrams
+}
+
+var (
+	_ core.PendingPackets = (*session)(nil)
+	_ core.PacketConn     = (*session)(nil)
+	_ core.IdleTimeouter  = (*session)(nil)
+)
+
+// Accept returns the session itself: the client awaits no reply.
+func (s *session) Accept() (core.PacketConn, error) { return s, nil }
+
+// Reject forgets the client.
+func (s *session) Reject(error) { s.Close() }
+
+// Receive makes sink take what the client sends.
+func (s *session) Receive(sink core.PacketSink) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sink = sink
+}
+
+// came notes an authenticated datagram of the client. All later ones are
+// answered to where it came from.
+func (s *session) came(d *core.Datagram, target core.Addr, now time.Time) {
+	s.mu.Lock()
+	s.peer, s.local = d.Peer, d.Local
+	s.asked++
+	s.other = s.other || target.Port() != dnsPort
+	touch := now.Sub(s.used) >= time.Second
+	if !s.proven {
+		s.in += len(d.Data)
+		s.proven = touch && s.answered > 0
+	}
+	proven := s.proven
+	if touch {
+		s.used = now
+	}
+	s.mu.Unlock()
+	if touch {
+		s.table.use(s, now, proven)
+	}
+}
+
+// give passes datagrams of the client on.
+func (s *session) give(ps []core.Packet) {
+	s.mu.Lock()
+	sink := s.sink
+	if s.closed {
+		sink = nil
+	}
+	s.mu.Unlock()
+	if sink != nil {
+		sink(ps)
+	}
+}
+
+// WritePackets sends answers to the client.
+func (s *session) WritePackets(ps []core.Packet) (int, error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return 0, net.ErrClosed
+	}
+	s.answered += len(ps)
+	if !s.proven {
+		ps = s.affordable(ps)
+	}
+	peer, local := s.peer, s.local
+	s.mu.Unlock()
+	if len(ps) == 0 {
+		return 0, nil
+	}
+	return s.socket.SendSealed(peer, local, s.key.session, ps)
+}
+
+// affordable returns the first of ps that a client may get that has not shown to
+// be a conversation. mu is held.
+func (s *session) affordable(ps []core.Packet) []core.Packet {
+	for i := range ps {
+		size := len(ps[i].Data) + s.key.session.Overhead(ps[i].Addr)
+		if s.out+size > maxAmplification*s.in+freeAnswer {
+			return ps[:i]
+		}
+		s.out += size
+	}
+	return ps
+}
+
+// IdleTimeout is short for a client that only asked DNS servers and was
+// answered.
+func (s *session) IdleTimeout(most time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.other && s.answered >= s.asked && s.asked > 0 {
+		return min(most, dnsTimeout)
+	}
+	return most
+}
+
+// Close forgets the client.
+func (s *session) Close() error {
+	s.mu.Lock()
+	s.closed, s.sink = true, nil
+	s.mu.Unlock()
+	s.table.remove(s)
+	return nil
+}

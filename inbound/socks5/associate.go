@@ -1,0 +1,152 @@
+package socks5
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// associate is a client that waits for the reply to its UDP ASSOCIATE, and then
+// its datagrams. The association lasts as long as conn, its control connection.
+// See RFC 1928 §7.
+type associate struct {
+	handler *handshaker
+	conn    core.Stream
+	client  netip.Addr // the control connection's; without a zone
+	flow    *core.Flow
+
+	mu     sync.Mutex
+	peer   netip.AddrPort // where the client sends from; guarded by mu
+	port   uint16         // that it said it will send from; 0 for the first that comes
+	socket *core.UDPSocket
+	end    sync.Once
+}
+
+var (
+	_ core.PendingPackets = (*associate)(nil)
+	_ core.PacketConn     = (*associate)(nil)
+)
+
+// newAssociate returns the client that asked for r. Its datagrams must come from
+// the address of its control connection, and from the port that it named, if it
+// named that address, or none, with it; one that is behind a NAT can't know its
+// own.
+func newAssociate(h *handshaker, conn core.Stream, client netip.Addr, named core.Addr) *associate {
+	a := &associate{handler: h, conn: conn, client: client.WithZone(""), flow: new(core.Flow)}
+	if ip := named.IP(); ip.IsValid() && (ip.IsUnspecified() || ip == a.client) {
+		a.port = named.Port()
+	}
+	return a
+}
+
+// Accept opens a socket on the address at which the client reached us and tells
+// the client.
+func (a *associate) Accept() (core.PacketConn, error) {
+	if !a.handler.quota.Take(a.client) {
+		return nil, fmt.Errorf("associate: %w", core.ErrCrowded)
+	}
+	socket, err := a.open()
+	if err != nil {
+		a.handler.quota.Give(a.client)
+		return nil, fmt.Errorf("associate: %w", err)
+	}
+	a.socket = socket
+	if _, err := a.conn.Write(appendReplyAt(nil, repSuccess, core.AddrFrom(socket.Addr()))); err != nil {
+		_ = a.Close()
+		return nil, fmt.Errorf("reply: %w", err)
+	}
+	return a, nil
+}
+
+// open binds a port of the kernel's choice, or one of udp_ports, from a random
+// one on.
+func (a *associate) open() (*core.UDPSocket, error) {
+	local, ok := a.conn.LocalAddr().(*net.TCPAddr)
+	if !ok {
+		return nil, fmt.Errorf("no address of ours: %v", a.conn.LocalAddr())
+	}
+	ip := local.AddrPort().Addr().Unmap()
+	ports := a.handler.ports
+	if !ports.IsValid() {
+		return core.ListenUDP(netip.AddrPortFrom(ip, 0))
+	}
+	var last error
+	for i, first := 0, rand.IntN(ports.Len()); i < ports.Len(); i++ {
+		socket, err := core.ListenUDP(netip.AddrPortFrom(ip, ports.At(first+i)))
+		if err == nil {
+			return socket, nil
+		}
+		last = err
+	}
+	return nil, fmt.Errorf("no port of udp_ports %s is free: %w", ports, last)
+}
+
+// Reject sends the reply that fits cause, lets the client read it for a second
+// at most, and closes.
+func (a *associate) Reject(cause error) { pending{a.conn}.Reject(cause) }
+
+// Receive gives the client's datagrams to sink, until its control connection
+// ends.
+func (a *associate) Receive(sink core.PacketSink) {
+	err := a.socket.ReceivePackets(sink, a.flow.Cut, func(d *core.Datagram) (core.Packet, bool) {
+		p, err := a.handler.memo.parse(d.Data)
+		return p, err == nil && a.isClient(d.Peer)
+	})
+	if err != nil {
+		a.flow.Cut(err)
+		return
+	}
+	go a.watch()
+}
+
+// watch waits for the end of the control connection, which says nothing more.
+func (a *associate) watch() {
+	var discarded [64]byte
+	for {
+		if _, err := a.conn.Read(discarded[:]); err != nil {
+			a.flow.Cut(io.EOF)
+			return
+		}
+	}
+}
+
+// isClient reports whether a well-formed datagram from an address is the
+// client's. The first one fixes the port.
+func (a *associate) isClient(from netip.AddrPort) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if from == a.peer {
+		return true
+	}
+	if a.peer.IsValid() || from.Addr().WithZone("") != a.client || a.port != 0 && from.Port() != a.port {
+		return false
+	}
+	a.peer = from
+	return true
+}
+
+// WritePackets sends answers to the client, once it has sent something.
+func (a *associate) WritePackets(ps []core.Packet) (int, error) {
+	a.mu.Lock()
+	peer := a.peer
+	a.mu.Unlock()
+	if !peer.IsValid() {
+		return 0, nil
+	}
+	return a.socket.SendSealed(peer, netip.Addr{}, header{}, ps)
+}
+
+// Close ends the association and its control connection.
+func (a *associate) Close() error {
+	a.end.Do(func() {
+		_ = a.socket.Close() // a socket without a connection has nothing to lose
+		_ = a.conn.Close()
+		a.handler.quota.Give(a.client)
+	})
+	return nil
+}

@@ -1,0 +1,70 @@
+package ss
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// OpenPackets opens a session with the server. Over earlier hops its datagrams are
+// datagrams of theirs, with this server as target.
+func (h *hop) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
+	cipher, ok := h.cipher.(core.PacketCipher)
+	if !ok {
+		return nil, h.CheckPackets()
+	}
+	client, err := cipher.NewPacketClient()
+	if err != nil {
+		return nil, err
+	}
+	next := *r
+	next.Target, next.IPs, next.Payload = h.server, nil, nil
+	wire, err := h.wire.OpenPackets(ctx, &next)
+	if err != nil {
+		return nil, err
+	}
+	return &packetConn{wire: wire, server: h.server, client: client}, nil
+}
+
+// CheckPackets returns nil if the cipher protects datagrams and the wire carries
+// them.
+func (h *hop) CheckPackets() error {
+	if _, ok := h.cipher.(core.PacketCipher); !ok {
+		return fmt.Errorf("%w under the method %s", core.ErrNoPackets, h.cipher.Method())
+	}
+	return h.wire.CheckPackets()
+}
+
+// packetConn is one client session with the server.
+type packetConn struct {
+	wire   core.PacketConn
+	server core.Addr
+	client core.PacketClient
+}
+
+// WritePackets sends each datagram, sealed with its target, to the server.
+func (c *packetConn) WritePackets(ps []core.Packet) (int, error) {
+	return core.SealPackets(c.wire, c.server, c.client, ps)
+}
+
+// Receive opens what the server sends. What does not open is nobody's.
+func (c *packetConn) Receive(sink core.PacketSink) {
+	c.wire.Receive(func(ps []core.Packet) {
+		n := 0
+		for i := range ps {
+			payload, source, err := c.client.OpenPacket(ps[i].Data)
+			if err != nil {
+				continue
+			}
+			ps[n] = core.Packet{Addr: source, Data: payload}
+			n++
+		}
+		if n > 0 {
+			sink(ps[:n])
+		}
+	})
+}
+
+// Close ends the session.
+func (c *packetConn) Close() error { return c.wire.Close() }
