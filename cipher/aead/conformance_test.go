@@ -27,6 +27,9 @@ func TestConformance(t *testing.T) {
 	for _, s := range aead.Specs() {
 		t.Run(s.Method, func(t *testing.T) {
 			ciphertest.Run(t, func(t testing.TB) core.Cipher { return newCipher(t, s) })
+			t.Run("packets", func(t *testing.T) {
+				ciphertest.RunPackets(t, func(t testing.TB) core.PacketCipher { return newCipher(t, s) })
+			})
 		})
 	}
 }
