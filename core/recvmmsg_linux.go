@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"strconv"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -111,16 +112,29 @@ func (x *receiver) read(s *UDPSocket, most int) int {
 	}
 	x.used = 0
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&x.messages)), uintptr(most), unix.MSG_DONTWAIT, 0, 0)
+		n, errno := x.call(s, most)
 		switch errno {
 		case 0:
-			x.used = int(n)
-			return int(n)
+			x.used = n
+			return n
 		case unix.EINTR:
 		default:
 			return 0
 		}
 	}
+}
+
+// call reads up to most messages. The calls don't wait, so the scheduler need not
+// be told of them.
+func (x *receiver) call(s *UDPSocket, most int) (int, syscall.Errno) {
+	if most > 1 {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&x.messages)), uintptr(most), unix.MSG_DONTWAIT, 0, 0)
+		return int(n), errno
+	}
+	m := &x.messages[0]
+	n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&m.header)), unix.MSG_DONTWAIT)
+	m.n = uint32(n)
+	return 1, errno
 }
 
 // unpack adds the datagrams of message i to the burst. The last one of a message

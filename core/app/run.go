@@ -55,6 +55,7 @@ func (a *app) run(path string) error {
 	}
 	signals, stop := a.Signals()
 	defer stop()
+	defer paceHeap()()
 	s := &service{app: a, path: path, logs: newLogs(a.Stderr), signals: signals}
 	s.log = slog.New(s.logs)
 	s.engine = engine.New(a.reg, s.log)
