@@ -1,6 +1,7 @@
-// Package impair disturbs TCP connections in tests. A Relay stands between a
-// client and a target in the test's own process and cuts, delays, corrupts,
-// records or ends what passes, in each direction as its Options say.
+// Package impair disturbs TCP connections and UDP datagrams in tests. A Relay
+// stands between a client and a target in the test's own process and cuts, delays,
+// corrupts, records or ends what passes, in each direction as its Options say. A
+// PacketRelay does to datagrams what networks do to them.
 package impair
 
 import (

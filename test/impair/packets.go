@@ -1,10 +1,11 @@
 package impair
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,24 +19,23 @@ type PacketOptions struct {
 	Seed uint64          // of what is random; 0 draws one, which the test's log shows
 }
 
-// PacketDirection says what happens to the datagrams of one direction. The
-// shares are from 0 to 1.
+// PacketDirection says what happens to the datagrams of one direction, of each
+// client apart. Shares are from 0 to 1. Without Reorder and Jitter the order
+// stays.
 type PacketDirection struct {
 	Loss      float64       // share that is lost
 	Duplicate float64       // share that goes out twice
-	Reorder   float64       // share that is held back until the next one has gone out, or for holdTime
-	Corrupt   float64       // share in which one bit is flipped
+	Reorder   float64       // share that is held back until the next one has gone out, which is not held itself
+	Hold      time.Duration // how long to wait for that next one; 0 means 20 ms
+	Corrupt   float64       // share in which one bit is flipped, in both copies of a duplicate
 	Delay     time.Duration // of each
-	Jitter    time.Duration // on top of it, at random up to this; it reorders too
+	Jitter    time.Duration // on top of it, at random up to this, of each copy
 	Record    bool          // keep what went out, for Recorded
 }
 
-// Counts are what happened to the datagrams of one direction.
-type Counts struct{ Came, Out, Lost, Duplicated, Held, Corrupted int }
-
 const (
-	// holdTime is how long a datagram is held back if none follows it.
-	holdTime = 20 * time.Millisecond
+	// defaultHold lets the last datagram of a test go before anybody gives up.
+	defaultHold = 20 * time.Millisecond
 	// packetRoom is the longest datagram in bytes, rounded up.
 	packetRoom = 64 << 10
 	// packetBuffer is how much the kernel may keep, so that a burst is not lost
@@ -46,44 +46,35 @@ const (
 // PacketRelay is a running relay of UDP. To the target each client has a socket,
 // and so a port, of its own.
 type PacketRelay struct {
-	target  netip.AddrPort
+	target  string
 	socket  *net.UDPConn // to the clients
 	options PacketOptions
+	seed    uint64
+	done    chan struct{} // closed when the test ends
 	running sync.WaitGroup
-	done    chan struct{}
+
+	up, down tally
 
 	mu      sync.Mutex
-	rand    *rand.Rand // guarded by mu, as all that follows
-	clients map[netip.AddrPort]*net.UDPConn
-	up      lane
-	down    lane
-	closed  bool
+	clients []*packetClient // guarded by mu; in the order of their first datagrams
 }
 
-// lane is the state of one direction.
-type lane struct {
-	counts   Counts
-	recorded [][]byte
-	held     func() // sends the datagram that is held back
-}
-
-// NewPackets starts a relay of UDP to target, "ip:port". It ends with the test
-// and waits for its goroutines then.
+// NewPackets starts a relay of UDP to target, "host:port". It ends with the test
+// and waits for its goroutines then; what is still delayed is lost.
 func NewPackets(t testing.TB, target string, options PacketOptions) *PacketRelay {
 	t.Helper()
-	seed := options.Seed
-	if seed == 0 {
-		seed = rand.Uint64()
-		t.Logf("impair: seed %d", seed)
+	if _, err := net.ResolveUDPAddr("udp", target); err != nil {
+		t.Fatal(err)
 	}
 	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	grow(socket)
-	r := &PacketRelay{
-		target: netip.MustParseAddrPort(target), socket: socket, options: options, done: make(chan struct{}),
-		rand: rand.New(rand.NewPCG(seed, 0)), clients: map[netip.AddrPort]*net.UDPConn{},
+	r := &PacketRelay{target: target, socket: socket, options: options, seed: options.Seed, done: make(chan struct{})}
+	if r.seed == 0 {
+		r.seed = rand.Uint64()
+		t.Logf("impair: seed %d", r.seed)
 	}
 	r.running.Go(r.receive)
 	t.Cleanup(r.close)
@@ -99,77 +90,82 @@ func grow(c *net.UDPConn) {
 // Addr returns the address to send to instead of the target's.
 func (r *PacketRelay) Addr() string { return r.socket.LocalAddr().String() }
 
-// Counts returns what has happened so far.
-func (r *PacketRelay) Counts() (up, down Counts) {
+// Clients returns how many clients there have been.
+func (r *PacketRelay) Clients() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.up.counts, r.down.counts
+	return len(r.clients)
 }
 
-// Recorded returns copies of the datagrams that went out so far.
-func (r *PacketRelay) Recorded() (up, down [][]byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.up.recorded), slices.Clone(r.down.recorded)
-}
+// Counts returns what has happened so far, of all clients together.
+func (r *PacketRelay) Counts() (up, down Counts) { return r.up.snapshot(), r.down.snapshot() }
 
-// receive takes the datagrams of all clients.
-func (r *PacketRelay) receive() {
-	b := make([]byte, packetRoom)
-	for {
-		n, client, err := r.socket.ReadFromUDPAddrPort(b)
-		if err != nil {
-			return
-		}
-		if upstream := r.upstream(client); upstream != nil {
-			r.pass(&r.up, r.options.Up, b[:n], func(data []byte) { _, _ = upstream.Write(data) })
-		}
-	}
-}
+// Recorded returns copies of the datagrams that went out so far, of all clients
+// together: without what was lost and with what was corrupted. A direction
+// without Record has none.
+func (r *PacketRelay) Recorded() (up, down [][]byte) { return r.up.recorded(), r.down.recorded() }
 
-// upstream returns a client's socket to the target, or nil if the test has ended.
-func (r *PacketRelay) upstream(client netip.AddrPort) *net.UDPConn {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if known := r.clients[client]; known != nil || r.closed {
-		return known
-	}
-	c, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(r.target))
+// InjectUp sends the target a datagram that comes from a client's port, as a
+// replay would. Clients count from 0 in the order of their first datagrams. It
+// is not disturbed, counted or recorded.
+func (r *PacketRelay) InjectUp(client int, datagram []byte) error {
+	c, err := r.client(client)
 	if err != nil {
-		return nil
+		return err
 	}
-	grow(c)
-	r.clients[client] = c
-	r.running.Go(func() { r.answer(client, c) })
-	return c
+	return c.toTarget(datagram)
 }
 
-// answer takes what the target sends to one client.
-func (r *PacketRelay) answer(client netip.AddrPort, c *net.UDPConn) {
+// InjectDown is InjectUp towards the client.
+func (r *PacketRelay) InjectDown(client int, datagram []byte) error {
+	c, err := r.client(client)
+	if err != nil {
+		return err
+	}
+	return c.toClient(datagram)
+}
+
+func (r *PacketRelay) client(i int) (*packetClient, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i < 0 || i >= len(r.clients) {
+		return nil, fmt.Errorf("inject: client %d of %d", i, len(r.clients))
+	}
+	return r.clients[i], nil
+}
+
+// receive takes the datagrams of all clients until the test ends. It alone adds
+// clients, and closes their sockets.
+func (r *PacketRelay) receive() {
+	known := map[netip.AddrPort]*packetClient{}
+	defer func() {
+		for _, c := range known {
+			c.upstream.Close()
+		}
+	}()
 	b := make([]byte, packetRoom)
 	for {
-		n, err := c.Read(b)
-		select {
-		case <-r.done:
+		n, from, err := r.socket.ReadFromUDPAddrPort(b)
+		if errors.Is(err, net.ErrClosed) {
 			return
-		default:
 		}
 		if err != nil {
-			continue // the target was not there
+			continue // of one datagram, not of the socket
 		}
-		r.pass(&r.down, r.options.Down, b[:n], func(data []byte) { _, _ = r.socket.WriteToUDPAddrPort(data, client) })
+		c := known[from]
+		if c == nil {
+			if c, err = r.newClient(from); err != nil {
+				continue // the next datagram tries again
+			}
+			known[from] = c
+		}
+		c.up.put(b[:n])
 	}
 }
 
 // close ends everything and waits.
 func (r *PacketRelay) close() {
 	close(r.done)
-	r.mu.Lock()
-	r.closed = true
 	r.socket.Close()
-	for _, c := range r.clients {
-		c.Close()
-	}
-	r.mu.Unlock()
 	r.running.Wait()
 }

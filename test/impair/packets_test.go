@@ -1,136 +1,233 @@
 package impair
 
 import (
-	"bytes"
-	"encoding/binary"
+	"errors"
+	"fmt"
 	"math/bits"
 	"net"
+	"net/netip"
+	"os"
 	"testing"
 	"time"
 )
 
-// packetEcho is a UDP server that echoes until the test ends.
-func packetEcho(t *testing.T) string {
-	t.Helper()
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	grow(c)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		b := make([]byte, packetRoom)
-		for {
-			n, from, err := c.ReadFromUDPAddrPort(b)
-			if err != nil {
-				return
-			}
-			_, _ = c.WriteToUDPAddrPort(b[:n], from)
-		}
-	}()
-	t.Cleanup(func() { c.Close(); <-done })
-	return c.LocalAddr().String()
+// peer is a UDP socket at one end of a relay.
+type peer struct {
+	*net.UDPConn
+	other netip.AddrPort // to which it sends; if invalid, whoever sends first
 }
 
-func packetClient(t *testing.T, r *PacketRelay) *net.UDPConn {
+// newPeer opens a socket on addr, "ip:port", until the test ends.
+func newPeer(t *testing.T, addr string) *peer {
 	t.Helper()
-	c, err := net.Dial("udp4", r.Addr())
+	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	grow(c.(*net.UDPConn))
-	return c.(*net.UDPConn)
+	grow(c)
+	deadline(t, c, patience)
+	return &peer{UDPConn: c}
 }
 
-// Undisturbed, everything arrives unchanged, in order, and at its own client.
-func TestPacketsUndisturbed(t *testing.T) {
-	r := NewPackets(t, packetEcho(t), PacketOptions{Up: PacketDirection{Record: true}})
-	clients := []*net.UDPConn{packetClient(t, r), packetClient(t, r)}
-	for _, size := range []int{0, 1, 1400, 60_000, 65_507} {
-		for i, c := range clients {
-			want := bytes.Repeat([]byte{byte(i + 1)}, size)
-			if _, err := c.Write(want); err != nil {
-				t.Fatal(err)
-			}
-			got := make([]byte, packetRoom)
-			_ = c.SetReadDeadline(time.Now().Add(patience))
-			n, err := c.Read(got)
-			if err != nil || !bytes.Equal(got[:n], want) {
-				t.Fatalf("%d bytes of client %d: got %d bytes, %v", size, i, n, err)
-			}
+// throughPackets starts a relay, its target and a client that has sent nothing
+// yet.
+func throughPackets(t *testing.T, o PacketOptions) (r *PacketRelay, client, target *peer) {
+	t.Helper()
+	target = newPeer(t, "127.0.0.1:0")
+	r = NewPackets(t, target.LocalAddr().String(), o)
+	return r, newClient(t, r), target
+}
+
+func newClient(t *testing.T, r *PacketRelay) *peer {
+	t.Helper()
+	client := newPeer(t, "127.0.0.1:0")
+	client.other = netip.MustParseAddrPort(r.Addr())
+	return client
+}
+
+// hello makes a client known to the target. The peer that it returns is the
+// target's socket, for this client.
+func hello(t *testing.T, client, target *peer) *peer {
+	t.Helper()
+	target = &peer{UDPConn: target.UDPConn}
+	send(t, client, "hello")
+	receive(t, target, "hello")
+	return target
+}
+
+func send(t *testing.T, p *peer, datagrams ...string) {
+	t.Helper()
+	for _, d := range datagrams {
+		if _, err := p.WriteToUDPAddrPort([]byte(d), p.other); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if up, down := r.Counts(); up.Came != 10 || up.Out != 10 || down.Out != 10 {
-		t.Errorf("counts: got %+v and %+v, want 10 each way", up, down)
+}
+
+// next returns the next datagram and checks where it comes from.
+func next(t *testing.T, p *peer) string {
+	t.Helper()
+	b := make([]byte, packetRoom)
+	n, from, err := p.ReadFromUDPAddrPort(b)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if up, down := r.Recorded(); len(up) != 10 || len(down) != 0 {
-		t.Errorf("recorded: got %d and %d, want 10 and 0", len(up), len(down))
+	if !p.other.IsValid() {
+		p.other = from
+	}
+	if from != p.other {
+		t.Errorf("got a datagram from %v, want %v", from, p.other)
+	}
+	return string(b[:n])
+}
+
+// receive checks that the next datagrams are want.
+func receive(t *testing.T, p *peer, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if got := next(t, p); got != w {
+			t.Fatalf("got %d bytes %.20q, want %d %.20q", len(got), got, len(w), w)
+		}
 	}
 }
 
-// Each disturbance is there, in about its share, and nothing else is.
-func TestPacketsDisturbed(t *testing.T) {
-	const sent = 1000
+// nothing checks that no datagram comes.
+func nothing(t *testing.T, p *peer) {
+	t.Helper()
+	deadline(t, p, quiet)
+	if n, err := p.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %d, %v, want nothing", n, err)
+	}
+	deadline(t, p, patience)
+}
+
+// Undisturbed, everything arrives unchanged, in order, and at its own peer.
+func TestPacketsUndisturbed(t *testing.T) {
+	r, client, target := throughPackets(t, PacketOptions{Up: PacketDirection{Record: true}})
+	const clients, burst = 3, 20
+	ports := map[netip.AddrPort]bool{}
+	for i := range clients {
+		if i > 0 {
+			client = newClient(t, r)
+		}
+		target = hello(t, client, target)
+		ports[target.other] = true
+		for _, way := range []struct{ from, to *peer }{{client, target}, {target, client}} {
+			for _, size := range []int{0, 1, 1400, 65_507} {
+				want := string(pattern(size))
+				send(t, way.from, want)
+				receive(t, way.to, want)
+			}
+			var want []string
+			for n := range burst {
+				want = append(want, fmt.Sprint("client ", i, " datagram ", n))
+			}
+			send(t, way.from, want...)
+			receive(t, way.to, want...)
+		}
+	}
+	if len(ports) != clients || r.Clients() != clients {
+		t.Errorf("got %d ports and %d clients, want %d", len(ports), r.Clients(), clients)
+	}
+	const ups, downs = clients * (1 + 4 + burst), clients * (4 + burst)
+	checkCounts(t, r, Counts{Came: ups, Out: ups}, Counts{Came: downs, Out: downs})
+	if up, down := r.Recorded(); len(up) != ups || len(down) != 0 {
+		t.Errorf("recorded: got %d and %d, want %d and none", len(up), len(down), ups)
+	}
+}
+
+func checkCounts(t *testing.T, r *PacketRelay, wantUp, wantDown Counts) {
+	t.Helper()
+	if up, down := r.Counts(); up != wantUp || down != wantDown {
+		t.Errorf("got %+v and %+v, want %+v and %+v", up, down, wantUp, wantDown)
+	}
+}
+
+// Clients that send and are sent to at the same time are disturbed apart.
+func TestPacketsClientsApart(t *testing.T) {
+	swap := PacketDirection{Reorder: 1, Hold: time.Hour}
+	r, a, target := throughPackets(t, PacketOptions{Down: swap, Seed: 1})
+	b := newClient(t, r)
+	toA, toB := hello(t, a, target), hello(t, b, target)
+	for i := range 10 {
+		send(t, toA, fmt.Sprint("a", i))
+		send(t, toB, fmt.Sprint("b", i))
+	}
+	for i := 0; i < 10; i += 2 {
+		receive(t, a, fmt.Sprint("a", i+1), fmt.Sprint("a", i))
+		receive(t, b, fmt.Sprint("b", i+1), fmt.Sprint("b", i))
+	}
+}
+
+// Each disturbance happens in the direction that asks for it, and only there.
+func TestPacketsDirections(t *testing.T) {
+	data := string(pattern(1000))
 	for _, tc := range []struct {
-		name  string
-		d     PacketDirection
-		count func(Counts) int // of what the direction asks for; nil to count none
-		low   int
-		high  int
-		out   func(Counts) int // what must come out
+		name string
+		d    PacketDirection
+		run  func(t *testing.T, from, to *peer)
+		want Counts
 	}{
-		{"loss", PacketDirection{Loss: 0.3}, func(c Counts) int { return c.Lost }, 200, 400, func(c Counts) int { return sent - c.Lost }},
-		{"duplicates", PacketDirection{Duplicate: 0.3}, func(c Counts) int { return c.Duplicated }, 200, 400, func(c Counts) int { return sent + c.Duplicated }},
-		{"order", PacketDirection{Reorder: 0.3}, func(c Counts) int { return c.Held }, 200, 400, func(Counts) int { return sent }},
-		{"corruption", PacketDirection{Corrupt: 0.3}, func(c Counts) int { return c.Corrupted }, 200, 400, func(Counts) int { return sent }},
-		{"jitter", PacketDirection{Delay: time.Millisecond, Jitter: 5 * time.Millisecond}, nil, 0, 0, func(Counts) int { return sent }},
+		{"loss", PacketDirection{Loss: 1}, func(t *testing.T, from, to *peer) {
+			send(t, from, data)
+		}, Counts{Came: 1, Lost: 1}},
+		{"duplicate", PacketDirection{Duplicate: 1}, func(t *testing.T, from, to *peer) {
+			send(t, from, data)
+			receive(t, to, data, data)
+		}, Counts{Came: 1, Out: 2, Duplicated: 1}},
+		{"reorder", PacketDirection{Reorder: 1, Hold: time.Hour}, func(t *testing.T, from, to *peer) {
+			send(t, from, "first", "second")
+			receive(t, to, "second", "first")
+		}, Counts{Came: 2, Out: 2, Held: 1}},
+		{"reorder of the last", PacketDirection{Reorder: 1}, func(t *testing.T, from, to *peer) {
+			send(t, from, data)
+			receive(t, to, data)
+		}, Counts{Came: 1, Out: 1, Held: 1}},
+		{"corrupt", PacketDirection{Corrupt: 1}, func(t *testing.T, from, to *peer) {
+			send(t, from, data)
+			if n := differentBits(next(t, to), data); n != 1 {
+				t.Errorf("got %d bits flipped, want 1", n)
+			}
+		}, Counts{Came: 1, Out: 1, Corrupted: 1}},
+		{"delay", PacketDirection{Delay: quiet}, func(t *testing.T, from, to *peer) {
+			start := time.Now()
+			send(t, from, data)
+			receive(t, to, data)
+			if took := time.Since(start); took < quiet {
+				t.Errorf("got it after %v, want %v", took, quiet)
+			}
+		}, Counts{Came: 1, Out: 1}},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			r := NewPackets(t, packetEcho(t), PacketOptions{Up: tc.d, Seed: 7})
-			c := packetClient(t, r)
-			came, disordered, damaged := 0, 0, 0
-			last := -1
-			read := func(wait time.Duration) bool {
-				var b [8]byte
-				_ = c.SetReadDeadline(time.Now().Add(wait))
-				if _, err := c.Read(b[:]); err != nil {
-					return false
-				}
-				came++
-				n, check := int(binary.BigEndian.Uint32(b[:])), binary.BigEndian.Uint32(b[4:])
-				if wrong := bits.OnesCount32(uint32(n) ^ ^check); wrong != 0 {
-					damaged += wrong
-					return true
-				}
-				if n < last {
-					disordered++
-				}
-				last = n
-				return true
-			}
-			for i := range sent {
-				b := binary.BigEndian.AppendUint32(nil, uint32(i))
-				if _, err := c.Write(binary.BigEndian.AppendUint32(b, ^uint32(i))); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for read(5 * holdTime) {
-			}
-			up, _ := r.Counts()
-			if want := tc.out(up); up.Came != sent || came != want {
-				t.Errorf("got %d back of %d that came to the relay, want %d of %d", came, up.Came, want, sent)
-			}
-			if tc.count != nil && (tc.count(up) < tc.low || tc.count(up) > tc.high) {
-				t.Errorf("got %+v, want %d to %d disturbed", up, tc.low, tc.high)
-			}
-			if damaged != up.Corrupted {
-				t.Errorf("got %d damaged bits, want %d", damaged, up.Corrupted)
-			}
-			if moved := tc.d.Reorder > 0 || tc.d.Jitter > 0; (disordered > 0) != moved {
-				t.Errorf("got %d out of order, want some: %t", disordered, moved)
-			}
+		t.Run("up/"+tc.name, func(t *testing.T) {
+			r, client, target := throughPackets(t, PacketOptions{Up: tc.d, Seed: 1})
+			tc.run(t, client, target)
+			settle(t, target, func() bool { up, _ := r.Counts(); return up.Came == tc.want.Came })
+			checkCounts(t, r, tc.want, Counts{})
+		})
+		t.Run("down/"+tc.name, func(t *testing.T) {
+			r, client, target := throughPackets(t, PacketOptions{Down: tc.d, Seed: 1})
+			tc.run(t, hello(t, client, target), client)
+			settle(t, client, func() bool { _, down := r.Counts(); return down.Came == tc.want.Came })
+			checkCounts(t, r, Counts{Came: 1, Out: 1}, tc.want)
 		})
 	}
+}
+
+// settle checks that nothing comes until done.
+func settle(t *testing.T, p *peer, done func() bool) {
+	t.Helper()
+	for start := time.Now(); ; {
+		nothing(t, p)
+		if done() || time.Since(start) > patience {
+			return
+		}
+	}
+}
+
+func differentBits(a, b string) (n int) {
+	for i := range min(len(a), len(b)) {
+		n += bits.OnesCount8(a[i] ^ b[i])
+	}
+	return n
 }

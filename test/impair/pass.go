@@ -1,100 +1,164 @@
 package impair
 
 import (
+	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 )
 
-// pass sends one datagram as the direction says.
-func (r *PacketRelay) pass(l *lane, d PacketDirection, data []byte, send func([]byte)) {
-	r.mu.Lock()
-	l.counts.Came++
-	if r.chance(d.Loss) {
-		l.counts.Lost++
-		r.mu.Unlock()
+// lane is the way of one client's datagrams in one direction. They wait in a
+// queue, in the order in which they are due, and one goroutine sends them.
+type lane struct {
+	PacketDirection
+	tally *tally
+	send  func([]byte) error
+	wake  chan struct{} // room for one, and full already if run has not seen the last change
+
+	mu    sync.Mutex
+	rand  *rand.Rand // guarded by mu, as all that follows
+	queue []*parcel  // by due, then in the order of put
+	held  []*parcel  // those in the queue that the next datagram is to overtake
+}
+
+// parcel is a datagram on its way.
+type parcel struct {
+	data []byte // never written to: copies share it
+	due  time.Time
+}
+
+func newLane(d PacketDirection, t *tally, r *rand.Rand, send func([]byte) error) *lane {
+	if d.Hold == 0 {
+		d.Hold = defaultHold
+	}
+	return &lane{PacketDirection: d, tally: t, rand: r, send: send, wake: make(chan struct{}, 1)}
+}
+
+// put takes one datagram, of which it keeps a copy, and decides what happens to
+// it.
+func (l *lane) put(p []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.chance(l.Loss) {
+		l.tally.add(Counts{Came: 1, Lost: 1})
 		return
 	}
-	data = slices.Clone(data)
-	if len(data) > 0 && r.chance(d.Corrupt) {
-		l.counts.Corrupted++
-		data[r.rand.IntN(len(data))] ^= 1 << r.rand.IntN(8)
+	count := Counts{Came: 1}
+	p = slices.Clone(p)
+	if len(p) > 0 && l.chance(l.Corrupt) {
+		count.Corrupted = 1
+		p[l.rand.IntN(len(p))] ^= 1 << l.rand.IntN(8)
 	}
-	copies := 1
-	if r.chance(d.Duplicate) {
-		l.counts.Duplicated++
-		copies = 2
+	now := time.Now()
+	parcels := []*parcel{l.parcel(p, now)}
+	if l.chance(l.Duplicate) {
+		count.Duplicated = 1
+		parcels = append(parcels, l.parcel(p, now))
 	}
-	hold := r.chance(d.Reorder)
-	delays := make([]time.Duration, copies)
-	for i := range delays {
-		delays[i] = d.Delay
-		if d.Jitter > 0 {
-			delays[i] += time.Duration(r.rand.Int64N(int64(d.Jitter)))
-		}
+	hold := l.chance(l.Reorder) // always drawn: what is drawn must not depend on the time
+	if hold && len(l.held) == 0 {
+		count.Held = 1
+		l.hold(parcels)
+	} else {
+		l.enter(parcels)
+		l.release(parcels[0].due)
 	}
-	r.mu.Unlock()
-	for _, delay := range delays {
-		out := func() {
-			r.note(l, d, data)
-			send(data)
-		}
-		switch {
-		case hold:
-			r.hold(l, out)
-			hold = false
-		case delay > 0:
-			r.later(delay, func() { out(); r.release(l) })
-		default:
-			out()
-			r.release(l)
-		}
+	l.tally.add(count) // before the sending: a test that has the datagram finds it counted
+	select {
+	case l.wake <- struct{}{}:
+	default:
 	}
 }
 
-// chance reports true in a share of all calls. mu is held.
-func (r *PacketRelay) chance(share float64) bool { return share > 0 && r.rand.Float64() < share }
+// chance returns true for a share of its calls. mu is held, as below.
+func (l *lane) chance(share float64) bool { return share > 0 && l.rand.Float64() < share }
 
-// note counts and records what goes out.
-func (r *PacketRelay) note(l *lane, d PacketDirection, data []byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l.counts.Out++
-	if d.Record {
-		l.recorded = append(l.recorded, data)
+// parcel makes p, which came now, due after the delay.
+func (l *lane) parcel(p []byte, now time.Time) *parcel {
+	delay := l.Delay
+	if l.Jitter > 0 {
+		delay += time.Duration(l.rand.Int64N(int64(l.Jitter) + 1))
+	}
+	return &parcel{data: p, due: now.Add(delay)}
+}
+
+// enter puts parcels into the queue, behind what is due at the same time.
+func (l *lane) enter(parcels []*parcel) {
+	for _, p := range parcels {
+		at := len(l.queue)
+		for at > 0 && l.queue[at-1].due.After(p.due) {
+			at--
+		}
+		l.queue = slices.Insert(l.queue, at, p)
 	}
 }
 
-// hold keeps a datagram back until the next one has gone out, or for a while. One
-// that is held already goes out first.
-func (r *PacketRelay) hold(l *lane, out func()) {
-	r.release(l)
-	r.mu.Lock()
-	l.counts.Held++
-	l.held = out
-	r.mu.Unlock()
-	r.later(holdTime, func() { r.release(l) })
+// hold queues parcels to go out late.
+func (l *lane) hold(parcels []*parcel) {
+	for _, p := range parcels {
+		p.due = p.due.Add(l.Hold)
+	}
+	l.enter(parcels)
+	l.held = parcels
 }
 
-// release sends the datagram that is held back, if there is one.
-func (r *PacketRelay) release(l *lane) {
-	r.mu.Lock()
-	out := l.held
+// release lets what is held go out as soon as it would have without the hold, but
+// behind what is due at next.
+func (l *lane) release(next time.Time) {
+	for _, p := range l.held {
+		at := slices.Index(l.queue, p)
+		l.queue = slices.Delete(l.queue, at, at+1)
+		if p.due = p.due.Add(-l.Hold); p.due.Before(next) {
+			p.due = next
+		}
+		l.enter([]*parcel{p})
+	}
 	l.held = nil
-	r.mu.Unlock()
-	if out != nil {
-		out()
+}
+
+// run sends what is due until done closes.
+func (l *lane) run(done <-chan struct{}) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-timer.C:
+		case <-l.wake:
+		}
+		p, wait := l.next()
+		for ; p != nil; p, wait = l.next() {
+			l.note(p)
+			_ = l.send(p) // a datagram that can't be sent is as good as lost
+		}
+		if wait > 0 {
+			timer.Reset(wait)
+		}
 	}
 }
 
-// later calls f after a while, unless the test ends first.
-func (r *PacketRelay) later(d time.Duration, f func()) {
-	r.running.Go(func() {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			f()
-		case <-r.done:
-		}
-	})
+// note counts and records what goes out, before the write as flow.keep does.
+func (l *lane) note(p []byte) {
+	l.tally.add(Counts{Out: 1})
+	if l.Record {
+		l.tally.keep(p)
+	}
+}
+
+// next takes the first datagram from the queue if it is due. If it is not, next
+// returns nil and for how long; without any, nil and 0.
+func (l *lane) next() (p []byte, wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 {
+		return nil, 0
+	}
+	first := l.queue[0]
+	if wait = time.Until(first.due); wait > 0 {
+		return nil, wait
+	}
+	l.queue = slices.Delete(l.queue, 0, 1)
+	l.held = slices.DeleteFunc(l.held, func(p *parcel) bool { return p == first })
+	return first.data, 0
 }

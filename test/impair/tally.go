@@ -1,0 +1,53 @@
+package impair
+
+import (
+	"slices"
+	"sync"
+)
+
+// Counts are how many datagrams of one direction came to the relay and went out,
+// and how many were lost, duplicated, held back and corrupted. A duplicated one
+// goes out as two. One that is still delayed has not gone out yet.
+type Counts struct{ Came, Out, Lost, Duplicated, Held, Corrupted int }
+
+// tally keeps what happened in one direction, for all clients.
+type tally struct {
+	mu     sync.Mutex
+	counts Counts   // guarded by mu
+	record [][]byte // guarded by mu
+}
+
+// add counts.
+func (t *tally) add(c Counts) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.Came += c.Came
+	t.counts.Out += c.Out
+	t.counts.Lost += c.Lost
+	t.counts.Duplicated += c.Duplicated
+	t.counts.Held += c.Held
+	t.counts.Corrupted += c.Corrupted
+}
+
+// keep records p, which nobody writes to any more.
+func (t *tally) keep(p []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.record = append(t.record, p)
+}
+
+func (t *tally) snapshot() Counts {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counts
+}
+
+func (t *tally) recorded() [][]byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	copies := make([][]byte, len(t.record))
+	for i, p := range t.record {
+		copies[i] = slices.Clone(p)
+	}
+	return copies
+}
