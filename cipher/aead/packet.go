@@ -125,6 +125,9 @@ func (*packets) Roams() bool { return false }
 // User returns "".
 func (*packets) User() string { return "" }
 
+// Close does nothing: the session is that of all clients.
+func (*packets) Close() {}
+
 // packetClient is packets in the role of a client, which may get what it has
 // seen: only a server acts on it.
 type packetClient struct{ packets *packets }

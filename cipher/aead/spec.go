@@ -52,7 +52,7 @@ const (
 
 // Options are the keys of a [cipher.x] table.
 type Options struct {
-	_ core.About `help:"a SIP004 method: streams under a password, authenticated, replays refused"`
+	_ core.About `help:"a SIP004 method: streams and datagrams under a password, authenticated, replays refused"`
 	option.Password
 }
 

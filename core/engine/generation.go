@@ -67,6 +67,9 @@ func (g *generation) serve(failed func(error)) {
 		if at, ok := l.inbound.(interface{ Listening() netip.AddrPort }); ok {
 			attrs = append(attrs, slog.Any("address", at.Listening()))
 		}
+		if in, ok := l.inbound.(core.PacketInbound); ok && in.ServesPackets() {
+			attrs = append(attrs, slog.Bool("udp", true))
+		}
 		g.log.Info("listening", attrs...)
 	}
 }
