@@ -60,24 +60,38 @@ func (p *Pipeline) HandlePackets(ctx context.Context, r *Request, pending Pendin
 
 // open opens both sides. On an error neither is open.
 func (a *association) open(ctx context.Context, pending PendingPackets) error {
-	upstream, err := a.pipeline.cfg.Dialer.OpenPackets(ctx, a.request)
+	var client, upstream PacketConn
+	err := guard(func() (err error) {
+		upstream, err = a.pipeline.cfg.Dialer.OpenPackets(ctx, a.request)
+		return err
+	})
+	if err == nil {
+		err = guard(func() (err error) {
+			client, err = pending.Accept()
+			return err
+		})
+		if err != nil {
+			upstream.Close()
+		}
+	}
 	if err != nil {
 		pending.Reject(err)
 		return err
 	}
-	client, err := pending.Accept()
-	if err != nil {
-		upstream.Close()
-		pending.Reject(err)
-		return err
-	}
-	a.client, a.upstream = client, upstream
+	a.join(client, upstream)
 	flow := a.request.Flow
 	a.pipeline.observe(a.request, "udp", a.began, Opened, nil)
 	flow.setEnd(func() { a.pipeline.leavePackets(a) })
 	upstream.Receive(func(ps []Packet) { a.move(client, ps, down) })
 	client.Receive(func(ps []Packet) { a.move(upstream, ps, up) })
 	return nil
+}
+
+// join sets both sides, which a sweep may look at from now on.
+func (a *association) join(client, upstream PacketConn) {
+	a.pipeline.mu.Lock()
+	defer a.pipeline.mu.Unlock()
+	a.client, a.upstream = client, upstream
 }
 
 // move passes on a burst. A panic on the way ends this association alone.

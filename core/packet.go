@@ -82,4 +82,8 @@ type PacketSession interface {
 	AppendPacket(dst, payload []byte, source Addr) ([]byte, error)
 	// User returns the identity that was proved, or "".
 	User() string
+	// Close tells that the association of the session has ended. The client's next
+	// datagram begins another session; what tells replays apart is kept for as long
+	// as they can come. Where clients share a session it does nothing.
+	Close()
 }

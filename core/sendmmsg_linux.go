@@ -181,8 +181,11 @@ func (x *sender) send(s *UDPSocket, ds []Datagram) int {
 		case errno == unix.EAGAIN: // what the kernel keeps for the socket is full
 			return sent
 		case x.parts[m] > 1 && isSegmentError(errno):
-			s.lowerSegment(errno, x.size[m])
-			sent += s.sendOne(ds[:x.parts[m]])
+			n := s.sendOne(ds[:x.parts[m]])
+			if n > 0 { // so it was not for another reason
+				s.lowerSegment(errno, x.size[m])
+			}
+			sent += n
 		}
 		ds = ds[x.parts[m]:]
 		m++

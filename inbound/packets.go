@@ -133,6 +133,7 @@ func (s *PacketServer) session(key sessionKey, d *core.Datagram, now time.Time) 
 	on := s.handler.Load()
 	client := core.Client{Addr: d.Peer, Network: "udp", Inbound: s.env.Name}
 	if err := on.h.Admit(client); err != nil {
+		key.session.Close()
 		return nil
 	}
 	fresh := &session{

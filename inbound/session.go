@@ -144,8 +144,12 @@ func (s *session) IdleTimeout(most time.Duration) time.Duration {
 // Close forgets the client.
 func (s *session) Close() error {
 	s.mu.Lock()
+	first := !s.closed
 	s.closed, s.sink = true, nil
 	s.mu.Unlock()
 	s.table.remove(s)
+	if first {
+		s.key.session.Close()
+	}
 	return nil
 }
