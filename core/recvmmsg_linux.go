@@ -44,7 +44,6 @@ type receiver struct {
 	controls [receiveSlots]control
 	memory   []byte
 
-	used  int // messages that the last call filled
 	burst [MaxBurst]Datagram
 	n     int // of burst
 	last  lastPeer
@@ -57,7 +56,7 @@ type lastPeer struct {
 }
 
 func newReceiver() *receiver {
-	x := &receiver{memory: make([]byte, receiveSlots*receiveRoom), used: receiveSlots}
+	x := &receiver{memory: make([]byte, receiveSlots*receiveRoom)}
 	for i := range x.messages {
 		x.vectors[i].Base = &x.memory[i*receiveRoom]
 		x.vectors[i].SetLen(receiveRoom)
@@ -70,18 +69,27 @@ func newReceiver() *receiver {
 	return x
 }
 
+// busyStreak is after how many rounds on end a socket is read many messages at a
+// time.
+const busyStreak = 3
+
 // receive reads what s has, in one call, and gives it to the sink. round counts
-// the poller's waits: a socket that is ready again at the very next one is read
-// many at a time, another one by one, because the kernel's look for a message
-// more that is not there costs a tenth of reading one.
+// the poller's waits.
+//
+// Most sockets have one datagram now and then: for that recvfrom is cheaper than
+// recvmmsg, which looks for another message and carries control data. One that is
+// ready round after round, or whose control data matter, is read the other way
+// from then on.
 func (x *receiver) receive(s *UDPSocket, round uint64) {
-	most := 1
-	if s.choose || s.burst > 1 || s.round+1 == round {
-		most = receiveSlots
+	if s.streak++; s.round+1 != round {
+		s.streak = 0
 	}
-	n := x.read(s, most)
-	s.round, s.burst = round, n
-	if n == 0 {
+	s.round = round
+	if !s.batched && (s.choose || s.streak >= busyStreak) {
+		s.batch()
+	}
+	n := x.read(s)
+	if s.burst = n; n == 0 {
 		return
 	}
 	err := guard(func() error {
@@ -97,25 +105,28 @@ func (x *receiver) receive(s *UDPSocket, round uint64) {
 	}
 }
 
+// batch has the socket read in batches from now on.
+func (s *UDPSocket) batch() {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	s.batched = true
+	if !s.closed { // a kernel without GRO goes on without
+		_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+	}
+}
+
 // read returns how many messages came. An error of the socket is that of an
 // earlier send, and is cleared by this.
-func (x *receiver) read(s *UDPSocket, most int) int {
+func (x *receiver) read(s *UDPSocket) int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed {
 		return 0
 	}
-	for i := range x.used {
-		h := &x.messages[i].header
-		h.Namelen = uint32(unsafe.Sizeof(x.names[i]))
-		h.SetControllen(len(x.controls[i]) * 8)
-	}
-	x.used = 0
 	for {
-		n, errno := x.call(s, most)
+		n, errno := x.call(s)
 		switch errno {
 		case 0:
-			x.used = n
 			return n
 		case unix.EINTR:
 		default:
@@ -124,17 +135,34 @@ func (x *receiver) read(s *UDPSocket, most int) int {
 	}
 }
 
-// call reads up to most messages. The calls don't wait, so the scheduler need not
-// be told of them.
-func (x *receiver) call(s *UDPSocket, most int) (int, syscall.Errno) {
-	if most > 1 {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&x.messages)), uintptr(most), unix.MSG_DONTWAIT, 0, 0)
-		return int(n), errno
+// call reads once. The calls don't wait, so the scheduler need not be told of
+// them.
+func (x *receiver) call(s *UDPSocket) (int, syscall.Errno) {
+	first := &x.messages[0]
+	if !s.batched {
+		first.header.SetControllen(0)
+		first.header.Namelen = uint32(unsafe.Sizeof(x.names[0]))
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(s.fd), uintptr(unsafe.Pointer(&x.memory[0])), receiveRoom,
+			unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&x.names[0])), uintptr(unsafe.Pointer(&first.header.Namelen)))
+		first.header.Flags, first.n = 0, uint32(n)
+		return 1, errno
 	}
-	m := &x.messages[0]
-	n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&m.header)), unix.MSG_DONTWAIT)
-	m.n = uint32(n)
-	return 1, errno
+	most := receiveSlots
+	if s.burst == 1 && s.streak == 0 {
+		most = 1
+	}
+	for i := range most {
+		h := &x.messages[i].header
+		h.Namelen = uint32(unsafe.Sizeof(x.names[i]))
+		h.SetControllen(len(x.controls[i]) * 8)
+	}
+	if most == 1 {
+		n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&first.header)), unix.MSG_DONTWAIT)
+		first.n = uint32(n)
+		return 1, errno
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&x.messages)), uintptr(most), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
 }
 
 // unpack adds the datagrams of message i to the burst. The last one of a message

@@ -29,10 +29,15 @@ type UDPSocket struct {
 	mu     sync.RWMutex // held for reading around system calls, so that a closed descriptor is never used
 	closed bool         // guarded by mu
 
-	poller   *poller
-	slot     int
-	round    uint64 // of the poller, at which it was read last
-	burst    int    // messages that it had then
+	poller *poller
+	slot   int
+
+	// The poller's, which alone uses them.
+	batched bool   // it is read many messages at a time, with GRO
+	round   uint64 // of the poller, at which it was read last
+	streak  int    // rounds on end at which it had something
+	burst   int    // messages that it had last
+
 	sink     DatagramSink
 	panicked func(error)
 }
@@ -82,11 +87,9 @@ func (s *UDPSocket) prepare(addr netip.AddrPort) error {
 			return os.NewSyscallError("setsockopt", err)
 		}
 	}
-	// Kernels without these go on without.
-	if unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 0) == nil {
+	if unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 0) == nil { // a kernel without it goes on without
 		s.segment.Store(MaxDatagram)
 	}
-	_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	if !addr.IsValid() {
 		return nil // the kernel binds it when it first sends
 	}
