@@ -145,7 +145,7 @@ func (p *Pipeline) enterPackets(a *association) bool {
 	}
 	a.moved = a.began
 	p.packets[a] = struct{}{}
-	a.request.isTaken()
+	a.request.Taken()
 	if p.packetSweep == nil {
 		p.packetSweep = time.AfterFunc(p.packetSweepTime(), p.lookAtPackets)
 	}

@@ -19,11 +19,3 @@ const MaxBurst = 64
 // listenBuffer is how many bytes the kernel may keep for a socket that many
 // clients share, each way: some 20 ms at 1 Gbit/s.
 const listenBuffer = 4 << 20
-
-// unmapped returns ap with an IPv4 address that is mapped into IPv6 as IPv4.
-func unmapped(ap netip.AddrPort) netip.AddrPort {
-	if ap.Addr().Is4In6() {
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return ap
-}

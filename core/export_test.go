@@ -22,3 +22,26 @@ func Relay(f *Flow, client, upstream Stream) error {
 	relay(f, client, upstream, func(err error) { done <- err })
 	return <-done
 }
+
+// KnownNames returns how many names a PacketConn of ResolvePackets remembers or
+// looks up.
+func KnownNames(c PacketConn) int {
+	r := c.(*resolvingPackets)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.names)
+}
+
+// Bounds on the names of one association.
+const (
+	MaxLookups = maxLookups
+	MaxNames   = maxNames
+	MaxWaiting = maxWaiting
+)
+
+// SweepingPackets is Sweeping for associations.
+func SweepingPackets(p *Pipeline) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.packetSweep != nil
+}

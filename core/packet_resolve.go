@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -60,9 +61,9 @@ func (c *resolvingPackets) WritePackets(ps []Packet) (int, error) {
 	if !named {
 		return c.next.WritePackets(ps)
 	}
-	ready, kept := c.resolve(ps)
+	ready, kept, err := c.resolve(ps)
 	if len(ready) == 0 {
-		return kept, nil
+		return kept, err
 	}
 	n, err := c.next.WritePackets(ready)
 	return kept + n, err
@@ -70,10 +71,13 @@ func (c *resolvingPackets) WritePackets(ps []Packet) (int, error) {
 
 // resolve moves the datagrams whose address is known to the front of ps, with
 // that address, and returns them and how many of the others it has kept.
-func (c *resolvingPackets) resolve(ps []Packet) (ready []Packet, kept int) {
+func (c *resolvingPackets) resolve(ps []Packet) (ready []Packet, kept int, err error) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return nil, 0, net.ErrClosed
+	}
 	ready = ps[:0]
 	for _, p := range ps {
 		name := p.Addr.Name()
@@ -101,12 +105,12 @@ func (c *resolvingPackets) resolve(ps []Packet) (ready []Packet, kept int) {
 			ready = append(ready, p)
 		}
 	}
-	return ready, kept
+	return ready, kept, nil
 }
 
 // ask begins to look up a name for p, unless too many are. mu is held.
 func (c *resolvingPackets) ask(name string, p Packet, now time.Time) bool {
-	if c.closed || c.pending == maxLookups {
+	if c.pending == maxLookups {
 		return false
 	}
 	if c.names == nil {
@@ -171,7 +175,11 @@ func (c *resolvingPackets) find(ctx context.Context, name string, port uint16, l
 	for i := range waiting {
 		waiting[i].Addr = NewIPAddr(ip, waiting[i].Addr.Port())
 	}
-	if _, err := c.next.WritePackets(waiting); err != nil {
+	err := guard(func() error {
+		_, err := c.next.WritePackets(waiting)
+		return err
+	})
+	if err != nil {
 		c.flow.Cut(err)
 	}
 }

@@ -109,7 +109,8 @@ func (l *PacketListener) Close() (gone bool) {
 	}
 	l.ended = true
 	close(l.closed)
-	l.sock.owner.CompareAndSwap(l, nil)
+	// It stays the owner until another lease serves: what it is given goes to the
+	// sessions that there are.
 	if l.sock.leases--; l.sock.leases == 0 {
 		delete(l.set.packets, l.sock.key)
 		l.sock.udp.Close()

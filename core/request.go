@@ -20,11 +20,12 @@ type Request struct {
 	Payload []byte         // first bytes for the target; valid until DialStream returns
 	Flow    *Flow
 
-	taken func() // called once the pipeline has it in its live set; may be nil
+	taken func() // see Taken; may be nil
 }
 
-// isTaken tells whoever counted r as a handshake that the pipeline counts it now.
-func (r *Request) isTaken() {
+// Taken tells whoever counted r as a handshake that its handler counts it from
+// now on. A Handler calls it as soon as it does.
+func (r *Request) Taken() {
 	if r.taken != nil {
 		r.taken()
 		r.taken = nil

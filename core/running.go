@@ -39,7 +39,7 @@ func (p *Pipeline) enter(run *running) bool {
 		return false
 	}
 	p.live[run] = struct{}{}
-	run.request.isTaken()
+	run.request.Taken()
 	if p.sweep == nil {
 		p.sweep = time.AfterFunc(p.cfg.IdleTimeout/sweepsPerIdle, p.look)
 	}

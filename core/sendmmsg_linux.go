@@ -29,12 +29,19 @@ type sender struct {
 
 var senders = sync.Pool{New: func() any { return new(sender) }}
 
+// borrowSender returns a sender without messages.
+func borrowSender() *sender {
+	x := senders.Get().(*sender)
+	x.n = 0
+	return x
+}
+
 // Send sends datagrams in order, and returns how many the kernel took. It does
 // not wait: the others are lost. Runs of one size to one peer leave as one
 // message that the kernel takes apart, where it can. It returns net.ErrClosed
 // after Close.
 func (s *UDPSocket) Send(ds []Datagram) (int, error) {
-	x := senders.Get().(*sender)
+	x := borrowSender()
 	defer senders.Put(x)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -75,7 +82,9 @@ func runOf(ds []Datagram) int {
 	size, total := len(ds[0].Data), 0
 	for i := range ds {
 		n := len(ds[i].Data)
-		total += n
+		if total += n; i == 0 {
+			continue
+		}
 		if n == 0 || n > size || total > maxSegmented || ds[i].Peer != ds[0].Peer || ds[i].Local != ds[0].Local {
 			return i
 		}
@@ -226,7 +235,7 @@ func (s *UDPSocket) lowerSegment(errno error, size int) {
 
 // sendOne sends datagrams as a message each.
 func (s *UDPSocket) sendOne(ds []Datagram) int {
-	x := senders.Get().(*sender)
+	x := borrowSender()
 	defer senders.Put(x)
 	for i := range ds {
 		x.put(s, i, ds[i:i+1])

@@ -80,15 +80,23 @@ func find[R interface {
 	return c, nil
 }
 
-// FreeAddr returns a loopback address on which nothing listened a moment ago,
-// for an inbound that can't be given port 0.
+// FreeAddr returns a loopback address on which nothing listened a moment ago, by
+// TCP or UDP, for an inbound that can't be given port 0.
 func FreeAddr(t testing.TB) netip.AddrPort {
 	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ap := l.Addr().(*net.TCPAddr).AddrPort()
+		u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(ap))
+		l.Close()
+		if err == nil {
+			u.Close()
+			return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+		}
 	}
-	defer l.Close()
-	ap := l.Addr().(*net.TCPAddr).AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	t.Fatal("no port is free for both TCP and UDP")
+	return netip.AddrPort{}
 }

@@ -33,11 +33,13 @@ func NewHandler() *Handler {
 
 // HandleStream hands the stream over and returns.
 func (h *Handler) HandleStream(ctx context.Context, r *core.Request, p core.Pending) {
+	r.Taken()
 	h.served <- Served{Context: ctx, Request: r, Pending: p}
 }
 
 // HandlePackets hands the association over and returns.
 func (h *Handler) HandlePackets(ctx context.Context, r *core.Request, p core.PendingPackets) {
+	r.Taken()
 	h.served <- Served{Context: ctx, Request: r, Packets: p}
 }
 

@@ -127,6 +127,7 @@ func serve(t *testing.T, c core.Cipher, wait time.Duration, p *pipeline) netip.A
 	free.Close()
 	o := options(t, free.Addr().String())
 	o.HandshakeTimeout = option.Duration(wait)
+	o.Mode = "tcp" // the UDP port of that number may be another's
 	s, err := New(env(c), o)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,122 @@
+//go:build linux && !portable
+
+package core_test
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
+	"go.uber.org/goleak"
+)
+
+// A socket on every address tells which of them a datagram came to, and answers
+// from it, whether one by one or in runs.
+func TestUDPSocketLocal(t *testing.T) {
+	for _, tc := range []struct {
+		name, at string
+		local    string // that the client sends to
+		client   string
+	}{
+		{"IPv4", "0.0.0.0:0", "127.0.0.5", "127.0.0.1"},
+		{"IPv4, the usual one", "0.0.0.0:0", "127.0.0.1", "127.0.0.1"},
+		{"mapped IPv4", "[::]:0", "127.0.0.5", "127.0.0.1"},
+		{"IPv6", "[::]:0", "::1", "::1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if tc.at == "[::]:0" {
+				needIPv6(t)
+			}
+			s := listenUDP(t, tc.at)
+			in := gather(t, s)
+			local := netip.MustParseAddr(tc.local)
+			to := netip.AddrPortFrom(local, s.Addr().Port())
+			c := dialUDP(t, tc.client, to) // hears nothing of another source
+			write(t, c, []byte("hello"))
+			got := coretest.Await(t, "a datagram", in.got)
+			if got.Local != local {
+				t.Errorf("our address: got %v, want %v", got.Local, local)
+			}
+			for _, n := range []int{1, 2, 10} {
+				var ds []core.Datagram
+				for i := range n {
+					ds = append(ds, core.Datagram{Peer: got.Peer, Local: got.Local, Data: []byte{byte(n), byte(i)}})
+				}
+				send(t, s, ds...)
+				for i := range n {
+					read(t, c, []byte{byte(n), byte(i)})
+				}
+			}
+		})
+	}
+}
+
+// One that is bound to an address tells nothing, and does as it is told nothing.
+func TestUDPSocketBoundLocal(t *testing.T) {
+	s, peer := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
+	in := gather(t, peer)
+	send(t, s, core.Datagram{Peer: peer.Addr(), Local: netip.MustParseAddr("127.0.0.5"), Data: []byte("x")})
+	if got := coretest.Await(t, "a datagram", in.got); got.Peer != s.Addr() || got.Local.IsValid() {
+		t.Errorf("got source %v, our address %v, want %v, none", got.Peer, got.Local, s.Addr())
+	}
+}
+
+// Runs are made of what goes from one address to one peer: datagrams that differ
+// in that stay apart and in order.
+func TestUDPSocketRunsApart(t *testing.T) {
+	s := listenUDP(t, "0.0.0.0:0")
+	var clients []*net.UDPConn
+	var ds []core.Datagram
+	for i := range 20 {
+		local := netip.AddrFrom4([4]byte{127, 0, 0, byte(2 + i%3)})
+		c := dialUDP(t, "127.0.0.1", netip.AddrPortFrom(local, s.Addr().Port()))
+		clients = append(clients, c)
+		for j := range 2 {
+			ds = append(ds, core.Datagram{Peer: c.LocalAddr().(*net.UDPAddr).AddrPort(), Local: local, Data: []byte{byte(i), byte(j)}})
+		}
+	}
+	send(t, s, ds...)
+	for i, c := range clients {
+		read(t, c, []byte{byte(i), 0})
+		read(t, c, []byte{byte(i), 1})
+	}
+}
+
+func TestUDPSocketReceiveClosed(t *testing.T) {
+	s := listenUDP(t, "127.0.0.1:0")
+	s.Close()
+	if err := s.Receive(func([]core.Datagram) {}, func(error) {}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("receive after close: got %v, want net.ErrClosed", err)
+	}
+}
+
+// The pollers run while any socket receives, and end with the last one.
+func TestPollersEnd(t *testing.T) {
+	leak := goleak.IgnoreCurrent()
+	if n := core.Pollers(); n != 0 {
+		t.Fatalf("pollers before: got %d, want 0", n)
+	}
+	for range 3 {
+		var all []*core.UDPSocket
+		for range 5 {
+			s := listenUDP(t, "127.0.0.1:0")
+			gather(t, s)
+			all = append(all, s)
+		}
+		idle := listenUDP(t, "127.0.0.1:0") // that does not receive
+		for i, s := range all {
+			if core.Pollers() == 0 {
+				t.Errorf("pollers with %d sockets: got none", len(all)-i)
+			}
+			s.Close()
+		}
+		if n := core.Pollers(); n != 0 {
+			t.Errorf("pollers after the last socket: got %d, want 0", n)
+		}
+		idle.Close()
+	}
+	goleak.VerifyNone(t, leak)
+}
