@@ -3,7 +3,7 @@ package key
 import (
 	"crypto/hkdf"
 	"crypto/sha1"
-	"crypto/subtle"
+	"sync"
 )
 
 // sessionInfo is what HKDF is told that a subkey is for. See SIP004 §1.
@@ -15,19 +15,21 @@ const sessionInfo = "ss-subkey"
 // Each datagram has a subkey of its own, so this is on the path of every one.
 // crypto/hkdf makes 20 objects a call, because a hash of a changing key is new
 // each time; here the same construction (RFC 5869 over RFC 2104) runs over the
-// SHA-1 of the standard library in memory of its own.
+// SHA-1 of the standard library in memory that is used again.
 func Session(key, salt []byte) []byte {
-	if len(key) > sha1.BlockSize || len(salt) > sha1.BlockSize {
+	if len(key) > maxMessage || len(salt) > sha1.BlockSize {
 		return longSession(key, salt)
 	}
-	prk := mac(salt, key)
+	h := hashers.Get().(*hasher)
+	defer hashers.Put(h)
+	prk := h.mac(salt, key)
 	out := make([]byte, 0, len(key)+sha1.Size)
 	var last []byte // T(n-1) of RFC 5869 §2.3
 	for n := byte(1); len(out) < len(key); n++ {
 		var b [sha1.Size + len(sessionInfo) + 1]byte
 		message := append(b[:0], last...)
 		message = append(message, sessionInfo...)
-		t := mac(prk[:], append(message, n))
+		t := h.mac(prk[:], append(message, n))
 		out = append(out, t[:]...)
 		last = out[len(out)-sha1.Size:]
 	}
@@ -43,28 +45,4 @@ func longSession(key, salt []byte) []byte {
 	return out
 }
 
-// mac is HMAC-SHA1 of a key and a message of at most one block each. See
-// RFC 2104 §2.
-func mac(key, message []byte) [sha1.Size]byte {
-	b := innerPad
-	subtle.XORBytes(b[:], b[:], key)
-	n := sha1.BlockSize + copy(b[sha1.BlockSize:], message)
-	sum := sha1.Sum(b[:n])
-	copy(b[:sha1.BlockSize], outerPad[:])
-	subtle.XORBytes(b[:], b[:], key)
-	n = sha1.BlockSize + copy(b[sha1.BlockSize:], sum[:])
-	return sha1.Sum(b[:n])
-}
-
-// innerPad and outerPad are the pads of RFC 2104 §2, with room for a message.
-var (
-	innerPad = pad(0x36)
-	outerPad = pad(0x5c)
-)
-
-func pad(with byte) (b [2 * sha1.BlockSize]byte) {
-	for i := range sha1.BlockSize {
-		b[i] = with
-	}
-	return b
-}
+var hashers = sync.Pool{New: func() any { return newHasher() }}
