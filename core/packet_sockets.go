@@ -13,11 +13,12 @@ import (
 type packetSocket struct {
 	udp    *UDPSocket
 	key    netip.AddrPort                 // in SocketSet.packets
-	leases int                            // guarded by SocketSet.mu
+	leases map[int]struct{}               // their numbers; guarded by SocketSet.mu
 	number int                            // of the last lease; guarded by SocketSet.mu
 	owner  atomic.Pointer[PacketListener] // set under SocketSet.mu
 	start  sync.Once
-	err    error // of the start
+	err    error      // of the start
+	served *sync.Cond // of SocketSet.mu; told when a lease serves or ends
 }
 
 // PacketListener is a lease of a UDP socket that serves clients.
@@ -28,8 +29,9 @@ type PacketListener struct {
 	sink   DatagramSink
 	failed func(error)
 	closed chan struct{}
-	ended  bool // guarded by SocketSet.mu
-	gone   bool // the socket was closed with this lease; guarded by SocketSet.mu
+	busy   sync.Mutex // held while sink has a burst; not under SocketSet.mu
+	ended  bool       // guarded by SocketSet.mu
+	gone   bool       // the socket was closed with this lease; guarded by SocketSet.mu
 }
 
 // ListenPackets leases the UDP socket on addr, as Listen does for TCP. The kernel
@@ -44,22 +46,26 @@ func (s *SocketSet) ListenPackets(_ context.Context, addr netip.AddrPort) (*Pack
 			return nil, fmt.Errorf("listen on %s, UDP: %w", addr, err)
 		}
 		udp.Grow(listenBuffer)
-		sock = &packetSocket{udp: udp, key: addr}
+		sock = &packetSocket{udp: udp, key: addr, leases: map[int]struct{}{}, served: sync.NewCond(&s.mu)}
 		if s.packets == nil {
 			s.packets = map[netip.AddrPort]*packetSocket{}
 		}
 		s.packets[addr] = sock
 	}
-	sock.leases++
 	sock.number++
+	sock.leases[sock.number] = struct{}{}
 	return &PacketListener{set: s, sock: sock, number: sock.number, closed: make(chan struct{})}, nil
 }
 
 // receive gives a burst to the owner. Without one it is lost.
 func (s *packetSocket) receive(ds []Datagram) {
-	if l := s.owner.Load(); l != nil {
-		l.sink(ds)
+	l := s.owner.Load()
+	if l == nil {
+		return
 	}
+	l.busy.Lock()
+	defer l.busy.Unlock()
+	l.sink(ds)
 }
 
 // failed tells the owner that its sink has panicked.
@@ -67,6 +73,17 @@ func (s *packetSocket) failed(err error) {
 	if l := s.owner.Load(); l != nil {
 		l.failed(err)
 	}
+}
+
+// hasAfter reports whether there is a lease with a number higher than n.
+// SocketSet.mu is held.
+func (s *packetSocket) hasAfter(n int) bool {
+	for number := range s.leases {
+		if number > n {
+			return true
+		}
+	}
+	return false
 }
 
 // Addr returns the address that is listened on.
@@ -95,26 +112,36 @@ func (l *PacketListener) own(sink DatagramSink, failed func(error)) error {
 		return nil
 	}
 	l.sock.owner.Store(l)
+	l.sock.served.Broadcast()
 	l.sock.start.Do(func() { l.sock.err = l.sock.udp.Receive(l.sock.receive, l.sock.failed) })
 	return l.sock.err
 }
 
 // Close ends the lease; it is safe to call twice. It reports whether that closed
-// the socket too, as the end of the last lease does.
+// the socket too, as the end of the last lease does. If there is a later lease, it
+// waits until that serves, or ends too: a client that comes in between is served
+// by this one still. It must not be called from within the sink.
 func (l *PacketListener) Close() (gone bool) {
 	l.set.mu.Lock()
-	defer l.set.mu.Unlock()
 	if l.ended {
+		defer l.set.mu.Unlock()
 		return l.gone
 	}
 	l.ended = true
-	close(l.closed)
-	// It stays the owner until another lease serves: what it is given goes to the
-	// sessions that there are.
-	if l.sock.leases--; l.sock.leases == 0 {
+	delete(l.sock.leases, l.number)
+	l.sock.served.Broadcast()
+	for l.sock.owner.Load() == l && l.sock.hasAfter(l.number) {
+		l.sock.served.Wait()
+	}
+	gone = len(l.sock.leases) == 0
+	if gone && l.set.packets[l.sock.key] == l.sock {
 		delete(l.set.packets, l.sock.key)
 		l.sock.udp.Close()
-		l.gone = true
 	}
-	return l.gone
+	l.gone = gone
+	close(l.closed)
+	l.set.mu.Unlock()
+	l.busy.Lock() // a burst that it has been given is served to its end
+	defer l.busy.Unlock()
+	return gone
 }
