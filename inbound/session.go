@@ -117,17 +117,19 @@ func (s *session) WritePackets(ps []core.Packet) (int, error) {
 	return s.socket.SendSealed(peer, local, s.key.session, ps)
 }
 
-// affordable returns the first of ps that a client may get that has not shown to
-// be a conversation. mu is held.
+// affordable returns those of ps that a client may get that has not shown to be a
+// conversation. mu is held.
 func (s *session) affordable(ps []core.Packet) []core.Packet {
-	for i := range ps {
-		size := len(ps[i].Data) + s.key.session.Overhead(ps[i].Addr)
-		if s.out+size > maxAmplification*s.in+freeAnswer {
-			return ps[:i]
+	kept := ps[:0]
+	for _, p := range ps {
+		size := len(p.Data) + s.key.session.Overhead(p.Addr)
+		if size > core.MaxDatagram || s.out+size > maxAmplification*s.in+freeAnswer {
+			continue
 		}
 		s.out += size
+		kept = append(kept, p)
 	}
-	return ps
+	return kept
 }
 
 // IdleTimeout is short for a client that only asked DNS servers and was

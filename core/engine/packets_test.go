@@ -69,15 +69,15 @@ worse = { kind = "carrier", not = true }
 	}{
 		{"it can", `"inbound.all", "outbound.good"`, ""},
 		{"it can't, for both", `"inbound.all", "outbound.bad"`,
-			`f:2:25: pipeline.p.chain: outbound.bad carries no UDP, and inbound.all serves UDP; add mode = "tcp" to [inbound.all]`},
+			`f:2:25: pipeline.p.chain: outbound.bad carries no UDP, and inbound.all serves UDP; set mode = "tcp" in [inbound.all]`},
 		{"it can't, for UDP alone", `"inbound.udp", "outbound.bad"`,
-			`f:2:25: pipeline.p.chain: outbound.bad carries no UDP, and inbound.udp serves UDP; add mode = "tcp" to [inbound.udp]`},
+			`f:2:25: pipeline.p.chain: outbound.bad carries no UDP, and inbound.udp serves UDP; set mode = "tcp" in [inbound.udp]`},
 		{"it need not", `"inbound.tcp", "outbound.bad"`, ""},
 		{"an inbound that knows no UDP", `"inbound.old", "outbound.bad"`, ""},
 		{"a later hop", `"inbound.all", "outbound.good", "outbound.bad"`,
-			`f:2:42: pipeline.p.chain: outbound.bad carries no UDP, and inbound.all serves UDP; add mode = "tcp" to [inbound.all]`},
+			`f:2:42: pipeline.p.chain: outbound.bad carries no UDP, and inbound.all serves UDP; set mode = "tcp" in [inbound.all]`},
 		{"two that can't are one mistake", `"inbound.all", "outbound.bad", "outbound.good", "outbound.worse"`,
-			`f:2:25: pipeline.p.chain: outbound.bad carries no UDP, and inbound.all serves UDP; add mode = "tcp" to [inbound.all]`},
+			`f:2:25: pipeline.p.chain: outbound.bad carries no UDP, and inbound.all serves UDP; set mode = "tcp" in [inbound.all]`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld()

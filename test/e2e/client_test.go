@@ -55,6 +55,21 @@ func newGreeter(t testing.TB, line string) *greeter {
 	return g
 }
 
+// soon returns the end of a wait that begins now.
+func soon() time.Time { return time.Now().Add(patience) }
+
+// await asks again and again until ok, for as long as a client is patient.
+func await(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for until := soon(); !ok(); <-tick.C {
+		if time.Now().After(until) {
+			t.Fatalf("waited %s for %s", patience, what)
+		}
+	}
+}
+
 // dial connects to a loopback port.
 func dial(t testing.TB, port int) *net.TCPConn {
 	t.Helper()

@@ -36,7 +36,22 @@ func methods() []string {
 // run starts umbra with a file and waits for its ports.
 func run(t testing.TB, file string, ports ...int) *peer.Process {
 	t.Helper()
-	p := peer.Start(t, []string{asUmbra + "=1"}, self(t), "run", write(t, "umbra.toml", file))
+	return runAt(t, write(t, "umbra.toml", file), ports...)
+}
+
+// runAt is run with a file that the test may replace.
+func runAt(t testing.TB, path string, ports ...int) *peer.Process {
+	t.Helper()
+	var p *peer.Process
+	t.Cleanup(func() { // after p has ended
+		for _, line := range []string{"WARNING: DATA RACE", "panic"} {
+			if p != nil && strings.Contains(p.Output(), line) {
+				t.Errorf("umbra printed %q:\n%s", line, p.Output())
+			}
+		}
+	})
+	// Else each exit takes a second under the race detector.
+	p = peer.Start(t, []string{asUmbra + "=1", "GORACE=atexit_sleep_ms=0"}, self(t), "run", path)
 	for _, port := range ports {
 		p.WaitListen(t, port)
 	}
@@ -100,11 +115,26 @@ listen = %q
 `, hops.String(), peer.Addr(port)) + tables.String() + cipherTable("house", method)
 }
 
+// quietLog fails the test if umbra has logged a warning or an error.
+func quietLog(t testing.TB, umbra *peer.Process) {
+	t.Helper()
+	for line := range strings.Lines(umbra.Output()) {
+		if strings.Contains(line, " WARN ") || strings.Contains(line, " ERROR ") {
+			t.Errorf("umbra logged\n%s\nwant nothing above INFO", line)
+		}
+	}
+}
+
+// with puts lines behind the head of a table of a file.
+func with(file, table, lines string) string {
+	return strings.Replace(file, table+"\n", table+"\n"+lines+"\n", 1)
+}
+
 // umbraServer runs a server and returns its port.
 func umbraServer(t testing.TB, method string) int {
 	t.Helper()
 	port := peer.FreePort(t)
-	run(t, serverFile(port, method), port)
+	run(t, serverFile(port, method), port).WaitPackets(t, port)
 	return port
 }
 

@@ -24,8 +24,7 @@ func TestReload(t *testing.T) {
 	serverA, serverB := umbraServer(t, method), umbraServer(t, method)
 	path := filepath.Join(t.TempDir(), "local.toml")
 	save(t, path, localFile(proxy, method, serverA))
-	umbra := peer.Start(t, []string{asUmbra + "=1"}, self(t), "run", path)
-	umbra.WaitListen(t, proxy)
+	umbra := runAt(t, path, proxy)
 
 	held := dialSOCKS(t, proxy, first.addr)
 	expect(t, held, "first\n")
@@ -72,14 +71,12 @@ func TestReloadKeepsSalts(t *testing.T) {
 	server := peer.FreePort(t)
 	path := filepath.Join(t.TempDir(), "server.toml")
 	save(t, path, serverFile(server, method))
-	umbra := peer.Start(t, []string{asUmbra + "=1"}, self(t), "run", path)
-	umbra.WaitListen(t, server)
+	umbra := runAt(t, path, server)
 
 	flight := recordFlight(t, method, server, target.addr)
 	before := target.accepted.Load()
 	save(t, path, serverFile(server, method)+"\n[process]\ngrace = \"5s\"\n")
-	umbra.Signal(t, syscall.SIGHUP)
-	umbra.WaitOutput(t, "generation=2")
+	reload(t, umbra, 2)
 	c := dial(t, server)
 	if _, err := c.Write(flight); err != nil {
 		t.Fatal(err)
@@ -136,6 +133,14 @@ func TestPortTaken(t *testing.T) {
 	if !strings.Contains(second.Output(), want) {
 		t.Errorf("it printed\n%s\nwant %q in it", second.Output(), want)
 	}
+}
+
+// reload has umbra read its file again and waits until it serves under it, as its
+// generation of that number.
+func reload(t testing.TB, umbra *peer.Process, generation int) {
+	t.Helper()
+	umbra.Signal(t, syscall.SIGHUP)
+	umbra.WaitOutput(t, fmt.Sprintf("generation=%d ", generation))
 }
 
 // waitRefused waits until nothing listens on a port.

@@ -24,9 +24,10 @@ const startTimeout = 20 * time.Second
 // set, and is skipped with a message elsewhere: `make test` installs all.
 func Need(t testing.TB, name string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
+	for _, place := range []string{name, "/usr/sbin/" + name} { // where not every user's PATH leads
+		if path, err := exec.LookPath(place); err == nil {
+			return path
+		}
 	}
 	if os.Getenv("CI") == "true" {
 		t.Fatalf("%s is not installed; `make deps` installs it", name)
@@ -34,35 +35,6 @@ func Need(t testing.TB, name string) string {
 	t.Skipf("%s is not installed; `make deps` installs it", name)
 	return ""
 }
-
-// FreePort returns a TCP port of 127.0.0.1 that was free a moment ago. It is
-// below the range from which the kernel picks ports of outgoing connections
-// where it can be, so that none of those takes it meanwhile.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	ports.mu.Lock()
-	defer ports.mu.Unlock()
-	for range 20000 {
-		ports.next++
-		port := 12000 + (os.Getpid()*37+ports.next)%20000
-		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			ln.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
-}
-
-// ports hands each port out once.
-var ports struct {
-	mu   sync.Mutex
-	next int
-}
-
-// Addr returns 127.0.0.1 with a port.
-func Addr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // Process is a running program.
 type Process struct {
