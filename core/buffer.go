@@ -61,6 +61,13 @@ func BorrowBuffer() *Buffer {
 	return bigBuffers.Get().(*Buffer)
 }
 
+// BorrowBigBuffer returns a big buffer even while very many are out. It is for a
+// message that has come in part and fits no small one.
+func BorrowBigBuffer() *Buffer {
+	bigOut.Add(1)
+	return bigBuffers.Get().(*Buffer)
+}
+
 // BorrowSmallBuffer returns a buffer for one chunk of 16 KiB.
 func BorrowSmallBuffer() *Buffer {
 	smallOut.Add(1)

@@ -115,10 +115,10 @@ func (r *Reader) fill() error {
 	return err
 }
 
-// grow moves what is not opened yet from a small buffer to a big one, if there
-// is one.
+// grow moves what is not opened yet from a small buffer to a big one. It reports
+// false if the buffer is a big one already.
 func (r *Reader) grow() bool {
-	big := core.BorrowBuffer()
+	big := core.BorrowBigBuffer()
 	if len(big.B) <= len(r.buf.B) {
 		big.Return()
 		return false
