@@ -9,6 +9,7 @@ build: ## the program, in bin/
 
 test: deps check ## everything: installs what tests need, then runs all of them
 	$(GO) test -race -timeout 20m ./...
+	cd test/interop && $(GO) test ./... # against an independent implementation
 	$(GO) test -tags portable ./core ./inbound/... ./outbound/... # the UDP of other systems
 
 check: ## what can be said without running anything

@@ -3,6 +3,7 @@ package plugins
 
 import (
 	"github.com/umbra-proxy/umbra/cipher/aead"
+	"github.com/umbra-proxy/umbra/cipher/aead2022"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/inbound/socks5"
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
@@ -24,6 +25,9 @@ func Standard(reg *core.Registry) {
 
 	for _, spec := range aead.Specs() {
 		aead.Register(reg, spec)
+	}
+	for _, spec := range aead2022.Specs() {
+		aead2022.Register(reg, spec)
 	}
 
 	core.Add(&reg.Transport, "tls", tls.New)

@@ -1,0 +1,142 @@
+package aead2022
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+
+	"github.com/umbra-proxy/umbra/cipher/chunk"
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// AcceptStream reads what DialStream sends. It takes any segments: SIP022 §3.1
+// would have a server refuse a fixed header that does not come with one read, which
+// tells a prober after its first byte what the server is.
+func (c *Cipher) AcceptStream(conn core.Stream, _ netip.AddrPort) (core.Accepted, error) {
+	s := chunk.NewStream(conn, nil)
+	a := &accept{cipher: c, reader: &s.Reader}
+	target, payload, err := a.run()
+	if err == nil {
+		salt := make([]byte, c.spec.KeySize)
+		rand.Read(salt) // never fails
+		err = c.startReply(s, a.user, salt, a.salt)
+	}
+	if err != nil {
+		raw := append([]byte(nil), s.Buffered()...)
+		s.Discard()
+		return core.Accepted{Payload: raw}, err
+	}
+	served := chunk.Served{Stream: s, Patience: c.patience}
+	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload}, nil
+}
+
+// startReply makes the stream send salt and the response header with its first
+// bytes. Nothing is sent before there are some. It keeps both salts.
+func (c *Cipher) startReply(s *chunk.Stream, u *user, salt, requestSalt []byte) error {
+	aead, err := c.spec.session(u.psk, salt)
+	if err != nil {
+		return err
+	}
+	s.StartWrite(chunk.NewBox(aead), sentPayload, chunk.Head{
+		Size: len(salt) + responseHeaderSize(len(requestSalt)) + tagSize,
+		Put: func(dst []byte, box *chunk.Box, length int) {
+			header := dst[copy(dst, salt):][:0]
+			box.Seal(header, appendResponseHeader(header, c.now(), requestSalt, length))
+		},
+	})
+	return nil
+}
+
+// accept reads one request. It opens into scratch, never in place, so that what
+// came stays as it was for whoever handles a request that is none.
+type accept struct {
+	cipher *Cipher
+	reader *chunk.Reader
+	box    chunk.Box
+	user   *user
+	salt   []byte // the request's, a copy
+}
+
+// run returns the target and the first payload, which is valid until the reader is
+// used again. It leaves the reader at the chunk that comes next.
+func (a *accept) run() (core.Addr, []byte, error) {
+	if a.cipher.refusal != nil {
+		return core.Addr{}, nil, a.cipher.refusal
+	}
+	off, length, err := a.openFixed()
+	if err != nil {
+		return core.Addr{}, nil, err
+	}
+	wire := off + length + tagSize
+	whole, err := a.peek(wire)
+	if err != nil {
+		return core.Addr{}, nil, err
+	}
+	scratch := core.BorrowBuffer()
+	defer scratch.Return()
+	plain := scratch.B[:0]
+	if length > cap(plain) {
+		plain = make([]byte, 0, length) // while many buffers are out they are small
+	}
+	if plain, err = a.box.OpenPayload(plain, whole[off:]); err != nil {
+		return core.Addr{}, nil, err
+	}
+	target, payload, err := parseAddressing(plain)
+	if err != nil {
+		return core.Addr{}, nil, core.Authenticated(err)
+	}
+	a.reader.Start(a.box, maxPayload, 0)
+	return target, a.reader.SkipFor(wire, payload), nil
+}
+
+// openFixed opens the fixed-length header. It waits for all of it, so that nothing
+// is computed for less. It returns where the variable-length header begins, and its
+// length.
+//
+// The salt is remembered only when all else is good, and before anything is done
+// for the request: an impostor can't burn a salt, and of equal requests at the same
+// instant one is served.
+func (a *accept) openFixed() (off, length int, err error) {
+	c := a.cipher
+	identity := c.spec.KeySize
+	fixed := identity + c.headerSize()
+	off = fixed + requestHeaderSize + tagSize
+	head, err := a.peek(off)
+	if err != nil {
+		return 0, 0, err
+	}
+	a.salt = append([]byte(nil), head[:identity]...)
+	if a.user, err = c.userOf(a.salt, head[identity:fixed]); err != nil {
+		return 0, 0, err
+	}
+	aead, err := c.spec.session(a.user.psk, a.salt)
+	if err != nil {
+		return 0, 0, err
+	}
+	a.box = chunk.NewBox(aead)
+	plain, err := a.box.Open(nil, head[fixed:])
+	if err != nil {
+		return 0, 0, fmt.Errorf("request header: %w", core.ErrAuth)
+	}
+	now := c.now()
+	sent, length, err := parseRequestHeader(plain, now)
+	if err != nil {
+		return 0, 0, core.Authenticated(err)
+	}
+	if !c.salts.Add(a.salt, sent.Add(timeGuard), now) {
+		return 0, 0, core.ErrReplay
+	}
+	return off, length, nil
+}
+
+// peek waits for n bytes from the wire's beginning.
+func (a *accept) peek(n int) ([]byte, error) {
+	b, err := a.reader.Peek(n)
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, fmt.Errorf("%w: %d, want %d or more", core.ErrShort, len(a.reader.Buffered()), n)
+	}
+	return b, err
+}

@@ -1,0 +1,160 @@
+package aead2022
+
+import (
+	"io"
+	"testing"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
+)
+
+// burstSize is what one burst moves in the benchmarks, in bytes.
+const burstSize = 8 * sentPayload
+
+func perSetting(b *testing.B, run func(b *testing.B, s setting)) {
+	for _, s := range settings() {
+		b.Run(s.name, func(b *testing.B) {
+			b.ReportAllocs()
+			run(b, s)
+		})
+	}
+}
+
+// sink is a wire that takes all.
+type sink struct{ core.Stream }
+
+func (sink) Write(p []byte) (int, error) { return len(p), nil }
+
+// BenchmarkSeal seals one burst onto a wire that costs nothing.
+func BenchmarkSeal(b *testing.B) {
+	perSetting(b, func(b *testing.B, s setting) {
+		client, err := fresh(b, s.spec, s.keys).DialStream(core.AddrFrom(someone), nil, func([]byte) (core.Stream, error) { return sink{}, nil })
+		if err != nil {
+			b.Fatal(err)
+		}
+		data := make([]byte, burstSize)
+		b.SetBytes(burstSize)
+		for b.Loop() {
+			if _, err := client.Write(data); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkHandshake makes and reads one request, and one answer, over a wire in
+// memory.
+func BenchmarkHandshake(b *testing.B) {
+	perSetting(b, func(b *testing.B, s setting) {
+		client, server := fresh(b, s.spec, s.keys), fresh(b, s.spec, s.keys)
+		answer := make([]byte, 5)
+		for b.Loop() {
+			near, far := coretest.Pipe()
+			c, err := client.DialStream(core.AddrFrom(someone), []byte("hello"), func(hello []byte) (core.Stream, error) {
+				_, err := near.Write(hello)
+				return near, err
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			a, err := server.AcceptStream(far, someone)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := a.Stream.Write(answer); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := io.ReadFull(c, answer); err != nil {
+				b.Fatal(err)
+			}
+			a.Stream.Close()
+			c.Close()
+		}
+	})
+}
+
+// packetWork seals a request, opens it, seals a reply and opens that, in memory that
+// is used again.
+func packetWork(t testing.TB, s setting, payload []byte) func() {
+	client, server := fresh(t, s.spec, s.keys), fresh(t, s.spec, s.keys)
+	p, srv := clientOf(t, client), serverOf(t, server)
+	memory, to := make([]byte, 0, 2000), addr(t, "example.com:443")
+	return func() {
+		wire, err := p.AppendPacket(memory, payload, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := srv.Open(wire, someone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wire, err = o.Session.AppendPacket(memory, payload, to); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := p.OpenPacket(wire); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestPacketAllocs checks that the datagrams of a session that has begun allocate
+// nothing.
+func TestPacketAllocs(t *testing.T) {
+	each(t, func(t *testing.T, s setting) {
+		if n := testing.AllocsPerRun(500, packetWork(t, s, coretest.Pattern(1200, 1))); n != 0 {
+			t.Errorf("got %v allocations for a request and a reply, want none", n)
+		}
+	})
+}
+
+// BenchmarkPacket seals and opens a request and a reply.
+func BenchmarkPacket(b *testing.B) {
+	perSetting(b, func(b *testing.B, s setting) {
+		work := packetWork(b, s, coretest.Pattern(1400, 1))
+		b.SetBytes(2 * 1400)
+		for b.Loop() {
+			work()
+		}
+	})
+}
+
+// BenchmarkForgedPacket drops a datagram of noise, the most common one.
+func BenchmarkForgedPacket(b *testing.B) {
+	perSetting(b, func(b *testing.B, s setting) {
+		srv := serverOf(b, fresh(b, s.spec, s.keys))
+		noise := coretest.Pattern(1200, 3)
+		for b.Loop() {
+			if _, err := srv.Open(noise, someone); err == nil {
+				b.Fatal("noise was opened")
+			}
+		}
+	})
+}
+
+// BenchmarkSessionBegins has each datagram begin a session.
+func BenchmarkSessionBegins(b *testing.B) {
+	perSetting(b, func(b *testing.B, s setting) {
+		c := fresh(b, s.spec, s.keys)
+		p, srv := clientOf(b, c), serverOf(b, c)
+		now := time.Now()
+		at(c, now)
+		memory, to := make([]byte, 0, 2000), addr(b, "192.0.2.1:443")
+		for b.Loop() {
+			b.StopTimer()
+			fresh, err := c.newPacketClient(p.sessionID + 1)
+			if err != nil {
+				b.Fatal(err)
+			}
+			p = fresh
+			wire, err := p.AppendPacket(memory, nil, to)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			if _, err := srv.Open(wire, someone); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

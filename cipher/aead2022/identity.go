@@ -1,0 +1,92 @@
+package aead2022
+
+import (
+	"crypto/subtle"
+	"fmt"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// putIdentities fills dst with the identity headers of a stream, one for each
+// identity key, the outermost first:
+//
+//	+----------------------------------------------+-----
+//	| AES(identity subkey, BLAKE3(next key)[0..16]) | …
+//	|                     16B                      |
+//	+----------------------------------------------+-----
+//
+// It returns their size in bytes. See SIP023, TCP.
+func (c *Cipher) putIdentities(dst, salt []byte) (int, error) {
+	n := 0
+	for _, id := range c.client.identities {
+		block, err := c.spec.Block(identitySubkey(id.ipsk, salt))
+		if err != nil {
+			return 0, err
+		}
+		copy(dst[n:], id.next[:])
+		block.Encrypt(dst[n:n+hashSize], dst[n:n+hashSize])
+		n += hashSize
+	}
+	return n, nil
+}
+
+// headerSize returns the size in bytes of the identity headers that a server
+// reads.
+func (c *Cipher) headerSize() int {
+	if c.identity == nil {
+		return 0
+	}
+	return hashSize
+}
+
+// userOf returns the user that the identity header of a stream names. header is
+// not changed.
+func (c *Cipher) userOf(salt, header []byte) (*user, error) {
+	if c.identity == nil {
+		return c.sole, nil
+	}
+	block, err := c.spec.Block(identitySubkey(c.identity.ipsk, salt))
+	if err != nil {
+		return nil, err
+	}
+	plain := make([]byte, hashSize)
+	block.Decrypt(plain, header)
+	return c.identity.find(hash(plain))
+}
+
+// find returns the user with the key of that hash. The time that it takes may tell
+// of hashes, which are no keys, and only to one who has the identity key.
+func (s *serverIdentity) find(h hash) (*user, error) {
+	u := s.users.Load().byHash[h]
+	if u == nil {
+		return nil, fmt.Errorf("unknown identity: %w", core.ErrAuth)
+	}
+	return u, nil
+}
+
+// putPacketIdentities fills dst with the identity headers of a datagram:
+//
+//	+--------------------------------------------------------+-----
+//	| AES(ipsk, BLAKE3(next key)[0..16] XOR separate header) | …
+//	|                          16B                           |
+//	+--------------------------------------------------------+-----
+//
+// See SIP023, UDP.
+func (c *Cipher) putPacketIdentities(dst, separate []byte) {
+	for i, id := range c.client.identities {
+		h := dst[i*hashSize : (i+1)*hashSize]
+		subtle.XORBytes(h, id.next[:], separate)
+		id.block.Encrypt(h, h)
+	}
+}
+
+// packetUserOf returns the user that the identity header of a datagram names. It
+// opens header in place.
+func (c *Cipher) packetUserOf(header, separate []byte) (*user, error) {
+	if c.identity == nil {
+		return c.sole, nil
+	}
+	c.identity.block.Decrypt(header, header)
+	subtle.XORBytes(header, header, separate)
+	return c.identity.find(hash(header))
+}

@@ -1,0 +1,180 @@
+package aead2022
+
+import (
+	"crypto/cipher"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/umbra-proxy/umbra/cipher/replay"
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// oldKept is for how long a server's session that was followed by another one is
+// remembered after its last good datagram. Until then no third one begins, so that
+// datagrams of a session that was forgotten are too old to begin it anew. See
+// SIP022 §3.2.4.
+const oldKept = 60 * time.Second
+
+// packetClient is one client session. It seals requests and opens the replies of
+// the server's session, and of the one before it if the server began another.
+type packetClient struct {
+	sealer
+	packets atomic.Uint64 // counts requests
+
+	mu           sync.Mutex
+	current, old *serverSession // or nil; guarded by mu
+	oldUsed      time.Time      // when old was left, or its last good datagram came; guarded by mu
+}
+
+var _ core.PacketClient = (*packetClient)(nil)
+
+// serverSession is a server's session as a client sees it.
+type serverSession struct {
+	id     uint64
+	aead   cipher.AEAD
+	window replay.Window // guarded by packetClient.mu
+}
+
+// NewPacketClient returns a client session.
+func (c *Cipher) NewPacketClient() (core.PacketClient, error) {
+	if c.client.refusal != nil {
+		return nil, c.client.refusal
+	}
+	return c.newPacketClient(newSessionID())
+}
+
+func (c *Cipher) newPacketClient(sessionID uint64) (*packetClient, error) {
+	aead, err := c.packetSession(c.client.own, sessionID)
+	if err != nil {
+		return nil, err
+	}
+	p := &packetClient{}
+	p.sealer = sealer{cipher: c, sessionID: sessionID, next: &p.packets, aead: aead, block: c.client.own.block}
+	if len(c.client.identities) > 0 {
+		p.block = c.client.identities[0].block
+	}
+	return p, nil
+}
+
+// OpenPacket opens a reply.
+func (p *packetClient) OpenPacket(wire []byte) (payload []byte, source core.Addr, err error) {
+	now := p.cipher.now()
+	s, packetID, body, err := p.open(wire, now)
+	if err != nil {
+		return nil, core.Addr{}, err
+	}
+	clientID, rest, err := parseServerHeader(body, now)
+	if err != nil {
+		return nil, core.Addr{}, core.Authenticated(err)
+	}
+	if clientID != p.sessionID {
+		return nil, core.Addr{}, fmt.Errorf("reply to another session: %w", core.ErrAuth)
+	}
+	source, n, err := p.cipher.memo.Decode(rest)
+	if err != nil {
+		return nil, core.Addr{}, core.Authenticated(badAddress(err))
+	}
+	if err := p.take(s, packetID, now); err != nil {
+		return nil, core.Addr{}, err
+	}
+	return rest[n:], source, nil
+}
+
+// open returns the main header with what follows it, and the session, which may be
+// a new one that is not among p's yet.
+func (p *packetClient) open(wire []byte, now time.Time) (s *serverSession, packetID uint64, body []byte, err error) {
+	own := p.cipher.client.own
+	if own.block == nil {
+		return p.openLong(wire, now)
+	}
+	if err := checkSize(wire, separateSize+idSize+minMain); err != nil {
+		return nil, 0, nil, err
+	}
+	separate := wire[:separateSize]
+	own.block.Decrypt(separate, separate)
+	id, packetID := parseSeparate(separate)
+	if s, err = p.find(id, packetID, now); err != nil {
+		return nil, 0, nil, err
+	}
+	body, err = openSealed(s.aead, separate[separateNonce:], wire[separateSize:])
+	return s, packetID, body, err
+}
+
+// openLong is open without AES.
+func (p *packetClient) openLong(wire []byte, now time.Time) (s *serverSession, packetID uint64, body []byte, err error) {
+	if err := checkSize(wire, longNonce+separateSize+idSize+minMain); err != nil {
+		return nil, 0, nil, err
+	}
+	plain, err := openSealed(p.aead, wire[:longNonce], wire[longNonce:])
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	id, packetID := parseSeparate(plain)
+	s, err = p.find(id, packetID, now)
+	return s, packetID, plain[separateSize:], err
+}
+
+// find returns the server's session with an ID, or a new one. It returns ErrReplay
+// if the session has had the datagram, and ErrCrowded if there can be no other
+// session now. It changes nothing: the datagram may be forged.
+func (p *packetClient) find(id, packetID uint64, now time.Time) (*serverSession, error) {
+	p.mu.Lock()
+	s := p.known(id)
+	err := p.check(s, packetID, now)
+	p.mu.Unlock()
+	if s != nil || err != nil {
+		return s, err
+	}
+	aead, err := p.cipher.packetSession(p.cipher.client.own, id)
+	if err != nil {
+		return nil, err
+	}
+	return &serverSession{id: id, aead: aead}, nil
+}
+
+// known returns the session with an ID, or nil. mu is held.
+func (p *packetClient) known(id uint64) *serverSession {
+	for _, s := range [...]*serverSession{p.current, p.old} {
+		if s != nil && s.id == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// check returns why a datagram of s, nil for an unknown session, can't be taken. mu
+// is held.
+func (p *packetClient) check(s *serverSession, packetID uint64, now time.Time) error {
+	switch {
+	case s != nil && s.window.Has(packetID):
+		return core.ErrReplay
+	case s == nil && p.old != nil && now.Sub(p.oldUsed) < oldKept:
+		return fmt.Errorf("a third session of the server within %s: %w", oldKept, core.ErrCrowded)
+	}
+	return nil
+}
+
+// take takes a datagram that was found to be good. Of two equal ones at the same
+// instant it takes one.
+func (p *packetClient) take(s *serverSession, packetID uint64, now time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := p.known(s.id)
+	if err := p.check(known, packetID, now); err != nil {
+		return err
+	}
+	switch {
+	case known == nil:
+		if p.current != nil {
+			p.old, p.oldUsed = p.current, now
+		}
+		s.window = replay.NewWindow(windowSize)
+		p.current, known = s, s
+	case known == p.old:
+		p.oldUsed = now
+	}
+	known.window.Add(packetID)
+	return nil
+}

@@ -1,0 +1,159 @@
+package aead2022
+
+import (
+	"crypto/cipher"
+	"fmt"
+	"net/netip"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// packetServer opens what clients send.
+type packetServer struct {
+	cipher   *Cipher
+	sessions *sessions
+	block    cipher.Block // opens separate headers; nil without AES
+}
+
+var _ core.PacketServer = (*packetServer)(nil)
+
+// minMain is the least that a main header and its tag have: a client's, without
+// padding, and an address of IPv4.
+const minMain = 1 + 8 + paddingLengthSize + 7 + tagSize
+
+// NewPacketServer returns what opens requests. All servers of a Cipher share their
+// sessions.
+func (c *Cipher) NewPacketServer() (core.PacketServer, error) {
+	if c.refusal != nil {
+		return nil, c.refusal
+	}
+	s := &packetServer{cipher: c, sessions: c.sessions}
+	if c.identity != nil {
+		s.block = c.identity.block
+	} else {
+		s.block = c.sole.block
+	}
+	return s, nil
+}
+
+// Roams returns true: a session has an ID, and may come from any address.
+func (*packetServer) Roams() bool { return true }
+
+// Open opens a request. Nothing is remembered of one before all of it has been
+// found to be good.
+func (s *packetServer) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error) {
+	now := s.cipher.now()
+	r, body, err := s.open(wire)
+	if err != nil {
+		return core.OpenedPacket{}, err
+	}
+	sent, rest, err := parseClientHeader(body, now)
+	if err != nil {
+		return core.OpenedPacket{}, core.Authenticated(err)
+	}
+	target, n, err := s.cipher.memo.Decode(rest)
+	if err != nil {
+		return core.OpenedPacket{}, core.Authenticated(badAddress(err))
+	}
+	if target.Port() == 0 {
+		return core.OpenedPacket{}, core.Authenticated(fmt.Errorf("%w: port 0 in target %s", core.ErrMalformed, target))
+	}
+	r.sent = sent
+	session, err := s.sessions.take(s.cipher, r, now)
+	if err != nil {
+		return core.OpenedPacket{}, err
+	}
+	return core.OpenedPacket{Session: session, Target: target, Payload: rest[n:]}, nil
+}
+
+// open returns the main header with what follows it.
+func (s *packetServer) open(wire []byte) (r received, body []byte, err error) {
+	if s.block == nil {
+		return s.openLong(wire)
+	}
+	at := separateSize + s.cipher.headerSize()
+	if err := checkSize(wire, at+minMain); err != nil {
+		return r, nil, err
+	}
+	separate := wire[:separateSize]
+	s.block.Decrypt(separate, separate)
+	r.sessionID, r.packetID = parseSeparate(separate)
+	if r.user, err = s.cipher.packetUserOf(wire[separateSize:at], separate); err != nil {
+		return r, nil, err
+	}
+	if r.aead, err = s.sessions.find(r); err != nil {
+		return r, nil, err
+	}
+	if r.aead == nil {
+		if r.aead, err = s.cipher.packetSession(r.user, r.sessionID); err != nil {
+			return r, nil, err
+		}
+	}
+	body, err = openSealed(r.aead, separate[separateNonce:], wire[at:])
+	return r, body, err
+}
+
+// openLong is open without AES.
+func (s *packetServer) openLong(wire []byte) (r received, body []byte, err error) {
+	if err := checkSize(wire, longNonce+separateSize+minMain); err != nil {
+		return r, nil, err
+	}
+	r.user = s.cipher.sole
+	r.aead = r.user.long
+	plain, err := openSealed(r.aead, wire[:longNonce], wire[longNonce:])
+	if err != nil {
+		return r, nil, err
+	}
+	r.sessionID, r.packetID = parseSeparate(plain)
+	if _, err := s.sessions.find(r); err != nil {
+		return r, nil, err
+	}
+	return r, plain[separateSize:], nil
+}
+
+// checkSize returns ErrShort for a datagram of less than n bytes.
+func checkSize(wire []byte, n int) error {
+	if len(wire) < n {
+		return fmt.Errorf("%w: %d, want %d or more", core.ErrShort, len(wire), n)
+	}
+	return nil
+}
+
+// openSealed opens what is sealed where it stands.
+func openSealed(aead cipher.AEAD, nonce, sealed []byte) ([]byte, error) {
+	plain, err := aead.Open(sealed[:0], nonce, sealed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("datagram of %d bytes: %w", len(sealed), core.ErrAuth)
+	}
+	return plain, nil
+}
+
+// replies seals the replies to a client's session, for as long as its association
+// lasts.
+type replies struct {
+	sealer
+	user     *user
+	session  *session
+	sessions *sessions
+}
+
+var _ core.PacketSession = (*replies)(nil)
+
+// newReplies returns the replies of a new association.
+func (c *Cipher) newReplies(t *sessions, s *session, u *user) (*replies, error) {
+	aead, err := c.packetSession(u, s.serverID)
+	if err != nil {
+		return nil, err
+	}
+	return &replies{
+		sealer:  sealer{cipher: c, sessionID: s.serverID, next: &s.sent, aead: aead, block: u.block, isReply: true, clientID: s.id},
+		user:    u,
+		session: s, sessions: t,
+	}, nil
+}
+
+// User returns the name of the user whose key the session has, or "".
+func (r *replies) User() string { return r.user.name }
+
+// Close tells that the association has ended.
+func (r *replies) Close() { r.sessions.close(r) }

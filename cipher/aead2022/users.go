@@ -1,0 +1,62 @@
+package aead2022
+
+import (
+	"crypto/cipher"
+	"errors"
+	"fmt"
+)
+
+// maxUserName is the longest name of a user in bytes.
+const maxUserName = 255
+
+// user is somebody's key with what is made of it.
+type user struct {
+	name  string
+	psk   []byte
+	hash  hash
+	block cipher.Block // seals the separate headers of replies; nil without AES
+	long  cipher.AEAD  // seals datagrams without AES; else nil
+}
+
+// users is the users of a server, by the hash that an identity header has. It does
+// not change, so that it can be swapped for another one as a whole.
+type users struct{ byHash map[hash]*user }
+
+// newUsers checks names and keys: no two users share either.
+func newUsers(s Spec, list []User) (*users, error) {
+	us := &users{byHash: make(map[hash]*user, len(list))}
+	names := make(map[string]bool, len(list))
+	for _, u := range list {
+		switch {
+		case u.Name == "":
+			return nil, errors.New("a user has an empty name")
+		case len(u.Name) > maxUserName:
+			return nil, fmt.Errorf("the user name %.20q… has %d bytes, the most is %d", u.Name, len(u.Name), maxUserName)
+		case names[u.Name]:
+			return nil, fmt.Errorf("two users have the name %q", u.Name)
+		case len(u.PSK) != s.KeySize:
+			return nil, fmt.Errorf("user %q: a key of %d bytes, want %d", u.Name, len(u.PSK), s.KeySize)
+		}
+		made, err := newUser(s, u)
+		if err != nil {
+			return nil, err
+		}
+		if other := us.byHash[made.hash]; other != nil {
+			return nil, fmt.Errorf("the users %q and %q have the same key", other.name, u.Name)
+		}
+		us.byHash[made.hash] = made
+		names[u.Name] = true
+	}
+	return us, nil
+}
+
+func newUser(s Spec, u User) (*user, error) {
+	made := &user{name: u.Name, psk: u.PSK, hash: hashKey(u.PSK)}
+	var err error
+	if s.Block != nil {
+		made.block, err = s.Block(u.PSK)
+	} else {
+		made.long, err = s.Long(u.PSK)
+	}
+	return made, err
+}

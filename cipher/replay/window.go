@@ -1,0 +1,60 @@
+package replay
+
+const blockBits = 64
+
+// Window tells which of the numbered datagrams of a session have come: those of
+// the last size numbers exactly, and all that are older count as seen. It is not
+// safe for concurrent use.
+//
+// It is a ring of blocks of 64 bits, one block more than size takes, so that the
+// block that is begun can be cleared as a whole (RFC 6479).
+type Window struct {
+	size    uint64
+	highest uint64
+	ring    []uint64 // bit id%64 of block id/64%len is set if id has come
+}
+
+// NewWindow returns a Window of size numbers, at least one, of which none has
+// come. The first to come may have any number.
+func NewWindow(size int) Window {
+	blocks := (size+blockBits-1)/blockBits + 1
+	return Window{size: uint64(size), ring: make([]uint64, blocks)}
+}
+
+// Has reports whether id counts as seen. It changes nothing.
+func (w *Window) Has(id uint64) bool {
+	switch {
+	case id > w.highest:
+		return false
+	case w.highest-id >= w.size:
+		return true
+	}
+	return *w.block(id)&bit(id) != 0
+}
+
+// Add marks id as seen and reports whether it was not before. Add it only after
+// its datagram was authenticated and found to be good.
+func (w *Window) Add(id uint64) bool {
+	if w.Has(id) {
+		return false
+	}
+	if id > w.highest {
+		w.moveTo(id)
+	}
+	*w.block(id) |= bit(id)
+	return true
+}
+
+// moveTo makes id the highest number and clears the blocks that begin with it.
+func (w *Window) moveTo(id uint64) {
+	first, last := w.highest/blockBits, id/blockBits
+	fresh := min(last-first, uint64(len(w.ring)))
+	for i := range fresh {
+		w.ring[(last-i)%uint64(len(w.ring))] = 0
+	}
+	w.highest = id
+}
+
+func (w *Window) block(id uint64) *uint64 { return &w.ring[id/blockBits%uint64(len(w.ring))] }
+
+func bit(id uint64) uint64 { return 1 << (id % blockBits) }

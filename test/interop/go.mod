@@ -1,0 +1,25 @@
+// A module of its own, so that the independent implementation that umbra is held
+// against is none of its dependencies.
+module github.com/umbra-proxy/umbra/test/interop
+
+go 1.26.0
+
+require (
+	github.com/sagernet/sing v0.5.1
+	github.com/sagernet/sing-shadowsocks v0.2.7
+	github.com/umbra-proxy/umbra v0.0.0
+)
+
+require (
+	github.com/BurntSushi/toml v1.6.0 // indirect
+	github.com/hashicorp/errwrap v1.0.0 // indirect
+	github.com/hashicorp/go-multierror v1.1.1 // indirect
+	github.com/klauspost/cpuid/v2 v2.0.12 // indirect
+	github.com/samber/do/v2 v2.0.0 // indirect
+	github.com/samber/go-type-to-string v1.8.0 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	lukechampine.com/blake3 v1.4.1 // indirect
+)
+
+replace github.com/umbra-proxy/umbra => ../..
