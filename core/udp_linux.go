@@ -48,7 +48,8 @@ func OpenUDP() (*UDPSocket, error) {
 	return openUDP(netip.AddrPort{})
 }
 
-// ListenUDP opens a socket on addr; port 0 is the kernel's choice. The unspecified IPv6 address stands for every address of both families.
+// ListenUDP opens a socket on addr; port 0 is the kernel's choice. The unspecified
+// IPv6 address stands for every address of both families.
 func ListenUDP(addr netip.AddrPort) (*UDPSocket, error) {
 	return openUDP(addr)
 }

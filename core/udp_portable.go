@@ -29,7 +29,8 @@ func OpenUDP() (*UDPSocket, error) {
 	return newUDPSocket(conn, netip.AddrPort{}), nil
 }
 
-// ListenUDP opens a socket on addr; port 0 is the kernel's choice. The unspecified IPv6 address stands for every address of both families.
+// ListenUDP opens a socket on addr; port 0 is the kernel's choice. The unspecified
+// IPv6 address stands for every address of both families.
 func ListenUDP(addr netip.AddrPort) (*UDPSocket, error) {
 	at := net.UDPAddrFromAddrPort(addr)
 	if addr.Addr() == netip.IPv6Unspecified() {

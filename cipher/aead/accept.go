@@ -3,8 +3,6 @@ package aead
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/core"
@@ -48,7 +46,7 @@ func (a *accept) run() (core.Addr, []byte, error) {
 // too, so that nothing is computed for less.
 func (a *accept) openSalt() error {
 	size := a.cipher.spec.KeySize
-	b, err := a.peek(size + headSize)
+	b, err := a.reader.Await(size + headSize)
 	if err != nil {
 		return err
 	}
@@ -62,7 +60,7 @@ func (a *accept) openSalt() error {
 
 // openChunk appends the payload of the next chunk to a.plain.
 func (a *accept) openChunk() error {
-	head, err := a.peek(a.wire + headSize)
+	head, err := a.reader.Await(a.wire + headSize)
 	if err != nil {
 		return err
 	}
@@ -77,7 +75,7 @@ func (a *accept) openChunk() error {
 	if err := chunk.CheckLength(n, maxPayload); err != nil {
 		return err
 	}
-	whole, err := a.peek(a.wire + headSize + n + tagSize)
+	whole, err := a.reader.Await(a.wire + headSize + n + tagSize)
 	if err != nil {
 		return err
 	}
@@ -93,13 +91,4 @@ func (a *accept) openChunk() error {
 	}
 	a.wire += headSize + n + tagSize
 	return nil
-}
-
-// peek waits for n bytes from the wire's beginning.
-func (a *accept) peek(n int) ([]byte, error) {
-	b, err := a.reader.Peek(n)
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, fmt.Errorf("%w: %d, want %d or more", core.ErrShort, len(a.reader.Buffered()), n)
-	}
-	return b, err
 }

@@ -2,11 +2,8 @@ package aead2022
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
 
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/core"
@@ -71,7 +68,7 @@ func (a *accept) run() (core.Addr, []byte, error) {
 		return core.Addr{}, nil, err
 	}
 	wire := off + length + tagSize
-	whole, err := a.peek(wire)
+	whole, err := a.reader.Await(wire)
 	if err != nil {
 		return core.Addr{}, nil, err
 	}
@@ -104,7 +101,7 @@ func (a *accept) openFixed() (off, length int, err error) {
 	identity := c.spec.KeySize
 	fixed := identity + c.headerSize()
 	off = fixed + requestHeaderSize + tagSize
-	head, err := a.peek(off)
+	head, err := a.reader.Await(off)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -130,13 +127,4 @@ func (a *accept) openFixed() (off, length int, err error) {
 		return 0, 0, core.ErrReplay
 	}
 	return off, length, nil
-}
-
-// peek waits for n bytes from the wire's beginning.
-func (a *accept) peek(n int) ([]byte, error) {
-	b, err := a.reader.Peek(n)
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, fmt.Errorf("%w: %d, want %d or more", core.ErrShort, len(a.reader.Buffered()), n)
-	}
-	return b, err
 }

@@ -48,46 +48,6 @@ func (r *Reader) reset(wire core.Stream, begin func(*Reader) error) {
 // payload, if it is known already, or 0.
 func (r *Reader) Start(box Box, largest, length int) { r.box, r.max, r.length = box, largest, length }
 
-// Peek waits until n bytes of the wire have come and returns them, without
-// taking them. They stay valid until the next call. It returns io.EOF if the
-// wire ends before the first byte, io.ErrUnexpectedEOF if it ends later.
-func (r *Reader) Peek(n int) ([]byte, error) {
-	for {
-		if b := r.unopened(); len(b) >= n {
-			return b[:n], nil
-		}
-		if err := r.fill(); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// Skip takes n bytes that Peek returned.
-func (r *Reader) Skip(n int) {
-	if r.buf == nil {
-		r.stash = r.stash[n:]
-		return
-	}
-	r.start += n
-	r.release()
-}
-
-// SkipFor takes n bytes that Peek returned and gives the memory that they took
-// to payload, which is no longer: it returns a copy that stays valid until the
-// stream is read or closed. A small payload with nothing behind it gets memory
-// of its own, so that no buffer is held while its target is dialled.
-func (r *Reader) SkipFor(n int, payload []byte) []byte {
-	if r.buf == nil || len(payload) <= maxStash && r.end-r.start == n {
-		kept := append([]byte(nil), payload...)
-		r.Skip(n)
-		return kept
-	}
-	kept := r.buf.B[r.start : r.start+copy(r.buf.B[r.start:r.start+n], payload)]
-	r.start += n
-	r.lent = true
-	return kept
-}
-
 // Buffered returns what was read but not taken.
 func (r *Reader) Buffered() []byte { return r.unopened() }
 
