@@ -35,12 +35,17 @@ into the file's [cipher.x] as password; both ends need the same.`,
 			if !ok {
 				return fmt.Errorf("%s takes no password", info.Name)
 			}
-			secret := make([]byte, size)
-			rand.Read(secret) // never fails
-			_, err := fmt.Fprintln(a.Stdout, base64.StdEncoding.EncodeToString(secret))
+			_, err := fmt.Fprintln(a.Stdout, newSecret(size))
 			return fail(err)
 		},
 	}
+}
+
+// newSecret returns a new secret of size random bytes as text.
+func newSecret(size int) string {
+	secret := make([]byte, size)
+	rand.Read(secret) // never fails
+	return base64.StdEncoding.EncodeToString(secret)
 }
 
 // secretSize returns how many random bytes a method's secret has. A method whose

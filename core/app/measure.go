@@ -1,0 +1,192 @@
+package app
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"reflect"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/config"
+)
+
+const (
+	benchBlock    = 64 << 10 // bytes of a write
+	benchStream   = 4 << 20  // bytes of a stream that is opened
+	benchDatagram = 1400     // bytes
+)
+
+// speed is what was measured of a method.
+type speed struct {
+	method     string
+	seal, open float64 // of a stream, in 10⁶ bytes a second
+	datagrams  float64 // sealed and opened a second; 0 for a method without
+}
+
+// slower returns the slower one of the two speeds of a stream.
+func (s speed) slower() float64 { return min(s.seal, s.open) }
+
+// measure measures a method under a key of its own.
+func (a *app) measure(method string, each time.Duration) (speed, error) {
+	c, err := a.buildCipher(method)
+	if err != nil {
+		return speed{}, err
+	}
+	s := speed{method: method}
+	if s.seal, err = sealSpeed(c, each); err != nil {
+		return speed{}, fmt.Errorf("seal: %w", err)
+	}
+	if s.open, err = openSpeed(c, each); err != nil {
+		return speed{}, fmt.Errorf("open: %w", err)
+	}
+	if pc, ok := c.(core.PacketCipher); ok {
+		if s.datagrams, err = datagramSpeed(pc, each); err != nil {
+			return speed{}, fmt.Errorf("datagrams: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// buildCipher makes a cipher with a new secret.
+func (a *app) buildCipher(method string) (core.Cipher, error) {
+	kind, _ := a.reg.Cipher.Lookup(method)
+	options := reflect.New(kind.Options)
+	if size, ok := secretSize(kind.Options); ok {
+		for _, f := range config.Fields(kind.Options) {
+			if f.Key != "password" {
+				continue
+			}
+			text, ok := f.In(options.Elem()).Addr().Interface().(encoding.TextUnmarshaler)
+			if !ok {
+				return nil, errors.New("its password reads no text")
+			}
+			if err := text.UnmarshalText([]byte(newSecret(size))); err != nil {
+				return nil, err
+			}
+		}
+	}
+	env := core.Env{Section: core.SectionCipher, Name: "bench", Log: slog.New(slog.DiscardHandler), Process: new(core.Process)}
+	return kind.New(env, options.Interface())
+}
+
+// benchTarget is what the requests that are measured ask for.
+var benchTarget = core.AddrFrom(netip.MustParseAddrPort("192.0.2.1:443"))
+
+// sealSpeed writes a stream that nobody reads.
+func sealSpeed(c core.Cipher, each time.Duration) (float64, error) {
+	s, err := dialTape(c, &tape{discard: true})
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close()
+	block := make([]byte, benchBlock)
+	total, began := 0, time.Now()
+	for time.Since(began) < each {
+		n, err := s.Write(block)
+		if total += n; err != nil {
+			return 0, err
+		}
+	}
+	return rate(total, time.Since(began)), nil
+}
+
+// openSpeed reads streams that were written before. Only the reading counts.
+func openSpeed(c core.Cipher, each time.Duration) (float64, error) {
+	block := make([]byte, benchBlock)
+	total, took := 0, time.Duration(0)
+	for took < each {
+		wire := &tape{}
+		s, err := dialTape(c, wire)
+		if err != nil {
+			return 0, err
+		}
+		for range benchStream / benchBlock {
+			if _, err := s.Write(block); err != nil {
+				return 0, err
+			}
+		}
+		s.Close()
+		began := time.Now()
+		a, err := c.AcceptStream(wire, netip.AddrPort{})
+		if err != nil {
+			return 0, err
+		}
+		n, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{a.Stream}, block)
+		took += time.Since(began)
+		a.Stream.Close()
+		if err != nil {
+			return 0, err
+		}
+		total += int(n)
+	}
+	return rate(total, took), nil
+}
+
+// datagramSpeed seals datagrams as a client and opens them as a server.
+func datagramSpeed(c core.PacketCipher, each time.Duration) (float64, error) {
+	client, err := c.NewPacketClient()
+	if err != nil {
+		return 0, err
+	}
+	server, err := c.NewPacketServer()
+	if err != nil {
+		return 0, err
+	}
+	payload := make([]byte, benchDatagram)
+	memory := make([]byte, 0, benchDatagram+client.Overhead(benchTarget))
+	total, began := 0, time.Now()
+	for time.Since(began) < each {
+		wire, err := client.AppendPacket(memory, payload, benchTarget)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := server.Open(wire, netip.AddrPort{}); err != nil {
+			return 0, err
+		}
+		total++
+	}
+	return float64(total) / time.Since(began).Seconds(), nil
+}
+
+func rate(bytes int, took time.Duration) float64 { return float64(bytes) / 1e6 / took.Seconds() }
+
+func dialTape(c core.Cipher, wire *tape) (core.Stream, error) {
+	return c.DialStream(benchTarget, nil, func(hello []byte) (core.Stream, error) {
+		_, err := wire.Write(hello)
+		return wire, err
+	})
+}
+
+// tape is a wire in memory: what is written to it can be read later, to its end.
+type tape struct {
+	net.Conn // nil: nobody asks a tape for more
+	discard  bool
+	bytes    []byte
+}
+
+func (t *tape) Write(b []byte) (int, error) {
+	if !t.discard {
+		t.bytes = append(t.bytes, b...)
+	}
+	return len(b), nil
+}
+
+func (t *tape) Read(b []byte) (int, error) {
+	if len(t.bytes) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, t.bytes)
+	t.bytes = t.bytes[n:]
+	return n, nil
+}
+
+func (t *tape) Close() error                     { return nil }
+func (t *tape) CloseWrite() error                { return nil }
+func (t *tape) SetDeadline(time.Time) error      { return nil }
+func (t *tape) SetReadDeadline(time.Time) error  { return nil }
+func (t *tape) SetWriteDeadline(time.Time) error { return nil }
