@@ -32,11 +32,12 @@ func KnownNames(c PacketConn) int {
 	return len(r.names)
 }
 
-// Bounds on the names of one association.
+// Bounds on the names of one association, and the life of a name.
 const (
 	MaxLookups = maxLookups
 	MaxNames   = maxNames
 	MaxWaiting = maxWaiting
+	NameLife   = nameLife
 )
 
 // SweepingPackets is Sweeping for associations.

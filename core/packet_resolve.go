@@ -13,14 +13,17 @@ const (
 	maxLookups    = 8                // in progress at once
 	maxNames      = 64               // remembered
 	maxWaiting    = 16               // datagrams that wait for one name
+	maxWaitBytes  = 64 << 10         // of all datagrams that wait
 	lookupTimeout = 10 * time.Second // for one name
-	nameLife      = 30 * time.Second // for which an address is used without asking again
-	nameFailed    = 5 * time.Second  // for which a name that was not found is not asked for again
+	nameLife      = 30 * time.Second // after which a name in use is asked for again
+	nameFailed    = 5 * time.Second  // the same after a question that failed
 )
 
 // ResolvePackets returns a PacketConn whose datagrams to names go to the first
 // address that r finds. While a name is looked up its datagrams wait, at most 16
-// of them; all others pass. At most 8 names are looked up at once.
+// of them and 64 KiB in all; all others pass. At most 8 names are looked up at
+// once. A name in use keeps its address while it is asked for again, and after it
+// too, if that is still among the answers or if there is none.
 func ResolvePackets(next PacketConn, r Resolver, f *Flow) PacketConn {
 	return resolvePackets(next, r, f, func(ips []netip.Addr, _ uint16) netip.Addr { return ips[0] })
 }
@@ -40,15 +43,17 @@ type resolvingPackets struct {
 	closed  bool               // guarded by mu, as all that follows
 	names   map[string]*lookup // nil until there is a name
 	pending int                // lookups in progress
+	bytes   int                // of datagrams that wait
 	ctx     context.Context    // of the lookups
 	cancel  context.CancelFunc // ends ctx
 }
 
 // lookup is what is known of a name.
 type lookup struct {
-	ip      netip.Addr // not valid if it was not found
-	until   time.Time  // for how long that holds; zero while it is looked up
-	waiting []Packet   // copies
+	ip      netip.Addr // not valid if it was not found, or not yet
+	until   time.Time  // when to ask again
+	asking  bool       // it is being looked up
+	waiting []Packet   // copies, while there is no address
 }
 
 // WritePackets passes on what has an address, and keeps for later what has a
@@ -86,45 +91,44 @@ func (c *resolvingPackets) resolve(ps []Packet) (ready []Packet, kept int, err e
 			continue
 		}
 		l := c.names[name]
-		if l != nil && !l.until.IsZero() && now.After(l.until) {
-			delete(c.names, name)
-			l = nil
+		if l == nil || !l.asking && now.After(l.until) {
+			l = c.ask(name, l, p.Addr.Port(), now)
 		}
 		switch {
-		case l == nil:
-			if c.ask(name, p, now) {
-				kept++
-			}
-		case l.until.IsZero():
-			if len(l.waiting) < maxWaiting {
-				l.waiting = append(l.waiting, clonePacket(p))
-				kept++
-			}
+		case l == nil: // too many names
 		case l.ip.IsValid():
 			p.Addr = NewIPAddr(l.ip, p.Addr.Port())
 			ready = append(ready, p)
+		case l.asking && len(l.waiting) < maxWaiting && c.bytes+len(p.Data) <= maxWaitBytes:
+			l.waiting = append(l.waiting, clonePacket(p))
+			c.bytes += len(p.Data)
+			kept++
 		}
 	}
 	return ready, kept, nil
 }
 
-// ask begins to look up a name for p, unless too many are. mu is held.
-func (c *resolvingPackets) ask(name string, p Packet, now time.Time) bool {
+// ask begins to look up a name, known as l or, if that is nil, not known. It
+// returns what is known of it then: nothing if too many are looked up. mu is held.
+func (c *resolvingPackets) ask(name string, l *lookup, port uint16, now time.Time) *lookup {
 	if c.pending == maxLookups {
-		return false
+		return l
 	}
 	if c.names == nil {
 		c.names = map[string]*lookup{}
 		c.ctx, c.cancel = context.WithCancel(context.Background())
 	}
-	if len(c.names) >= maxNames {
-		c.forget(now)
+	if l == nil {
+		if len(c.names) >= maxNames {
+			c.forget(now)
+		}
+		l = new(lookup)
+		c.names[name] = l
 	}
-	l := &lookup{waiting: []Packet{clonePacket(p)}}
-	c.names[name] = l
+	l.asking = true
 	c.pending++
-	go c.find(c.ctx, name, p.Addr.Port(), l)
-	return true
+	go c.find(c.ctx, name, port, l)
+	return l
 }
 
 // forget makes room for another name: all that is out of date goes, or else any
@@ -133,7 +137,7 @@ func (c *resolvingPackets) forget(now time.Time) {
 	var known string
 	for name, l := range c.names {
 		switch {
-		case l.until.IsZero():
+		case l.asking:
 		case now.After(l.until):
 			delete(c.names, name)
 		default:
@@ -149,31 +153,23 @@ func (c *resolvingPackets) forget(now time.Time) {
 func (c *resolvingPackets) find(ctx context.Context, name string, port uint16, l *lookup) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	var ip netip.Addr
+	var found netip.Addr
 	panicked := guard(func() error {
 		ips, err := c.resolver.LookupIP(ctx, name)
 		if err == nil && len(ips) > 0 {
-			ip = c.pick(ips, port)
+			found = c.choose(l, ips, port)
 		}
 		return nil // to those who wait, one that is not found is lost on the way
 	})
-	c.mu.Lock()
-	waiting := l.waiting
-	l.waiting, l.ip, l.until = nil, ip, time.Now().Add(nameFailed)
-	if ip.IsValid() {
-		l.until = time.Now().Add(nameLife)
-	}
-	c.pending--
-	closed := c.closed
-	c.mu.Unlock()
+	waiting, closed := c.learn(l, found)
 	if panicked != nil {
 		c.flow.Cut(panicked)
 	}
-	if closed || !ip.IsValid() {
+	if closed || !found.IsValid() || len(waiting) == 0 {
 		return
 	}
 	for i := range waiting {
-		waiting[i].Addr = NewIPAddr(ip, waiting[i].Addr.Port())
+		waiting[i].Addr = NewIPAddr(found, waiting[i].Addr.Port())
 	}
 	err := guard(func() error {
 		_, err := c.next.WritePackets(waiting)
@@ -182,6 +178,38 @@ func (c *resolvingPackets) find(ctx context.Context, name string, port uint16, l
 	if err != nil {
 		c.flow.Cut(err)
 	}
+}
+
+// choose returns the address that l has, if it is still among ips: a flow that
+// runs must not change its target. Else it is a new one.
+func (c *resolvingPackets) choose(l *lookup, ips []netip.Addr, port uint16) netip.Addr {
+	c.mu.Lock()
+	known := l.ip
+	c.mu.Unlock()
+	for _, ip := range ips {
+		if ip.Unmap() == known {
+			return known
+		}
+	}
+	return c.pick(ips, port)
+}
+
+// learn ends a lookup with the address that was found, which is not valid for
+// none; an address that was known before stays then. It returns the datagrams that
+// waited.
+func (c *resolvingPackets) learn(l *lookup, found netip.Addr) (waiting []Packet, closed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waiting, l.waiting, l.asking = l.waiting, nil, false
+	for i := range waiting {
+		c.bytes -= len(waiting[i].Data)
+	}
+	l.until = time.Now().Add(nameFailed)
+	if found.IsValid() {
+		l.ip, l.until = found, time.Now().Add(nameLife)
+	}
+	c.pending--
+	return waiting, c.closed
 }
 
 // clonePacket copies a datagram that must wait.

@@ -16,9 +16,8 @@ type packetSocket struct {
 	leases map[int]struct{}               // their numbers; guarded by SocketSet.mu
 	number int                            // of the last lease; guarded by SocketSet.mu
 	owner  atomic.Pointer[PacketListener] // set under SocketSet.mu
-	start  sync.Once
-	err    error      // of the start
-	served *sync.Cond // of SocketSet.mu; told when a lease serves or ends
+	begun  bool                           // it receives; guarded by SocketSet.mu
+	served *sync.Cond                     // of SocketSet.mu; told when a lease serves or ends
 }
 
 // PacketListener is a lease of a UDP socket that serves clients.
@@ -113,8 +112,12 @@ func (l *PacketListener) own(sink DatagramSink, failed func(error)) error {
 	}
 	l.sock.owner.Store(l)
 	l.sock.served.Broadcast()
-	l.sock.start.Do(func() { l.sock.err = l.sock.udp.Receive(l.sock.receive, l.sock.failed) })
-	return l.sock.err
+	if l.sock.begun {
+		return nil
+	}
+	err := l.sock.udp.Receive(l.sock.receive, l.sock.failed)
+	l.sock.begun = err == nil
+	return err
 }
 
 // Close ends the lease; it is safe to call twice. It reports whether that closed

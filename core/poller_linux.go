@@ -36,12 +36,14 @@ func (set *pollerSet) add(s *UDPSocket) error {
 	}
 	if best == nil || best.count > 0 && len(set.running) < runtime.GOMAXPROCS(0)/2 {
 		p, err := newPoller()
-		if err != nil {
+		switch {
+		case err == nil:
+			set.running = append(set.running, p)
+			go p.run()
+			best = p
+		case best == nil:
 			return err
 		}
-		set.running = append(set.running, p)
-		go p.run()
-		best = p
 	}
 	if err := best.add(s); err != nil {
 		return err

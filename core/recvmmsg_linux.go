@@ -240,7 +240,7 @@ func (x *receiver) readControl(i int, d *Datagram) (size int) {
 		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(body) >= unix.SizeofInet6Pktinfo:
 			d.Local = netip.AddrFrom16([16]byte(body)).Unmap()
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(body) >= unix.SizeofInet4Pktinfo:
-			d.Local = netip.AddrFrom4([4]byte(body[8:]))
+			d.Local = netip.AddrFrom4([4]byte(body[4:])) // ipi_spec_dst: ours, for a broadcast too
 		}
 		data = data[min(unix.CmsgSpace(n-unix.CmsgLen(0)), len(data)):]
 	}

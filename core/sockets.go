@@ -18,6 +18,7 @@ type SocketSet struct {
 	mu      sync.Mutex
 	open    map[netip.AddrPort]*socket       // of TCP; guarded by mu
 	packets map[netip.AddrPort]*packetSocket // of UDP; guarded by mu
+	own     ownAddrs                         // guarded by mu
 }
 
 // socket is one listening socket. One goroutine accepts on it, from the first
@@ -111,43 +112,24 @@ func (s *SocketSet) Has(network string, ap netip.AddrPort) bool {
 	defer s.mu.Unlock()
 	if network == "udp" {
 		for _, sock := range s.packets {
-			if covers(sock.udp.Addr(), ap) {
+			if s.covers(sock.udp.Addr(), ap) {
 				return true
 			}
 		}
 		return false
 	}
 	for _, sock := range s.open {
-		if covers(sock.addr, ap) {
+		if s.covers(sock.addr, ap) {
 			return true
 		}
 	}
 	return false
 }
 
-// covers reports whether a socket at the address at takes what is sent to ap.
-func covers(at, ap netip.AddrPort) bool {
-	return at.Port() == ap.Port() && (at.Addr().Unmap() == ap.Addr() || at.Addr().IsUnspecified() && isOwn(ap.Addr()))
-}
-
-// isOwn reports whether ip is an address of this machine. It asks the system, so
-// it is for the rare case.
-func isOwn(ip netip.Addr) bool {
-	if ip.IsLoopback() || ip.IsUnspecified() {
-		return true
-	}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return true // rather refuse than loop
-	}
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok {
-			if own, ok := netip.AddrFromSlice(n.IP); ok && own.Unmap() == ip {
-				return true
-			}
-		}
-	}
-	return false
+// covers reports whether a socket at the address at takes what is sent to ap. mu
+// is held.
+func (s *SocketSet) covers(at, ap netip.AddrPort) bool {
+	return at.Port() == ap.Port() && (at.Addr().Unmap() == ap.Addr() || at.Addr().IsUnspecified() && s.own.has(ap.Addr()))
 }
 
 // Addr returns the address that is listened on.

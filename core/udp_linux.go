@@ -61,8 +61,12 @@ func openUDP(addr netip.AddrPort) (*UDPSocket, error) {
 		family = unix.AF_INET6
 	}
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if errors.Is(err, unix.EAFNOSUPPORT) && !addr.IsValid() { // a kernel without IPv6
+	every := !addr.IsValid() || addr.Addr() == netip.IPv6Unspecified()
+	if errors.Is(err, unix.EAFNOSUPPORT) && every { // a kernel without IPv6
 		s.inet6 = false
+		if addr.IsValid() {
+			addr = netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port())
+		}
 		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	}
 	if err != nil {
@@ -138,11 +142,20 @@ func (s *UDPSocket) sockaddr(ap netip.AddrPort) unix.Sockaddr {
 	if !s.inet6 {
 		return &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}
 	}
-	zone, _ := strconv.ParseUint(ap.Addr().Zone(), 10, 32)
-	if ifi, err := net.InterfaceByName(ap.Addr().Zone()); err == nil {
-		zone = uint64(ifi.Index)
+	return &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16(), ZoneId: zoneID(ap.Addr().Zone())}
+}
+
+// zoneID returns the number of a zone, which is a number already in an address
+// that the kernel told.
+func zoneID(zone string) uint32 {
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil || zone == "" {
+		return uint32(n)
 	}
-	return &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16(), ZoneId: uint32(zone)}
+	ifi, err := net.InterfaceByName(zone)
+	if err != nil {
+		return 0
+	}
+	return uint32(ifi.Index)
 }
 
 // Addr returns the address that the socket is bound to; it is not valid for one

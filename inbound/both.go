@@ -25,10 +25,18 @@ func (b both) Listen(ctx context.Context) error {
 	return errors.Join(b.streams.Listen(ctx), b.packets.Listen(ctx))
 }
 
+// Serve returns when both halves have ended, or as soon as one has failed; the
+// other serves on until Shutdown then.
 func (b both) Serve(ctx context.Context, h core.Handler) error {
-	ended := make(chan error, 1)
+	ended := make(chan error, 2)
 	go func() { ended <- b.packets.Serve(ctx, h) }()
-	return errors.Join(b.streams.Serve(ctx, h), <-ended)
+	go func() { ended <- b.streams.Serve(ctx, h) }()
+	for range 2 {
+		if err := <-ended; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b both) Shutdown(ctx context.Context) error {

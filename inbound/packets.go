@@ -138,7 +138,7 @@ func (s *PacketServer) session(key sessionKey, d *core.Datagram, now time.Time) 
 	}
 	fresh := &session{
 		table: s.sessions, socket: s.ln.Socket(), key: key, source: core.SourceOf(d.Peer.Addr()), flow: new(core.Flow),
-		peer: d.Peer, local: d.Local, used: now,
+		peer: d.Peer, local: d.Local, used: now, unbounded: s.cipher.Roams(), // which goes by sessions and times
 	}
 	for _, old := range s.sessions.add(fresh, now) {
 		old.flow.Cut(core.ErrCrowded)

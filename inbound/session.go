@@ -20,6 +20,9 @@ const (
 	// it gets at most this many bytes for one of its own, and some for free.
 	maxAmplification = 10
 	freeAnswer       = 8 << 10
+	// provenBy is how many datagrams after the first answer show that, or one that
+	// comes a second later.
+	provenBy = 4
 )
 
 // session is one UDP client of an inbound: a client that waits for its
@@ -38,7 +41,9 @@ type session struct {
 	peer            netip.AddrPort // where the client was last
 	local           netip.Addr     // our address that it used
 	used            time.Time
-	in, out         int // bytes of the wire until it is proven
+	unbounded       bool // answers are not bounded: a recording is always refused
+	in, out         int  // bytes of the wire until it is proven
+	replied         int  // datagrams that came after the first answer
 	proven          bool
 	other           bool // it has sent to other ports than that of DNS
 	asked, answered int  // datagrams
@@ -73,7 +78,11 @@ func (s *session) came(d *core.Datagram, target core.Addr, now time.Time) {
 	touch := now.Sub(s.used) >= time.Second
 	if !s.proven {
 		s.in += len(d.Data)
-		s.proven = touch && s.answered > 0
+		if s.answered > 0 {
+			s.replied++
+			s.proven = touch || s.replied >= provenBy
+		}
+		touch = touch || s.proven
 	}
 	proven := s.proven
 	if touch {
@@ -106,7 +115,7 @@ func (s *session) WritePackets(ps []core.Packet) (int, error) {
 		return 0, net.ErrClosed
 	}
 	s.answered += len(ps)
-	if !s.proven {
+	if !s.proven && !s.unbounded {
 		ps = s.affordable(ps)
 	}
 	peer, local := s.peer, s.local

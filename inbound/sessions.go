@@ -66,22 +66,21 @@ func (t *sessions) add(s *session, now time.Time) (cut []*session) {
 			of = list.New()
 			t.clients[s.source] = of
 		}
-		if of.Len() >= t.perClient {
-			cut = append(cut, of.Front().Value.(*session))
-			t.unlist(cut[0])
-			t.clients[s.source] = of // it may have been the last one
+		for of.Len() >= t.perClient {
+			oldest := of.Front().Value.(*session)
+			cut = append(cut, oldest)
+			t.unlist(oldest)
 		}
+		t.clients[s.source] = of // its last one may have gone
 		s.at.client = of.PushBack(s)
 	}
-	if len(t.all) >= t.max {
+	for len(t.all) >= t.max && len(t.all) > 0 {
 		oldest := t.young.Front()
 		if oldest == nil {
 			oldest = t.proven.Front()
 		}
-		if oldest != nil {
-			cut = append(cut, oldest.Value.(*session))
-			t.unlist(oldest.Value.(*session))
-		}
+		cut = append(cut, oldest.Value.(*session))
+		t.unlist(oldest.Value.(*session))
 	}
 	s.at.class, s.at.used = t.young.PushBack(s), now
 	t.all[s.key] = s

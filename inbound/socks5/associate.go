@@ -1,12 +1,14 @@
 package socks5
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -78,8 +80,8 @@ func (a *associate) open() (*core.UDPSocket, error) {
 	var last error
 	for i, first := 0, rand.IntN(ports.Len()); i < ports.Len(); i++ {
 		socket, err := core.ListenUDP(netip.AddrPortFrom(ip, ports.At(first+i)))
-		if err == nil {
-			return socket, nil
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return socket, err
 		}
 		last = err
 	}
