@@ -161,10 +161,8 @@ func (p *Pipeline) packetSweepTime() time.Duration {
 func (p *Pipeline) leavePackets(a *association) {
 	kind, err := Closed, a.request.Flow.Cause()
 	switch {
-	case a.err != nil && errors.Is(a.err, ErrDenied):
-		kind, err = Refused, a.err
 	case a.err != nil:
-		kind, err = DialFailed, a.err
+		kind, err = failureOf(a.err), a.err
 	case errors.Is(err, io.EOF):
 		err = nil
 	}

@@ -34,8 +34,8 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// logPanic writes a line with the stack if err is a panic, and reports that.
-func logPanic(log *slog.Logger, what string, err error, attrs ...slog.Attr) bool {
+// LogPanic writes a line with the stack if err is a panic, and reports that.
+func LogPanic(log *slog.Logger, what string, err error, attrs ...slog.Attr) bool {
 	panicked, ok := errors.AsType[*PanicError](err)
 	if ok {
 		attrs = append(attrs, slog.Any("err", err), slog.String("stack", string(panicked.Stack)))

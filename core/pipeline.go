@@ -110,7 +110,7 @@ func (p *Pipeline) Admit(c Client) error {
 // ask asks one gate. A gate that panics admits nobody.
 func (p *Pipeline) ask(g Gate, c Client) error {
 	err := guard(func() error { return g.Admit(c) })
-	logPanic(p.cfg.Log, "gate panicked", err)
+	LogPanic(p.cfg.Log, "gate panicked", err)
 	return err
 }
 
@@ -127,7 +127,7 @@ func (p *Pipeline) tell(g Gate, e Event) {
 		g.Observe(e)
 		return nil
 	})
-	logPanic(p.cfg.Log, "gate panicked", err)
+	LogPanic(p.cfg.Log, "gate panicked", err)
 }
 
 // Drain refuses what is new and waits until what runs has ended, or until the
@@ -201,11 +201,16 @@ func (p *Pipeline) observe(r *Request, network string, began time.Time, kind Eve
 
 // endOf returns the event that a stream's end is.
 func endOf(run *running) EventKind {
-	switch {
-	case run.failed && errors.Is(run.err, ErrDenied):
-		return Refused
-	case run.failed:
-		return DialFailed
+	if run.failed {
+		return failureOf(run.err)
 	}
 	return Closed
+}
+
+// failureOf returns the event that the failure of a connection to open is.
+func failureOf(err error) EventKind {
+	if errors.Is(err, ErrDenied) {
+		return Refused
+	}
+	return DialFailed
 }

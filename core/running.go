@@ -186,7 +186,7 @@ func (run *running) catch() {
 // rule of the program is an error, all else is for debugging.
 func (p *Pipeline) log(what string, r *Request, began time.Time, err error) {
 	ctx := context.Background()
-	if logPanic(p.cfg.Log, what+" panicked", err, slog.Uint64("id", r.ID)) {
+	if LogPanic(p.cfg.Log, what+" panicked", err, slog.Uint64("id", r.ID)) {
 		return
 	}
 	if !p.cfg.Log.Enabled(ctx, slog.LevelDebug) {

@@ -134,11 +134,8 @@ func (s *UDPSocket) putName(raw *unix.RawSockaddrInet6, peer netip.AddrPort) uin
 		(*unix.RawSockaddrInet4)(unsafe.Pointer(raw)).Addr = peer.Addr().As4()
 		return unix.SizeofSockaddrInet4
 	}
-	raw.Family, raw.Flowinfo, raw.Scope_id = unix.AF_INET6, 0, 0
+	raw.Family, raw.Flowinfo, raw.Scope_id = unix.AF_INET6, 0, zoneID(peer.Addr().Zone())
 	raw.Addr = peer.Addr().As16()
-	if peer.Addr().Zone() != "" {
-		raw.Scope_id = s.sockaddr(peer).(*unix.SockaddrInet6).ZoneId
-	}
 	return unix.SizeofSockaddrInet6
 }
 

@@ -206,7 +206,7 @@ func (s *Server) end(wire Stream, deadline time.Time, cause error) {
 func (s *Server) log(client Client, err error) {
 	log := s.cfg.Env.Log
 	switch {
-	case logPanic(log, "handshake panicked", err, slog.Any("client", client.Addr)):
+	case LogPanic(log, "handshake panicked", err, slog.Any("client", client.Addr)):
 	case errors.Is(err, io.EOF):
 		log.Debug("handshake failed", slog.Any("client", client.Addr), slog.Any("err", err))
 	default:

@@ -61,8 +61,7 @@ func openUDP(addr netip.AddrPort) (*UDPSocket, error) {
 		family = unix.AF_INET6
 	}
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	every := !addr.IsValid() || addr.Addr() == netip.IPv6Unspecified()
-	if errors.Is(err, unix.EAFNOSUPPORT) && every { // a kernel without IPv6
+	if errors.Is(err, unix.EAFNOSUPPORT) && ofBothFamilies(addr) { // a kernel without IPv6
 		s.inet6 = false
 		if addr.IsValid() {
 			addr = netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port())
@@ -80,12 +79,17 @@ func openUDP(addr netip.AddrPort) (*UDPSocket, error) {
 	return s, nil
 }
 
+// ofBothFamilies reports whether a socket on addr takes IPv4 and IPv6: addr is
+// the unspecified IPv6 address, or none.
+func ofBothFamilies(addr netip.AddrPort) bool {
+	return !addr.IsValid() || addr.Addr() == netip.IPv6Unspecified()
+}
+
 // prepare sets the socket's options and binds it.
 func (s *UDPSocket) prepare(addr netip.AddrPort) error {
-	every := !addr.IsValid() || addr.Addr() == netip.IPv6Unspecified()
 	if s.inet6 {
 		only := 1
-		if every {
+		if ofBothFamilies(addr) {
 			only = 0
 		}
 		if err := unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {

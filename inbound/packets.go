@@ -2,7 +2,6 @@ package inbound
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
@@ -159,9 +158,5 @@ func (s *PacketServer) dropped(from netip.AddrPort, size int, err error) {
 
 // panicked logs what ended the serving of one burst.
 func (s *PacketServer) panicked(err error) {
-	attrs := []slog.Attr{slog.Any("err", err)}
-	if p, ok := errors.AsType[*core.PanicError](err); ok {
-		attrs = append(attrs, slog.String("stack", string(p.Stack)))
-	}
-	s.env.Log.LogAttrs(context.Background(), slog.LevelError, "datagrams panicked", attrs...)
+	core.LogPanic(s.env.Log, "datagrams panicked", err)
 }

@@ -69,9 +69,9 @@ func (a *app) methods(names []string) ([]string, error) {
 	}
 	var methods []string
 	for _, name := range names {
-		info, ok := a.reg.Cipher.Describe(name)
-		if !ok {
-			return nil, fmt.Errorf("unknown method %q%s", name, didYouMean(name, allNames(&a.reg.Cipher)))
+		info, err := a.method(name)
+		if err != nil {
+			return nil, err
 		}
 		if !slices.Contains(methods, info.Name) {
 			methods = append(methods, info.Name)

@@ -18,7 +18,10 @@ const (
 
 // heap keeps the collector from running while the heap is small. Above the floor
 // its pace is the usual one, so memory stays what it would be.
-type heap struct{ stopped atomic.Bool }
+type heap struct {
+	stopped atomic.Bool
+	percent int // set last; a change stops the world
+}
 
 // paceHeap begins to set the pace after each collection, unless the environment
 // sets it. stop ends that.
@@ -42,7 +45,10 @@ func (h *heap) arm() {
 	}
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)
-	debug.SetGCPercent(percentFor(live[0].Value.Uint64()))
+	if percent := percentFor(live[0].Value.Uint64()); percent != h.percent {
+		h.percent = percent
+		debug.SetGCPercent(percent)
+	}
 	runtime.AddCleanup(new([64]byte), (*heap).arm, h)
 }
 

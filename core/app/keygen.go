@@ -27,18 +27,27 @@ into the file's [cipher.x] as password; both ends need the same.`,
 		ValidArgsFunction:     a.completeMethod,
 		DisableFlagsInUseLine: true,
 		RunE: func(_ *cobra.Command, args []string) error {
-			info, ok := a.reg.Cipher.Describe(args[0])
-			if !ok {
-				return fmt.Errorf("unknown method %q%s", args[0], didYouMean(args[0], allNames(&a.reg.Cipher)))
+			info, err := a.method(args[0])
+			if err != nil {
+				return err
 			}
 			size, ok := secretSize(info.Options)
 			if !ok {
 				return fmt.Errorf("%s takes no password", info.Name)
 			}
-			_, err := fmt.Fprintln(a.Stdout, newSecret(size))
+			_, err = fmt.Fprintln(a.Stdout, newSecret(size))
 			return fail(err)
 		},
 	}
+}
+
+// method describes the encryption method of that name.
+func (a *app) method(name string) (core.KindInfo, error) {
+	info, ok := a.reg.Cipher.Describe(name)
+	if !ok {
+		return core.KindInfo{}, fmt.Errorf("unknown method %q%s", name, didYouMean(name, allNames(&a.reg.Cipher)))
+	}
+	return info, nil
 }
 
 // newSecret returns a new secret of size random bytes as text.
