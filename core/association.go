@@ -82,6 +82,7 @@ func (a *association) open(ctx context.Context, pending PendingPackets) error {
 	flow := a.request.Flow
 	a.pipeline.observe(a.request, "udp", a.began, Opened, nil)
 	flow.setEnd(func() { a.pipeline.leavePackets(a) })
+	a.request.Grant.hold(flow)
 	upstream.Receive(func(ps []Packet) { a.move(client, ps, down) })
 	client.Receive(func(ps []Packet) { a.move(upstream, ps, up) })
 	return nil
@@ -172,6 +173,7 @@ func (p *Pipeline) leavePackets(a *association) {
 	}
 	p.log("association", a.request, a.began, err)
 	p.observe(a.request, "udp", a.began, kind, err)
+	a.request.Grant.drop(a.request.Flow)
 
 	p.mu.Lock()
 	defer p.mu.Unlock()

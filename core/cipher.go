@@ -36,4 +36,5 @@ type Accepted struct {
 	Target  Addr
 	User    string
 	Payload []byte // first bytes for the target; valid until Stream is read
+	Grant   *Grant // what the user is served under, or nil
 }

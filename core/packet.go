@@ -71,6 +71,13 @@ type OpenedPacket struct {
 	Payload []byte // aliases the wire
 }
 
+// GrantedSession is a PacketSession whose user can be removed while it runs.
+type GrantedSession interface {
+	PacketSession
+	// Grant returns what the user is served under, or nil.
+	Grant() *Grant
+}
+
 // PacketSession protects the replies to one client, or, where clients don't
 // roam, to all that share a key. It is a pointer, so that it can be compared, and
 // safe for concurrent use.

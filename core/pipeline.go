@@ -59,6 +59,7 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.DialTimeout)
 	defer cancel()
 	r.Flow.setEnd(cancel)
+	r.Grant.hold(r.Flow)
 
 	var payload *Buffer // holds r.Payload until it is sent
 	defer func() { payload.Return() }()

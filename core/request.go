@@ -19,6 +19,7 @@ type Request struct {
 	IPs     []netip.Addr   // the target's addresses, if a resolver has looked them up
 	Payload []byte         // first bytes for the target; valid until DialStream returns
 	Flow    *Flow
+	Grant   *Grant // what the user is served under, or nil
 
 	taken func() // see Taken; may be nil
 }

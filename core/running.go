@@ -64,6 +64,7 @@ func (p *Pipeline) leave(run *running) {
 	}
 	p.log("stream", run.request, run.began, run.err)
 	p.observe(run.request, "tcp", run.began, endOf(run), run.err)
+	run.request.Grant.drop(flow)
 
 	p.mu.Lock()
 	defer p.mu.Unlock()

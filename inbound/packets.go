@@ -142,9 +142,13 @@ func (s *PacketServer) session(key sessionKey, d *core.Datagram, now time.Time) 
 	for _, old := range s.sessions.add(fresh, now) {
 		old.flow.Cut(core.ErrCrowded)
 	}
-	on.h.HandlePackets(on.ctx, &core.Request{
+	r := &core.Request{
 		ID: s.env.Process.NextID(), Inbound: client.Inbound, Client: d.Peer, User: key.session.User(), Flow: fresh.flow,
-	}, fresh)
+	}
+	if g, ok := key.session.(core.GrantedSession); ok {
+		r.Grant = g.Grant()
+	}
+	on.h.HandlePackets(on.ctx, r, fresh)
 	return s.sessions.find(key) // nil if it was rejected
 }
 

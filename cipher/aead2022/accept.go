@@ -27,7 +27,7 @@ func (c *Cipher) AcceptStream(conn core.Stream, _ netip.AddrPort) (core.Accepted
 		return core.Accepted{Payload: raw}, err
 	}
 	served := chunk.Served{Stream: s, Patience: c.patience}
-	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload}, nil
+	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant}, nil
 }
 
 // startReply makes the stream send salt and the response header with its first

@@ -9,6 +9,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/cipher/key"
 	"github.com/umbra-proxy/umbra/cipher/replay"
+	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
 )
 
@@ -33,6 +34,7 @@ type Cipher struct {
 	identity *serverIdentity // of a server with users, or nil
 	sole     *user           // of a server without, or nil
 	refusal  error           // why there is no server, or nil
+	list     *users.List     // where users come from; nil if they don't change
 
 	salts    *replay.Timed
 	sessions *sessions
@@ -41,7 +43,10 @@ type Cipher struct {
 	patience time.Duration // of a server with a stream that broke the rules
 }
 
-var _ core.PacketCipher = (*Cipher)(nil)
+var (
+	_ core.PacketCipher = (*Cipher)(nil)
+	_ core.Runner       = (*Cipher)(nil)
+)
 
 // clientKeys are the keys of a client.
 type clientKeys struct {
@@ -61,7 +66,7 @@ type identity struct {
 type serverIdentity struct {
 	ipsk  []byte
 	block cipher.Block // of ipsk
-	users atomic.Pointer[users]
+	users atomic.Pointer[roll]
 }
 
 // New returns the Cipher of a method with its keys. salts is what a server has

@@ -16,7 +16,7 @@ var withAES = []string{aes128, aes256}
 func house(t testing.TB, method string) (server, alice, bob *Cipher) {
 	t.Helper()
 	s := specOf(t, method)
-	server = fresh(t, s, Keys{PSKs: [][]byte{psk(s, 0)}, Users: []User{{"alice", psk(s, 1)}, {"bob", psk(s, 2)}}})
+	server = fresh(t, s, Keys{PSKs: [][]byte{psk(s, 0)}, Users: []User{{Name: "alice", PSK: psk(s, 1)}, {Name: "bob", PSK: psk(s, 2)}}})
 	alice = fresh(t, s, Keys{PSKs: [][]byte{psk(s, 0), psk(s, 1)}})
 	bob = fresh(t, s, Keys{PSKs: [][]byte{psk(s, 0), psk(s, 2)}})
 	return server, alice, bob
@@ -78,7 +78,7 @@ func TestUnknownIdentity(t *testing.T) {
 // request.
 func TestSwapUsers(t *testing.T) {
 	server, alice, bob := house(t, aes128)
-	only, err := newUsers(server.spec, []User{{"robert", psk(server.spec, 2)}})
+	only, err := newUsers(server.spec, []User{{Name: "robert", PSK: psk(server.spec, 2)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func BenchmarkIdentify(b *testing.B) {
 			for i := range n {
 				key := psk(s, 1)
 				key[0], key[1] = byte(i), byte(i>>8)
-				users = append(users, User{fmt.Sprint(i), key})
+				users = append(users, User{Name: fmt.Sprint(i), PSK: key})
 			}
 			server := fresh(b, s, Keys{PSKs: [][]byte{psk(s, 0)}, Users: users})
 			client := fresh(b, s, Keys{PSKs: [][]byte{psk(s, 0), users[n/2].PSK}})

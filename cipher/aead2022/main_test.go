@@ -115,7 +115,7 @@ func settings() []setting {
 		if s.Block == nil {
 			continue
 		}
-		users := []User{{"alice", psk(s, 2)}, {"bob", psk(s, 1)}}
+		users := []User{{Name: "alice", PSK: psk(s, 2)}, {Name: "bob", PSK: psk(s, 1)}}
 		all = append(all,
 			setting{s.Method + ", one identity", s, Keys{PSKs: [][]byte{psk(s, 0), psk(s, 1)}}},
 			setting{s.Method + ", users", s, Keys{PSKs: [][]byte{psk(s, 0), psk(s, 1)}, Users: users}},

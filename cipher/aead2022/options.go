@@ -1,27 +1,28 @@
 package aead2022
 
 import (
-	"maps"
-	"slices"
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/umbra-proxy/umbra/cipher/replay"
+	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // Options16 are the keys of a [cipher.x] table of a method with keys of 16 bytes.
 type Options16 struct {
-	_ core.About `help:"a SIP022 method: takes a key, refuses replays by their time, tells users apart" key:"16"`
+	_ core.About `help:"a SIP022 method: takes a key, refuses replays by their time, tells users apart: with users the password is the identity key, and a client has IDENTITY:USER" key:"16"`
 	option.Password
-	Users map[string]option.Text `toml:"users" help:"names and keys of those who may use a server, whose password is then the identity key; a client has both as IDENTITY:USER"`
+	users.Options
 }
 
 // Options32 are those of a method with keys of 32 bytes.
 type Options32 struct {
-	_ core.About `help:"a SIP022 method: takes a key, refuses replays by their time, tells users apart" key:"32"`
+	_ core.About `help:"a SIP022 method: takes a key, refuses replays by their time, tells users apart: with users the password is the identity key, and a client has IDENTITY:USER" key:"32"`
 	option.Password
-	Users map[string]option.Text `toml:"users" help:"names and keys of those who may use a server, whose password is then the identity key; a client has both as IDENTITY:USER"`
+	users.Options
 }
 
 // OptionsPlain are those of a method without identity headers.
@@ -35,22 +36,26 @@ func Register(reg *core.Registry, s Spec) {
 	switch {
 	case s.Block == nil:
 		core.Add(&reg.Cipher, s.Method, func(env core.Env, o OptionsPlain) (core.Cipher, error) {
-			return s.build(env, o.Password, nil)
+			return s.build(env, o.Password, users.Options{})
 		}, s.Aliases...)
 	case s.KeySize == 16:
 		core.Add(&reg.Cipher, s.Method, func(env core.Env, o Options16) (core.Cipher, error) {
-			return s.build(env, o.Password, o.Users)
+			return s.build(env, o.Password, o.Options)
 		}, s.Aliases...)
 	default:
 		core.Add(&reg.Cipher, s.Method, func(env core.Env, o Options32) (core.Cipher, error) {
-			return s.build(env, o.Password, o.Users)
+			return s.build(env, o.Password, o.Options)
 		}, s.Aliases...)
 	}
 }
 
 // build makes a Cipher of the options.
-func (s Spec) build(env core.Env, p option.Password, users map[string]option.Text) (core.Cipher, error) {
-	k, err := s.readKeys(p, users)
+func (s Spec) build(env core.Env, p option.Password, u users.Options) (core.Cipher, error) {
+	list, err := users.Open(env, u)
+	if err != nil {
+		return nil, err
+	}
+	k, err := s.readKeys(p, u.Key(), list.Users())
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +72,7 @@ func (s Spec) build(env core.Env, p option.Password, users map[string]option.Tex
 	if err != nil {
 		return nil, err
 	}
+	c.list = list
 	c.sessions, err = core.Keep(env, func(old *sessions) (*sessions, error) {
 		if old != nil && old.isFor(s.Method, c.first) {
 			return old, nil
@@ -76,8 +82,33 @@ func (s Spec) build(env core.Env, p option.Password, users map[string]option.Tex
 	return c, err
 }
 
-// readKeys reads the keys of a table. Its errors name the key to mend.
-func (s Spec) readKeys(p option.Password, users map[string]option.Text) (k Keys, err error) {
+// Run follows the file of users.
+func (c *Cipher) Run(ctx context.Context) {
+	if c.list != nil {
+		c.list.Run(ctx, c.setUsers)
+	}
+}
+
+// setUsers puts others in the place of a server's users.
+func (c *Cipher) setUsers(list []users.User) error {
+	k := Keys{PSKs: [][]byte{c.first}}
+	var err error
+	if k.Users, err = readUsers(c.spec, list); err != nil {
+		return err
+	}
+	if err := k.check(c.spec); err != nil {
+		return err
+	}
+	all, err := newUsers(c.spec, k.Users)
+	if err == nil {
+		c.identity.users.Store(all)
+	}
+	return err
+}
+
+// readKeys reads the keys of a table. Its errors name the key to mend; that of
+// users is given.
+func (s Spec) readKeys(p option.Password, usersKey string, list []users.User) (k Keys, err error) {
 	secret, err := p.Read()
 	if err != nil {
 		return Keys{}, err
@@ -85,23 +116,29 @@ func (s Spec) readKeys(p option.Password, users map[string]option.Text) (k Keys,
 	if k.PSKs, err = ParsePassword(s, secret); err != nil {
 		return Keys{}, &core.OptionError{Key: passwordKey(p), Err: err}
 	}
-	if users != nil && len(users) == 0 {
-		return Keys{}, core.BadOption("users", "nobody; leave it out for a server without users")
+	if k.Users, err = readUsers(s, list); err == nil {
+		err = k.check(s)
 	}
-	for _, name := range slices.Sorted(maps.Keys(users)) {
-		psk, err := parseKey(s, users[name].Reveal())
-		if err != nil {
-			return Keys{}, core.BadOption("users", "user %q: %w", name, err)
-		}
-		k.Users = append(k.Users, User{Name: name, PSK: psk})
+	if err == nil {
+		_, err = newUsers(s, k.Users)
 	}
-	if err := k.check(s); err != nil {
-		return Keys{}, &core.OptionError{Key: "users", Err: err}
-	}
-	if _, err := newUsers(s, k.Users); err != nil {
-		return Keys{}, &core.OptionError{Key: "users", Err: err}
+	if err != nil {
+		return Keys{}, &core.OptionError{Key: usersKey, Err: err}
 	}
 	return k, nil
+}
+
+// readUsers reads the keys of users.
+func readUsers(s Spec, list []users.User) ([]User, error) {
+	var all []User
+	for _, u := range list {
+		psk, err := parseKey(s, u.Secret.Reveal())
+		if err != nil {
+			return nil, fmt.Errorf("user %q: %w", u.Name, err)
+		}
+		all = append(all, User{Name: u.Name, PSK: psk, Grant: u.Grant})
+	}
+	return all, nil
 }
 
 // passwordKey returns which of the keys gave the password.

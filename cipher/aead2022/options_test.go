@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
@@ -28,7 +29,7 @@ func registry() *core.Registry {
 }
 
 // build makes a cipher of a kind, as a file would.
-func build(t testing.TB, kind string, p option.Password, users map[string]option.Text, process *core.Process) (*Cipher, error) {
+func build(t testing.TB, kind string, p option.Password, who map[string]option.Text, process *core.Process) (*Cipher, error) {
 	t.Helper()
 	k, ok := registry().Cipher.Lookup(kind)
 	if !ok {
@@ -37,9 +38,9 @@ func build(t testing.TB, kind string, p option.Password, users map[string]option
 	var o any
 	switch k.Options {
 	case reflect.TypeFor[Options16]():
-		o = &Options16{Password: p, Users: users}
+		o = &Options16{Password: p, Options: users.Options{Users: who}}
 	case reflect.TypeFor[Options32]():
-		o = &Options32{Password: p, Users: users}
+		o = &Options32{Password: p, Options: users.Options{Users: who}}
 	default:
 		o = &OptionsPlain{Password: p}
 	}

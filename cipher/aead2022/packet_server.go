@@ -137,7 +137,7 @@ type replies struct {
 	sessions *sessions
 }
 
-var _ core.PacketSession = (*replies)(nil)
+var _ core.GrantedSession = (*replies)(nil)
 
 // newReplies returns the replies of a new association.
 func (c *Cipher) newReplies(t *sessions, s *session, u *user) (*replies, error) {
@@ -154,6 +154,9 @@ func (c *Cipher) newReplies(t *sessions, s *session, u *user) (*replies, error) 
 
 // User returns the name of the user whose key the session has, or "".
 func (r *replies) User() string { return r.user.name }
+
+// Grant returns what the user is served under.
+func (r *replies) Grant() *core.Grant { return r.user.grant }
 
 // Close tells that the association has ended.
 func (r *replies) Close() { r.sessions.close(r) }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -72,8 +73,9 @@ type Keys struct {
 
 // User is somebody who may use a server.
 type User struct {
-	Name string
-	PSK  []byte
+	Name  string
+	PSK   []byte
+	Grant *core.Grant // what is served under it is cut when it ends; may be nil
 }
 
 // check returns why the keys are none for a method.

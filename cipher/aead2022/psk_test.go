@@ -94,14 +94,14 @@ func TestNewRefusesKeys(t *testing.T) {
 		{"none", s, Keys{}, "0 keys, want 1 to 17"},
 		{"wrong size", s, Keys{PSKs: [][]byte{psk(plain, 0)}}, "a key of 32 bytes, want 16"},
 		{"identity without AES", plain, Keys{PSKs: [][]byte{psk(plain, 0), psk(plain, 1)}}, "no identity headers"},
-		{"user without AES", plain, Keys{PSKs: [][]byte{psk(plain, 0)}, Users: []User{{"a", psk(plain, 1)}}}, "no identity headers"},
-		{"two identities and users", s, Keys{PSKs: [][]byte{k(0), k(1), k(2)}, Users: []User{{"a", k(3)}}}, "more than one identity key"},
-		{"identity key as a user's", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{"a", k(1)}, {"b", k(0)}}}, `the key of user "b" is the identity key`},
-		{"same key", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{"a", k(1)}, {"b", k(1)}}}, `the users "a" and "b" have the same key`},
-		{"same name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{"a", k(1)}, {"a", k(2)}}}, `two users have the name "a"`},
-		{"no name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{"", k(1)}}}, "empty name"},
-		{"long name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{long, k(1)}}}, "has 256 bytes, the most is 255"},
-		{"user's key of another size", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{"a", k(1)[:15]}}}, `user "a": a key of 15 bytes, want 16`},
+		{"user without AES", plain, Keys{PSKs: [][]byte{psk(plain, 0)}, Users: []User{{Name: "a", PSK: psk(plain, 1)}}}, "no identity headers"},
+		{"two identities and users", s, Keys{PSKs: [][]byte{k(0), k(1), k(2)}, Users: []User{{Name: "a", PSK: k(3)}}}, "more than one identity key"},
+		{"identity key as a user's", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "a", PSK: k(1)}, {Name: "b", PSK: k(0)}}}, `the key of user "b" is the identity key`},
+		{"same key", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "a", PSK: k(1)}, {Name: "b", PSK: k(1)}}}, `the users "a" and "b" have the same key`},
+		{"same name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "a", PSK: k(1)}, {Name: "a", PSK: k(2)}}}, `two users have the name "a"`},
+		{"no name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "", PSK: k(1)}}}, "empty name"},
+		{"long name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: long, PSK: k(1)}}}, "has 256 bytes, the most is 255"},
+		{"user's key of another size", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "a", PSK: k(1)[:15]}}}, `user "a": a key of 15 bytes, want 16`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, err := New(tc.spec, tc.keys, NewSalts())

@@ -4,6 +4,8 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // maxUserName is the longest name of a user in bytes.
@@ -16,15 +18,16 @@ type user struct {
 	hash  hash
 	block cipher.Block // seals the separate headers of replies; nil without AES
 	long  cipher.AEAD  // seals datagrams without AES; else nil
+	grant *core.Grant  // what it is served under, or nil
 }
 
-// users is the users of a server, by the hash that an identity header has. It does
+// roll is the users of a server, by the hash that an identity header has. It does
 // not change, so that it can be swapped for another one as a whole.
-type users struct{ byHash map[hash]*user }
+type roll struct{ byHash map[hash]*user }
 
 // newUsers checks names and keys: no two users share either.
-func newUsers(s Spec, list []User) (*users, error) {
-	us := &users{byHash: make(map[hash]*user, len(list))}
+func newUsers(s Spec, list []User) (*roll, error) {
+	us := &roll{byHash: make(map[hash]*user, len(list))}
 	names := make(map[string]bool, len(list))
 	for _, u := range list {
 		switch {
@@ -51,7 +54,7 @@ func newUsers(s Spec, list []User) (*users, error) {
 }
 
 func newUser(s Spec, u User) (*user, error) {
-	made := &user{name: u.Name, psk: u.PSK, hash: hashKey(u.PSK)}
+	made := &user{name: u.Name, psk: u.PSK, hash: hashKey(u.PSK), grant: u.Grant}
 	var err error
 	if s.Block != nil {
 		made.block, err = s.Block(u.PSK)

@@ -101,6 +101,9 @@ func provide[T any](g *generation, c *config.Component, kinds *core.Kinds[T]) (i
 		if built, err = kind.New(env, c.Options); err != nil {
 			return built, g.report(c.ID, err)
 		}
+		if r, ok := any(built).(core.Runner); ok {
+			g.runners = append(g.runners, runner{r, env.Log})
+		}
 		return built, nil
 	})
 	return func() error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 
 	"github.com/hashicorp/go-multierror"
@@ -26,6 +27,10 @@ type generation struct {
 	log     *slog.Logger
 	scope   *do.RootScope
 	lines   []*line
+
+	runners []runner       // components with work of their own
+	running sync.WaitGroup // of them
+	stop    context.CancelFunc
 
 	problems []config.Problem // found while building
 
@@ -55,8 +60,10 @@ func (g *generation) listen(ctx context.Context) error {
 	return config.Join(problems...)
 }
 
-// serve starts all inbounds. failed is told if one stops by itself.
+// serve starts all components that work by themselves, and all inbounds. failed
+// is told if one of those stops by itself.
 func (g *generation) serve(failed func(error)) {
+	g.run()
 	for _, l := range g.lines {
 		l.served.Go(func() {
 			if err := l.inbound.Serve(context.Background(), l.pipeline); err != nil {
@@ -85,11 +92,37 @@ func (g *generation) abandon() error {
 func (g *generation) shutdown(handshakes, streams context.Context) error {
 	g.handshakes, g.streams = handshakes, streams
 	report := g.scope.ShutdownWithContext(context.Background())
+	if g.stop != nil {
+		g.stop()
+		g.running.Wait()
+	}
 	var failed *multierror.Error
 	for service, err := range report.Errors {
 		failed = multierror.Append(failed, fmt.Errorf("shut down %s: %w", service.Service, err))
 	}
 	return failed.ErrorOrNil()
+}
+
+// runner is a component that works by itself.
+type runner struct {
+	core.Runner
+	log *slog.Logger
+}
+
+// run starts what works by itself. A panic ends one of them alone.
+func (g *generation) run() {
+	ctx, stop := context.WithCancel(context.Background())
+	g.stop = stop
+	for _, r := range g.runners {
+		g.running.Go(func() {
+			defer func() {
+				if v := recover(); v != nil {
+					r.log.Error("component panicked", slog.Any("err", v), slog.String("stack", string(debug.Stack())))
+				}
+			}()
+			r.Run(ctx)
+		})
+	}
 }
 
 // Shutdown stops the inbound and drains the pipeline. The container calls it.

@@ -63,7 +63,7 @@ func (s server) Handshake(_ context.Context, conn core.Stream, c core.Client) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	return &core.Request{Target: a.Target, User: a.User, Payload: a.Payload}, pending{a.Stream}, nil
+	return &core.Request{Target: a.Target, User: a.User, Payload: a.Payload, Grant: a.Grant}, pending{a.Stream}, nil
 }
 
 // Fail answers every failure alike: it sends nothing, reads on and ends at the

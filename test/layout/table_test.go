@@ -31,11 +31,12 @@ const table = `
 	cipher/key          golang.org/x/crypto
 	cipher/replay
 	cipher/chunk        core
+	cipher/users        core core/option
 	cipher/ciphertest   core core/coretest go.uber.org/goleak
 	policy/store        core core/option go.etcd.io/bbolt github.com/redis/go-redis/v9
 
 	# Kinds. They import neither one another nor what reads files.
-	cipher/*            core core/option cipher/key cipher/replay cipher/chunk golang.org/x/crypto lukechampine.com/blake3
+	cipher/*            core core/option cipher/key cipher/replay cipher/chunk cipher/users golang.org/x/crypto lukechampine.com/blake3
 	inbound/*           core core/option inbound
 	outbound/*          core core/option
 	resolver/*          core core/option github.com/miekg/dns golang.org/x/sync github.com/hashicorp/golang-lru/v2

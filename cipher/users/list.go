@@ -1,0 +1,203 @@
+package users
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+// lookEvery is how often the file of users is looked at: one who is removed is
+// refused within a second.
+const lookEvery = 500 * time.Millisecond
+
+// List is who may use a server. It follows its file while it runs.
+type List struct {
+	env    core.Env
+	opts   Options
+	grants *grants
+	users  []User
+	seen   *snapshot // nil without a file
+}
+
+// Open reads the users that o gives. Its errors name the key to mend.
+func Open(env core.Env, o Options) (*List, error) {
+	users, seen, err := o.read()
+	if err != nil {
+		return nil, err
+	}
+	l := &List{env: env, opts: o, users: users, seen: seen}
+	l.grants, err = core.Keep(env, func(old *grants) (*grants, error) {
+		if old == nil {
+			old = &grants{all: map[identity]*core.Grant{}}
+		}
+		return old, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.grant(l.users)
+	if seen != nil && seen.info.Mode().Perm()&0o004 != 0 {
+		env.Log.Warn("everyone on this machine can read the secrets of users", slog.String("file", o.UsersFile))
+	}
+	return l, nil
+}
+
+// Users returns who was read last, sorted by name.
+func (l *List) Users() []User { return l.users }
+
+// grant gives each user a grant, if something is to be cut.
+func (l *List) grant(users []User) {
+	if !l.opts.CutRemoved {
+		return
+	}
+	for i := range users {
+		users[i].Grant = l.grants.of(users[i])
+	}
+}
+
+// Run follows the file until ctx ends, and passes who is in it to apply each time
+// that changes. A file that is wrong, or that apply refuses, changes nothing and is
+// logged once.
+func (l *List) Run(ctx context.Context, apply func([]User) error) {
+	l.grants.take(l)
+	l.settle()
+	if l.seen == nil {
+		return
+	}
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	complaint := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		text := ""
+		if err := l.look(apply); err != nil {
+			text = err.Error()
+		}
+		if text != "" && text != complaint {
+			l.env.Log.Error("users stay as they were", slog.String("err", text))
+		}
+		complaint = text
+	}
+}
+
+// look reads the file if it may have changed.
+func (l *List) look(apply func([]User) error) error {
+	if l.seen.isCurrent() {
+		return nil
+	}
+	next, err := readFile(l.opts.UsersFile)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(next.data, l.seen.data) {
+		l.seen = next
+		return nil
+	}
+	users, err := next.users()
+	if err != nil {
+		return err
+	}
+	l.grant(users)
+	if err := apply(users); err != nil {
+		return fmt.Errorf("%s: %w", l.opts.UsersFile, err)
+	}
+	added, removed := compare(l.users, users)
+	l.users, l.seen = users, next
+	cut := l.settle()
+	l.env.Log.Info("users read", slog.Int("users", len(users)), slog.Int("added", added), slog.Int("removed", removed), slog.Int("cut", cut))
+	return nil
+}
+
+// settle ends the grants of those who are not among the users any more. It returns
+// how many connections that cut.
+func (l *List) settle() int {
+	if !l.opts.CutRemoved {
+		return 0
+	}
+	return l.grants.keep(l)
+}
+
+// compare counts whom only after has, and whom only before had. One whose secret
+// changed is both.
+func compare(before, after []User) (added, removed int) {
+	known := make(map[identity]bool, len(before))
+	for _, u := range before {
+		known[u.identity()] = true
+	}
+	for _, u := range after {
+		if known[u.identity()] {
+			delete(known, u.identity())
+		} else {
+			added++
+		}
+	}
+	return added, len(known)
+}
+
+// identity is a user with the secret; another secret makes another one.
+type identity struct {
+	name   string
+	secret option.Text
+}
+
+func (u User) identity() identity { return identity{u.Name, u.Secret} }
+
+// grants is the grants of a server's users. It is kept over a reload.
+type grants struct {
+	mu    sync.Mutex
+	all   map[identity]*core.Grant // guarded by mu, as is owner
+	owner *List                    // who decides: the one that ran last
+}
+
+// of returns the grant of a user.
+func (g *grants) of(u User) *core.Grant {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.all[u.identity()] == nil {
+		g.all[u.identity()] = new(core.Grant)
+	}
+	return g.all[u.identity()]
+}
+
+// take makes l the list that decides. After a reload that of the old file has no
+// say any more.
+func (g *grants) take(l *List) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.owner = l
+}
+
+// keep ends all grants but those of the users of l, if it decides. It returns how
+// many connections that cut.
+func (g *grants) keep(l *List) (cut int) {
+	current := make(map[identity]bool, len(l.users))
+	for _, u := range l.users {
+		current[u.identity()] = true
+	}
+	var ended []*core.Grant
+	g.mu.Lock()
+	for id, grant := range g.all {
+		if g.owner == l && !current[id] {
+			delete(g.all, id)
+			ended = append(ended, grant)
+		}
+	}
+	g.mu.Unlock()
+	for _, grant := range ended {
+		cut += grant.Revoke(errRemoved)
+	}
+	return cut
+}
+
+// errRemoved is why a connection was cut.
+var errRemoved = fmt.Errorf("%w: the user was removed", core.ErrDenied)

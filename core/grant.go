@@ -1,0 +1,57 @@
+package core
+
+import "sync"
+
+// Grant is somebody's right to be served, for as long as it lasts: what runs
+// under it is cut when it ends. A nil Grant never ends. It is safe for concurrent
+// use, and the zero Grant is ready.
+type Grant struct {
+	mu    sync.Mutex
+	flows map[*Flow]struct{} // guarded by mu, as all that follows
+	ended error
+}
+
+// hold makes f run under the grant; it is cut at once if that has ended.
+func (g *Grant) hold(f *Flow) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	ended := g.ended
+	if ended == nil {
+		if g.flows == nil {
+			g.flows = map[*Flow]struct{}{}
+		}
+		g.flows[f] = struct{}{}
+	}
+	g.mu.Unlock()
+	if ended != nil {
+		f.Cut(ended)
+	}
+}
+
+// drop tells that f has ended.
+func (g *Grant) drop(f *Flow) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.flows, f)
+}
+
+// Revoke ends the grant with a cause: all that runs under it is cut, and so is
+// what comes later. It returns how many flows it cut.
+func (g *Grant) Revoke(cause error) int {
+	g.mu.Lock()
+	flows := g.flows
+	if g.ended == nil {
+		g.ended = cause
+	}
+	g.flows = nil
+	g.mu.Unlock()
+	for f := range flows {
+		f.Cut(cause)
+	}
+	return len(flows)
+}
