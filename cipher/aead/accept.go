@@ -1,8 +1,10 @@
 package aead
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/core"
@@ -13,7 +15,10 @@ import (
 type accept struct {
 	cipher  *Cipher
 	reader  *chunk.Reader
+	client  netip.Addr
+	user    *user
 	box     chunk.Box
+	length  int // of the first payload
 	scratch *core.Buffer
 	plain   []byte // the plaintext so far; in scratch
 	wire    int    // bytes of the wire that it stands for
@@ -42,35 +47,53 @@ func (a *accept) run() (core.Addr, []byte, error) {
 	}
 }
 
-// openSalt derives the session from the salt. It waits for the first length
-// too, so that nothing is computed for less.
+// openSalt finds the session that the salt and the first length are of. It waits for
+// both, so that nothing is computed for less.
 func (a *accept) openSalt() error {
-	size := a.cipher.spec.KeySize
+	c, size := a.cipher, a.cipher.spec.KeySize
 	b, err := a.reader.Await(size + headSize)
 	if err != nil {
 		return err
 	}
-	aead, err := a.cipher.session(b[:size])
-	if err != nil {
-		return err
+	head := append([]byte(nil), b...)
+	if a.user = c.find(a.client, a.reader.Rest, func(u *user) bool { return a.opens(u, head) }); a.user == nil {
+		return fmt.Errorf("length of a chunk: %w", core.ErrAuth)
 	}
-	a.box, a.wire = chunk.NewBox(aead), size
+	if !c.salts.Add(head[:size]) {
+		return core.ErrReplay
+	}
+	a.wire = size
 	return nil
+}
+
+// opens tries whether a user's key opens the first length.
+func (a *accept) opens(u *user, head []byte) bool {
+	size := a.cipher.spec.KeySize
+	aead, err := a.cipher.spec.session(u.key, head[:size])
+	if err != nil {
+		return false
+	}
+	var b [lengthSize]byte
+	box := chunk.NewBox(aead)
+	if _, err := box.Open(b[:0], head[size:]); err != nil {
+		return false
+	}
+	a.box, a.length = box, int(binary.BigEndian.Uint16(b[:]))
+	return true
 }
 
 // openChunk appends the payload of the next chunk to a.plain.
 func (a *accept) openChunk() error {
-	head, err := a.reader.Await(a.wire + headSize)
-	if err != nil {
-		return err
-	}
-	var b [2]byte
-	n, err := a.box.OpenLength(b[:0], head[a.wire:])
-	if err != nil {
-		return err
-	}
-	if len(a.plain) == 0 && !a.cipher.salts.Add(head[:a.cipher.spec.KeySize]) {
-		return core.ErrReplay
+	n := a.length
+	if a.wire > a.cipher.spec.KeySize {
+		head, err := a.reader.Await(a.wire + headSize)
+		if err != nil {
+			return err
+		}
+		var b [lengthSize]byte
+		if n, err = a.box.OpenLength(b[:0], head[a.wire:]); err != nil {
+			return err
+		}
 	}
 	if err := chunk.CheckLength(n, maxPayload); err != nil {
 		return err

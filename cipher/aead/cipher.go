@@ -4,38 +4,48 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/cipher/key"
 	"github.com/umbra-proxy/umbra/cipher/replay"
+	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
 )
 
 const (
 	tagSize    = 16
 	maxPayload = 0x3FFF // SIP004 §2: the two high bits of a length are reserved
-	headSize   = 2 + tagSize
+	lengthSize = 2
+	headSize   = lengthSize + tagSize
 )
 
-// Cipher is a method with its key. It is safe for concurrent use.
+// Cipher is a method with its keys. It is safe for concurrent use.
 type Cipher struct {
-	spec  Spec
-	key   []byte
-	salts *replay.Salts
+	spec Spec
+	own  *user // of a client, and of a server without users; nil if only users are given
 
+	roll   atomic.Pointer[roll] // the users of a server; nil for own alone
+	list   *users.List          // where they come from; nil if they don't change
+	turns  *turns               // at looking for one of them
+	memory *memory
+
+	salts    *replay.Salts
+	secret   []byte        // what Derive goes by
 	patience time.Duration // of a server with a stream that broke the rules
-
-	packets *packets
 }
 
-var _ core.Cipher = (*Cipher)(nil)
+var (
+	_ core.PacketCipher = (*Cipher)(nil)
+	_ core.Runner       = (*Cipher)(nil)
+)
 
 // Method returns the method's name.
 func (c *Cipher) Method() string { return c.spec.Method }
 
 // Derive fills out from the key and the label; see key.Derive.
-func (c *Cipher) Derive(label string, out []byte) { key.Derive(c.key, label, out) }
+func (c *Cipher) Derive(label string, out []byte) { key.Derive(c.secret, label, out) }
 
 // DialStream sends
 //
@@ -45,10 +55,13 @@ func (c *Cipher) Derive(label string, out []byte) { key.Derive(c.key, label, out
 //
 // as the first flight: the address and as much of payload as fits the buffer.
 func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []byte) (core.Stream, error)) (core.Stream, error) {
+	if c.own == nil {
+		return nil, errNoClient
+	}
 	buf := core.BorrowBuffer()
 	defer buf.Return()
 	salt := buf.B[:c.spec.KeySize]
-	box, err := c.newBox(salt)
+	box, err := c.newBox(c.own, salt)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +100,7 @@ func (c *Cipher) readSalt(r *chunk.Reader) error {
 	if err != nil {
 		return err
 	}
-	aead, err := c.session(salt)
+	aead, err := c.spec.session(c.own.key, salt)
 	if err != nil {
 		return err
 	}
@@ -97,16 +110,14 @@ func (c *Cipher) readSalt(r *chunk.Reader) error {
 }
 
 // newBox fills salt at random and returns the Box of its session.
-func (c *Cipher) newBox(salt []byte) (chunk.Box, error) {
+func (c *Cipher) newBox(u *user, salt []byte) (chunk.Box, error) {
 	rand.Read(salt) // never fails
-	aead, err := c.session(salt)
+	aead, err := c.spec.session(u.key, salt)
 	return chunk.NewBox(aead), err
 }
 
 // session returns the AEAD of one direction of one stream, or of one datagram.
-func (c *Cipher) session(salt []byte) (cipher.AEAD, error) {
-	return c.spec.New(key.Session(c.key, salt))
-}
+func (s Spec) session(k, salt []byte) (cipher.AEAD, error) { return s.New(key.Session(k, salt)) }
 
 // AcceptStream reads
 //
@@ -114,12 +125,12 @@ func (c *Cipher) session(salt []byte) (cipher.AEAD, error) {
 //
 // until the address at the beginning of the plaintext is whole. What follows it
 // in its chunk is the first payload.
-func (c *Cipher) AcceptStream(conn core.Stream, _ netip.AddrPort) (core.Accepted, error) {
+func (c *Cipher) AcceptStream(conn core.Stream, client netip.AddrPort) (core.Accepted, error) {
 	s := chunk.NewStream(conn, nil)
-	a := &accept{cipher: c, reader: &s.Reader}
+	a := &accept{cipher: c, reader: &s.Reader, client: client.Addr()}
 	target, payload, err := a.run()
 	if err == nil {
-		err = c.startReply(s)
+		err = c.startReply(s, a.user)
 	}
 	if err != nil {
 		raw := append([]byte(nil), s.Buffered()...)
@@ -127,15 +138,15 @@ func (c *Cipher) AcceptStream(conn core.Stream, _ netip.AddrPort) (core.Accepted
 		return core.Accepted{Payload: raw}, err
 	}
 	served := chunk.Served{Stream: s, Patience: c.patience}
-	return core.Accepted{Stream: served, Target: target, Payload: payload}, nil
+	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant}, nil
 }
 
 // startReply makes the stream send a salt of its own with its first bytes. The
 // salt counts as received, so that our answer can't be sent back to us as a
 // request.
-func (c *Cipher) startReply(s *chunk.Stream) error {
+func (c *Cipher) startReply(s *chunk.Stream, u *user) error {
 	salt := make([]byte, c.spec.KeySize)
-	box, err := c.newBox(salt)
+	box, err := c.newBox(u, salt)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,10 @@
 package aead
 
 import (
-	"bytes"
 	"crypto/rand"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/core"
@@ -20,37 +20,42 @@ import (
 // and the source of a reply. See SIP004 §3. The method knows no sessions, so one
 // packets stands for all clients of a key.
 type packets struct {
-	cipher *Cipher
-	zero   [maxNonce]byte  // the nonce; never written
-	seen   *replay.Digests // salts of a server's requests and replies
-	memo   core.AddrMemo
+	spec  Spec
+	key   []byte
+	name  string // of the user
+	grant atomic.Pointer[core.Grant]
+	zero  [maxNonce]byte  // the nonce; never written
+	seen  *replay.Digests // salts of a server's requests and replies
+	memo  *core.AddrMemo
 }
 
 var (
-	_ core.PacketCipher  = (*Cipher)(nil)
-	_ core.PacketServer  = (*packets)(nil)
-	_ core.PacketSession = (*packets)(nil)
-	_ core.PacketClient  = packetClient{}
+	_ core.PacketServer   = (*packets)(nil)
+	_ core.GrantedSession = (*packets)(nil)
+	_ core.PacketClient   = packetClient{}
 )
-
-// isFor reports whether p protects under that method and key.
-func (p *packets) isFor(method string, key []byte) bool {
-	return p.cipher.spec.Method == method && bytes.Equal(p.cipher.key, key)
-}
 
 // NewPacketServer returns what opens requests. It refuses those that it has seen
 // among the last 262,144 datagrams at the least, its own replies too: a recording
 // of one makes no request.
-func (c *Cipher) NewPacketServer() (core.PacketServer, error) { return c.packets, nil }
+func (c *Cipher) NewPacketServer() (core.PacketServer, error) {
+	if c.roll.Load() != nil {
+		return manyPackets{c}, nil
+	}
+	return c.own.packets, nil
+}
 
 // NewPacketClient returns what protects the datagrams of one client.
 func (c *Cipher) NewPacketClient() (core.PacketClient, error) {
-	return packetClient{c.packets}, nil
+	if c.own == nil {
+		return nil, errNoClient
+	}
+	return packetClient{c.own.packets}, nil
 }
 
 // Overhead returns how many bytes a datagram has beyond its payload.
 func (p *packets) Overhead(addr core.Addr) int {
-	return p.cipher.spec.KeySize + core.AddrLen(addr) + tagSize
+	return p.spec.KeySize + core.AddrLen(addr) + tagSize
 }
 
 // AppendPacket seals a reply.
@@ -58,18 +63,18 @@ func (p *packets) AppendPacket(dst, payload []byte, source core.Addr) ([]byte, e
 	at := len(dst)
 	out, err := p.seal(dst, payload, source)
 	if err == nil {
-		p.seen.Add(out[at : at+p.cipher.spec.KeySize])
+		p.seen.Add(out[at : at+p.spec.KeySize])
 	}
 	return out, err
 }
 
 func (p *packets) seal(dst, payload []byte, addr core.Addr) ([]byte, error) {
-	at, size := len(dst), p.cipher.spec.KeySize
+	at, size := len(dst), p.spec.KeySize
 	var room [replay.MaxSalt]byte
 	out := append(dst, room[:size]...)
 	salt := out[at:]
 	rand.Read(salt) // never fails
-	aead, err := p.cipher.session(salt)
+	aead, err := p.spec.session(p.key, salt)
 	if err != nil {
 		return dst, err
 	}
@@ -80,24 +85,53 @@ func (p *packets) seal(dst, payload []byte, addr core.Addr) ([]byte, error) {
 
 // open opens a datagram in place.
 func (p *packets) open(wire []byte) (salt []byte, addr core.Addr, payload []byte, err error) {
-	size := p.cipher.spec.KeySize
-	if len(wire) < size+tagSize {
-		return nil, core.Addr{}, nil, fmt.Errorf("%w: %d, want %d or more", core.ErrShort, len(wire), size+tagSize)
-	}
-	salt = wire[:size]
-	aead, err := p.cipher.session(salt)
-	if err != nil {
+	if err := p.spec.checkSize(wire); err != nil {
 		return nil, core.Addr{}, nil, err
 	}
-	plain, err := aead.Open(wire[size:size], p.zero[:aead.NonceSize()], wire[size:], nil)
+	salt = wire[:p.spec.KeySize]
+	plain, err := p.unseal(wire[len(salt):len(salt)], wire)
 	if err != nil {
-		return nil, core.Addr{}, nil, fmt.Errorf("datagram of %d bytes: %w", len(wire), core.ErrAuth)
+		return nil, core.Addr{}, nil, forged(wire, err)
 	}
+	addr, payload, err = p.parse(plain)
+	return salt, addr, payload, err
+}
+
+// checkSize returns ErrShort for a datagram that is none.
+func (s Spec) checkSize(wire []byte) error {
+	if least := s.KeySize + tagSize; len(wire) < least {
+		return fmt.Errorf("%w: %d, want %d or more", core.ErrShort, len(wire), least)
+	}
+	return nil
+}
+
+// forged says what was not sealed with a key.
+func forged(wire []byte, err error) error {
+	return fmt.Errorf("datagram of %d bytes: %w", len(wire), err)
+}
+
+// unseal appends the plaintext of a datagram to dst. Its error is an ErrAuth, and
+// costs nothing: most users that are tried are the wrong ones.
+func (p *packets) unseal(dst, wire []byte) ([]byte, error) {
+	size := p.spec.KeySize
+	aead, err := p.spec.session(p.key, wire[:size])
+	if err != nil {
+		return nil, err
+	}
+	plain, err := aead.Open(dst, p.zero[:aead.NonceSize()], wire[size:], nil)
+	if err != nil {
+		return nil, core.ErrAuth
+	}
+	return plain, nil
+}
+
+// parse returns the address and the payload of a plaintext.
+func (p *packets) parse(plain []byte) (core.Addr, []byte, error) {
 	addr, n, err := p.memo.Decode(plain)
 	if err != nil {
-		return nil, core.Addr{}, nil, core.Authenticated(fmt.Errorf("address: %w", malformed(err)))
+		return core.Addr{}, nil, core.Authenticated(fmt.Errorf("address: %w", malformed(err)))
 	}
-	return salt, addr, plain[n:], nil
+	return addr, plain[n:], nil
 }
 
 // malformed makes an address that ends too soon a broken one: nothing follows a
@@ -110,6 +144,11 @@ func (p *packets) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error)
 	if err != nil {
 		return core.OpenedPacket{}, err
 	}
+	return p.opened(salt, target, payload)
+}
+
+// opened returns a request, if it is a new one.
+func (p *packets) opened(salt []byte, target core.Addr, payload []byte) (core.OpenedPacket, error) {
 	if !p.seen.Add(salt) {
 		return core.OpenedPacket{}, core.ErrReplay
 	}
@@ -122,8 +161,11 @@ func (p *packets) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error)
 // Roams returns false: a client is known by its address.
 func (*packets) Roams() bool { return false }
 
-// User returns "".
-func (*packets) User() string { return "" }
+// User returns the name of the user whose key it is, or "".
+func (p *packets) User() string { return p.name }
+
+// Grant returns what the user is served under.
+func (p *packets) Grant() *core.Grant { return p.grant.Load() }
 
 // Close does nothing: the session is that of all clients.
 func (*packets) Close() {}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/cipher/key"
 	"github.com/umbra-proxy/umbra/cipher/replay"
+	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
@@ -54,6 +55,7 @@ const (
 type Options struct {
 	_ core.About `help:"a SIP004 method: streams and datagrams under a password, authenticated, replays refused"`
 	option.Password
+	users.Options
 }
 
 // weakPassword is the length in bytes below which a password is warned of: it
@@ -76,12 +78,29 @@ func Register(reg *core.Registry, s Spec) {
 
 // build makes a Cipher of the options.
 func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
-	password, err := o.Read()
+	list, err := users.Open(env, o.Options)
 	if err != nil {
 		return nil, err
 	}
-	if len(password) < weakPassword {
-		env.Log.Warn("short password", "bytes", len(password), "advice", "make one with: umbra keygen "+s.Method)
+	if n := weakest(list.Users()); n > 0 {
+		env.Log.Warn("short passwords of users", "users", n, "advice", "make one with: umbra keygen "+s.Method)
+	}
+	var k []byte
+	if o.Password.Given() || !o.Options.Given() {
+		password, err := o.Read()
+		if err != nil {
+			return nil, err
+		}
+		if len(password) < weakPassword {
+			env.Log.Warn("short password", "bytes", len(password), "advice", "make one with: umbra keygen "+s.Method)
+		}
+		k = key.FromPassword(password.Reveal(), s.KeySize)
+	}
+	var r *roll
+	if o.Options.Given() {
+		if r, err = s.newRoll(list.Users()); err != nil {
+			return nil, &core.OptionError{Key: o.Options.Key(), Err: err}
+		}
 	}
 	salts, err := core.Keep(env, func(old *replay.Salts) (*replay.Salts, error) {
 		if old != nil {
@@ -92,37 +111,65 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := New(s, key.FromPassword(password.Reveal(), s.KeySize), salts)
+	kept, err := core.Keep(env, func(old *memory) (*memory, error) {
+		if old != nil {
+			return old, nil
+		}
+		return newMemory(), nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	c.packets, err = core.Keep(env, func(old *packets) (*packets, error) {
-		if old != nil && old.isFor(s.Method, c.key) {
-			return old, nil
-		}
-		return c.packets, nil
-	})
-	return c, err
+	c, err := s.newCipher(k, r, salts, kept)
+	if err != nil {
+		return nil, err
+	}
+	c.list = list
+	return c, nil
 }
 
 // New returns the Cipher of a method with a key of s.KeySize bytes. salts is
 // what a server has seen.
 func New(s Spec, k []byte, salts *replay.Salts) (*Cipher, error) {
-	if s.KeySize < 1 || s.KeySize > replay.MaxSalt {
-		return nil, fmt.Errorf("%s: key size %d, want 1 to %d", s.Method, s.KeySize, replay.MaxSalt)
-	}
 	if len(k) != s.KeySize {
 		return nil, fmt.Errorf("%s: key of %d bytes, want %d", s.Method, len(k), s.KeySize)
 	}
-	probe, err := s.New(k)
-	if err != nil {
+	return s.newCipher(k, nil, salts, newMemory())
+}
+
+// newCipher returns the Cipher of a client's key and a server's users; one of them
+// may be nil.
+func (s Spec) newCipher(k []byte, r *roll, salts *replay.Salts, kept *memory) (*Cipher, error) {
+	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Method, err)
 	}
-	if n := probe.NonceSize(); probe.Overhead() != tagSize || n < minNonce || n > maxNonce {
-		return nil, fmt.Errorf("%s: tag of %d bytes and nonce of %d, want %d and %d to %d", s.Method, probe.Overhead(), n, tagSize, minNonce, maxNonce)
+	c := &Cipher{spec: s, salts: salts, turns: newTurns(), memory: kept, secret: k}
+	if k != nil {
+		c.own = newUser(s, "", k)
+		c.own.packets = kept.packetsOf(s, c.own)
 	}
-	c := &Cipher{spec: s, key: k, salts: salts}
+	if r != nil {
+		c.setRoll(r)
+	}
+	if c.secret == nil {
+		c.secret = r.serverKey()
+	}
 	c.patience = core.Patience(c)
-	c.packets = &packets{cipher: c, seen: replay.NewDigests(rememberedPackets)}
 	return c, nil
+}
+
+// check returns why s is no method. It tries what s makes on a key of zeros, so
+// that making it later does not fail.
+func (s Spec) check() error {
+	if s.KeySize < 1 || s.KeySize > replay.MaxSalt {
+		return fmt.Errorf("key size %d, want 1 to %d", s.KeySize, replay.MaxSalt)
+	}
+	probe, err := s.New(make([]byte, s.KeySize))
+	if err != nil {
+		return err
+	}
+	if n := probe.NonceSize(); probe.Overhead() != tagSize || n < minNonce || n > maxNonce {
+		return fmt.Errorf("tag of %d bytes and nonce of %d, want %d and %d to %d", probe.Overhead(), n, tagSize, minNonce, maxNonce)
+	}
+	return nil
 }

@@ -33,6 +33,14 @@ func (r *Reader) Await(n int) ([]byte, error) {
 	return b, err
 }
 
+// Rest gives up the buffer while whoever reads waits for something else than the
+// wire, if little has been read: what Peek returned is not valid any more.
+func (r *Reader) Rest() {
+	if buf := r.buf; buf != nil && r.stow(buf) {
+		buf.Return()
+	}
+}
+
 // Skip takes n bytes that Peek returned.
 func (r *Reader) Skip(n int) {
 	if r.buf == nil {

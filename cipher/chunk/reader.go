@@ -46,7 +46,12 @@ func (r *Reader) reset(wire core.Stream, begin func(*Reader) error) {
 
 // Start tells how chunks are opened from here on. length is that of the first
 // payload, if it is known already, or 0.
-func (r *Reader) Start(box Box, largest, length int) { r.box, r.max, r.length = box, largest, length }
+func (r *Reader) Start(box Box, largest, length int) {
+	r.box, r.max, r.length = box, largest, length
+	if len(r.stash) > 0 { // it may have whole chunks
+		r.unstow()
+	}
+}
 
 // Buffered returns what was read but not taken.
 func (r *Reader) Buffered() []byte { return r.unopened() }
@@ -115,6 +120,12 @@ func (r *Reader) stow(*core.Buffer) bool {
 	return true
 }
 
+// unstow takes a buffer for what stow has kept.
+func (r *Reader) unstow() {
+	r.buf = core.BorrowSmallBuffer()
+	r.start, r.end, r.stash = 0, copy(r.buf.B, r.stash), nil
+}
+
 // release gives up a buffer that holds nothing more.
 func (r *Reader) release() {
 	if r.buf != nil && r.start == r.end && len(r.plain) == 0 && !r.lent {
@@ -135,8 +146,7 @@ func (r *Reader) next() ([]byte, error) {
 		if len(r.stash) < need+tag {
 			return nil, nil
 		}
-		r.buf = core.BorrowSmallBuffer()
-		r.start, r.end, r.stash = 0, copy(r.buf.B, r.stash), nil
+		r.unstow()
 	}
 	if r.length == 0 {
 		head := r.unopened()

@@ -47,6 +47,11 @@ type Password struct {
 	PasswordEnv  string `toml:"password_env" help:"an environment variable that holds the secret"`
 }
 
+// Given reports whether there is one.
+func (p Password) Given() bool {
+	return p.Password != "" || p.PasswordFile != "" || p.PasswordEnv != ""
+}
+
 // Read returns the secret. Its errors name the key to mend.
 func (p Password) Read() (Text, error) {
 	given := 0

@@ -1,0 +1,100 @@
+package aead
+
+import (
+	"net/netip"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func source(n byte) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, n}), 32) }
+
+// One client address has one turn at a time, all together have as many as there
+// are slots, and a flood from one address delays another one by a turn.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		var now, most, ofOne atomic.Int32
+		look := func(from netip.Prefix) {
+			done := turns.take(from, time.Hour)
+			defer done()
+			most.Store(max(most.Load(), now.Add(1)))
+			if from == source(1) {
+				if n := ofOne.Add(1); n > 1 {
+					t.Errorf("one address has %d turns", n)
+				}
+				defer ofOne.Add(-1)
+			}
+			time.Sleep(time.Second)
+			now.Add(-1)
+		}
+		for range 100 {
+			go look(source(1))
+		}
+		synctest.Wait()
+		began := time.Now()
+		look(source(2))
+		if took, most := time.Since(began), 2*time.Second; took > most {
+			t.Errorf("another address waited for its turn and had it for %s, want at most %s", took, most)
+		}
+		for n := range byte(50) {
+			go look(source(10 + n))
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := int(most.Load()); got > max(1, runtime.GOMAXPROCS(0)/2) {
+			t.Errorf("%d turns at once, want half of the processors at most", got)
+		}
+		if len(turns.lines) > 0 || len(turns.slots) > 0 {
+			t.Errorf("%d addresses and %d slots are left, want none", len(turns.lines), len(turns.slots))
+		}
+	})
+}
+
+// Whoever waits for too long gives up, at either queue, and leaves nothing behind.
+func TestTurnsPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		var held []func()
+		for n := range byte(cap(turns.slots)) {
+			held = append(held, turns.take(source(n), time.Second))
+		}
+		for _, from := range []netip.Prefix{source(0), source(99)} {
+			began := time.Now()
+			if turns.take(from, time.Minute) != nil || time.Since(began) != time.Minute {
+				t.Errorf("%s: got a turn, or no wait: %s", from, time.Since(began))
+			}
+		}
+		for _, done := range held {
+			done()
+		}
+		if len(turns.lines) > 0 || len(turns.slots) > 0 {
+			t.Errorf("%d addresses and %d slots are left, want none", len(turns.lines), len(turns.slots))
+		}
+		if done := turns.take(source(0), time.Second); done == nil {
+			t.Error("no turn although nobody has one")
+		} else {
+			done()
+		}
+	})
+}
+
+// Datagrams of unknown users get a twentieth of the time, after a first burst.
+func TestTurnsOfDatagrams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		looked := time.Duration(0)
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if done := turns.try(); done != nil {
+				time.Sleep(10 * time.Millisecond)
+				looked += 10 * time.Millisecond
+				done()
+			}
+		}
+		if want := 500*time.Millisecond + datagramBurst; looked < want-20*time.Millisecond || looked > want+20*time.Millisecond {
+			t.Errorf("looked for %s of 10 s, want %s", looked, want)
+		}
+	})
+}
