@@ -12,15 +12,26 @@ type Cipher interface {
 
 	// AcceptStream reads a request as a server. It writes nothing, and it
 	// waits for bytes until conn's deadline rather than react to too few. On an
-	// error Accepted.Payload is every byte read, unchanged, and conn is the
-	// caller's still.
-	AcceptStream(conn Stream, client netip.AddrPort) (Accepted, error)
+	// error Accepted.Payload is every byte read, unchanged, and conn is still
+	// whose it was.
+	AcceptStream(conn Stream, from Caller) (Accepted, error)
 
 	// Derive fills out with bytes that depend on the key and the label alone.
 	Derive(label string, out []byte)
 
 	// Method returns the method's standard name.
 	Method() string
+}
+
+// Caller is who may be sending a request.
+type Caller struct {
+	Addr netip.AddrPort // true client, IPv4 unmapped
+
+	// Waits, if it is not nil, is called with all bytes read so far before each
+	// wait for more, until the request proves that its sender holds a key. It
+	// neither keeps nor changes them. So whoever answers in the place of a server
+	// that is none can begin before the first bytes are complete.
+	Waits func(soFar []byte)
 }
 
 // PacketCipher is a Cipher that protects datagrams.

@@ -22,12 +22,18 @@ func Patience(c Cipher) time.Duration {
 	return 45*time.Second + time.Duration(binary.BigEndian.Uint16(b[:]))*30*time.Second/(1<<16)
 }
 
-// Drain reads and discards what the peer sends, at most 64 KiB/s, until the peer
-// ends or until conn's read deadline, and then ends our side with a FIN. It
-// sends nothing and does the same for every input, so a prober learns nothing
-// from it. It leaves the deadline alone: whoever set it may bring it forward.
-// The caller closes conn.
+// Drain reads and discards what the peer sends, as ReadOn does, and then ends our
+// side with a FIN. The caller closes conn.
 func Drain(conn Stream) {
+	ReadOn(conn)
+	endQuietly(conn, drainTail)
+}
+
+// ReadOn reads and discards what the peer sends, at most 64 KiB/s, until the peer
+// ends or until conn's read deadline. It sends nothing and does the same for every
+// input, so a prober learns nothing from it. It leaves the deadline alone: whoever
+// set it may bring it forward.
+func ReadOn(conn Stream) {
 	for taken := 0; ; {
 		if err := WaitReadable(conn); err != nil {
 			break
@@ -41,7 +47,6 @@ func Drain(conn Stream) {
 			time.Sleep(drainPause)
 		}
 	}
-	endQuietly(conn, drainTail)
 }
 
 // Dismiss ends a connection that has been answered, or gets no answer, with a

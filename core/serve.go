@@ -151,7 +151,9 @@ func (s *Server) request(on *serving, conn *net.TCPConn, client Client, deadline
 	wire, r, waiting, err := s.handshake(on.ctx, conn, client)
 	if err != nil {
 		on.h.Observe(Event{Kind: HandshakeFailed, Client: client, Authenticated: IsAuthenticated(err), Err: err})
-		if !s.handshakes.told(hs) { // else it is our doing
+		if s.handshakes.told(hs) { // it is our doing
+			deadline = time.Now()
+		} else {
 			s.log(client, err)
 		}
 		s.end(wire, deadline, err)

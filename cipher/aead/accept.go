@@ -62,7 +62,7 @@ func (a *accept) openSalt() error {
 	if !c.salts.Add(head[:size]) {
 		return core.ErrReplay
 	}
-	a.wire = size
+	a.wire, a.reader.Waits = size, nil
 	return nil
 }
 

@@ -74,7 +74,7 @@ func BenchmarkRelay(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		a, err := newCipher(b, s).AcceptStream(wireB, someone)
+		a, err := newCipher(b, s).AcceptStream(wireB, core.Caller{Addr: someone})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func BenchmarkHandshake(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			a, err := server.AcceptStream(far, someone)
+			a, err := server.AcceptStream(far, core.Caller{Addr: someone})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -3,7 +3,6 @@ package aead
 import (
 	"crypto/cipher"
 	"crypto/rand"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -125,9 +124,10 @@ func (s Spec) session(k, salt []byte) (cipher.AEAD, error) { return s.New(key.Se
 //
 // until the address at the beginning of the plaintext is whole. What follows it
 // in its chunk is the first payload.
-func (c *Cipher) AcceptStream(conn core.Stream, client netip.AddrPort) (core.Accepted, error) {
+func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted, error) {
 	s := chunk.NewStream(conn, nil)
-	a := &accept{cipher: c, reader: &s.Reader, client: client.Addr()}
+	s.Waits = from.Waits
+	a := &accept{cipher: c, reader: &s.Reader, client: from.Addr.Addr()}
 	target, payload, err := a.run()
 	if err == nil {
 		err = c.startReply(s, a.user)

@@ -41,7 +41,7 @@ func FuzzAccept(f *testing.F) {
 		if err := far.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		a, err := newCipher(t, s).AcceptStream(conn, someone)
+		a, err := newCipher(t, s).AcceptStream(conn, core.Caller{Addr: someone})
 		if err != nil {
 			rest, _ := io.ReadAll(conn)
 			if got := append(a.Payload, rest...); !bytes.Equal(got, wire) {

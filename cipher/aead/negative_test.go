@@ -37,14 +37,14 @@ type negative struct {
 // outcomes says what each `expect` of a stream is for a cipher.
 var outcomes = map[string]func(*testing.T, *aead.Cipher, core.Stream, negative){
 	"accept": func(t *testing.T, c *aead.Cipher, wire core.Stream, n negative) {
-		a, err := c.AcceptStream(wire, someone)
+		a, err := c.AcceptStream(wire, core.Caller{Addr: someone})
 		if err != nil {
 			t.Fatal(err)
 		}
 		a.Stream.Close()
 	},
 	"reject-target": func(t *testing.T, c *aead.Cipher, wire core.Stream, n negative) {
-		a, err := c.AcceptStream(wire, someone)
+		a, err := c.AcceptStream(wire, core.Caller{Addr: someone})
 		if err != nil || a.Target.Port() != 0 {
 			t.Fatalf("got %s, %v, want a target that can't be dialled", a.Target, err)
 		}
@@ -54,7 +54,7 @@ var outcomes = map[string]func(*testing.T, *aead.Cipher, core.Stream, negative){
 		}
 	},
 	"reject-stream": func(t *testing.T, c *aead.Cipher, wire core.Stream, n negative) {
-		a, err := c.AcceptStream(wire, someone)
+		a, err := c.AcceptStream(wire, core.Caller{Addr: someone})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +84,7 @@ var outcomes = map[string]func(*testing.T, *aead.Cipher, core.Stream, negative){
 // refused is the outcome of a stream that is no request.
 func refused(want error, authenticated bool) func(*testing.T, *aead.Cipher, core.Stream, negative) {
 	return func(t *testing.T, c *aead.Cipher, wire core.Stream, n negative) {
-		a, err := c.AcceptStream(wire, someone)
+		a, err := c.AcceptStream(wire, core.Caller{Addr: someone})
 		if !errors.Is(err, want) || core.IsAuthenticated(err) != authenticated {
 			t.Errorf("got %v, authenticated %t, want %v, %t", err, core.IsAuthenticated(err), want, authenticated)
 		}

@@ -134,7 +134,7 @@ func TestReload(t *testing.T) {
 		if _, err := far.Write(flight); err != nil {
 			t.Fatal(err)
 		}
-		a, err := []core.Cipher{old, again}[i].AcceptStream(wire, someone)
+		a, err := []core.Cipher{old, again}[i].AcceptStream(wire, core.Caller{Addr: someone})
 		if !errors.Is(err, want) {
 			t.Errorf("cipher %d: got %v, want %v", i, err, want)
 		}

@@ -27,7 +27,7 @@ func BenchmarkUsers(b *testing.B) {
 					_, _ = far.Write(flight())
 					_ = far.CloseWrite()
 					b.StartTimer()
-					a, err := s.AcceptStream(conn, from(i))
+					a, err := s.AcceptStream(conn, core.Caller{Addr: from(i)})
 					b.StopTimer()
 					if err == nil {
 						a.Stream.Close()

@@ -83,7 +83,7 @@ func accept(t testing.TB, c core.Cipher, flight []byte, from netip.AddrPort) (co
 	if err := far.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	a, err := c.AcceptStream(conn, from)
+	a, err := c.AcceptStream(conn, core.Caller{Addr: from})
 	if err == nil {
 		a.Payload = bytes.Clone(a.Payload)
 		a.Stream.Close()

@@ -151,7 +151,7 @@ func TestStreamVectors(t *testing.T) {
 			if err := far.CloseWrite(); err != nil {
 				t.Fatal(err)
 			}
-			a, err := newCipher(t, spec(t, v.Method)).AcceptStream(wire, someone)
+			a, err := newCipher(t, spec(t, v.Method)).AcceptStream(wire, core.Caller{Addr: someone})
 			if err != nil {
 				t.Fatal(err)
 			}

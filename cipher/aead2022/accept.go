@@ -3,7 +3,6 @@ package aead2022
 import (
 	"crypto/rand"
 	"fmt"
-	"net/netip"
 
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/core"
@@ -12,8 +11,9 @@ import (
 // AcceptStream reads what DialStream sends. It takes any segments: SIP022 §3.1
 // would have a server refuse a fixed header that does not come with one read, which
 // tells a prober after its first byte what the server is.
-func (c *Cipher) AcceptStream(conn core.Stream, _ netip.AddrPort) (core.Accepted, error) {
+func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted, error) {
 	s := chunk.NewStream(conn, nil)
+	s.Waits = from.Waits
 	a := &accept{cipher: c, reader: &s.Reader}
 	target, payload, err := a.run()
 	if err == nil {
@@ -126,5 +126,6 @@ func (a *accept) openFixed() (off, length int, err error) {
 	if !c.salts.Add(a.salt, sent.Add(timeGuard), now) {
 		return 0, 0, core.ErrReplay
 	}
+	a.reader.Waits = nil
 	return off, length, nil
 }

@@ -121,7 +121,7 @@ func TestStreamRules(t *testing.T) {
 						t.Errorf("got %v", err)
 					}
 				case "reject-stream":
-					a, err := c.AcceptStream(&tape{reads: b}, someone)
+					a, err := c.AcceptStream(&tape{reads: b}, core.Caller{Addr: someone})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -206,7 +206,7 @@ func TestSegments(t *testing.T) {
 				}
 				done := make(chan error, 1)
 				go func() {
-					a, err := c.AcceptStream(near, someone)
+					a, err := c.AcceptStream(near, core.Caller{Addr: someone})
 					if err == nil {
 						a.Stream.Close()
 					}

@@ -58,7 +58,7 @@ func BenchmarkHandshake(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			a, err := server.AcceptStream(far, someone)
+			a, err := server.AcceptStream(far, core.Caller{Addr: someone})
 			if err != nil {
 				b.Fatal(err)
 			}

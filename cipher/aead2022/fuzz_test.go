@@ -37,7 +37,7 @@ func FuzzAccept(f *testing.F) {
 		if err := far.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		a, err := v[i].cipher(t).AcceptStream(conn, someone)
+		a, err := v[i].cipher(t).AcceptStream(conn, core.Caller{Addr: someone})
 		if err != nil {
 			rest, _ := io.ReadAll(conn)
 			if got := append(a.Payload, rest...); !bytes.Equal(got, wire) {
@@ -79,7 +79,7 @@ func FuzzRequest(f *testing.F) {
 			}
 			return append(bytes.Clone(fixed[:9]), byte(n>>8), byte(n))
 		}}.request(t, c)
-		a, err := c.AcceptStream(&tape{reads: bytes.Clone(b)}, someone)
+		a, err := c.AcceptStream(&tape{reads: bytes.Clone(b)}, core.Caller{Addr: someone})
 		if err != nil {
 			if !bytes.Equal(a.Payload, b) {
 				t.Errorf("%v: got %d other bytes back than the %d sent", err, len(a.Payload), len(b))

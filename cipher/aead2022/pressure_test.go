@@ -37,7 +37,7 @@ func TestLongChunksUnderPressure(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("got %d bytes, want %d", len(got), len(want))
 	}
-	a, err := c.AcceptStream(&tape{reads: f.request(t, c)}, someone)
+	a, err := c.AcceptStream(&tape{reads: f.request(t, c)}, core.Caller{Addr: someone})
 	if err != nil {
 		t.Fatal(err)
 	}

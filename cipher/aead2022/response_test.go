@@ -100,7 +100,7 @@ func TestSilentTarget(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		c := fresh(t, s.spec, s.keys)
 		wire := &tape{reads: flight(t, c, "192.0.2.1:80", "x")}
-		a, err := c.AcceptStream(wire, someone)
+		a, err := c.AcceptStream(wire, core.Caller{Addr: someone})
 		if err != nil {
 			t.Fatal(err)
 		}

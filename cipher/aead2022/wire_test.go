@@ -63,7 +63,7 @@ func flight(t testing.TB, c *Cipher, target string, payload string) []byte {
 // accepts has c accept what b says, and returns the whole plaintext.
 func accepts(t testing.TB, c *Cipher, b []byte) (core.Accepted, []byte) {
 	t.Helper()
-	a, err := c.AcceptStream(&tape{reads: b}, someone)
+	a, err := c.AcceptStream(&tape{reads: b}, core.Caller{Addr: someone})
 	if err != nil {
 		t.Fatalf("accept: %v", err)
 	}
@@ -80,7 +80,7 @@ func accepts(t testing.TB, c *Cipher, b []byte) (core.Accepted, []byte) {
 func refused(t testing.TB, c *Cipher, b []byte) error {
 	t.Helper()
 	wire := &tape{reads: bytes.Clone(b)}
-	a, err := c.AcceptStream(wire, someone)
+	a, err := c.AcceptStream(wire, core.Caller{Addr: someone})
 	if err == nil {
 		a.Stream.Close()
 		t.Fatalf("%d bytes were accepted, target %s", len(b), a.Target)

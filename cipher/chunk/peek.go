@@ -26,11 +26,22 @@ func (r *Reader) Peek(n int) ([]byte, error) {
 // Await is Peek for a server that waits for n bytes of a request: it returns an
 // ErrShort if its client ended before, or was too slow.
 func (r *Reader) Await(n int) ([]byte, error) {
-	b, err := r.Peek(n)
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, fmt.Errorf("%w: %d, want %d or more", core.ErrShort, len(r.Buffered()), n)
+	for r.Waits != nil && len(r.unopened()) < n {
+		r.Waits(r.unopened())
+		if err := r.fill(); err != nil {
+			return nil, r.short(n, err)
+		}
 	}
-	return b, err
+	b, err := r.Peek(n)
+	return b, r.short(n, err)
+}
+
+// short says of a read that ended too soon how many bytes had come.
+func (r *Reader) short(n int, err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %d, want %d or more", core.ErrShort, len(r.Buffered()), n)
+	}
+	return err
 }
 
 // Rest gives up the buffer while whoever reads waits for something else than the

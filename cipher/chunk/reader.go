@@ -22,6 +22,9 @@ type Reader struct {
 	mu     sync.Mutex // held while the reader is in use; see close
 	closed atomic.Bool
 
+	// Waits is called by Await before each wait, if it is not nil; see core.Caller.
+	Waits func(soFar []byte)
+
 	wire   core.Stream
 	box    Box
 	max    int                 // largest payload of a chunk in bytes

@@ -56,6 +56,7 @@ func carrying() []check {
 		{"streams", kit.streams},
 		{"many streams", kit.manyStreams},
 		{"deadline in a handshake", kit.handshakeDeadline},
+		{"told of waits", kit.waits},
 		{"deadline in a chunk", kit.chunkDeadline},
 		{"deadline in the first chunk", kit.firstChunkDeadline},
 		{"no buffer while idle", kit.idle},

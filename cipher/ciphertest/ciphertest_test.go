@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"testing"
 
@@ -43,9 +42,12 @@ func (none) DialStream(target core.Addr, payload []byte, dial func(hello []byte)
 	return wire, nil
 }
 
-func (none) AcceptStream(conn core.Stream, _ netip.AddrPort) (core.Accepted, error) {
+func (none) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted, error) {
 	var got []byte
 	for b := make([]byte, 512); ; {
+		if from.Waits != nil {
+			from.Waits(got)
+		}
 		n, err := conn.Read(b)
 		got = append(got, b[:n]...)
 		if n == 0 && errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {

@@ -38,7 +38,7 @@ func (k kit) handshakeDeadline(t *testing.T) {
 					put(t, a, flight[:n])
 					setDeadline(t, b, time.Second)
 					began := time.Now()
-					got, err := k.cipher(t).AcceptStream(b, someone)
+					got, err := k.cipher(t).AcceptStream(b, core.Caller{Addr: someone})
 					if !errors.Is(err, core.ErrShort) || !bytes.Equal(got.Payload, flight[:n]) {
 						t.Errorf("%d bytes: got %d, %v, want all and core.ErrShort", n, len(got.Payload), err)
 					}
@@ -46,6 +46,40 @@ func (k kit) handshakeDeadline(t *testing.T) {
 						t.Errorf("%d bytes: judged after %s, want 1s", n, took)
 					}
 				})
+			}
+		})
+	}
+}
+
+// waits lets a request come in part: the caller is told of all that has come, until
+// the request has shown the key and never after it.
+func (k kit) waits(t *testing.T) {
+	flight := dial(t, k.cipher(t), []byte("payload")).sent()
+	shown := false
+	for n := range flight {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := coretest.Pipe()
+			defer b.Close()
+			defer a.Close()
+			put(t, a, flight[:n])
+			setDeadline(t, b, time.Second)
+			last := -1
+			got, err := k.cipher(t).AcceptStream(b, core.Caller{Addr: someone, Waits: func(soFar []byte) {
+				if !bytes.Equal(soFar, flight[:min(len(soFar), n)]) || len(soFar) < last {
+					t.Errorf("%d bytes: told of %d other bytes after %d", n, len(soFar), last)
+				}
+				last = len(soFar)
+			}})
+			if err == nil {
+				got.Stream.Close()
+			}
+			switch told := last == n; {
+			case told && shown:
+				t.Errorf("%d bytes: told of them, but not of fewer", n)
+			case !told && n <= 1:
+				t.Errorf("%d bytes: told of %d, want all: they can't show a key", n, last)
+			case !told:
+				shown = true
 			}
 		})
 	}

@@ -115,7 +115,7 @@ func (k kit) targets(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			a, err := k.cipher(t).AcceptStream(wire, someone)
+			a, err := k.cipher(t).AcceptStream(wire, core.Caller{Addr: someone})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -42,7 +42,7 @@ func (k kit) replayRace(t *testing.T) {
 		for i := range errs {
 			all.Go(func() {
 				<-begin
-				a, err := server.AcceptStream(&script{segments: whole(flight)}, someone)
+				a, err := server.AcceptStream(&script{segments: whole(flight)}, core.Caller{Addr: someone})
 				if errs[i] = err; err == nil {
 					a.Stream.Close()
 				}

@@ -83,7 +83,7 @@ func echo(to core.Addr, client, server core.Cipher, up []byte) error {
 	done := make(chan error, 1)
 	go func() {
 		defer far.Close()
-		a, err := server.AcceptStream(far, someone)
+		a, err := server.AcceptStream(far, core.Caller{Addr: someone})
 		if err == nil {
 			defer a.Stream.Close()
 			var got []byte

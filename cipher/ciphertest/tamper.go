@@ -16,7 +16,7 @@ var flips = [...]byte{0x01, 0x80}
 // a prober must meet, and returns why. The server is open for a next request.
 func refuses(t *testing.T, c core.Cipher, wire *script, wrap func(*script) core.Stream) error {
 	t.Helper()
-	a, err := c.AcceptStream(wrap(wire), someone)
+	a, err := c.AcceptStream(wrap(wire), core.Caller{Addr: someone})
 	if err == nil {
 		a.Stream.Close()
 		t.Fatalf("%d bytes were accepted, target %s", len(wire.given), a.Target)

@@ -148,7 +148,7 @@ func (r request) sent() []byte { return slices.Concat(r.wire.wrote...) }
 // accept has a server of c accept what wire carries.
 func accept(t testing.TB, c core.Cipher, wire core.Stream) core.Accepted {
 	t.Helper()
-	a, err := c.AcceptStream(wire, someone)
+	a, err := c.AcceptStream(wire, core.Caller{Addr: someone})
 	if err != nil {
 		t.Fatalf("accept: %v", err)
 	}

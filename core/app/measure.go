@@ -112,7 +112,7 @@ func openSpeed(c core.Cipher, each time.Duration) (float64, error) {
 		}
 		s.Close()
 		began := time.Now()
-		a, err := c.AcceptStream(wire, netip.AddrPort{})
+		a, err := c.AcceptStream(wire, core.Caller{})
 		if err != nil {
 			return 0, err
 		}

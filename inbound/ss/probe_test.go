@@ -6,30 +6,19 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/umbra-proxy/umbra/cipher/aead"
-	"github.com/umbra-proxy/umbra/cipher/key"
-	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/inbound"
 )
 
 // timeout is the handshake timeout of the tests that run in still time.
 const timeout = time.Minute
-
-// newCipher returns the cipher of both roles.
-func newCipher(t testing.TB) *aead.Cipher {
-	t.Helper()
-	s := aead.Specs()[2]
-	c, err := aead.New(s, key.FromPassword("correct horse battery staple", s.KeySize), replay.NewSalts(1<<10))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
 
 // noise returns n random bytes, the same in each run.
 func noise(n int) []byte {
@@ -59,6 +48,19 @@ func hello(t testing.TB, c core.Cipher, payload string) []byte {
 	return flight
 }
 
+// newServer returns the Handshaker of a cipher.
+func newServer(t testing.TB, c core.Cipher, r inbound.Rejection) server {
+	t.Helper()
+	rejecter, err := inbound.NewRejecter(env(c), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server{rejecter, c}
+}
+
+// ways are those of ending a connection that end it by themselves.
+var ways = []option.Reject{option.RejectDrain, option.RejectClose, option.RejectReset}
+
 // outcome is what a prober sees.
 type outcome struct {
 	said []byte        // by the server
@@ -68,7 +70,7 @@ type outcome struct {
 
 // probed has conn go through the handshake and its failure, as core.Server does,
 // and returns what client sees, which send speaks on.
-func probed(t *testing.T, c core.Cipher, send func(client core.Stream)) (out outcome) {
+func probed(t *testing.T, s server, send func(client core.Stream)) (out outcome) {
 	t.Helper()
 	client, conn := coretest.Pipe()
 	defer client.Close()
@@ -79,7 +81,6 @@ func probed(t *testing.T, c core.Cipher, send func(client core.Stream)) (out out
 		defer close(done)
 		defer conn.Close()
 		_ = conn.SetDeadline(deadline)
-		s := server{cipher: c}
 		_, _, err := s.Handshake(t.Context(), conn, core.Client{})
 		if err == nil {
 			t.Error("the probe was accepted")
@@ -94,19 +95,29 @@ func probed(t *testing.T, c core.Cipher, send func(client core.Stream)) (out out
 	return out
 }
 
-// silent checks that the server said nothing and ended in order after want.
-func silent(t *testing.T, out outcome, want time.Duration) {
+// silent checks that the server said nothing and ended after want, in order or, if
+// that is asked for, with a reset.
+func silent(t *testing.T, out outcome, how option.Reject, want time.Duration) {
 	t.Helper()
-	if len(out.said) > 0 || out.err != nil {
-		t.Errorf("the server said %d bytes and ended with %v, want none and an orderly end", len(out.said), out.err)
+	reset := errors.Is(out.err, syscall.ECONNRESET)
+	if len(out.said) > 0 || reset != (how == option.RejectReset) || out.err != nil && !reset {
+		t.Errorf("%s: the server said %d bytes and ended with %v", how, len(out.said), out.err)
 	}
 	if out.took != want {
-		t.Errorf("the server ended after %s, want %s", out.took, want)
+		t.Errorf("%s: the server ended after %s, want %s", how, out.took, want)
 	}
 }
 
-// probes are first flights that are no request.
-func probes(t testing.TB, c *aead.Cipher) map[string][]byte {
+// stillHello is hello at the time that each bubble begins with.
+func stillHello(t *testing.T, m method) (flight []byte) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { flight = hello(t, m.cipher(t), "hello") })
+	return flight
+}
+
+// probes are first flights that are no request, among them parts and changed forms
+// of good, which is one.
+func probes(good []byte) map[string][]byte {
 	all := map[string][]byte{
 		"HTTP":  []byte("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"),
 		"TLS":   append([]byte{0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3}, noise(506)...),
@@ -115,84 +126,109 @@ func probes(t testing.TB, c *aead.Cipher) map[string][]byte {
 		"zeros": make([]byte, 221),
 		"ones":  bytes.Repeat([]byte{0xFF}, 221),
 	}
-	sizes := []int{180, 221, 300, 402, 1000, 1460, 5000, 16384, 20000}
-	for n := range 101 {
+	sizes := []int{402, 1000, 1460, 5000, 16384, 20000}
+	for n := range 301 {
 		sizes = append(sizes, n)
 	}
 	for _, n := range sizes {
 		all[fmt.Sprintf("%d random bytes", n)] = noise(n)
 	}
-	good := hello(t, c, "hello")
 	for i := range good {
 		bad := bytes.Clone(good)
 		bad[i] ^= 1
 		all[fmt.Sprintf("byte %d of a request changed", i)] = bad
+		all[fmt.Sprintf("request cut at %d", i)] = good[:i]
 	}
-	all["request cut off"] = good[:len(good)-1]
 	return all
 }
 
 func TestProbes(t *testing.T) {
-	for name, probe := range probes(t, newCipher(t)) {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				silent(t, probed(t, newCipher(t), func(client core.Stream) { _, _ = client.Write(probe) }), timeout)
-			})
+	for _, m := range methods(t) {
+		t.Run(m.name, func(t *testing.T) {
+			all := probes(stillHello(t, m))
+			for _, how := range ways {
+				for name, probe := range all {
+					synctest.Test(t, func(t *testing.T) {
+						s := newServer(t, m.cipher(t), inbound.Rejection{Reject: how})
+						silent(t, probed(t, s, func(client core.Stream) { _, _ = client.Write(probe) }), how, timeout)
+					})
+					if t.Failed() {
+						t.Fatal(name)
+					}
+				}
+			}
 		})
 	}
 }
 
 // TestProbeThenFIN has the prober end its side: the server ends at once.
 func TestProbeThenFIN(t *testing.T) {
-	for name, probe := range probes(t, newCipher(t)) {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				silent(t, probed(t, newCipher(t), func(client core.Stream) {
-					_, _ = client.Write(probe)
-					_ = client.CloseWrite()
-				}), 0)
-			})
+	for _, m := range methods(t) {
+		t.Run(m.name, func(t *testing.T) {
+			all := probes(stillHello(t, m))
+			for _, how := range ways {
+				for name, probe := range all {
+					synctest.Test(t, func(t *testing.T) {
+						s := newServer(t, m.cipher(t), inbound.Rejection{Reject: how})
+						silent(t, probed(t, s, func(client core.Stream) {
+							_, _ = client.Write(probe)
+							_ = client.CloseWrite()
+						}), how, 0)
+					})
+					if t.Failed() {
+						t.Fatal(name)
+					}
+				}
+			}
 		})
 	}
 }
 
 func TestProbeByteByByte(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		silent(t, probed(t, newCipher(t), func(client core.Stream) {
-			for _, b := range noise(300) {
-				time.Sleep(30 * time.Millisecond)
-				_, _ = client.Write([]byte{b})
-			}
-		}), timeout)
-	})
+	for _, m := range methods(t) {
+		for _, how := range ways {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t, m.cipher(t), inbound.Rejection{Reject: how})
+				silent(t, probed(t, s, func(client core.Stream) {
+					for _, b := range noise(300) {
+						time.Sleep(30 * time.Millisecond)
+						_, _ = client.Write([]byte{b})
+					}
+				}), how, timeout)
+			})
+		}
+	}
 }
 
 // TestProbeFlood has the prober send for as long as it can: it is read slowly,
 // so that it meets a full window, up to the end.
 func TestProbeFlood(t *testing.T) {
 	const window, first = 64 << 10, 256 << 10
-	synctest.Test(t, func(t *testing.T) {
-		sent := 0
-		stopped := make(chan struct{})
-		out := probed(t, newCipher(t), func(client core.Stream) {
-			defer close(stopped)
-			for {
-				time.Sleep(time.Millisecond)
-				n, err := client.Write(make([]byte, 4<<10))
-				if sent += n; err != nil {
-					return
+	for _, how := range ways {
+		synctest.Test(t, func(t *testing.T) {
+			sent := 0
+			stopped := make(chan struct{})
+			s := newServer(t, newCipher(t), inbound.Rejection{Reject: how})
+			out := probed(t, s, func(client core.Stream) {
+				defer close(stopped)
+				for {
+					time.Sleep(time.Millisecond)
+					n, err := client.Write(make([]byte, 4<<10))
+					if sent += n; err != nil {
+						return
+					}
 				}
+			})
+			<-stopped
+			// What a first read takes, what is read at 64 KiB/s, and a tail.
+			if most := first + int(timeout/time.Second)*64<<10 + 4*window; sent > most {
+				t.Errorf("%s: the server took %d bytes, want at most %d", how, sent, most)
+			}
+			if len(out.said) > 0 || out.took < timeout {
+				t.Errorf("%s: the server said %d bytes and ended after %s, want none and %s", how, len(out.said), out.took, timeout)
 			}
 		})
-		<-stopped
-		// What a first read takes, what is read at 64 KiB/s, and a tail.
-		if most := first + int(timeout/time.Second)*64<<10 + 4*window; sent > most {
-			t.Errorf("the server took %d bytes, want at most %d", sent, most)
-		}
-		if len(out.said) > 0 || out.took < timeout {
-			t.Errorf("the server said %d bytes and ended after %s, want none and %s", len(out.said), out.took, timeout)
-		}
-	})
+	}
 }
 
 // TestReplayIsAProbe checks that a recorded request is met as any other probe.
@@ -202,7 +238,8 @@ func TestReplayIsAProbe(t *testing.T) {
 	for i := range 3 {
 		synctest.Test(t, func(t *testing.T) {
 			if i > 0 {
-				silent(t, probed(t, c, func(client core.Stream) { _, _ = client.Write(flight) }), timeout)
+				s := newServer(t, c, inbound.Rejection{})
+				silent(t, probed(t, s, func(client core.Stream) { _, _ = client.Write(flight) }), option.RejectDrain, timeout)
 				return
 			}
 			client, conn := coretest.Pipe()
@@ -210,7 +247,7 @@ func TestReplayIsAProbe(t *testing.T) {
 			if _, err := client.Write(flight); err != nil {
 				t.Fatal(err)
 			}
-			r, p, err := server{cipher: c}.Handshake(t.Context(), conn, core.Client{})
+			r, p, err := newServer(t, c, inbound.Rejection{}).Handshake(t.Context(), conn, core.Client{})
 			if err != nil || string(r.Payload) != "hello" || r.Target.String() != "example.com:443" {
 				t.Fatalf("got %v, %v, want the request", r, err)
 			}
@@ -231,7 +268,7 @@ func TestReject(t *testing.T) {
 	if _, err := client.Write(hello(t, newCipher(t), "hello")); err != nil {
 		t.Fatal(err)
 	}
-	_, p, err := server{cipher: newCipher(t)}.Handshake(t.Context(), conn, core.Client{})
+	_, p, err := newServer(t, newCipher(t), inbound.Rejection{}).Handshake(t.Context(), conn, core.Client{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +292,7 @@ func TestHandshakeErrors(t *testing.T) {
 		client, conn := coretest.Pipe()
 		_, _ = client.Write(tc.send)
 		_ = client.CloseWrite()
-		r, p, err := server{cipher: newCipher(t)}.Handshake(t.Context(), conn, core.Client{})
+		r, p, err := newServer(t, newCipher(t), inbound.Rejection{}).Handshake(t.Context(), conn, core.Client{})
 		if r != nil || p != nil || !errors.Is(err, tc.want) {
 			t.Errorf("%s: got %v, %v, %v, want %v", tc.name, r, p, err, tc.want)
 		}

@@ -3,7 +3,6 @@ package ss
 
 import (
 	"context"
-	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
@@ -14,6 +13,7 @@ import (
 type Options struct {
 	_ core.About `help:"a Shadowsocks server: takes requests under a cipher"`
 	inbound.Options
+	inbound.Rejection
 	Cipher core.CipherRef `toml:"cipher" required:"true" help:"the [cipher.x] that clients use"`
 }
 
@@ -25,9 +25,13 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 		return nil, err
 	}
 	if o.HandshakeTimeout == 0 {
-		o.HandshakeTimeout = option.Duration(core.Patience(c))
+		o.HandshakeTimeout = option.Duration(o.Patience(c))
 	}
-	streams, err := inbound.New(env, o.Options, server{cipher: c})
+	rejecter, err := inbound.NewRejecter(env, o.Rejection)
+	if err != nil {
+		return nil, err
+	}
+	streams, err := inbound.New(env, o.Options, server{rejecter, c})
 	if err != nil || !o.Mode.Packets() {
 		return streams, err
 	}
@@ -54,21 +58,25 @@ func newPackets(env core.Env, o Options, c core.Cipher) (*inbound.PacketServer, 
 	return inbound.NewPacketServer(env, o.Options, opener)
 }
 
-// server is the Handshaker.
-type server struct{ cipher core.Cipher }
+// server is the Handshaker. The Rejecter ends all that make no request alike, so
+// that a prober sees no difference.
+type server struct {
+	*inbound.Rejecter
+	cipher core.Cipher
+}
 
 // Handshake reads a request. Nothing is written, whatever comes.
-func (s server) Handshake(_ context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error) {
-	a, err := s.cipher.AcceptStream(conn, c.Addr)
+func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error) {
+	var a core.Accepted
+	err := s.Accept(ctx, conn, func(waits func([]byte)) (soFar []byte, err error) {
+		a, err = s.cipher.AcceptStream(conn, core.Caller{Addr: c.Addr, Waits: waits})
+		return a.Payload, err
+	})
 	if err != nil {
 		return nil, nil, err
 	}
 	return &core.Request{Target: a.Target, User: a.User, Payload: a.Payload, Grant: a.Grant}, pending{a.Stream}, nil
 }
-
-// Fail answers every failure alike: it sends nothing, reads on and ends at the
-// deadline, so that a prober sees no difference.
-func (server) Fail(conn core.Stream, _ time.Time, _ error) { core.Drain(conn) }
 
 // pending is a client that knows no reply: it has been sending already.
 type pending struct{ stream core.Stream }

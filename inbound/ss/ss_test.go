@@ -170,7 +170,7 @@ func TestProbesOverTCP(t *testing.T) {
 	p := &pipeline{}
 	c := newCipher(t)
 	addr := serve(t, c, wait, p)
-	all := probes(t, newCipher(t))
+	all := probes(hello(t, newCipher(t), "hello"))
 	var group sync.WaitGroup
 	for name, probe := range all {
 		began := time.Now()

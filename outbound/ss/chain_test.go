@@ -86,7 +86,7 @@ func (*recorded) SetWriteDeadline(time.Time) error { return nil }
 // bytes for it.
 func accepted(t testing.TB, c core.Cipher, wire []byte) (core.Addr, []byte) {
 	t.Helper()
-	a, err := c.AcceptStream(&recorded{wire: &recorder{}, reads: wire}, netip.AddrPort{})
+	a, err := c.AcceptStream(&recorded{wire: &recorder{}, reads: wire}, core.Caller{})
 	if err != nil {
 		t.Fatal(err)
 	}
