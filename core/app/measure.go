@@ -54,23 +54,32 @@ func (a *app) measure(method string, each time.Duration) (speed, error) {
 
 // buildCipher makes a cipher with a new secret.
 func (a *app) buildCipher(method string) (core.Cipher, error) {
-	kind, _ := a.reg.Cipher.Lookup(method)
-	options := reflect.New(kind.Options)
-	if size, ok := secretSize(kind.Options); ok {
-		for _, f := range config.Fields(kind.Options) {
-			if f.Key != "password" {
-				continue
-			}
-			text, ok := f.In(options.Elem()).Addr().Interface().(encoding.TextUnmarshaler)
-			if !ok {
-				return nil, errors.New("its password reads no text")
-			}
-			if err := text.UnmarshalText([]byte(newSecret(size))); err != nil {
-				return nil, err
-			}
+	secret := ""
+	if info, ok := a.reg.Cipher.Describe(method); ok {
+		if size, ok := secretSize(info.Options); ok {
+			secret = newSecret(size)
 		}
 	}
-	env := core.Env{Section: core.SectionCipher, Name: "bench", Log: slog.New(slog.DiscardHandler), Process: new(core.Process)}
+	return a.cipherOf(method, secret)
+}
+
+// cipherOf makes a cipher with a secret, which is left out if it is empty.
+func (a *app) cipherOf(method, secret string) (core.Cipher, error) {
+	kind, _ := a.reg.Cipher.Lookup(method)
+	options := reflect.New(kind.Options)
+	for _, f := range config.Fields(kind.Options) {
+		if f.Key != "password" || secret == "" {
+			continue
+		}
+		text, ok := f.In(options.Elem()).Addr().Interface().(encoding.TextUnmarshaler)
+		if !ok {
+			return nil, errors.New("its password reads no text")
+		}
+		if err := text.UnmarshalText([]byte(secret)); err != nil {
+			return nil, err
+		}
+	}
+	env := core.Env{Section: core.SectionCipher, Name: method, Log: slog.New(slog.DiscardHandler), Process: new(core.Process)}
 	return kind.New(env, options.Interface())
 }
 

@@ -3,7 +3,10 @@ package app_test
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -27,8 +30,10 @@ func TestMain(m *testing.M) {
 //
 //	status N COMMAND…   the command exits with status N
 //	waitline FILE EXPR  waits until a line of the file matches
-//	signal NAME         sends HUP, INT or TERM to what runs in the background
+//	signal NAME [TEXT]  sends HUP, INT or TERM to what runs in the background, or
+//	                    to those of it that have TEXT in their arguments
 //	taken PORT          listens on a port until the end of the script
+//	web PORT            serves HTTP on a port until the end of the script
 //	expand FILE…        replaces the variables in files
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -43,7 +48,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "waitline": waitLine, "signal": sendSignal, "taken": taken, "expand": expand,
+			"status": status, "waitline": waitLine, "signal": sendSignal, "taken": taken, "web": web, "expand": expand,
 		},
 	})
 }
@@ -100,11 +105,14 @@ func waitLine(ts *testscript.TestScript, neg bool, args []string) {
 
 func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM}
-	if neg || len(args) != 1 || signals[args[0]] == 0 {
-		ts.Fatalf("usage: signal HUP|INT|TERM")
+	if neg || len(args) < 1 || len(args) > 2 || signals[args[0]] == 0 {
+		ts.Fatalf("usage: signal HUP|INT|TERM [TEXT]")
 	}
+	text := strings.Join(args[1:], "")
 	for _, cmd := range ts.BackgroundCmds() {
-		ts.Check(cmd.Process.Signal(signals[args[0]]))
+		if strings.Contains(strings.Join(cmd.Args, " "), text) {
+			ts.Check(cmd.Process.Signal(signals[args[0]]))
+		}
 	}
 }
 
@@ -112,6 +120,14 @@ func taken(ts *testscript.TestScript, _ bool, args []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:"+strings.Join(args, ""))
 	ts.Check(err)
 	ts.Defer(func() { l.Close() })
+}
+
+func web(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:"+strings.Join(args, ""))
+	ts.Check(err)
+	s := &http.Server{Handler: http.NotFoundHandler(), ErrorLog: log.New(io.Discard, "", 0)}
+	ts.Defer(func() { s.Close() })
+	go func() { _ = s.Serve(l) }() // until Close
 }
 
 // expand also takes files away from other users, as their owner should.

@@ -24,7 +24,8 @@ const table = `
 	# From a file to running pipelines. Only here are toml, do and cobra known.
 	core/config         core core/option github.com/BurntSushi/toml github.com/hashicorp/go-multierror
 	core/engine         core core/option core/config github.com/samber/do/v2 github.com/hashicorp/go-multierror
-	core/app            core core/option core/config core/engine github.com/spf13/cobra
+	core/probe          core
+	core/app            core core/option core/config core/engine core/probe github.com/spf13/cobra
 
 	# What kinds of one section share.
 	inbound             core core/option github.com/pires/go-proxyproto
