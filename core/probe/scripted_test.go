@@ -3,7 +3,6 @@ package probe_test
 import (
 	"context"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +16,7 @@ import (
 
 // answer serves a request as a server with this cipher does, without a target.
 func answer(conn core.Stream, c core.Cipher) bool {
-	a, err := c.AcceptStream(conn, netip.AddrPort{})
+	a, err := c.AcceptStream(conn, core.Caller{})
 	if err != nil {
 		return false
 	}
@@ -164,7 +163,7 @@ func TestTells(t *testing.T) {
 				c := newCipher(t)
 				return func(conn *net.TCPConn, _ int) {
 					limit(conn, patience)
-					switch a, err := c.AcceptStream(conn, netip.AddrPort{}); {
+					switch a, err := c.AcceptStream(conn, core.Caller{}); {
 					case err == nil:
 						reply(a.Stream)
 					case strings.Contains(err.Error(), "payload"):
