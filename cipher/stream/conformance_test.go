@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/umbra-proxy/umbra/cipher/ciphertest"
@@ -31,8 +32,13 @@ func newCipher(t testing.TB, s stream.Spec) *stream.Cipher {
 	return c
 }
 
+// TestConformance runs the kit. Methods that differ from another one in the size of
+// their key alone are left to TestVectors, TestOpenSSL and TestSplits.
 func TestConformance(t *testing.T) {
 	for _, s := range stream.Specs() {
+		if strings.HasPrefix(s.Method, "aes-128-") || strings.HasPrefix(s.Method, "aes-192-") {
+			continue
+		}
 		t.Run(s.Method, func(t *testing.T) { conform(t, prepared(t, s)) })
 	}
 }
