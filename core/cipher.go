@@ -48,4 +48,8 @@ type Accepted struct {
 	User    string
 	Payload []byte // first bytes for the target; valid until Stream is read
 	Grant   *Grant // what the user is served under, or nil
+
+	// Unproven says that the request may be anybody's noise: the method can't tell
+	// forged bytes from true ones.
+	Unproven bool
 }

@@ -196,7 +196,7 @@ func (p *Pipeline) observe(r *Request, network string, began time.Time, kind Eve
 	p.Observe(Event{
 		Kind:    kind,
 		Client:  Client{Addr: r.Client, Network: network, Inbound: r.Inbound},
-		Request: r, Authenticated: true, Err: err, Took: time.Since(began),
+		Request: r, Authenticated: !r.Unproven, Err: err, Took: time.Since(began),
 	})
 }
 

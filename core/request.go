@@ -21,6 +21,10 @@ type Request struct {
 	Flow    *Flow
 	Grant   *Grant // what the user is served under, or nil
 
+	// Unproven says that the client has not proved that it holds a key or a
+	// password, where the inbound asks for one.
+	Unproven bool
+
 	taken func() // see Taken; may be nil
 }
 

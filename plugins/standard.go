@@ -4,6 +4,7 @@ package plugins
 import (
 	"github.com/umbra-proxy/umbra/cipher/aead"
 	"github.com/umbra-proxy/umbra/cipher/aead2022"
+	"github.com/umbra-proxy/umbra/cipher/stream"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/inbound/socks5"
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
@@ -28,6 +29,9 @@ func Standard(reg *core.Registry) {
 	}
 	for _, spec := range aead2022.Specs() {
 		aead2022.Register(reg, spec)
+	}
+	for _, spec := range stream.Specs() {
+		stream.Register(reg, spec)
 	}
 
 	core.Add(&reg.Transport, "tls", tls.New)
