@@ -1,6 +1,8 @@
 package inbound
 
 import (
+	"context"
+
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
@@ -25,14 +27,26 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 			Handshake:  h.Handshake,
 			Fail:       h.Fail,
 		}),
-		mode: o.Mode,
+		mode:       o.Mode,
+		handshaker: h,
 	}, nil
 }
 
 // served is a core.Server that tells whether it serves UDP too.
 type served struct {
 	*core.Server
-	mode option.Mode
+	mode       option.Mode
+	handshaker Handshaker
+}
+
+// Shutdown stops accepting, waits for the handshakes in progress and for the
+// connections that the kind itself still ends, and drops both when ctx ends.
+func (s served) Shutdown(ctx context.Context) error {
+	err := s.Server.Shutdown(ctx)
+	if k, ok := s.handshaker.(interface{ Shutdown(context.Context) }); ok {
+		k.Shutdown(ctx)
+	}
+	return err
 }
 
 var _ core.PacketInbound = served{}

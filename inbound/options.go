@@ -40,7 +40,8 @@ func (o Options) check() error {
 	return nil
 }
 
-// A Handshaker understands the first bytes of one protocol.
+// A Handshaker understands the first bytes of one protocol. One with a method
+// Shutdown(context.Context) is told to end what it still holds.
 type Handshaker interface {
 	// Handshake reads the client's request from conn, whose deadline is set.
 	// It fills Target and, where known, User and Payload of the request; the

@@ -6,6 +6,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/aead2022"
 	"github.com/umbra-proxy/umbra/cipher/stream"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/inbound/relay"
 	"github.com/umbra-proxy/umbra/inbound/socks5"
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
 	"github.com/umbra-proxy/umbra/outbound/block"
@@ -17,6 +18,7 @@ import (
 // Standard registers every kind that ships. Keep each list in alphabetical
 // order.
 func Standard(reg *core.Registry) {
+	core.Add(&reg.Inbound, "relay", relay.New)
 	core.Add(&reg.Inbound, "socks5", socks5.New)
 	core.Add(&reg.Inbound, "ss", inss.New)
 

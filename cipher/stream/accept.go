@@ -20,7 +20,7 @@ type accept struct {
 	cipher *Cipher
 	wire   core.Stream
 	waits  func([]byte) // see core.Caller
-	raw    []byte // what has come
+	raw    []byte       // what has come
 	keys   keystream
 	begun  bool                  // keys are there
 	plain  [core.MaxAddrLen]byte // the plaintext so far, or its beginning
