@@ -59,7 +59,7 @@ func (a *accept) openSalt() error {
 	if a.user = c.find(a.client, a.reader.Rest, func(u *user) bool { return a.opens(u, head) }); a.user == nil {
 		return fmt.Errorf("length of a chunk: %w", core.ErrAuth)
 	}
-	if !c.salts.Add(head[:size]) {
+	if !c.addSalt(head[:size]) {
 		return core.ErrReplay
 	}
 	a.wire, a.reader.Waits = size, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/umbra-proxy/umbra/cipher/chunk"
+	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/core"
 )
 
@@ -123,9 +124,11 @@ func (a *accept) openFixed() (off, length int, err error) {
 	if err != nil {
 		return 0, 0, core.Authenticated(err)
 	}
-	if !c.salts.Add(a.salt, sent.Add(timeGuard), now) {
+	until := sent.Add(timeGuard)
+	if !c.salts.Add(a.salt, until, now) {
 		return 0, 0, core.ErrReplay
 	}
+	c.journal.Note(replay.Record{Kind: streamSalt, Until: until, Data: a.salt})
 	a.reader.Waits = nil
 	return off, length, nil
 }

@@ -30,7 +30,7 @@ const table = `
 	# What kinds of one section share.
 	inbound             core core/option github.com/pires/go-proxyproto
 	cipher/key          golang.org/x/crypto
-	cipher/replay
+	cipher/replay       core
 	cipher/chunk        core
 	cipher/users        core core/option
 	cipher/ciphertest   core core/coretest go.uber.org/goleak
