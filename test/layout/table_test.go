@@ -19,6 +19,7 @@ const table = `
 	# The centre: contracts and the data path.
 	core                golang.org/x/sys
 	core/option         core
+	core/journal
 	core/coretest       core go.uber.org/goleak
 
 	# From a file to running pipelines. Only here are toml, do and cobra known.
@@ -30,7 +31,7 @@ const table = `
 	# What kinds of one section share.
 	inbound             core core/option github.com/pires/go-proxyproto
 	cipher/key          golang.org/x/crypto
-	cipher/replay       core
+	cipher/replay       core core/journal
 	cipher/chunk        core
 	cipher/users        core core/option
 	cipher/ciphertest   core core/coretest go.uber.org/goleak

@@ -1,6 +1,6 @@
 //go:build unix && !solaris && !illumos && !aix
 
-package replay
+package journal
 
 import (
 	"errors"
@@ -19,7 +19,7 @@ func lockFile(path string) (*os.File, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%s is in use: each process, and each cipher, needs a replay_file of its own", path)
+			return nil, fmt.Errorf("%s is in use: no two processes, and no two components, can have one file", path)
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}

@@ -1,4 +1,4 @@
-package replay
+package journal
 
 import (
 	"bufio"
@@ -28,7 +28,7 @@ const (
 // that matters still. tick is called once a second, so that it can note what
 // changes too often for a note each time. After a reload the Run of the new file
 // waits for that of the old one to end.
-func (j *Journal) Run(ctx context.Context, all iter.Seq[Record], tick func()) {
+func (j *Journal) Run(ctx context.Context, all iter.Seq[[]byte], tick func()) {
 	if j == nil {
 		return
 	}
@@ -47,11 +47,11 @@ func (j *Journal) Run(ctx context.Context, all iter.Seq[Record], tick func()) {
 				w.close()
 				retry = now.Add(retryEvery)
 				if text := err.Error(); text != complaint {
-					j.log.Error("the replay file is not written", slog.String("err", text))
+					j.log.Error("a file is not written", slog.String("file", j.path), slog.String("err", text))
 					complaint = text
 				}
 			} else if complaint != "" {
-				j.log.Info("the replay file is written again", slog.String("file", j.path))
+				j.log.Info("a file is written again", slog.String("file", j.path))
 				complaint = ""
 			}
 		}
@@ -59,7 +59,7 @@ func (j *Journal) Run(ctx context.Context, all iter.Seq[Record], tick func()) {
 		case <-ctx.Done():
 			tick()
 			if err := w.write(); err != nil {
-				j.log.Error("the replay file is not complete", slog.Any("err", err))
+				j.log.Error("a file is not complete", slog.String("file", j.path), slog.Any("err", err))
 			}
 			return
 		case <-j.wake:
@@ -88,7 +88,7 @@ func (j *Journal) begin(ctx context.Context) bool {
 // writer is the file of a journal while Run has it.
 type writer struct {
 	*Journal
-	all    iter.Seq[Record]
+	all    iter.Seq[[]byte]
 	lock   *os.File
 	file   *os.File
 	size   int64 // of file
@@ -105,7 +105,7 @@ func (w *writer) write() error {
 	}
 	pending, lost := w.take()
 	if lost > 0 {
-		w.log.Error("too much to write: some requests are not remembered over a restart", slog.Int("requests", lost))
+		w.log.Error("too much to write: some records are lost", slog.String("file", w.path), slog.Int("records", lost))
 	}
 	if len(pending) == 0 {
 		return nil
@@ -138,7 +138,7 @@ func (w *writer) renew() error {
 	if err != nil {
 		return err
 	}
-	size, err := writeAll(temp, w.all)
+	size, err := writeAll(temp, w.what, w.all)
 	if err == nil {
 		err = os.Rename(w.path+".new", w.path)
 	}
@@ -154,15 +154,15 @@ func (w *writer) renew() error {
 }
 
 // writeAll writes a file of all records, down to the disk.
-func writeAll(f *os.File, all iter.Seq[Record]) (size int64, err error) {
+func writeAll(f *os.File, what string, all iter.Seq[[]byte]) (size int64, err error) {
 	b := bufio.NewWriterSize(f, 64<<10)
-	n, _ := b.WriteString(magic) // Flush tells what failed
+	n, _ := b.WriteString(magic(what)) // Flush tells what failed
 	size = int64(n)
 	var record []byte
 	for r := range all {
 		record = appendRecord(record[:0], r)
 		_, _ = b.Write(record)
-		size += recordSize
+		size += int64(len(record))
 	}
 	if err := b.Flush(); err != nil {
 		return 0, err
@@ -176,7 +176,7 @@ func (w *writer) sync() {
 		return
 	}
 	if err := w.file.Sync(); err != nil {
-		w.log.Error("the replay file is not on the disk", slog.Any("err", err))
+		w.log.Error("a file is not on the disk", slog.String("file", w.path), slog.Any("err", err))
 	}
 	w.synced = true
 }
