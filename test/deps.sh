@@ -3,8 +3,8 @@
 # are there it does nothing, so it needs no network and no rights then.
 set -eu
 
-programs="ss-server ss-local ss-tunnel curl openssl chromium dig dnsmasq"
-packages="shadowsocks-libev curl openssl chromium ca-certificates bind9-dnsutils dnsmasq-base"
+programs="ss-server ss-local ss-tunnel curl openssl chromium dig dnsmasq redis-server"
+packages="shadowsocks-libev curl openssl chromium ca-certificates bind9-dnsutils dnsmasq-base redis-server"
 
 PATH="$PATH:/usr/sbin" # dnsmasq is there, and not every user's PATH has it
 missing=""

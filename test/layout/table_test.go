@@ -35,7 +35,8 @@ const table = `
 	cipher/chunk        core
 	cipher/users        core core/option
 	cipher/ciphertest   core core/coretest go.uber.org/goleak
-	policy/store        core core/option go.etcd.io/bbolt github.com/redis/go-redis/v9
+	policy/store        core core/option core/journal github.com/redis/go-redis/v9
+	policy/store/*      core policy/store
 
 	# Kinds. They import neither one another nor what reads files.
 	cipher/*            core core/option cipher/key cipher/replay cipher/chunk cipher/users golang.org/x/crypto lukechampine.com/blake3

@@ -1,0 +1,224 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// callTimeout bounds each call to a store.
+	callTimeout = 3 * time.Second
+	// awayPause is how long a store that failed is left alone.
+	awayPause = time.Second
+	// compareEvery is how often both sides are compared while nothing is amiss.
+	compareEvery = time.Hour
+	// maxQueue is how many changes wait for a store; with more of them both sides are
+	// compared instead.
+	maxQueue = 1 << 14
+)
+
+// Set is what a policy has in its memory.
+type Set interface {
+	// All returns all entries, those that were taken back too, until their end.
+	All() iter.Seq[Entry]
+	// Merge takes in an entry of others, unless there is a newer one.
+	Merge(e Entry)
+}
+
+// Mirror keeps a Set and the entries under a prefix of a Store alike. While the store
+// is away the set goes on with what it has; when it is back both sides are compared,
+// and what one of them lacks it gets, so that nothing is lost that any side still
+// has. A nil Mirror does nothing.
+type Mirror struct {
+	store  Store
+	prefix string
+	set    Set
+	log    *slog.Logger
+	wake   chan struct{} // has room for one
+	turn   chan struct{} // is held by the Run that works; has room for one
+
+	mu      sync.Mutex
+	queue   map[string]Entry // guarded by mu, as is compare
+	compare bool             // the queue is not all that has changed
+}
+
+// NewMirror returns a Mirror of set and the entries of s under prefix. Run makes it
+// work.
+func NewMirror(s Store, prefix string, set Set, log *slog.Logger) *Mirror {
+	return &Mirror{store: s, prefix: prefix, set: set, log: log, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), queue: map[string]Entry{}}
+}
+
+// Put has an entry that the set has taken in sent soon. It waits for nothing.
+func (m *Mirror) Put(e Entry) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	if len(m.queue) < maxQueue {
+		m.queue[e.Key] = e
+	} else {
+		m.compare = true
+	}
+	m.mu.Unlock()
+	m.rouse()
+}
+
+func (m *Mirror) rouse() {
+	select {
+	case m.wake <- struct{}{}:
+	default: // it will look at all
+	}
+}
+
+// take empties the queue. It reports whether the sides must be compared.
+func (m *Mirror) take() (queue map[string]Entry, compare bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	queue, compare = m.queue, m.compare
+	m.queue, m.compare = map[string]Entry{}, false
+	return queue, compare
+}
+
+// Run carries changes both ways until ctx ends. That the store is away is logged
+// once, and so is that it is back. After a reload the Run of the new file waits for
+// that of the old one to end.
+func (m *Mirror) Run(ctx context.Context) {
+	if m == nil {
+		return
+	}
+	select {
+	case m.turn <- struct{}{}:
+		defer func() { <-m.turn }()
+	case <-ctx.Done():
+		return
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { m.store.Run(ctx) })
+	away := false
+	for {
+		err := m.session(ctx, func() {
+			if away {
+				m.log.Info("the store is back")
+			}
+			away = false
+		})
+		if ctx.Err() != nil {
+			m.last()
+			return
+		}
+		if !away {
+			m.log.Error("the store is away; going on with what is known here", slog.Any("err", err))
+			away = true
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(awayPause):
+		}
+	}
+}
+
+// last sends what is still in the queue, if the store lets it.
+func (m *Mirror) last() {
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	queue, _ := m.take()
+	for _, e := range queue {
+		if m.store.Put(ctx, e) != nil {
+			return // another node, or the next start, compares
+		}
+	}
+}
+
+// session carries changes until something fails. back is called when both sides
+// are alike.
+func (m *Mirror) session(ctx context.Context, back func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	ready, failed := make(chan struct{}), make(chan error, 1)
+	running.Go(func() {
+		failed <- m.store.Watch(ctx, m.prefix, sync.OnceFunc(func() { close(ready) }), m.set.Merge)
+	})
+	select {
+	case <-ready:
+	case err := <-failed:
+		return orEnded(err)
+	case <-time.After(callTimeout):
+		return errors.New("the store does not answer")
+	}
+	if err := m.equal(ctx); err != nil {
+		return err
+	}
+	back()
+	ticker := time.NewTicker(compareEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-failed:
+			return orEnded(err)
+		case <-ticker.C:
+			if err := m.equal(ctx); err != nil {
+				return err
+			}
+		case <-m.wake:
+			if err := m.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func orEnded(err error) error {
+	if err == nil {
+		err = errors.New("the store has ended")
+	}
+	return err
+}
+
+// flush sends what has changed.
+func (m *Mirror) flush(ctx context.Context) error {
+	queue, compare := m.take()
+	if compare {
+		return m.equal(ctx)
+	}
+	for _, e := range queue {
+		if err := m.put(ctx, e); err != nil {
+			return err // the next session compares, so the rest is not lost
+		}
+	}
+	return nil
+}
+
+func (m *Mirror) put(ctx context.Context, e Entry) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return m.store.Put(ctx, e)
+}
+
+// equal gives each side what it lacks.
+func (m *Mirror) equal(ctx context.Context) error {
+	m.take() // the set has it
+	at := map[string]time.Time{}
+	err := m.store.Load(ctx, m.prefix, func(e Entry) {
+		at[e.Key] = e.At
+		m.set.Merge(e)
+	})
+	if err != nil {
+		return err
+	}
+	for e := range m.set.All() {
+		if known, ok := at[e.Key]; ok && !e.At.After(known) {
+			continue
+		}
+		if err := m.put(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
