@@ -63,19 +63,24 @@ func appendEntry(b []byte, e Entry) []byte {
 	return append(append(b, e.Key...), e.Value...)
 }
 
+// recordHead is what stands before the key, in bytes.
+const recordHead = 8 + 8 + 2
+
+func entrySize(e Entry) int { return recordHead + len(e.Key) + len(e.Value) }
+
 // parseEntry is the inverse. It reports false for what is no entry. It keeps nothing
 // of b.
 func parseEntry(b []byte) (Entry, bool) {
-	const head = 8 + 8 + 2
-	if len(b) < head {
+	if len(b) < recordHead {
 		return Entry{}, false
 	}
-	size := int(binary.BigEndian.Uint16(b[head-2:]))
-	if len(b) < head+size {
+	key := b[recordHead:]
+	size := int(binary.BigEndian.Uint16(b[recordHead-2:]))
+	if len(key) < size {
 		return Entry{}, false
 	}
 	e := Entry{
-		Key: string(b[head : head+size]), Value: append([]byte(nil), b[head+size:]...),
+		Key: string(key[:size]), Value: append([]byte(nil), key[size:]...),
 		At: time.Unix(0, int64(binary.BigEndian.Uint64(b))), Until: time.Unix(0, int64(binary.BigEndian.Uint64(b[8:]))),
 	}
 	return e, e.check() == nil
@@ -106,7 +111,7 @@ func (f *File) put(e Entry, now time.Time) {
 		}
 	}
 	f.entries[e.Key] = e
-	f.journal.Note(appendEntry(nil, e))
+	f.journal.Note(appendEntry(make([]byte, 0, entrySize(e)), e))
 }
 
 // sweep forgets what is over, now and then. mu is held.

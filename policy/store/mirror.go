@@ -100,12 +100,10 @@ func (m *Mirror) Run(ctx context.Context) {
 	if m == nil {
 		return
 	}
-	select {
-	case m.turn <- struct{}{}:
-		defer func() { <-m.turn }()
-	case <-ctx.Done():
+	if !m.begin(ctx) {
 		return
 	}
+	defer func() { <-m.turn }()
 	storing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -131,6 +129,21 @@ func (m *Mirror) Run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-time.After(awayPause):
 		}
+	}
+}
+
+// begin waits for the turn to work; it reports false if ctx ends before.
+func (m *Mirror) begin(ctx context.Context) bool {
+	select {
+	case m.turn <- struct{}{}:
+		return true // even if ctx has ended: there may be something to send
+	default:
+	}
+	select {
+	case m.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -79,7 +80,7 @@ func OpenRedis(address string) (*Redis, error) {
 // which may have a password.
 func redisOptions(address string) (*redis.Options, error) {
 	o, err := redis.ParseURL(address)
-	if err != nil {
+	if u, _ := url.Parse(address); err != nil || u.Host == "" && u.Path == "" {
 		return nil, errors.New("the address of the Redis server is none; write \"redis://HOST:PORT\"")
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialTimeout, answerTimeout, answerTimeout
