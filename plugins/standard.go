@@ -13,6 +13,7 @@ import (
 	"github.com/umbra-proxy/umbra/outbound/direct"
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/plugins/tls"
+	"github.com/umbra-proxy/umbra/policy/ban"
 )
 
 // Standard registers every kind that ships. Keep each list in alphabetical
@@ -35,6 +36,8 @@ func Standard(reg *core.Registry) {
 	for _, spec := range stream.Specs() {
 		stream.Register(reg, spec)
 	}
+
+	core.Add(&reg.Policy, "ban", ban.New)
 
 	core.Add(&reg.Transport, "tls", tls.New)
 }

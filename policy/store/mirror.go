@@ -98,7 +98,9 @@ func (m *Mirror) Run(ctx context.Context) {
 	}
 	var running sync.WaitGroup
 	defer running.Wait()
-	running.Go(func() { m.store.Run(ctx) })
+	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // up to the last change
+	defer stop()
+	running.Go(func() { m.store.Run(working) })
 	away := false
 	for {
 		err := m.session(ctx, func() {
