@@ -23,8 +23,12 @@ const (
 // address that r finds. While a name is looked up its datagrams wait, at most 16
 // of them and 64 KiB in all; all others pass. At most 8 names are looked up at
 // once. A name in use keeps its address while it is asked for again, and after it
-// too, if that is still among the answers or if there is none.
+// too, if that is still among the answers or if there is none. Over the bare
+// network it is the first address that may be reached and to which there is a way.
 func ResolvePackets(next PacketConn, r Resolver, f *Flow) PacketConn {
+	if bare, ok := next.(*resolvingPackets); ok {
+		return resolvePackets(next, r, f, bare.pick)
+	}
 	return resolvePackets(next, r, f, func(ips []netip.Addr, _ uint16) netip.Addr { return ips[0] })
 }
 
