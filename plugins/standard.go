@@ -11,6 +11,10 @@ import (
 	"github.com/umbra-proxy/umbra/outbound/direct"
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/plugins/tls"
+	"github.com/umbra-proxy/umbra/resolver/dns"
+	"github.com/umbra-proxy/umbra/resolver/first"
+	"github.com/umbra-proxy/umbra/resolver/hosts"
+	"github.com/umbra-proxy/umbra/resolver/system"
 )
 
 // Standard registers every kind that ships. Keep each list in alphabetical
@@ -29,6 +33,11 @@ func Standard(reg *core.Registry) {
 	for _, spec := range aead2022.Specs() {
 		aead2022.Register(reg, spec)
 	}
+
+	core.Add(&reg.Resolver, "dns", dns.New)
+	core.Add(&reg.Resolver, "first", first.New)
+	core.Add(&reg.Resolver, "hosts", hosts.New)
+	core.Add(&reg.Resolver, "system", system.New)
 
 	core.Add(&reg.Transport, "tls", tls.New)
 }
