@@ -44,6 +44,18 @@ func Tell(ctx context.Context, r Resolver, name string) ([]Found, error) {
 	return found, err
 }
 
+// OneOf returns the address for somebody else to dial, who gets only one: the first of
+// IPv4 or, where there is none, the first. Whether there is a way to IPv6 over there,
+// nobody knows here. There is at least one.
+func OneOf(ips []netip.Addr) netip.Addr {
+	for _, ip := range ips {
+		if ip.Unmap().Is4() {
+			return ip
+		}
+	}
+	return ips[0]
+}
+
 // OwnName answers for names that no server may be asked about: localhost and the
 // names under it are loopback (RFC 6761 §6.3), and there is none under invalid
 // (§6.4) and, outside of Tor, onion (RFC 7686). It returns false for other names.

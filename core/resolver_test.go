@@ -32,6 +32,22 @@ func TestOwnName(t *testing.T) {
 	}
 }
 
+func TestOneOf(t *testing.T) {
+	for _, tc := range []struct {
+		ips  []netip.Addr
+		want string
+	}{
+		{addrs("192.0.2.1", "192.0.2.2"), "192.0.2.1"},
+		{addrs("2001:db8::1", "192.0.2.2", "192.0.2.1"), "192.0.2.2"},
+		{addrs("2001:db8::1", "2001:db8::2"), "2001:db8::1"},
+		{addrs("2001:db8::1", "::ffff:192.0.2.2"), "::ffff:192.0.2.2"},
+	} {
+		if got := core.OneOf(tc.ips); got.String() != tc.want {
+			t.Errorf("%v: got %v, want %s", tc.ips, got, tc.want)
+		}
+	}
+}
+
 // teller tells where its one address is from.
 type teller struct{ *coretest.Resolver }
 

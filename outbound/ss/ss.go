@@ -89,11 +89,11 @@ func (h *hop) PayloadWait(r *core.Request) time.Duration {
 // MySQL, VNC.
 var serverFirst = [...]uint16{21, 22, 23, 25, 110, 119, 143, 587, 3306, 5900}
 
-// target returns where the server is to go: the first address that a resolver
+// target returns where the server is to go: one of the addresses that a resolver
 // found, or what the client asked for.
 func target(r *core.Request) core.Addr {
 	if len(r.IPs) == 0 {
 		return r.Target
 	}
-	return core.NewIPAddr(r.IPs[0], r.Target.Port())
+	return core.NewIPAddr(core.OneOf(r.IPs), r.Target.Port())
 }
