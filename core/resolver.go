@@ -119,8 +119,11 @@ func (m resolving) DialStream(ctx context.Context, r *Request) (Stream, error) {
 		return m.next.DialStream(ctx, r)
 	}
 	ips, err := m.resolver.LookupIP(ctx, r.Target.Name())
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case len(ips) == 0: // else the next stage might ask somebody else
+		return nil, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
 	}
 	known := *r
 	known.IPs = ips

@@ -94,6 +94,21 @@ func TestWithResolver(t *testing.T) {
 	}
 }
 
+// TestResolveNothing checks that a name without an address goes no further, where
+// another resolver might be asked about it.
+func TestResolveNothing(t *testing.T) {
+	next := coretest.NewDialer()
+	d := core.Resolve(&coretest.Resolver{Names: map[string][]netip.Addr{"a.test": {}}}).Wrap(next)
+	target, err := core.NewAddr("a.test", 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := d.DialStream(t.Context(), &core.Request{Target: target, Flow: new(core.Flow)})
+	if dns, ok := errors.AsType[*net.DNSError](err); s != nil || !ok || !dns.IsNotFound || len(next.Requests()) > 0 {
+		t.Errorf("got %v, %v and %d requests further on, want not found and none", s, err, len(next.Requests()))
+	}
+}
+
 // TestResolvePacketsBare checks that over the bare network a datagram goes to an
 // address that may be reached, not to the first one.
 func TestResolvePacketsBare(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -76,13 +75,7 @@ func (r *Resolver) keeps(e *entry) bool {
 }
 
 // find asks the servers, and those of the names that it is led to.
-func (r *Resolver) find(ctx context.Context, q question) (e *entry) {
-	defer func() {
-		if v := recover(); v != nil {
-			r.log.Error("lookup panicked", slog.Any("err", v), slog.String("stack", string(debug.Stack())))
-			e = r.failure(q, fmt.Errorf("panic: %v", v))
-		}
-	}()
+func (r *Resolver) find(ctx context.Context, q question) *entry {
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
@@ -126,7 +119,9 @@ func (r *Resolver) entry(q question, a answer, ttl time.Duration, from string) *
 
 // failure is the entry of a question that nobody answered.
 func (r *Resolver) failure(q question, err error) *entry {
-	r.warn(q, err)
+	if !core.LogPanic(r.log, "lookup panicked", err) {
+		r.warn(q, err)
+	}
 	return &entry{question: q, status: failed, err: err, ttl: failedTTL, until: time.Now().Add(failedTTL)}
 }
 

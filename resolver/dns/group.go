@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // Strategy is how several servers are used: "failover", "race" or "spread".
@@ -51,14 +54,26 @@ type attempt struct {
 // has failed or takes too long, and returns the first answer. A server that is
 // passed over may still answer first.
 func (g *group) ask(ctx context.Context, q question) (answer, string, error) {
+	order := g.order(time.Now())
+	var failed []error
+	if u := order[0]; g.patience(u) == g.timeout { // nobody is asked beside it, so it needs no goroutine
+		r := g.try(ctx, u, q, 0)
+		if r.err == nil {
+			return r.answer, r.from, nil
+		}
+		failed = append(failed, r.err)
+	}
+	return g.askMore(ctx, q, order, failed)
+}
+
+// askMore is ask after the first server has failed, or with none asked yet.
+func (g *group) askMore(ctx context.Context, q question, order []*upstream, failed []error) (answer, string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	order := g.order(time.Now())
 	results := make(chan attempt, maxRounds*len(order)) // room for all
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var failed []error
-	for begun, running := 0, 0; ; {
+	for begun, running := len(failed), 0; ; {
 		next := timer.C
 		if !more(begun, running, len(order), failed) {
 			if next = nil; running == 0 {
@@ -103,7 +118,12 @@ func settled(failed []error) bool {
 // try asks one server, for as long as one try may take, and notes how it was. That
 // a question was called off, because another server was faster, says nothing, unless
 // this one had its time or was to prove that it is back.
-func (g *group) try(ctx context.Context, u *upstream, q question, number int) attempt {
+func (g *group) try(ctx context.Context, u *upstream, q question, number int) (result attempt) {
+	defer func() {
+		if v := recover(); v != nil {
+			result = attempt{from: u.name, number: number, err: &core.PanicError{Value: v, Stack: debug.Stack()}}
+		}
+	}()
 	tried, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
 	began := time.Now()

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,13 +147,15 @@ func (r *Resolver) addresses(p pair) []netip.Addr {
 	if p.has(p.six) && p.has(p.four) && !r.family.First6(r.routes.IPv6) {
 		first, second = second, first
 	}
-	var ips []netip.Addr
-	for _, e := range [...]*entry{first, second} {
-		if p.has(e) {
-			ips = append(ips, e.ips...)
-		}
+	switch {
+	case p.has(first) && p.has(second):
+		return append(append(make([]netip.Addr, 0, len(first.ips)+len(second.ips)), first.ips...), second.ips...)
+	case p.has(first):
+		return slices.Clone(first.ips)
+	case p.has(second):
+		return slices.Clone(second.ips)
 	}
-	return ips
+	return nil
 }
 
 func (p pair) has(e *entry) bool { return e != nil && e.status == found }

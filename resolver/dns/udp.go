@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,8 @@ type udpWire struct {
 	at  *endpoint
 	tcp *streamWire
 	old atomic.Bool // the server knows no EDNS
+
+	buffers sync.Pool // of *[udpBuffer]byte
 }
 
 // exchange implements wire.
@@ -62,7 +65,12 @@ func (w *udpWire) once(ctx context.Context, q question, f form) (reply, error) {
 		return reply{}, err
 	}
 	defer socket.close()
-	msg, err := converse(ctx, socket, asked)
+	buf, ok := w.buffers.Get().(*[udpBuffer]byte)
+	if !ok {
+		buf = new([udpBuffer]byte)
+	}
+	defer w.buffers.Put(buf)
+	msg, err := converse(ctx, socket, asked, buf[:])
 	switch {
 	case errors.Is(err, errStrange), errors.Is(err, errOversized):
 		return w.tcp.exchange(ctx, q)
@@ -82,12 +90,11 @@ func (w *udpWire) once(ctx context.Context, q question, f form) (reply, error) {
 var errStrange = errors.New("answers that don't match the question")
 
 // converse sends a query, once more if nothing has come after a while, and returns
-// the message that answers it. What does not is passed over.
-func converse(ctx context.Context, s datagrams, asked query) ([]byte, error) {
+// the message that answers it, in buf. What does not is passed over.
+func converse(ctx context.Context, s datagrams, asked query, buf []byte) ([]byte, error) {
 	if err := s.send(asked.wire); err != nil {
 		return nil, err
 	}
-	buf := make([]byte, udpBuffer)
 	until := time.Now().Add(resendAfter)
 	for strangers := 0; strangers < maxStrangers; strangers++ {
 		n, err := s.receive(ctx, buf, until)
