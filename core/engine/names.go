@@ -42,12 +42,35 @@ func targets(f *config.File, p *config.Pipeline) finder {
 	return finder{server: last.ID, text: fmt.Sprintf("nobody: %s asks for none", last.ID)}
 }
 
+// byResolver returns the finder that a resolver is.
 func byResolver(f *config.File, id config.ID) finder {
-	text := id.String() + ", on this machine"
-	if via := valueOf[core.OutboundRef](f.Components[id]); via != "" {
-		text = fmt.Sprintf("%s, which asks through outbound.%s", id, via)
+	return finder{resolver: id, text: describe(f, id)}
+}
+
+// describe says how a resolver asks: itself, through an outbound, or others.
+func describe(f *config.File, id config.ID) string {
+	c := f.Components[id]
+	if via := valueOf[core.OutboundRef](c); via != "" {
+		return fmt.Sprintf("%s, which asks through outbound.%s", id, via)
 	}
-	return finder{resolver: id, text: text}
+	if len(valueOf[[]core.ResolverRef](c)) > 0 {
+		return id.String() + ", which asks others"
+	}
+	return id.String() + ", on this machine"
+}
+
+// others returns the resolvers that a resolver asks, in order.
+func others(f *config.File, id config.ID) []named {
+	var all []named
+	if id.Name == "" {
+		return nil
+	}
+	for i, ref := range valueOf[[]core.ResolverRef](f.Components[id]) {
+		other := config.ID{Section: core.SectionResolver, Name: string(ref)}
+		all = append(all, named{[]string{"… first", "… then"}[min(i, 1)], describe(f, other)})
+		all = append(all, others(f, other)...)
+	}
+	return all
 }
 
 // ofHop returns who finds the name of the server of outbound n of a pipeline.
@@ -68,7 +91,8 @@ type named struct{ name, finder string }
 // names returns who finds the names that come up in a pipeline: those of its
 // targets, and those of servers that the file has.
 func (d *drawing) names(p *config.Pipeline) []named {
-	all := []named{{"targets", targets(d.file, p).text}}
+	by := targets(d.file, p)
+	all := append([]named{{"targets", by.text}}, others(d.file, by.resolver)...)
 	for n, id := range p.Outbounds() {
 		out := d.file.Components[id]
 		if name := valueOf[option.Server](out).Addr().Name(); name != "" {

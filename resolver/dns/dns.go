@@ -81,10 +81,10 @@ func (r *Resolver) Shutdown(context.Context) error {
 	r.ended = true
 	r.mu.Unlock()
 	r.end()
+	r.running.Wait()
 	for _, u := range r.upstreams {
 		u.wire.close()
 	}
-	r.running.Wait()
 	return nil
 }
 
