@@ -36,11 +36,11 @@ func newHTTPS(url string, tlsConfig *tls.Config, dial func(ctx context.Context) 
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
 		MaxIdleConns:           4,
-		IdleConnTimeout:        2 * idleTimeout,
+		IdleConnTimeout:        idleTimeout,
 		TLSHandshakeTimeout:    dialTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
 		// A connection on which nothing comes is asked whether it lives.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 2 * time.Second, PingTimeout: 2 * time.Second},
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 2 * time.Second},
 	}
 	return &httpsWire{url: url, transport: t, client: &http.Client{
 		Transport:     t,

@@ -13,7 +13,7 @@ import (
 
 const (
 	dialTimeout = 5 * time.Second  // of a connection; those who wait for it may give up before
-	idleTimeout = 15 * time.Second // of a connection without a question
+	idleTimeout = 30 * time.Second // of a connection without a question
 )
 
 // errEnded says that the connection of a question has ended.

@@ -24,6 +24,8 @@ const namesZone = `local-zone: "test." static
 	local-data: "mixed.test. 300 IN A 10.0.0.1"
 	local-data: "mixed.test. 300 IN A 127.0.0.1"
 	local-data: "rebound.test. 0 IN A 127.0.0.1"
+	local-data: "dual.test. 300 IN A 127.0.0.1"
+	local-data: "dual.test. 300 IN AAAA ::1"
 	local-data: "alias.test. 300 IN CNAME web.test."
 `
 
@@ -63,9 +65,9 @@ func TestNames(t *testing.T) {
 			if way == "tls" {
 				lines += "\nbootstrap = { \"dns.test\" = [\"127.0.0.1\"] }"
 			}
-			umbra := run(t, dnsFile(port, `"127.0.0.0/8"`, lines), port)
+			umbra := run(t, dnsFile(port, `"127.0.0.0/8", "::1"`, lines+"\nprefer = \"ipv6\""), port)
 			for range 2 {
-				for _, name := range []string{"web.test", "WEB.test."} {
+				for _, name := range []string{"web.test", "WEB.test.", "dual.test"} { // nobody listens on ::1
 					if out, err := curl(t, port, "http://"+name+":"+webPort+"/file/16384"); err != nil || len(out) != 16384 {
 						t.Errorf("%s: got %d bytes, %v, want 16384", name, len(out), err)
 					}
