@@ -18,7 +18,7 @@ type entry struct {
 	err    error         // of failed
 
 	hits  atomic.Int32 // since it came
-	retry atomic.Int64 // Unix nanoseconds before which a stale entry is not asked for again
+	retry atomic.Int64 // Unix nanoseconds before which it is not asked for anew
 }
 
 // entryOverhead is what an entry takes beyond its name and addresses, in bytes:
@@ -40,9 +40,8 @@ func (e *entry) hot(now time.Time) bool {
 	return e.status == found && e.ttl >= 10*time.Second && e.left(now) < e.ttl/10 && e.hits.Load() >= 3
 }
 
-// rested reports whether a stale e may be asked for again, and if so takes the
-// turn: the next one is after a time.
-func (e *entry) rested(now time.Time, after time.Duration) bool {
-	at := e.retry.Load()
-	return now.UnixNano() >= at && e.retry.CompareAndSwap(at, now.Add(after).UnixNano())
-}
+// rest has e left alone until a time, after it could not be asked for anew.
+func (e *entry) rest(until time.Time) { e.retry.Store(until.UnixNano()) }
+
+// rests reports whether e is left alone.
+func (e *entry) rests(now time.Time) bool { return now.UnixNano() < e.retry.Load() }

@@ -51,9 +51,7 @@ func (r *Resolver) land(q question, f *flight) {
 	ctx, cancel := context.WithTimeout(r.life, totalTimeout)
 	defer cancel()
 	e := r.find(ctx, q)
-	if r.keeps(e) {
-		r.store.put(e)
-	}
+	r.keep(e)
 	r.mu.Lock()
 	delete(r.flights, q)
 	r.mu.Unlock()
@@ -61,17 +59,19 @@ func (r *Resolver) land(q question, f *flight) {
 	close(f.done)
 }
 
-// keeps reports whether e goes into the store. A failure does not take the place
-// of an answer that may yet be served.
-func (r *Resolver) keeps(e *entry) bool {
-	if e.ttl <= 0 || r.life.Err() != nil {
-		return false
-	}
-	if e.status != failed {
-		return true
-	}
+// keep puts e into the store. A failure does not take the place of an answer that may
+// yet be served; an answer for those who wait alone leaves none that is older.
+func (r *Resolver) keep(e *entry) {
 	old := r.store.get(e.question)
-	return old == nil || !r.mayServe(old, time.Now())
+	switch now := time.Now(); {
+	case r.life.Err() != nil:
+	case e.status == failed && old != nil && (old.left(now) > 0 || r.mayServe(old, now)):
+		old.rest(now.Add(staleAgain))
+	case e.ttl > 0:
+		r.store.put(e)
+	case old != nil:
+		r.store.drop(e.question)
+	}
 }
 
 // find asks the servers, and those of the names that it is led to.

@@ -127,12 +127,8 @@ func (r *Resolver) wait(ctx context.Context, host string, four, six *part) (pair
 			four.give()
 			six.give()
 		case <-stale:
-			if four.stale != nil {
-				four.give()
-			}
-			if six.stale != nil {
-				six.give()
-			}
+			four.late()
+			six.late()
 		case <-ctx.Done():
 			return pair{}, &net.DNSError{Err: ctx.Err().Error(), UnwrapErr: ctx.Err(), Name: host, IsTimeout: ctx.Err() == context.DeadlineExceeded}
 		}

@@ -28,6 +28,15 @@ func (p *part) land() {
 	p.flight = nil
 }
 
+// late gives up on a better answer than the stale one, and lets those who come after
+// not wait for it.
+func (p *part) late() {
+	if p.flight != nil && p.stale != nil {
+		p.stale.rest(time.Now().Add(staleAgain))
+		p.give()
+	}
+}
+
 // give ends the wait with what there is.
 func (p *part) give() {
 	if p.flight != nil {
@@ -43,13 +52,13 @@ func (r *Resolver) begin(q question, now time.Time) part {
 	switch {
 	case e != nil && e.left(now) > 0:
 		e.hits.Add(1)
-		if r.prefetch && e.hot(now) && len(r.slots) < cap(r.slots)/2 && e.rested(now, staleAgain) {
+		if r.prefetch && e.hot(now) && len(r.slots) < cap(r.slots)/2 && !e.rests(now) {
 			_, _ = r.fly(q, e) // whatever comes of it
 		}
 		return part{entry: e}
 	case e == nil || !r.mayServe(e, now):
 		return r.flying(q, e, nil)
-	case !e.rested(now, staleAgain):
+	case e.rests(now):
 		return part{entry: e}
 	}
 	return r.flying(q, e, e)

@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"sync"
 	"testing"
 	"time"
 )
@@ -47,6 +48,26 @@ func TestStaleMends(t *testing.T) {
 		if err := lacks(t, r, "a.test", 0); !err.IsNotFound {
 			t.Errorf("got %v, want that the name is gone", err)
 		}
+	})
+}
+
+// TestStaleLast checks that a server that answers again, with an answer that is not
+// remembered, is believed from then on; and that those who come while it is asked wait
+// for it.
+func TestStaleLast(t *testing.T) {
+	w := &fakeWire{answer: says(60, "192.0.2.7")}
+	bubble(t, nil, []*fakeWire{w}, func(t *testing.T, r *Resolver) {
+		finds(t, r, "a.test", "192.0.2.7", 0)
+		time.Sleep(2 * time.Minute)
+		w.becomes(says(0, "192.0.2.8"), time.Second)
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() { finds(t, r, "a.test", "192.0.2.8", time.Second) })
+		}
+		all.Wait()
+		finds(t, r, "a.test", "192.0.2.8", time.Second)
+		w.becomes(fails, 0)
+		lacks(t, r, "a.test", 0)
 	})
 }
 

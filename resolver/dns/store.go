@@ -51,6 +51,9 @@ func (s *store) get(q question) *entry { return s.shard(q).get(q) }
 // put keeps e in the place of what was known.
 func (s *store) put(e *entry) { s.shard(e.question).put(e) }
 
+// drop forgets what was known of q.
+func (s *store) drop(q question) { s.shard(q).drop(q) }
+
 // size returns how many entries there are, and how large they are.
 func (s *store) size() (entries, bytes int) {
 	for i := range s.shards {
@@ -132,6 +135,17 @@ func (s *shard) put(e *entry) {
 	s.bytes += e.size()
 	into.Add(e.question, e)
 	s.shrink()
+}
+
+func (s *shard) drop(q question) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range [...]*list{s.fresh, s.proven} {
+		if e, ok := l.Peek(q); ok {
+			s.bytes -= e.size()
+			l.Remove(q)
+		}
+	}
 }
 
 // shrink drops what is over the bounds. mu is held.
