@@ -62,6 +62,19 @@ func writeFirst(ctx context.Context, s Stream, first []byte) error {
 	return err
 }
 
+// WithResolver returns wire with r for the names of what it dials, such as an
+// outbound's own server. Where r is nil it is wire itself.
+func WithResolver(wire Dialer, r Resolver) Dialer {
+	if r == nil {
+		return wire
+	}
+	if n, ok := wire.(Net); ok {
+		n.Resolver = r
+		return n
+	}
+	return Resolve(r).Wrap(wire)
+}
+
 // PayloadWait returns 0: a bare connection has no header to share a packet with.
 func (n Net) PayloadWait(*Request) time.Duration { return 0 }
 

@@ -194,7 +194,9 @@ func (s *Server) handshake(ctx context.Context, conn Stream, client Client) (wir
 // end lets the kind end a connection in its own way, and closes it.
 func (s *Server) end(wire Stream, deadline time.Time, cause error) {
 	err := guard(func() error {
-		s.cfg.Fail(wire, deadline, cause)
+		if !endAs(wire, cause) {
+			s.cfg.Fail(wire, deadline, cause)
+		}
 		return nil
 	})
 	wire.Close()

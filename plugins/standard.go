@@ -13,6 +13,11 @@ import (
 	"github.com/umbra-proxy/umbra/outbound/direct"
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/plugins/tls"
+	"github.com/umbra-proxy/umbra/policy/ban"
+	"github.com/umbra-proxy/umbra/resolver/dns"
+	"github.com/umbra-proxy/umbra/resolver/first"
+	"github.com/umbra-proxy/umbra/resolver/hosts"
+	"github.com/umbra-proxy/umbra/resolver/system"
 )
 
 // Standard registers every kind that ships. Keep each list in alphabetical
@@ -35,6 +40,13 @@ func Standard(reg *core.Registry) {
 	for _, spec := range stream.Specs() {
 		stream.Register(reg, spec)
 	}
+
+	core.Add(&reg.Policy, "ban", ban.New)
+
+	core.Add(&reg.Resolver, "dns", dns.New)
+	core.Add(&reg.Resolver, "first", first.New)
+	core.Add(&reg.Resolver, "hosts", hosts.New)
+	core.Add(&reg.Resolver, "system", system.New)
 
 	core.Add(&reg.Transport, "tls", tls.New)
 }

@@ -14,8 +14,9 @@ import (
 
 // Options are the keys of an [outbound.x] table of kind "direct".
 type Options struct {
-	_     core.About      `help:"reaches targets straight from this machine; public addresses only, unless opened"`
-	Allow []option.Prefix `toml:"allow" help:"ranges to open that are closed by default: loopback, private, link-local, multicast and other non-public addresses"`
+	_        core.About       `help:"reaches targets straight from this machine; public addresses only, unless opened"`
+	Allow    []option.Prefix  `toml:"allow" help:"ranges to open that are closed by default: loopback, private, link-local, multicast and other non-public addresses"`
+	Resolver core.ResolverRef `toml:"resolver" help:"the [resolver.x] that finds targets' names, unless one stands in the chain; else the operating system's"`
 }
 
 // Outbound reaches targets itself.
@@ -37,6 +38,13 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 		d.allow = append(d.allow, p.Prefix)
 	}
 	d.net = core.Net{Control: d.guard}
+	if o.Resolver == "" {
+		return d, nil
+	}
+	var err error
+	if d.net.Resolver, err = env.Graph.Resolver(o.Resolver); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 

@@ -42,7 +42,7 @@ const table = `
 	cipher/*            core core/option cipher/key cipher/replay cipher/chunk cipher/users golang.org/x/crypto lukechampine.com/blake3
 	inbound/*           core core/option inbound
 	outbound/*          core core/option
-	resolver/*          core core/option github.com/miekg/dns golang.org/x/sync github.com/hashicorp/golang-lru/v2
+	resolver/*          core core/option github.com/miekg/dns github.com/hashicorp/golang-lru/v2
 	policy/*            core core/option policy/store github.com/gaissmai/bart github.com/google/nftables golang.org/x/time
 	plugins/*           core core/option
 
