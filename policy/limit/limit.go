@@ -1,0 +1,158 @@
+package limit
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Policy is the gate, which bounds addresses, and the middleware, which bounds users:
+// a user is known only when the request has been read.
+type Policy struct {
+	options Options
+	clients *clients // of the process, so that they outlive a reload
+	users   *users   // likewise
+	link    *link    // likewise, to a store
+}
+
+var (
+	_ core.Gate       = (*Policy)(nil)
+	_ core.Middleware = (*Policy)(nil)
+	_ core.Runner     = (*Policy)(nil)
+)
+
+// tickEvery is how often counts go to the store, and how long a spent quota is
+// overrun by what is silent or runs elsewhere.
+const tickEvery = time.Second
+
+// New returns the policy. Its errors name the key to mend.
+func New(env core.Env, o Options) (core.Policy, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	p := &Policy{options: o}
+	var err error
+	p.clients, err = core.Keep(env, func(old *clients) (*clients, error) {
+		if old == nil {
+			old = newClients()
+		}
+		return old, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.users, err = core.Keep(env, func(old *users) (*users, error) {
+		if old == nil {
+			old = newUsers(env, newNode(), &p.options, time.Now())
+		}
+		return old, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.link, err = core.Keep(env, func(old *link) (*link, error) {
+		if old != nil && old.place == o.Store {
+			return old, nil
+		}
+		return newLink(env, o.Store, p.users)
+	})
+	return p, err
+}
+
+// Run makes the options hold for what runs, and does every second what is due. What
+// was counted last is stored too.
+func (p *Policy) Run(ctx context.Context) {
+	p.users.configure(&p.options, time.Now())
+	storing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	running.Go(func() { p.link.mirror.Run(storing) })
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			p.users.tick(time.Now(), p.link.mirror.Put)
+			return
+		case now := <-ticker.C:
+			p.users.tick(now, p.link.mirror.Put)
+			p.clients.sweep(now)
+		}
+	}
+}
+
+// Admit refuses an address that has too many connections.
+func (p *Policy) Admit(c core.Client) error {
+	ip := c.Addr.Addr()
+	if p.options.exempts(ip) {
+		return nil
+	}
+	return p.clients.enter(ip, &p.options, time.Now())
+}
+
+// Observe takes a connection that has ended from what its address and its user have.
+func (p *Policy) Observe(e core.Event) {
+	if e.Kind == core.Opened {
+		return
+	}
+	if ip := e.Client.Addr.Addr(); !p.options.exempts(ip) {
+		p.clients.leave(ip, &p.options, time.Now())
+	}
+	if e.Request != nil && e.Request.Flow != nil {
+		p.users.leave(e.Request.Flow)
+	}
+}
+
+// Wrap returns the dialer that bounds users.
+func (p *Policy) Wrap(next core.Dialer) core.Dialer { return dialer{p.users, next} }
+
+// dialer is next, for users who may.
+type dialer struct {
+	users *users
+	next  core.Dialer
+}
+
+// DialStream dials, if the user may have one more connection.
+func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
+	m, err := d.users.enter(r.User, r.Flow, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	r.Flow.Use(m)
+	payload := len(r.Payload)
+	s, err := d.next.DialStream(ctx, r)
+	if err != nil {
+		d.users.leave(r.Flow)
+		return nil, err
+	}
+	if _, err := m.Take(payload, 0); err != nil { // a wait is the next burst's
+		s.Close()
+		d.users.leave(r.Flow)
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpenPackets opens, if the user may have one more association.
+func (d dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
+	m, err := d.users.enter(r.User, r.Flow, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	r.Flow.Use(m)
+	conn, err := d.next.OpenPackets(ctx, r)
+	if err != nil {
+		d.users.leave(r.Flow)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// CheckPackets asks next.
+func (d dialer) CheckPackets() error { return d.next.CheckPackets() }
+
+// PayloadWait asks next.
+func (d dialer) PayloadWait(r *core.Request) time.Duration { return d.next.PayloadWait(r) }

@@ -1,0 +1,130 @@
+// Package limit is a policy that bounds what clients and users may take: connections
+// at once and a second, bandwidth, and bytes a month.
+package limit
+
+import (
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/policy/store"
+)
+
+// Options are the keys of a [policy.x] table of kind "limit".
+type Options struct {
+	_                     core.About      `help:"bounds what clients and users may take: connections, bandwidth, bytes a month"`
+	ConnectionsPerClient  int             `toml:"connections_per_client" help:"how many connections and UDP sessions an address may have at once; left out, as many as it likes"`
+	ConnectionsPerUser    int             `toml:"connections_per_user" help:"the same of a user"`
+	NewPerSecondPerClient float64         `toml:"new_per_second_per_client" help:"how many new ones a second an address may have, over time"`
+	NewPerSecondPerUser   float64         `toml:"new_per_second_per_user" help:"the same of a user"`
+	NewBurst              int             `toml:"new_burst" help:"how many may come at once before new_per_second counts; left out, as many as in ten seconds"`
+	BandwidthPerUser      Bandwidth       `toml:"bandwidth_per_user" help:"bytes a second of a user, each way: 10MiB/s, 100Mbit/s, or 1MiB/s up, 10MiB/s down"`
+	Bandwidth             Bandwidth       `toml:"bandwidth" help:"the same of all together"`
+	QuotaPerUser          Size            `toml:"quota_per_user" help:"how many bytes, both ways together, a user has a month"`
+	QuotaResetDay         int             `toml:"quota_reset_day" default:"1" help:"on which day of the month, in UTC, quotas begin anew"`
+	Users                 map[string]User `toml:"users" help:"what single users have instead"`
+	Nameless              bool            `toml:"nameless" help:"count all requests that come without a user's name as one user's; else no bound of users holds for them"`
+	Exempt                []option.Prefix `toml:"exempt" help:"clients for whose addresses no bound holds"`
+	ExemptLoopback        bool            `toml:"exempt_loopback" default:"true" help:"no bound holds for the addresses of this machine"`
+	MaxClients            int             `toml:"max_clients" default:"100000" help:"how many addresses are remembered that have no connection"`
+	Store                 store.Place     `toml:"store" default:"memory" help:"where the bytes of quotas are counted: memory, file:PATH, or redis://HOST:PORT for all nodes of a fleet"`
+}
+
+// User is what a single user has instead of what all have. What is left out is as for
+// all.
+type User struct {
+	Connections  *int       `toml:"connections" help:"how many connections and UDP sessions at once; 0 for as many as they like"`
+	NewPerSecond *float64   `toml:"new_per_second" help:"how many new ones a second; 0 for as many as they like"`
+	Bandwidth    *Bandwidth `toml:"bandwidth" help:"bytes a second, each way; or unlimited"`
+	Quota        *Size      `toml:"quota" help:"bytes a month; or unlimited"`
+}
+
+// maxUserName is the longest name in bytes: it is part of a key of the store.
+const maxUserName = 255
+
+// check returns what is wrong with the options. Its errors name the key to mend.
+func (o Options) check() error {
+	switch {
+	case o.ConnectionsPerClient < 0:
+		return core.BadOption("connections_per_client", "%d is negative", o.ConnectionsPerClient)
+	case o.ConnectionsPerUser < 0:
+		return core.BadOption("connections_per_user", "%d is negative", o.ConnectionsPerUser)
+	case !isRate(o.NewPerSecondPerClient):
+		return core.BadOption("new_per_second_per_client", "%v; want 0 to %d", o.NewPerSecondPerClient, maxRate)
+	case !isRate(o.NewPerSecondPerUser):
+		return core.BadOption("new_per_second_per_user", "%v; want 0 to %d", o.NewPerSecondPerUser, maxRate)
+	case o.NewBurst < 0 || o.NewBurst > 10*maxRate:
+		return core.BadOption("new_burst", "%d; want 1 to %d, or leave it out", o.NewBurst, 10*maxRate)
+	case o.QuotaResetDay < 1 || o.QuotaResetDay > 31:
+		return core.BadOption("quota_reset_day", "%d; want 1 to 31", o.QuotaResetDay)
+	case o.MaxClients <= 0:
+		return core.BadOption("max_clients", "%d is not positive", o.MaxClients)
+	case len(o.Users) > maxUsers:
+		return core.BadOption("users", "%d are too many; want %d at the most", len(o.Users), maxUsers)
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Users)) {
+		switch u := o.Users[name]; {
+		case name == "" || len(name) > maxUserName:
+			return core.BadOption("users", "%.20q; a name has 1 to %d bytes", name, maxUserName)
+		case u.Connections != nil && *u.Connections < 0:
+			return core.BadOption("users", "%s: connections: %d is negative", name, *u.Connections)
+		case u.NewPerSecond != nil && !isRate(*u.NewPerSecond):
+			return core.BadOption("users", "%s: new_per_second: %v; want 0 to %d", name, *u.NewPerSecond, maxRate)
+		}
+	}
+	return nil
+}
+
+// maxRate is the most of new connections a second that a bound may be.
+const maxRate = 1_000_000
+
+func isRate(x float64) bool { return x >= 0 && x <= maxRate } // no NaN either
+
+// burst returns how many connections may come at once where so many a second may.
+func (o Options) burst(perSecond float64) int {
+	if o.NewBurst > 0 {
+		return o.NewBurst
+	}
+	return max(1, int(math.Ceil(10*perSecond)))
+}
+
+// exempts reports whether no bound holds for an address.
+func (o Options) exempts(ip netip.Addr) bool {
+	if !ip.IsValid() || o.ExemptLoopback && ip.IsLoopback() {
+		return true
+	}
+	return slices.ContainsFunc(o.Exempt, func(p option.Prefix) bool { return p.Contains(ip) })
+}
+
+// bounds are those of one user.
+type bounds struct {
+	connections int
+	perSecond   float64
+	bandwidth   Bandwidth
+	quota       Size
+}
+
+// of returns the bounds of a user.
+func (o Options) of(name string) bounds {
+	b := bounds{o.ConnectionsPerUser, o.NewPerSecondPerUser, o.BandwidthPerUser, o.QuotaPerUser}
+	u := o.Users[name]
+	if u.Connections != nil {
+		b.connections = *u.Connections
+	}
+	if u.NewPerSecond != nil {
+		b.perSecond = *u.NewPerSecond
+	}
+	if u.Bandwidth != nil {
+		b.bandwidth = *u.Bandwidth
+	}
+	if u.Quota != nil {
+		b.quota = *u.Quota
+	}
+	return b
+}
+
+// boundsUsers reports whether any bound of users is set for all.
+func (o Options) boundsUsers() bool { return o.of("") != bounds{} }

@@ -1,0 +1,134 @@
+package limit
+
+import (
+	"iter"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/umbra-proxy/umbra/policy/store"
+)
+
+// usage is what users have used of their quotas, as a store has it. Each node counts
+// for itself, and only upwards: an entry is one node's own total of a user in a period,
+// and the sum of all is the usage. So nothing is lost or counted twice, in whatever
+// order entries come and however often.
+type usage struct{ *users }
+
+var _ store.Set = usage{}
+
+const (
+	// keptAfter is for how long a period's entries are kept after its end, for nodes
+	// whose clocks are late.
+	keptAfter = 24 * time.Hour
+	// maxNodes bounds the nodes that are known to have counted for a user in a
+	// period; each start of a node on Redis is one.
+	maxNodes = 4096
+)
+
+// entry is the form of what a node has counted. ok is false if it can't be stored. mu
+// is held.
+func (us *users) entry(u *user, node string, r record) (e store.Entry, ok bool) {
+	key := us.prefix + us.begins.Format(time.DateOnly) + "/" + node + "/" + u.name
+	return store.Entry{
+		Key: key, Value: strconv.AppendInt(nil, r.bytes, 10), At: r.at, Until: us.ends.Add(keptAfter),
+	}, len(key) <= store.MaxKey
+}
+
+// note returns the entry of what this node has counted, if that has changed since the
+// last. mu is held.
+func (us *users) note(u *user, now time.Time) (e store.Entry, ok bool) {
+	own := u.own.Load()
+	if u.quota.Load() == 0 || own == u.sent.bytes {
+		return e, false
+	}
+	if !now.After(u.sent.at) { // the clock was set back
+		now = u.sent.at.Add(1)
+	}
+	u.sent = record{own, now}
+	return us.entry(u, us.node, u.sent)
+}
+
+// All returns what all nodes have counted in this period.
+func (s usage) All() iter.Seq[store.Entry] {
+	return func(yield func(store.Entry) bool) {
+		for _, e := range s.list() {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+func (us *users) list() []store.Entry {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	var all []store.Entry
+	add := func(u *user, node string, r record) {
+		if e, ok := us.entry(u, node, r); ok && r.bytes > 0 {
+			all = append(all, e)
+		}
+	}
+	for _, u := range us.all {
+		add(u, us.node, u.sent)
+		for node, r := range u.nodes {
+			add(u, node, r)
+		}
+	}
+	return all
+}
+
+// Merge takes in what a node has counted, if it is more than what is known of it.
+func (s usage) Merge(e store.Entry) {
+	c, ok := parseCount(strings.TrimPrefix(e.Key, s.prefix), e.Value)
+	if !ok {
+		return
+	}
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.period != s.begins.Format(time.DateOnly) {
+		return
+	}
+	u := s.user(c.user, now)
+	if u == nil {
+		return
+	}
+	if c.node == s.node { // of the process before this one, on the same file
+		if more := c.bytes - u.own.Load(); more > 0 {
+			u.own.Add(more)
+			u.sent = record{c.bytes, e.At}
+		}
+		return
+	}
+	known, has := u.nodes[c.node]
+	if c.bytes <= known.bytes || !has && len(u.nodes) >= maxNodes || u.others.Load() > math.MaxInt64/2-c.bytes {
+		return
+	}
+	if u.nodes == nil {
+		u.nodes = map[string]record{}
+	}
+	u.nodes[c.node] = record{c.bytes, e.At}
+	u.others.Add(c.bytes - known.bytes)
+}
+
+// count is what an entry says.
+type count struct {
+	period, node, user string
+	bytes              int64
+}
+
+// parseCount reads an entry, of whose key the prefix was taken.
+func parseCount(key string, value []byte) (c count, ok bool) {
+	period, rest, isPeriod := strings.Cut(key, "/")
+	node, user, isNode := strings.Cut(rest, "/")
+	n, err := strconv.ParseUint(string(value), 10, 62)
+	if _, bad := time.Parse(time.DateOnly, period); bad != nil || !isPeriod || !isNode || node == "" || len(node) > maxNode || len(user) > maxUserName || err != nil {
+		return count{}, false
+	}
+	return count{period, node, user, int64(n)}, true
+}
+
+// maxNode is the longest name of a node, in bytes.
+const maxNode = 32

@@ -1,0 +1,217 @@
+package limit
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/policy/store"
+)
+
+// maxUsers bounds how many users are known at once.
+const maxUsers = 1 << 16
+
+// users counts what users have. It belongs to the process, so that it outlives a
+// reload.
+type users struct {
+	log    *slog.Logger
+	prefix string // of the keys in a store
+	node   string // names this process among those that share a store
+
+	up, down shaper // of all together
+
+	mu      sync.Mutex
+	options *Options // guarded by mu, as is all that follows
+	all     map[string]*user
+	flows   map[*core.Flow]*meter // those that run
+	begins  time.Time             // the period of quotas
+	ends    time.Time
+	warned  bool // that requests have no names
+}
+
+// user is one user.
+type user struct {
+	name     string
+	up, down shaper
+
+	own    atomic.Int64 // bytes in this period, here
+	others atomic.Int64 // bytes in this period, on other nodes
+	quota  atomic.Int64 // 0 for none
+
+	// guarded by users.mu
+	bounds
+	connections int
+	rate        *rate.Limiter // of new connections; nil until there is one
+	sent        record        // of own, to the store
+	nodes       map[string]record
+	told        bool // that the quota is spent
+}
+
+// record is what a node has counted, and when.
+type record struct {
+	bytes int64
+	at    time.Time
+}
+
+func newUsers(env core.Env, node string, o *Options, now time.Time) *users {
+	us := &users{
+		log: env.Log, prefix: "limit/" + env.Name + "/", node: node,
+		all: map[string]*user{}, flows: map[*core.Flow]*meter{},
+	}
+	us.configure(o, now)
+	return us
+}
+
+// configure makes the options hold, for what runs too.
+func (us *users) configure(o *Options, now time.Time) {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	us.options = o
+	us.up.set(o.Bandwidth.Up, now)
+	us.down.set(o.Bandwidth.Down, now)
+	us.turn(now)
+	for _, u := range us.all {
+		u.configure(o.of(u.name), now)
+	}
+}
+
+func (u *user) configure(b bounds, now time.Time) {
+	u.bounds, u.told = b, false
+	u.quota.Store(int64(b.quota))
+	u.up.set(b.bandwidth.Up, now)
+	u.down.set(b.bandwidth.Down, now)
+}
+
+// turn begins a new period if it is time. mu is held.
+func (us *users) turn(now time.Time) {
+	begins, ends := periodOf(now, us.options.QuotaResetDay)
+	if begins.Equal(us.begins) {
+		return
+	}
+	us.begins, us.ends = begins, ends
+	for _, u := range us.all {
+		u.own.Store(0)
+		u.others.Store(0)
+		u.sent, u.nodes, u.told = record{}, nil, false
+	}
+}
+
+// user returns the user of a name, or nil if there are too many. mu is held.
+func (us *users) user(name string, now time.Time) *user {
+	u := us.all[name]
+	if u == nil && len(us.all) < maxUsers {
+		u = &user{name: name}
+		u.configure(us.options.of(name), now)
+		us.all[name] = u
+	}
+	return u
+}
+
+// enter counts a flow as its user's and returns its meter, or why it may not be.
+func (us *users) enter(name string, f *core.Flow, now time.Time) (*meter, error) {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	m := &meter{users: us}
+	if name == "" && !us.options.Nameless {
+		if !us.warned && us.options.boundsUsers() {
+			us.warned = true
+			us.log.Warn("requests without a user are not bounded as a user's; set nameless = true to count them as one's")
+		}
+		return m, nil
+	}
+	us.turn(now)
+	m.user = us.user(name, now)
+	if m.user == nil {
+		return nil, fmt.Errorf("%w: there are %d users already", core.ErrDenied, maxUsers)
+	}
+	if err := us.admit(m.user, now); err != nil {
+		return nil, err
+	}
+	m.user.connections++
+	us.flows[f] = m
+	return m, nil
+}
+
+// admit returns why a user may not have one more flow. mu is held.
+func (us *users) admit(u *user, now time.Time) error {
+	switch {
+	case u.isSpent():
+		return us.spent(u)
+	case u.bounds.connections > 0 && u.connections >= u.bounds.connections:
+		return fmt.Errorf("%w: the user has %d connections already", core.ErrDenied, u.connections)
+	case !allow(&u.rate, u.perSecond, us.options, now):
+		return fmt.Errorf("%w: the user makes too many connections a second", core.ErrDenied)
+	}
+	return nil
+}
+
+// isSpent reports whether the user has no bytes left in this period.
+func (u *user) isSpent() bool {
+	quota := u.quota.Load()
+	return quota > 0 && u.own.Load()+u.others.Load() >= quota
+}
+
+// spent is why a user is served no more. mu is held.
+func (us *users) spent(u *user) error {
+	return fmt.Errorf("%w: the quota of %s is spent until %s", core.ErrDenied, Size(u.quota.Load()), us.ends.Format(time.DateOnly))
+}
+
+// leave takes back what enter counted for a flow, once.
+func (us *users) leave(f *core.Flow) {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	if m := us.flows[f]; m != nil {
+		delete(us.flows, f)
+		m.user.connections--
+	}
+}
+
+// tick does what is due every second: it begins a new period, cuts what runs for users
+// whose quota is spent, forgets users that have nothing, and has tell told of what has
+// changed.
+func (us *users) tick(now time.Time, tell func(store.Entry)) {
+	var changed []store.Entry
+	causes := map[*user]error{}
+	cut := map[*core.Flow]error{}
+	us.mu.Lock()
+	us.turn(now)
+	for name, u := range us.all {
+		if e, ok := us.note(u, now); ok {
+			changed = append(changed, e)
+		}
+		switch {
+		case u.isSpent():
+			if causes[u] = us.spent(u); !u.told {
+				u.told = true
+				us.log.Info("quota spent", slog.String("user", name), slog.Int64("bytes", u.own.Load()+u.others.Load()))
+			}
+		case u.isNone(now):
+			delete(us.all, name)
+		}
+	}
+	if len(causes) > 0 {
+		for f, m := range us.flows {
+			if cause := causes[m.user]; cause != nil {
+				cut[f] = cause
+			}
+		}
+	}
+	us.mu.Unlock()
+	for _, e := range changed {
+		tell(e)
+	}
+	for f, cause := range cut {
+		f.Cut(cause)
+	}
+}
+
+// isNone reports whether nothing of a user needs to be remembered.
+func (u *user) isNone(now time.Time) bool {
+	counted := u.quota.Load() > 0 && u.own.Load() > 0 || len(u.nodes) > 0
+	return u.connections == 0 && !counted && (u.rate == nil || u.rate.TokensAt(now) >= float64(u.rate.Burst()))
+}
