@@ -104,6 +104,16 @@ func (p *Process) Wait(t testing.TB) int {
 	return p.Cmd.ProcessState.ExitCode()
 }
 
+// Ended reports whether the program has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Output returns what the program has printed so far.
 func (p *Process) Output() string { return p.out.String() }
 
