@@ -75,12 +75,20 @@ func (p *Policy) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			p.users.tick(time.Now(), p.link.mirror.Put)
+			p.tick(context.WithoutCancel(ctx), time.Now())
 			return
 		case now := <-ticker.C:
-			p.users.tick(now, p.link.mirror.Put)
+			p.tick(ctx, now)
 			p.clients.sweep(now)
 		}
+	}
+}
+
+// tick does what is due.
+func (p *Policy) tick(ctx context.Context, now time.Time) {
+	if p.users.tick(now, p.link.mirror.Put) {
+		p.link.hear(ctx, p.users)
+		p.users.tick(now, p.link.mirror.Put)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 // link is a store with what carries counts there and back.
 type link struct {
 	place  store.Place
-	mirror *store.Mirror // nil for memory
+	store  store.Store // nil for memory, as is mirror
+	mirror *store.Mirror
 }
 
 // newNode returns a name that no other process has. One that ended goes on counting
@@ -32,7 +33,7 @@ func newLink(env core.Env, place store.Place, us *users) (*link, error) {
 	if err != nil {
 		return nil, &core.OptionError{Key: "store", Err: err}
 	}
-	l := &link{place: place}
+	l := &link{place: place, store: s}
 	if s == nil {
 		return l, nil
 	}
@@ -41,6 +42,20 @@ func newLink(env core.Env, place store.Place, us *users) (*link, error) {
 		err = us.resume(f, time.Now())
 	}
 	return l, err
+}
+
+// hearTimeout bounds a call to a store that is slow: it is compared with later.
+const hearTimeout = 2 * time.Second
+
+// hear takes in what the store has of a period that has begun. Most often that is
+// nothing.
+func (l *link) hear(ctx context.Context, us *users) {
+	if l.store == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, hearTimeout)
+	defer cancel()
+	_ = l.store.Load(ctx, us.prefix, usage{us}.Merge) // the mirror tells of a store that is away
 }
 
 // resume goes on with what a file has. It must come before anything is counted, or the

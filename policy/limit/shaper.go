@@ -14,8 +14,9 @@ import (
 // All that was moved over the bandwidth is a debt, which passes with time. A flow
 // waits until the debt is paid, but no longer than is fair: as long as its own burst
 // takes at an equal share of the bandwidth. So one that sends little waits little
-// beside others that send all they can. What those that wait can't owe, because it
-// was moved by flows that have ended, all wait for.
+// beside others that send all they can. A flow that ends before its wait does counts
+// among those that share until then. So the debt stays in proportion to the bursts of
+// those that wait, and over time the bandwidth is kept to exactly.
 type shaper struct {
 	on atomic.Bool // has a bandwidth
 
@@ -38,8 +39,6 @@ const (
 	leastBurst = 16 << 10
 	// countEvery is how often it is looked which flows wait.
 	countEvery = 5 * time.Millisecond
-	// largestBurst is what a flow moves in one go at the most, in bytes.
-	largestBurst = 1 << 20
 )
 
 // set sets the bandwidth; 0 is none.
@@ -80,8 +79,7 @@ func (s *shaper) take(of *share, n int, now time.Time) time.Duration {
 		of.busy = true
 		s.busy = append(s.busy, of)
 	}
-	flows := len(s.busy)
-	wait := max(min(debt, s.lasts(n*flows)), debt-s.lasts(largestBurst*flows))
+	wait := min(debt, s.lasts(n*len(s.busy)))
 	of.until = now.Add(wait)
 	return wait
 }

@@ -122,6 +122,33 @@ func TestShaperLight(t *testing.T) {
 	}
 }
 
+// TestShaperRestless has flows of unlike bursts come and go, and pause, at random: all
+// together keep to the bandwidth, but for two bursts of each.
+func TestShaperRestless(t *testing.T) {
+	for range 10 {
+		seed := rand.Uint64()
+		random := rand.New(rand.NewPCG(seed, 0))
+		const lasts = time.Hour
+		var all []*sender
+		for range 100 {
+			from := time.Duration(random.Int64N(int64(lasts)))
+			all = append(all, &sender{
+				burst: 1 + random.IntN(mib), pause: time.Duration(random.Int64N(int64(3 * time.Second))),
+				from: from, until: from + time.Duration(random.Int64N(int64(lasts))),
+			})
+		}
+		play(t, mib, lasts, all...)
+		total, most := 0, float64(mib)*lasts.Seconds()*4/5
+		for _, f := range all {
+			total += f.moved
+			most += float64(2 * f.burst)
+		}
+		if float64(total) > most {
+			t.Errorf("seed %d: got %d bytes, want %.0f at the most", seed, total, most)
+		}
+	}
+}
+
 // TestShaperShort has many short flows, each of which is over before it can wait: those
 // that last wait for what those have taken.
 func TestShaperShort(t *testing.T) {

@@ -95,8 +95,10 @@ func (s usage) Merge(e store.Entry) {
 	if u == nil {
 		return
 	}
-	if c.node == s.node { // of the process before this one, on the same file
-		if more := c.bytes - u.own.Load(); more > 0 {
+	if c.node == s.node {
+		// More than was told came from the process before this one, on the same
+		// file, or from before the clock was set to another month and back.
+		if more := c.bytes - u.sent.bytes; more > 0 {
 			u.own.Add(more)
 			u.sent = record{c.bytes, e.At}
 		}

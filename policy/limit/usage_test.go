@@ -3,11 +3,13 @@ package limit
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
@@ -175,6 +177,53 @@ func TestUsageClock(t *testing.T) {
 	if string(last.Value) != "5" {
 		t.Errorf("got %s, want 5", last.Value)
 	}
+}
+
+// TestUsageOtherMonth sets the clock to another month and back, as on a machine that
+// starts without the time: what was counted before counts again, and what was counted
+// since is added.
+func TestUsageOtherMonth(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "quota")
+	o := Options{QuotaPerUser: 1000, Store: place(t, "file:"+path)}
+	p := policy(t, coretest.Env(t), o)
+	stop := run(t, p)
+	now := time.Now()
+	move := func(n int) { // nothing here but the ticks reads a clock
+		p.users.known("alice", now).own.Add(int64(n))
+	}
+	move(300)
+	p.tick(t.Context(), now)
+	await(t, "the entry in the store", func() bool {
+		found := false
+		err := p.link.store.Load(t.Context(), p.users.prefix, func(e store.Entry) { found = found || string(e.Value) == "300" })
+		return found && err == nil
+	})
+	p.tick(t.Context(), now.AddDate(0, -2, 0))
+	move(50)
+	p.tick(t.Context(), now.AddDate(0, -2, 0))
+	if got := p.users.used("alice"); got != 50 {
+		t.Errorf("in the other month: got %d bytes, want 50", got)
+	}
+	p.users.mu.Lock()
+	p.users.turn(now)
+	p.users.mu.Unlock()
+	move(7)
+	p.tick(t.Context(), now)
+	if got := p.users.used("alice"); got != 307 {
+		t.Errorf("back again: got %d bytes, want 307", got)
+	}
+	stop()
+	again := policy(t, coretest.Env(t), o)
+	if got := again.users.used("alice"); got != 307 {
+		t.Errorf("after a restart: got %d bytes, want 307", got)
+	}
+}
+
+// known returns a user.
+func (us *users) known(name string, now time.Time) *user {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	return us.user(name, now)
 }
 
 // TestUsageBounded has more nodes than are known count, and a long name.

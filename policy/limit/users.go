@@ -31,6 +31,7 @@ type users struct {
 	flows   map[*core.Flow]*meter // those that run
 	begins  time.Time             // the period of quotas
 	ends    time.Time
+	turned  bool // a period has begun, and what a store has of it is not known
 	warned  bool // that requests have no names
 }
 
@@ -93,6 +94,7 @@ func (us *users) turn(now time.Time) {
 	if begins.Equal(us.begins) {
 		return
 	}
+	us.turned = !us.begins.IsZero()
 	us.begins, us.ends = begins, ends
 	for _, u := range us.all {
 		u.own.Store(0)
@@ -173,16 +175,20 @@ func (us *users) leave(f *core.Flow) {
 
 // tick does what is due every second: it begins a new period, cuts what runs for users
 // whose quota is spent, forgets users that have nothing, and has tell told of what has
-// changed.
-func (us *users) tick(now time.Time, tell func(store.Entry)) {
+// changed. It returns true if a period has begun: then it tells nothing, because a
+// store that has something of that period must be heard first.
+func (us *users) tick(now time.Time, tell func(store.Entry)) (turned bool) {
 	var changed []store.Entry
 	causes := map[*user]error{}
 	cut := map[*core.Flow]error{}
 	us.mu.Lock()
 	us.turn(now)
+	turned, us.turned = us.turned, false
 	for name, u := range us.all {
-		if e, ok := us.note(u, now); ok {
-			changed = append(changed, e)
+		if !turned {
+			if e, ok := us.note(u, now); ok {
+				changed = append(changed, e)
+			}
 		}
 		switch {
 		case u.isSpent():
@@ -208,6 +214,7 @@ func (us *users) tick(now time.Time, tell func(store.Entry)) {
 	for f, cause := range cut {
 		f.Cut(cause)
 	}
+	return turned
 }
 
 // isNone reports whether nothing of a user needs to be remembered.

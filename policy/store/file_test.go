@@ -176,6 +176,7 @@ func TestFileRestart(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "store")
 		f, _ := openFile(t, path)
 		stop := running(t, f.Run)
+		synctest.Wait() // the file begins with none of them
 		now := time.Now()
 		for _, e := range []store.Entry{
 			{Key: "lasts", Value: []byte("1"), At: now, Until: now.Add(time.Hour)},
@@ -188,6 +189,7 @@ func TestFileRestart(t *testing.T) {
 			if err := f.Put(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
+			synctest.Wait()
 		}
 		if free, err := f.Claim(t.Context(), "claimed", now.Add(time.Hour)); !free || err != nil {
 			t.Errorf("got %t, %v, want true", free, err)

@@ -188,6 +188,7 @@ func TestMirrorLast(t *testing.T) {
 				synctest.Wait()
 				n.put("1", "1")
 				n.put("2", "1")
+				time.Sleep(3 * time.Second) // it tries
 				synctest.Wait()
 				if fails != "" && s.len() != 0 {
 					t.Fatalf("got %s, want nothing yet", s.print())
