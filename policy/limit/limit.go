@@ -65,6 +65,7 @@ func New(env core.Env, o Options) (core.Policy, error) {
 // was counted last is stored too.
 func (p *Policy) Run(ctx context.Context) {
 	p.users.configure(&p.options, time.Now())
+	p.users.link.Store(p.link)
 	storing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -84,11 +85,13 @@ func (p *Policy) Run(ctx context.Context) {
 	}
 }
 
-// tick does what is due.
+// tick does what is due. What has changed goes to the store of the newest file, even
+// while an older one has connections.
 func (p *Policy) tick(ctx context.Context, now time.Time) {
-	if p.users.tick(now, p.link.mirror.Put) {
-		p.link.hear(ctx, p.users)
-		p.users.tick(now, p.link.mirror.Put)
+	l := p.users.link.Load()
+	if p.users.tick(now, l.mirror.Put) {
+		l.hear(ctx, p.users)
+		p.users.tick(now, l.mirror.Put)
 	}
 }
 

@@ -124,11 +124,13 @@ func TestReload(t *testing.T) {
 	o := Options{QuotaPerUser: 1000}
 	first := policy(t, env, o)
 	stop := run(t, first)
+	await(t, "the old file to be in use", func() bool { return first.users.link.Load() == first.link })
 	f, m := open(t, first.users, "alice")
 	_, _ = m.Take(300, 0)
 	o.Store, o.QuotaPerUser = place(t, "file:"+path), 2000
 	next := policy(t, env, o)
 	stopNext := run(t, next)
+	await(t, "the new file to be in use", func() bool { return next.users.link.Load() == next.link })
 	stop()
 	_, _ = m.Take(300, 0)
 	stopNext()
@@ -138,6 +140,29 @@ func TestReload(t *testing.T) {
 	after := policy(t, coretest.Env(t), o)
 	if got := after.users.used("alice"); got != 600 {
 		t.Errorf("after a restart: got %d bytes, want 600", got)
+	}
+}
+
+// TestReloadOldRuns has the old file's connections go on for long while the new one has
+// another store: all goes there.
+func TestReloadOldRuns(t *testing.T) {
+	env, path := coretest.Env(t), filepath.Join(t.TempDir(), "quota")
+	o := Options{QuotaPerUser: 1000, Store: place(t, "file:"+path+".old")}
+	old := policy(t, env, o)
+	run(t, old)
+	await(t, "the old file to be in use", func() bool { return old.users.link.Load() == old.link })
+	o.Store = place(t, "file:"+path)
+	next := policy(t, env, o)
+	run(t, next)
+	await(t, "the new file to be in use", func() bool { return old.users.link.Load() == next.link })
+	_, m := open(t, next.users, "alice")
+	for n := range 3 {
+		_, _ = m.Take(100, 0)
+		await(t, "the count in the new store", func() bool {
+			found := false
+			err := next.link.store.Load(t.Context(), "", func(e store.Entry) { found = found || string(e.Value) == fmt.Sprint(100*(n+1)) })
+			return found && err == nil
+		})
 	}
 }
 

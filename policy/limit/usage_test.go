@@ -187,6 +187,7 @@ func TestUsageOtherMonth(t *testing.T) {
 	o := Options{QuotaPerUser: 1000, Store: place(t, "file:"+path)}
 	p := policy(t, coretest.Env(t), o)
 	stop := run(t, p)
+	await(t, "its beginning", func() bool { return p.users.link.Load() != nil })
 	now := time.Now()
 	move := func(n int) { // nothing here but the ticks reads a clock
 		p.users.known("alice", now).own.Add(int64(n))

@@ -23,7 +23,8 @@ type users struct {
 	prefix string // of the keys in a store
 	node   string // names this process among those that share a store
 
-	up, down shaper // of all together
+	up, down shaper               // of all together
+	link     atomic.Pointer[link] // of the newest options that are in use
 
 	mu      sync.Mutex
 	options *Options // guarded by mu, as is all that follows
