@@ -302,11 +302,14 @@ func (t *table) lift(addr netip.Prefix, now time.Time) bool {
 	return true
 }
 
+// byHand is what somebody is banned for whom a person has banned.
+const byHand = "by hand"
+
 // impose bans an address or a range because a person says so.
 func (t *table) impose(addr netip.Prefix, d time.Duration, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r := t.ban(addr, d, "by hand", now)
+	r := t.ban(addr, d, byHand, now)
 	t.told(r, now)
 }
 
