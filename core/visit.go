@@ -173,6 +173,7 @@ func remoteAddr(conn *net.TCPConn) netip.AddrPort {
 	return unmapped(tcp.AddrPort())
 }
 
+// unmapped returns ap with an IPv4 address that is mapped into IPv6 as IPv4.
 func unmapped(ap netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
