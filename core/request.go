@@ -25,6 +25,12 @@ type Request struct {
 	// password, where the inbound asks for one.
 	Unproven bool
 
+	// Unattributed says that a balancer passed the connection on without naming
+	// a client: it is the balancer's own, such as a health check, or its client
+	// has no address. Client is the balancer then, who must not be counted,
+	// limited or banned; gates are neither asked nor told.
+	Unattributed bool
+
 	taken func() // see Taken; may be nil
 }
 

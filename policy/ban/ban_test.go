@@ -74,6 +74,7 @@ func TestScores(t *testing.T) {
 	}{
 		{"wrong key", core.Event{Kind: core.HandshakeFailed, Err: auth}, 3},
 		{"replay", core.Event{Kind: core.HandshakeFailed, Err: core.ErrReplay}, 3},
+		{"past the balancer", core.Event{Kind: core.HandshakeFailed, Err: core.ErrUntrusted}, 3},
 		{"too few bytes", core.Event{Kind: core.HandshakeFailed, Err: core.ErrShort}, 30},
 		{"nothing", core.Event{Kind: core.HandshakeFailed, Err: errors.New("EOF")}, 30},
 		{"malformed", core.Event{Kind: core.HandshakeFailed, Err: core.ErrMalformed}, 30},

@@ -33,6 +33,8 @@ func reasonOf(e core.Event) (reason, bool) {
 		return 0, false
 	}
 	switch {
+	case errors.Is(e.Err, core.ErrUntrusted): // a forged PROXY header, or a visit past the balancer
+		return authFailed, true
 	case errors.Is(e.Err, core.ErrClock), errors.Is(e.Err, core.ErrDenied), errors.Is(e.Err, core.ErrShutdown):
 		return 0, false
 	case errors.Is(e.Err, core.ErrReplay):
