@@ -21,6 +21,10 @@ type Request struct {
 	Flow    *Flow
 	Grant   *Grant // what the user is served under, or nil
 
+	// Once tells the request apart from all others made under its key, where the
+	// protocol has something that does.
+	Once Once
+
 	// Unproven says that the client has not proved that it holds a key or a
 	// password, where the inbound asks for one.
 	Unproven bool
@@ -32,6 +36,12 @@ type Request struct {
 	Unattributed bool
 
 	taken func() // see Taken; may be nil
+}
+
+// Once is what may come once: a request with it that comes again is a recording.
+type Once struct {
+	ID    []byte    // empty if there is none
+	Until time.Time // after which a recording is refused for its age; the zero Time for never
 }
 
 // Taken tells whoever counted r as a handshake that its handler counts it from

@@ -14,6 +14,7 @@ import (
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/plugins/tls"
 	"github.com/umbra-proxy/umbra/policy/ban"
+	"github.com/umbra-proxy/umbra/policy/replay"
 	"github.com/umbra-proxy/umbra/resolver/dns"
 	"github.com/umbra-proxy/umbra/resolver/first"
 	"github.com/umbra-proxy/umbra/resolver/hosts"
@@ -42,6 +43,7 @@ func Standard(reg *core.Registry) {
 	}
 
 	core.Add(&reg.Policy, "ban", ban.New)
+	core.Add(&reg.Policy, "replay", replay.New)
 
 	core.Add(&reg.Resolver, "dns", dns.New)
 	core.Add(&reg.Resolver, "first", first.New)

@@ -80,6 +80,7 @@ func TestScores(t *testing.T) {
 		{"malformed", core.Event{Kind: core.HandshakeFailed, Err: core.ErrMalformed}, 30},
 		{"mistake of a key's holder", core.Event{Kind: core.HandshakeFailed, Err: core.ErrMalformed, Authenticated: true}, 0},
 		{"wrong clock", core.Event{Kind: core.HandshakeFailed, Err: fmt.Errorf("%w: 38 s", core.ErrClock)}, 0},
+		{"replay of another node's", core.Event{Kind: core.Refused, Err: &core.Refusal{Err: core.ErrReplay}, Authenticated: true}, 3},
 		{"refused before", core.Event{Kind: core.Refused, Err: core.ErrDenied}, 0},
 		{"target away", core.Event{Kind: core.DialFailed, Err: core.ErrAuth, Authenticated: true}, 0},
 		{"closed", core.Event{Kind: core.Closed, Authenticated: true, Err: core.ErrAuth}, 0},
