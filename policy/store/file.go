@@ -24,15 +24,21 @@ type File struct {
 
 var _ Store = (*File)(nil)
 
-// sweepEvery is how often entries that are over are taken out of memory.
-const sweepEvery = time.Minute
+const (
+	// sweepEvery is how often entries that are over are taken out of memory.
+	sweepEvery = time.Minute
+	// maxEntries bounds the memory: beyond it any one makes way for a new one.
+	maxEntries = 1 << 18
+)
 
 // OpenFile returns the store in the file at path, which need not be there. A file
 // that is damaged is logged and no error.
 func OpenFile(path string, log *slog.Logger) (*File, error) {
 	f := &File{entries: map[string]Entry{}}
 	j, err := journal.Open(path, "store", log, func(record []byte) {
-		if e, ok := parseEntry(record); ok && time.Now().Before(e.Until) && e.Newer(f.entries[e.Key]) {
+		// One that is over counts until all is read: it may have taken the place
+		// of an older one that is not.
+		if e, ok := parseEntry(record); ok && e.Newer(f.entries[e.Key]) {
 			f.entries[e.Key] = e
 		}
 	})
@@ -40,6 +46,7 @@ func OpenFile(path string, log *slog.Logger) (*File, error) {
 		return nil, err
 	}
 	f.journal = j
+	f.sweep(time.Now())
 	return f, nil
 }
 
@@ -56,19 +63,24 @@ func appendEntry(b []byte, e Entry) []byte {
 	return append(append(b, e.Key...), e.Value...)
 }
 
+// recordHead is what stands before the key, in bytes.
+const recordHead = 8 + 8 + 2
+
+func entrySize(e Entry) int { return recordHead + len(e.Key) + len(e.Value) }
+
 // parseEntry is the inverse. It reports false for what is no entry. It keeps nothing
 // of b.
 func parseEntry(b []byte) (Entry, bool) {
-	const head = 8 + 8 + 2
-	if len(b) < head {
+	if len(b) < recordHead {
 		return Entry{}, false
 	}
-	size := int(binary.BigEndian.Uint16(b[head-2:]))
-	if len(b) < head+size {
+	key := b[recordHead:]
+	size := int(binary.BigEndian.Uint16(b[recordHead-2:]))
+	if len(key) < size {
 		return Entry{}, false
 	}
 	e := Entry{
-		Key: string(b[head : head+size]), Value: append([]byte(nil), b[head+size:]...),
+		Key: string(key[:size]), Value: append([]byte(nil), key[size:]...),
 		At: time.Unix(0, int64(binary.BigEndian.Uint64(b))), Until: time.Unix(0, int64(binary.BigEndian.Uint64(b[8:]))),
 	}
 	return e, e.check() == nil
@@ -79,21 +91,27 @@ func (f *File) Put(_ context.Context, e Entry) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	e.Value = append([]byte(nil), e.Value...)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.put(e)
+	f.put(e, time.Now())
 	return nil
 }
 
-// put keeps an entry, if it is newer. mu is held.
-func (f *File) put(e Entry) {
-	now := time.Now()
+// put keeps an entry, if it is newer than what is there. mu is held.
+func (f *File) put(e Entry, now time.Time) {
 	f.sweep(now)
-	if e.Newer(f.entries[e.Key]) && now.Before(e.Until) {
-		f.entries[e.Key] = e
-		f.journal.Note(appendEntry(nil, e))
+	old, known := f.entries[e.Key]
+	if e.over(now) || known && !old.over(now) && !e.Newer(old) {
+		return
 	}
+	if !known && len(f.entries) >= maxEntries {
+		for key := range f.entries {
+			delete(f.entries, key)
+			break
+		}
+	}
+	f.entries[e.Key] = e
+	f.journal.Note(appendEntry(make([]byte, 0, entrySize(e)), e))
 }
 
 // sweep forgets what is over, now and then. mu is held.
@@ -103,7 +121,7 @@ func (f *File) sweep(now time.Time) {
 	}
 	f.swept = now
 	for key, e := range f.entries {
-		if !now.Before(e.Until) {
+		if e.over(now) {
 			delete(f.entries, key)
 		}
 	}
@@ -126,7 +144,7 @@ func (f *File) all() iter.Seq[Entry] {
 		f.mu.Lock()
 		list := make([]Entry, 0, len(f.entries))
 		for _, e := range f.entries {
-			if now.Before(e.Until) {
+			if !e.over(now) {
 				list = append(list, e)
 			}
 		}
@@ -148,16 +166,17 @@ func (f *File) Watch(ctx context.Context, _ string, ready func(), _ func(Entry))
 
 // Claim takes a key.
 func (f *File) Claim(_ context.Context, key string, until time.Time) (bool, error) {
-	e := Entry{Key: key, Value: []byte{1}, At: time.Now(), Until: until}
+	now := time.Now()
+	e := Entry{Key: key, Value: []byte{1}, At: now, Until: until}
 	if err := e.check(); err != nil {
 		return false, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if old, taken := f.entries[key]; taken && e.At.Before(old.Until) {
+	if old, taken := f.entries[key]; taken && !old.over(now) {
 		return false, nil
 	}
-	f.put(e)
+	f.put(e, now)
 	return true, nil
 }
 

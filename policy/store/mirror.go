@@ -5,6 +5,8 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -21,11 +23,12 @@ const (
 	maxQueue = 1 << 14
 )
 
-// Set is what a policy has in its memory.
+// Set is what a policy has in its memory. It is safe for concurrent use.
 type Set interface {
 	// All returns all entries, those that were taken back too, until their end.
 	All() iter.Seq[Entry]
-	// Merge takes in an entry of others, unless there is a newer one.
+	// Merge takes in an entry of others, unless there is a newer one. It may be one
+	// that the set has had before, or that it has sent itself.
 	Merge(e Entry)
 }
 
@@ -52,20 +55,27 @@ func NewMirror(s Store, prefix string, set Set, log *slog.Logger) *Mirror {
 	return &Mirror{store: s, prefix: prefix, set: set, log: log, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), queue: map[string]Entry{}}
 }
 
-// Put has an entry that the set has taken in sent soon. It waits for nothing.
+// Put has an entry that the set has taken in sent soon. It waits for nothing, and
+// keeps the entry's Value.
 func (m *Mirror) Put(e Entry) {
 	if m == nil {
 		return
 	}
 	m.mu.Lock()
-	if len(m.queue) < maxQueue {
+	switch queued, has := m.queue[e.Key]; {
+	case m.compare: // it will be found
+	case has && !e.Newer(queued):
+	case !has && len(m.queue) >= maxQueue:
+		m.missed()
+	default:
 		m.queue[e.Key] = e
-	} else {
-		m.compare = true
 	}
 	m.mu.Unlock()
 	m.rouse()
 }
+
+// missed notes that some of what has changed was not sent. mu is held.
+func (m *Mirror) missed() { m.queue, m.compare = map[string]Entry{}, true }
 
 func (m *Mirror) rouse() {
 	select {
@@ -90,17 +100,15 @@ func (m *Mirror) Run(ctx context.Context) {
 	if m == nil {
 		return
 	}
-	select {
-	case m.turn <- struct{}{}:
-		defer func() { <-m.turn }()
-	case <-ctx.Done():
+	if !m.begin(ctx) {
 		return
 	}
+	defer func() { <-m.turn }()
+	storing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer running.Wait()
-	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // up to the last change
-	defer stop()
-	running.Go(func() { m.store.Run(working) })
+	defer stop() // what is sent last is stored too
+	running.Go(func() { m.store.Run(storing) })
 	away := false
 	for {
 		err := m.session(ctx, func() {
@@ -124,16 +132,26 @@ func (m *Mirror) Run(ctx context.Context) {
 	}
 }
 
-// last sends what is still in the queue, if the store lets it.
+// begin waits for the turn to work; it reports false if ctx ends before.
+func (m *Mirror) begin(ctx context.Context) bool {
+	select {
+	case m.turn <- struct{}{}:
+		return true // even if ctx has ended: there may be something to send
+	default:
+	}
+	select {
+	case m.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// last sends what was not sent yet, if the store lets it.
 func (m *Mirror) last() {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	queue, _ := m.take()
-	for _, e := range queue {
-		if m.store.Put(ctx, e) != nil {
-			return // another node, or the next start, compares
-		}
-	}
+	_ = m.flush(ctx) // the next start, or another node, compares
 }
 
 // session carries changes until something fails. back is called when both sides
@@ -189,12 +207,26 @@ func (m *Mirror) flush(ctx context.Context) error {
 	if compare {
 		return m.equal(ctx)
 	}
-	for _, e := range queue {
+	return m.send(ctx, maps.Values(queue))
+}
+
+// send puts entries into the store.
+func (m *Mirror) send(ctx context.Context, all iter.Seq[Entry]) error {
+	for e := range all {
 		if err := m.put(ctx, e); err != nil {
-			return err // the next session compares, so the rest is not lost
+			return m.failed(err)
 		}
 	}
 	return nil
+}
+
+// failed has the sides compared before anything else is sent: what was to be sent is
+// not in the queue any more.
+func (m *Mirror) failed(err error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.missed()
+	return err
 }
 
 func (m *Mirror) put(ctx context.Context, e Entry) error {
@@ -212,15 +244,13 @@ func (m *Mirror) equal(ctx context.Context) error {
 		m.set.Merge(e)
 	})
 	if err != nil {
-		return err
+		return m.failed(err)
 	}
+	var lacks []Entry // the set may be locked while it tells
 	for e := range m.set.All() {
-		if known, ok := at[e.Key]; ok && !e.At.After(known) {
-			continue
-		}
-		if err := m.put(ctx, e); err != nil {
-			return err
+		if known, ok := at[e.Key]; !ok || e.At.After(known) {
+			lacks = append(lacks, e)
 		}
 	}
-	return nil
+	return m.send(ctx, slices.Values(lacks))
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // Place says where a policy keeps what it remembers: "memory", which "" means too,
-// "file:PATH" or "redis://HOST:PORT". It prints without a password.
+// "file:PATH" or "redis://:PASSWORD@HOST:PORT/DB"; "rediss://…" is that in TLS, and
+// "unix://:PASSWORD@PATH?db=DB" on this machine. It prints without the password.
 type Place struct{ text string }
 
 // UnmarshalText reads one of the forms.
@@ -21,11 +22,11 @@ func (p *Place) UnmarshalText(text []byte) error {
 	case isFile:
 		return errors.New(`"file:" has no path; write "file:/var/lib/umbra/bans"`)
 	case isRedis(s):
-		if _, err := url.Parse(s); err != nil {
-			return errors.New("the address of the Redis server is none; write \"redis://HOST:PORT\"") // err has the password
+		if _, err := redisOptions(s); err != nil {
+			return err
 		}
-	default:
-		return fmt.Errorf("%q is no store; write %q, %q or %q", text, "memory", "file:PATH", "redis://HOST:PORT")
+	default: // it may have a password
+		return fmt.Errorf("no such store; write %q, %q or %q", "memory", "file:PATH", "redis://HOST:PORT")
 	}
 	p.text = s
 	return nil

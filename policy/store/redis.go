@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // Redis is a Store that the nodes of a fleet share.
@@ -22,14 +25,20 @@ import (
 //	| Unix ns     | Unix ms        |          |
 //	+-------------+----------------+----------+
 //
-// Each change is published on one channel, as the key, a line feed and that string.
-type Redis struct{ client *redis.Client }
+// Each change is published on one channel, as the size of the string's key in four
+// digits, that key and the string.
+type Redis struct {
+	options *redis.Options
+	channel string // the server's databases share their channels, so it has the number
+
+	mu     sync.Mutex
+	client *redis.Client // guarded by mu; nil while nobody asks for anything
+}
 
 var _ Store = (*Redis)(nil)
 
 const (
 	keyPrefix = "umbra:"
-	channel   = "umbra:changes"
 	digits    = 20
 	entryHead = 2 * digits
 
@@ -39,32 +48,57 @@ const (
 	// listenTimeout is after how long without a change the server is asked whether it
 	// is still there.
 	listenTimeout = 5 * time.Second
+	// poolSize is how many calls there can be at once.
+	poolSize = 4
 	// scanCount is how many keys are asked for at a time.
 	scanCount = 1000
 )
 
 // putScript keeps an entry unless there is a newer one, and tells the others. Times
 // have a fixed number of digits, so they compare as texts: a number of Redis' Lua has
-// too few of them.
+// too few of them. What is there and no entry makes way.
 var putScript = redis.NewScript(`
-local old = redis.call('GET', KEYS[1])
-if old and string.sub(old, 1, 20) >= string.sub(ARGV[1], 1, 20) then return 0 end
+local old = redis.pcall('GET', KEYS[1])
+if type(old) == 'string' and string.find(old, '^' .. string.rep('%d', 40)) and
+	string.sub(old, 1, 20) >= string.sub(ARGV[1], 1, 20) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PXAT', ARGV[2])
-redis.call('PUBLISH', ARGV[3], KEYS[1] .. '\n' .. ARGV[1])
+redis.call('PUBLISH', ARGV[3], string.format('%04d', #KEYS[1]) .. KEYS[1] .. ARGV[1])
 return 1`)
 
 // OpenRedis returns the store on the server at an address such as
 // "redis://:PASSWORD@HOST:PORT/DB". It reaches nothing yet.
 func OpenRedis(address string) (*Redis, error) {
-	o, err := redis.ParseURL(address)
+	o, err := redisOptions(address)
 	if err != nil {
-		return nil, errors.New("the address of the Redis server is none; write \"redis://HOST:PORT\"") // err has the password
+		return nil, err
+	}
+	redis.SetLogger(silent{}) // what fails is returned, and told once by whoever asked
+	return &Redis{options: o, channel: fmt.Sprintf("umbra:changes:%d", o.DB)}, nil
+}
+
+// redisOptions reads the address of a server. Its error shows nothing of the address,
+// which may have a password.
+func redisOptions(address string) (*redis.Options, error) {
+	o, err := redis.ParseURL(address)
+	if u, _ := url.Parse(address); err != nil || u.Host == "" && u.Path == "" {
+		return nil, errors.New("the address of the Redis server is none; write \"redis://HOST:PORT\"")
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialTimeout, answerTimeout, answerTimeout
-	o.MaxRetries = -1 // whoever calls tries again, and knows what else has changed by then
-	o.PoolSize, o.MinIdleConns = 4, 0
-	redis.SetLogger(silent{}) // what fails is returned, and told once by whoever asked
-	return &Redis{redis.NewClient(o)}, nil
+	o.ContextTimeoutEnabled = true
+	o.DialerRetries, o.MaxRetries = 1, -1 // whoever calls tries again, and knows what else has changed by then
+	o.PoolSize, o.MinIdleConns = poolSize, 0
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return o, nil
+}
+
+// open returns the client.
+func (r *Redis) open() *redis.Client {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.client == nil {
+		r.client = redis.NewClient(r.options)
+	}
+	return r.client
 }
 
 // appendRedis appends the form of an entry to b.
@@ -88,20 +122,34 @@ func parseRedis(key, s string) (Entry, bool) {
 	return e, e.check() == nil
 }
 
+// parseChange reads what putScript publishes.
+func parseChange(s string) (Entry, bool) {
+	const head = 4
+	if len(s) < head {
+		return Entry{}, false
+	}
+	size, err := strconv.ParseUint(s[:head], 10, 16)
+	if s = s[head:]; err != nil || int(size) > len(s) {
+		return Entry{}, false
+	}
+	return parseRedis(s[:size], s[size:])
+}
+
 // Put keeps an entry and tells the other nodes.
 func (r *Redis) Put(ctx context.Context, e Entry) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	if !time.Now().Before(e.Until) {
+	if e.over(time.Now()) {
 		return nil
 	}
-	return putScript.Run(ctx, r.client, []string{keyPrefix + e.Key}, appendRedis(nil, e), e.Until.UnixMilli(), channel).Err()
+	return putScript.Run(ctx, r.open(), []string{keyPrefix + e.Key}, appendRedis(nil, e), e.Until.UnixMilli(), r.channel).Err()
 }
 
 // Load gives each the entries under prefix.
 func (r *Redis) Load(ctx context.Context, prefix string, each func(Entry)) error {
-	scan := r.client.Scan(ctx, 0, keyPrefix+escape(prefix)+"*", scanCount).Iterator()
+	client := r.open()
+	scan := client.Scan(ctx, 0, keyPrefix+escape(prefix)+"*", scanCount).Iterator()
 	var keys []string
 	for more := true; more; {
 		if more = scan.Next(ctx); more {
@@ -110,7 +158,7 @@ func (r *Redis) Load(ctx context.Context, prefix string, each func(Entry)) error
 		if len(keys) == 0 || more && len(keys) < scanCount {
 			continue
 		}
-		values, err := r.client.MGet(ctx, keys...).Result()
+		values, err := client.MGet(ctx, keys...).Result()
 		if err != nil {
 			return err
 		}
@@ -133,7 +181,7 @@ func escape(prefix string) string {
 
 // Watch calls changed with what is put under prefix.
 func (r *Redis) Watch(ctx context.Context, prefix string, ready func(), changed func(Entry)) error {
-	sub := r.client.Subscribe(ctx, channel)
+	sub := r.open().Subscribe(ctx, r.channel)
 	defer sub.Close()
 	defer context.AfterFunc(ctx, func() { sub.Close() })()
 	waiting := false // for the answer to a ping
@@ -157,8 +205,7 @@ func (r *Redis) Watch(ctx context.Context, prefix string, ready func(), changed 
 		case *redis.Subscription:
 			ready()
 		case *redis.Message:
-			key, value, _ := strings.Cut(m.Payload, "\n")
-			if e, ok := parseRedis(key, value); ok && strings.HasPrefix(e.Key, prefix) {
+			if e, ok := parseChange(m.Payload); ok && strings.HasPrefix(e.Key, prefix) {
 				changed(e)
 			}
 		}
@@ -171,18 +218,30 @@ func (r *Redis) Claim(ctx context.Context, key string, until time.Time) (bool, e
 	if err := e.check(); err != nil {
 		return false, err
 	}
-	err := r.client.SetArgs(ctx, keyPrefix+key, appendRedis(nil, e), redis.SetArgs{Mode: "NX", ExpireAt: until.Add(time.Second)}).Err()
+	err := r.open().Do(ctx, "SET", keyPrefix+key, appendRedis(nil, e), "PXAT", until.UnixMilli(), "NX").Err()
 	if errors.Is(err, redis.Nil) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// Run does nothing.
-func (*Redis) Run(ctx context.Context) { <-ctx.Done() }
+// Run keeps the connections until ctx ends. A call after that opens them anew.
+func (r *Redis) Run(ctx context.Context) {
+	<-ctx.Done()
+	_ = r.Close() // they are gone either way
+}
 
 // Close ends the connections.
-func (r *Redis) Close() error { return r.client.Close() }
+func (r *Redis) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.client == nil {
+		return nil
+	}
+	err := r.client.Close()
+	r.client = nil
+	return err
+}
 
 // silent is a log of the library that says nothing.
 type silent struct{}

@@ -18,12 +18,13 @@ const (
 	MaxValue = 1 << 10
 )
 
-// Entry is something that is remembered.
+// Entry is something that is remembered. One that takes another back must not end
+// before that would have: whoever has not heard of it would bring that back.
 type Entry struct {
 	Key   string
 	Value []byte // empty for one that was taken back, which is remembered too
 	At    time.Time
-	Until time.Time // when it is forgotten
+	Until time.Time // when it is forgotten; stores may cut it to milliseconds
 }
 
 // Newer reports whether e takes the place of old.
@@ -36,17 +37,27 @@ func (e Entry) check() error {
 		return errors.New("a key has 1 to 512 bytes")
 	case len(e.Value) > MaxValue:
 		return errors.New("a value has at most 1024 bytes")
-	case e.At.IsZero() || e.Until.IsZero():
-		return errors.New("an entry has a time, and an end")
+	case !storable(e.At) || !storable(e.Until):
+		return errors.New("an entry has a time and an end, from 1970 to 2262")
 	}
 	return nil
+}
+
+// over reports whether e has been forgotten at now.
+func (e Entry) over(now time.Time) bool { return !now.Before(e.Until) }
+
+// storable reports whether a time is a positive number of nanoseconds since 1970.
+func storable(t time.Time) bool {
+	ns := t.UnixNano() // undefined beyond its range
+	return ns > 0 && time.Unix(0, ns).Equal(t)
 }
 
 // Store keeps entries by their keys. Of two with one key it keeps the one with the
 // later At, whichever comes first; one whose Until has passed is not there. It is
 // safe for concurrent use.
 type Store interface {
-	// Put keeps an entry, unless it has a newer one.
+	// Put keeps an entry, unless it has a newer one. One that is over already does
+	// nothing. It keeps the Value, which nobody changes from then on.
 	Put(ctx context.Context, e Entry) error
 
 	// Load gives each all entries whose keys begin with prefix, those that were
