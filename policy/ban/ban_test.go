@@ -169,8 +169,8 @@ func TestMaxDuration(t *testing.T) {
 		for range 100 {
 			fail(p, c, 3, core.ErrAuth)
 			b, on := p.table.banned(c.Addr.Addr(), time.Now())
-			if !on || b.Until.Sub(time.Now()) > 168*time.Hour {
-				t.Fatalf("got a ban of %s, %t, want at most a week", b.Until.Sub(time.Now()), on)
+			if !on || time.Until(b.Until) > 168*time.Hour {
+				t.Fatalf("got a ban of %s, %t, want at most a week", time.Until(b.Until), on)
 			}
 			time.Sleep(time.Until(b.Until))
 		}
