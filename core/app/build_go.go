@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -22,9 +23,10 @@ const goPatience = 10 * time.Second
 type toolchain struct {
 	path   string
 	folder string
-	live   io.Writer // gets what it says as it comes; nil for nobody
+	live   io.Writer         // gets what it says as it comes; nil for nobody
+	places *strings.Replacer // of folders that it names in relation to its own; nil for none
 
-	os, arch, exe, version string // of what it builds; see setUp
+	os, arch, exe, version string // of what it builds
 }
 
 // errNoGo says what is missing and what to do.
@@ -99,10 +101,59 @@ func (g *toolchain) run(ctx context.Context, args ...string) (string, error) {
 	if g.live != nil {
 		both = io.MultiWriter(&all, g.live)
 	}
-	output := &lockedWriter{to: both}
+	output := &lineWriter{to: both, places: g.places}
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, output), output
-	if err := cmd.Run(); err != nil {
-		return "", &goError{command: strings.Join(args[:min(2, len(args))], " "), output: all.String(), shown: g.live != nil, err: err}
+	err := cmd.Run()
+	output.flush()
+	if err != nil {
+		return "", &goError{command: args[0], output: all.String(), shown: g.live != nil, err: err}
 	}
 	return stdout.String(), nil
+}
+
+// knows has the folders of modules shown as they are, where the go command says how
+// they are reached from its own.
+func (g *toolchain) knows(modules []goModule) {
+	var pairs []string
+	for _, m := range modules {
+		if way, err := filepath.Rel(g.folder, m.root); err == nil && m.root != "" {
+			pairs = append(pairs, way+string(filepath.Separator), m.root+string(filepath.Separator))
+		}
+	}
+	g.places = strings.NewReplacer(pairs...)
+}
+
+// lineWriter writes whole lines, for several at once.
+type lineWriter struct {
+	places *strings.Replacer // may be nil
+
+	mu   sync.Mutex
+	to   io.Writer // guarded by mu, as all that follows
+	rest []byte    // of a line
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rest = append(w.rest, p...)
+	end := bytes.LastIndexByte(w.rest, '\n') + 1
+	w.put(w.rest[:end])
+	w.rest = w.rest[:copy(w.rest, w.rest[end:])]
+	return len(p), nil
+}
+
+// flush writes a line that has no end.
+func (w *lineWriter) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.put(w.rest)
+	w.rest = nil
+}
+
+func (w *lineWriter) put(lines []byte) {
+	if w.places != nil {
+		_, _ = w.places.WriteString(w.to, string(lines)) // what can't be shown holds up no build
+	} else {
+		_, _ = w.to.Write(lines)
+	}
 }

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"sync"
 	"syscall"
 )
 
@@ -120,7 +118,7 @@ func outputFile(name, exe string) (string, error) {
 		name = "umbra" + exe
 	}
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return "", fmt.Errorf("-o %s is there already and is no file", name)
+		return "", fmt.Errorf("-o %s is there already and is no file; choose another with -o", name)
 	}
 	if err := isFolder(filepath.Dir(name)); err != nil {
 		return "", fmt.Errorf("-o %s: %w", name, err)
@@ -133,25 +131,25 @@ func (a *app) compile(ctx context.Context, g *toolchain, p *program, binary stri
 	if verbose {
 		g.live = a.Stderr
 	}
-	// They are given here because flags of the command line win over those in GOFLAGS.
-	modes := []string{"-mod=mod", "-modfile=go.mod"}
-	get := append([]string{"get"}, modes...)
-	get = append(get, "--")
-	published := len(get)
+	g.knows(append(p.modules, p.umbra))
+	// Flags of the command line win over those in GOFLAGS, which are for the user's own
+	// modules.
+	const modFile = "-modfile=go.mod"
+	get := []string{"get", modFile, "--"}
+	local := len(get)
 	for _, plugin := range p.plugins {
 		if !plugin.local() {
 			get = append(get, plugin.path+"@"+plugin.version)
 		}
 	}
-	if len(get) > published {
+	if len(get) > local {
 		a.say("download what is published")
 		if _, err := g.run(ctx, get...); err != nil {
 			return err
 		}
 	}
 	a.say("compile for %s/%s; the first time it takes a while", g.os, g.arch)
-	args := append([]string{"build"}, modes...)
-	args = append(args, "-trimpath", "-ldflags=-s -w", "-o", binary)
+	args := []string{"build", "-mod=mod", modFile, "-trimpath", "-ldflags=-s -w", "-o", binary}
 	if verbose {
 		args = append(args, "-v")
 	}
@@ -161,15 +159,3 @@ func (a *app) compile(ctx context.Context, g *toolchain, p *program, binary stri
 
 // foreign reports whether what g builds can't run here.
 func (g *toolchain) foreign() bool { return g.os != runtime.GOOS || g.arch != runtime.GOARCH }
-
-// lockedWriter writes for several at once.
-type lockedWriter struct {
-	mu sync.Mutex
-	to io.Writer // guarded by mu
-}
-
-func (w *lockedWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.to.Write(p)
-}
