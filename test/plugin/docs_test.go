@@ -74,8 +74,8 @@ func TestPage(t *testing.T) {
 			script += heredoc(b.file, secret.Replace(freePorts.Replace(b.text)))
 		}
 	}
-	if !ran || len(later) != 5 {
-		t.Fatalf("the page runs its program: %t, and has the packages %v, want 5", ran, later)
+	if !ran || len(later) != 6 {
+		t.Fatalf("the page runs its program: %t, and has the packages %v, want 6", ran, later)
 	}
 	script += "go vet ./...\ngo test ./...\n"
 	typed := filepath.Join(folder, "typed.sh")
@@ -93,7 +93,7 @@ func TestPage(t *testing.T) {
 		args = append(args, "--with", pkg+"=."+strings.TrimPrefix(pkg, "example.net/mine"))
 	}
 	out = command(t, mine, self(t), args...)
-	for _, kind := range []string{"cipher.aes-256-gcm-nonce-16", "outbound.connect", "inbound.line", "transport.preface", "resolver.hosts", "policy.crowd"} {
+	for _, kind := range []string{"cipher.aes-256-gcm-nonce-16", "outbound.connect", "inbound.line", "transport.preface", "resolver.hosts", "policy.crowd", "policy.ports"} {
 		if !strings.Contains(out, "\nnew: "+kind+"\n") {
 			t.Errorf("got\n%s\nwant the new kind %s in it", out, kind)
 		}
@@ -107,9 +107,10 @@ func checksAll(t *testing.T, mine string) {
 	file := filepath.Join(mine, "all.toml")
 	if err := os.WriteFile(file, []byte(`
 [pipeline.line]
-chain = ["policy.crowd", "inbound.line", "resolver.hosts", "outbound.connect"]
+chain = ["policy.crowd", "inbound.line", "policy.ports", "resolver.hosts", "outbound.connect"]
 [policy.crowd]
 max = 3
+[policy.ports]
 [inbound.line]
 listen = "127.0.0.1:1080"
 mode = "tcp"
