@@ -27,6 +27,10 @@ func goCaches(t testing.TB) map[string]string {
 		all[name] = values[i]
 	}
 	all["SOURCE"] = filepath.Dir(all["GOMOD"])
+	// A fresh machine has only what this test itself was built of.
+	if out, err := exec.Command("go", "mod", "download").CombinedOutput(); err != nil {
+		t.Fatalf("go mod download: %v\n%s", err, out)
+	}
 	delete(all, "GOMOD")
 	return all
 }

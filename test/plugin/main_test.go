@@ -55,10 +55,13 @@ func command(t testing.TB, folder, name string, args ...string) string {
 	return string(out)
 }
 
-// offline has the go command take modules from the cache of this machine, which has
-// all that umbra needs, and from nowhere else.
+// offline has the go command take modules from the cache of this machine, which then
+// has all that umbra needs, and from nowhere else.
 func offline(t testing.TB) []string {
 	t.Helper()
+	if out, err := exec.Command("go", "mod", "download").CombinedOutput(); err != nil {
+		t.Fatalf("go mod download: %v\n%s", err, out)
+	}
 	out, err := exec.Command("go", "env", "GOMODCACHE").Output()
 	if err != nil {
 		t.Fatalf("go env: %v", err)
