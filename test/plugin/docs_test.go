@@ -93,7 +93,7 @@ func TestPage(t *testing.T) {
 		args = append(args, "--with", pkg+"=."+strings.TrimPrefix(pkg, "example.net/mine"))
 	}
 	out = command(t, mine, self(t), args...)
-	for _, kind := range []string{"cipher.aes-256-gcm-nonce-16", "outbound.connect", "inbound.line", "transport.preface", "resolver.hosts", "policy.crowd", "policy.ports"} {
+	for _, kind := range []string{"cipher.aes-256-gcm-nonce-16", "outbound.connect", "inbound.line", "transport.preface", "resolver.known", "policy.crowd", "policy.ports"} {
 		if !strings.Contains(out, "\nnew: "+kind+"\n") {
 			t.Errorf("got\n%s\nwant the new kind %s in it", out, kind)
 		}
@@ -107,7 +107,7 @@ func checksAll(t *testing.T, mine string) {
 	file := filepath.Join(mine, "all.toml")
 	if err := os.WriteFile(file, []byte(`
 [pipeline.line]
-chain = ["policy.crowd", "inbound.line", "policy.ports", "resolver.hosts", "outbound.connect"]
+chain = ["policy.crowd", "inbound.line", "policy.ports", "resolver.known", "outbound.connect"]
 [policy.crowd]
 max = 3
 [policy.ports]
@@ -117,7 +117,7 @@ mode = "tcp"
 transport = ["preface"]
 [transport.preface]
 word = "hello"
-[resolver.hosts]
+[resolver.known]
 names = { "home.test" = "127.0.0.1" }
 [outbound.connect]
 server = "127.0.0.1:3128"
