@@ -48,4 +48,37 @@ type Accepted struct {
 	User    string
 	Payload []byte // first bytes for the target; valid until Stream is read
 	Grant   *Grant // what the user is served under, or nil
+
+	Once Once // see Request.Once
+
+	// Unproven says that the request may be anybody's noise: the method can't tell
+	// forged bytes from true ones.
+	Unproven bool
+}
+
+// RelayCipher is a Cipher whose requests name the server that they are for in a
+// header of their own, so that one on the way can pass them on without the key
+// that they are sealed with.
+type RelayCipher interface {
+	Cipher
+	// NewRelay returns what passes on to servers. Its errors name the server.
+	NewRelay(next []NextServer) (IdentityRelay, error)
+}
+
+// NextServer is a server that requests are passed on to.
+type NextServer struct {
+	Name string
+	Key  string // the first key of its own, as files have it
+}
+
+// IdentityRelay passes on requests by the server that they name. It is safe for
+// concurrent use.
+type IdentityRelay interface {
+	// AcceptFlight reads the beginning of a request, under the rules of
+	// AcceptStream. It returns the index of the server that it is for, and all that
+	// has been read in the form that this server takes; what comes later on conn is
+	// in that form. On an error flight is every byte read, unchanged.
+	AcceptFlight(conn Stream, from Caller) (next int, flight []byte, err error)
+	// OpenPacket returns the same for a datagram. It works in place.
+	OpenPacket(wire []byte) (next int, forwarded []byte, err error)
 }

@@ -1,5 +1,7 @@
 package core
 
+import "net/netip"
+
 // Interleave is interleave for package core_test.
 var Interleave = interleave
 
@@ -45,4 +47,15 @@ func SweepingPackets(p *Pipeline) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.packetSweep != nil
+}
+
+// HandshakesOf returns how many handshakes of one source are in progress.
+func HandshakesOf(s *Server, source string) int {
+	s.handshakes.mu.Lock()
+	defer s.handshakes.mu.Unlock()
+	by := s.handshakes.bySource[SourceOf(netip.MustParseAddr(source))]
+	if by == nil {
+		return 0
+	}
+	return by.Len()
 }

@@ -24,7 +24,12 @@ func KeepAlive() net.KeepAliveConfig {
 type Net struct {
 	Resolver Resolver // nil for the operating system's
 	Control  Control  // nil for none
+	Preamble Preamble // nil for none
 }
+
+// Preamble returns what a connection to an address that was dialled for r begins
+// with, before r.Payload and in one write with it.
+type Preamble func(r *Request, to netip.AddrPort) []byte
 
 // Control is asked about each address before a socket connects to it, or before
 // a datagram goes there. network is "tcp" or "udp".
@@ -42,7 +47,11 @@ func (n Net) DialStream(ctx context.Context, r *Request) (Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeFirst(ctx, conn, r.Payload); err != nil {
+	first := r.Payload
+	if n.Preamble != nil {
+		first = append(n.Preamble(r, remoteAddr(conn)), first...)
+	}
+	if err := writeFirst(ctx, conn, first); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -60,6 +69,19 @@ func writeFirst(ctx context.Context, s Stream, first []byte) error {
 	}
 	_, err := s.Write(first)
 	return err
+}
+
+// WithResolver returns wire with r for the names of what it dials, such as an
+// outbound's own server. Where r is nil it is wire itself.
+func WithResolver(wire Dialer, r Resolver) Dialer {
+	if r == nil {
+		return wire
+	}
+	if n, ok := wire.(Net); ok {
+		n.Resolver = r
+		return n
+	}
+	return Resolve(r).Wrap(wire)
 }
 
 // PayloadWait returns 0: a bare connection has no header to share a packet with.

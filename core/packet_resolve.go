@@ -19,13 +19,17 @@ const (
 	nameFailed    = 5 * time.Second  // the same after a question that failed
 )
 
-// ResolvePackets returns a PacketConn whose datagrams to names go to the first
-// address that r finds. While a name is looked up its datagrams wait, at most 16
-// of them and 64 KiB in all; all others pass. At most 8 names are looked up at
-// once. A name in use keeps its address while it is asked for again, and after it
+// ResolvePackets returns a PacketConn whose datagrams to names go to one of the
+// addresses that r finds: OneOf them or, over the bare network, the first that may be
+// reached and to which there is a way. While a name is looked up its datagrams wait,
+// at most 16 of them and 64 KiB in all; all others pass. At most 8 names are looked up
+// at once. A name in use keeps its address while it is asked for again, and after it
 // too, if that is still among the answers or if there is none.
 func ResolvePackets(next PacketConn, r Resolver, f *Flow) PacketConn {
-	return resolvePackets(next, r, f, func(ips []netip.Addr, _ uint16) netip.Addr { return ips[0] })
+	if bare, ok := next.(*resolvingPackets); ok {
+		return resolvePackets(next, r, f, bare.pick)
+	}
+	return resolvePackets(next, r, f, func(ips []netip.Addr, _ uint16) netip.Addr { return OneOf(ips) })
 }
 
 // resolvePackets is ResolvePackets with a choice of the address.

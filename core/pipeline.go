@@ -190,13 +190,13 @@ func (p *Pipeline) cutAll(cause error) int {
 
 // observe tells the gates of one step in the life of a request.
 func (p *Pipeline) observe(r *Request, network string, began time.Time, kind EventKind, err error) {
-	if len(p.cfg.Gates) == 0 {
+	if len(p.cfg.Gates) == 0 || r.Unattributed {
 		return
 	}
 	p.Observe(Event{
 		Kind:    kind,
 		Client:  Client{Addr: r.Client, Network: network, Inbound: r.Inbound},
-		Request: r, Authenticated: true, Err: err, Took: time.Since(began),
+		Request: r, Authenticated: !r.Unproven, Err: err, Took: time.Since(began),
 	})
 }
 

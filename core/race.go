@@ -12,9 +12,14 @@ import (
 // it (RFC 8305 §5: 250 ms).
 const attemptDelay = 250 * time.Millisecond
 
+// maxAttempts is how many addresses of one name are tried: whoever owns a name could
+// else have us knock at thousands of doors.
+const maxAttempts = 32
+
 // Race dials the addresses in order, the next one beside those in progress
 // after 250 ms or as soon as one fails, and returns the first connection
 // (RFC 8305). The others are closed. If all fail it returns all their errors, joined.
+// It tries 32 at the most.
 func Race(ctx context.Context, ips []netip.Addr, port uint16, dial func(context.Context, netip.AddrPort) (*net.TCPConn, error)) (*net.TCPConn, error) {
 	if len(ips) == 0 {
 		return nil, errors.New("no address to dial")
@@ -24,8 +29,10 @@ func Race(ctx context.Context, ips []netip.Addr, port uint16, dial func(context.
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	ips = interleave(ips)
+	ips = ips[:min(len(ips), maxAttempts)]
 	r := race{dial: dial, port: port, results: make(chan result, len(ips))}
-	return r.run(ctx, interleave(ips))
+	return r.run(ctx, ips)
 }
 
 type result struct {

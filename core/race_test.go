@@ -206,3 +206,24 @@ func TestInterleave(t *testing.T) {
 		}
 	}
 }
+
+// TestRaceBound checks that of many addresses a few are tried, of both families.
+func TestRaceBound(t *testing.T) {
+	var ips []netip.Addr
+	for i := range 200 {
+		ips = append(ips, netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
+	}
+	ips = append(ips, addrs("2001:db8::1")...)
+	var tried []netip.Addr
+	var mu sync.Mutex
+	refused := errors.New("refused")
+	_, err := core.Race(t.Context(), ips, 80, func(_ context.Context, to netip.AddrPort) (*net.TCPConn, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		tried = append(tried, to.Addr())
+		return nil, refused
+	})
+	if !errors.Is(err, refused) || len(tried) != 32 || tried[1] != ips[200] {
+		t.Errorf("got %d attempts, %v first, %v, want 32 with the other family second", len(tried), tried[:2], err)
+	}
+}

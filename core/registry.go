@@ -144,5 +144,9 @@ func (r *Registry) Section(s Section) Catalog {
 //	}
 //
 // A cipher whose key must have an exact size adds it, in bytes, as `key:"32"`:
-// `umbra keygen` makes one of that size.
+// `umbra keygen` makes one of that size. 0 says that it needs none.
+//
+// A cipher that does not authenticate adds `insecure:"true"`, and has an option
+// insecure that must be true: `umbra bench` sets it, marks the method and never
+// recommends it.
 type About struct{}

@@ -1,6 +1,8 @@
 package inbound
 
 import (
+	"context"
+
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
@@ -19,20 +21,33 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 		Server: core.NewServer(core.ServerConfig{
 			Env:        env,
 			Listen:     o.Listen.AddrPort(),
+			Front:      newFront(o.ProxyProtocol),
 			Transports: transports,
 			Timeout:    o.HandshakeTimeout.Std(),
 			Max:        o.MaxHandshakes,
 			Handshake:  h.Handshake,
 			Fail:       h.Fail,
 		}),
-		mode: o.Mode,
+		mode:       o.Mode,
+		handshaker: h,
 	}, nil
 }
 
 // served is a core.Server that tells whether it serves UDP too.
 type served struct {
 	*core.Server
-	mode option.Mode
+	mode       option.Mode
+	handshaker Handshaker
+}
+
+// Shutdown stops accepting, waits for the handshakes in progress and for the
+// connections that the kind itself still ends, and drops both when ctx ends.
+func (s served) Shutdown(ctx context.Context) error {
+	err := s.Server.Shutdown(ctx)
+	if k, ok := s.handshaker.(interface{ Shutdown(context.Context) }); ok {
+		k.Shutdown(ctx)
+	}
+	return err
 }
 
 var _ core.PacketInbound = served{}

@@ -56,6 +56,7 @@ type Rejecter struct {
 	how     option.Reject
 	decoy   core.Addr
 	network core.Dialer
+	held    holder
 }
 
 // NewRejecter returns the Rejecter that r describes. Its errors name the key to

@@ -112,3 +112,23 @@ func TestDependencies(t *testing.T) {
 		}
 	}
 }
+
+// TestKindPages checks the files in the pages of resolvers, as umbra check does.
+func TestKindPages(t *testing.T) {
+	pages, err := filepath.Glob("../resolver/*/README.md")
+	if err != nil || len(pages) < 4 {
+		t.Fatalf("got %v, %v, want a page for each resolver", pages, err)
+	}
+	for _, page := range pages {
+		for _, text := range blocks(t, page, "toml") {
+			f, err := config.Parse(page, []byte(text), standard())
+			if err != nil {
+				t.Errorf("%v\nin\n%s", err, text)
+				continue
+			}
+			if err := engine.Check(standard(), f, slog.New(failOnLog(t))); err != nil {
+				t.Errorf("%v\nin\n%s", err, text)
+			}
+		}
+	}
+}

@@ -75,6 +75,13 @@ func (e example) inert(l exampleLine) bool {
 	return slices.ContainsFunc(e.lines, func(h exampleLine) bool { return h.header && h.commented && h.table == l.table })
 }
 
+// first reports whether l is the first line of its table that gives its key: of
+// several kinds that a table is shown with, that is the one it has.
+func (e example) first(l exampleLine) bool {
+	i := slices.IndexFunc(e.lines, func(other exampleLine) bool { return other.table == l.table && other.key == l.key })
+	return l.key == "" || e.lines[i] == l
+}
+
 // kindsOf returns the kinds that a table is shown with.
 func (e example) kindsOf(table, name string) []string {
 	var kinds []string

@@ -4,18 +4,27 @@ package plugins
 import (
 	"github.com/umbra-proxy/umbra/cipher/aead"
 	"github.com/umbra-proxy/umbra/cipher/aead2022"
+	"github.com/umbra-proxy/umbra/cipher/stream"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/inbound/relay"
 	"github.com/umbra-proxy/umbra/inbound/socks5"
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
 	"github.com/umbra-proxy/umbra/outbound/block"
 	"github.com/umbra-proxy/umbra/outbound/direct"
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/plugins/tls"
+	"github.com/umbra-proxy/umbra/policy/ban"
+	"github.com/umbra-proxy/umbra/policy/replay"
+	"github.com/umbra-proxy/umbra/resolver/dns"
+	"github.com/umbra-proxy/umbra/resolver/first"
+	"github.com/umbra-proxy/umbra/resolver/hosts"
+	"github.com/umbra-proxy/umbra/resolver/system"
 )
 
 // Standard registers every kind that ships. Keep each list in alphabetical
 // order.
 func Standard(reg *core.Registry) {
+	core.Add(&reg.Inbound, "relay", relay.New)
 	core.Add(&reg.Inbound, "socks5", socks5.New)
 	core.Add(&reg.Inbound, "ss", inss.New)
 
@@ -29,6 +38,17 @@ func Standard(reg *core.Registry) {
 	for _, spec := range aead2022.Specs() {
 		aead2022.Register(reg, spec)
 	}
+	for _, spec := range stream.Specs() {
+		stream.Register(reg, spec)
+	}
+
+	core.Add(&reg.Policy, "ban", ban.New)
+	core.Add(&reg.Policy, "replay", replay.New)
+
+	core.Add(&reg.Resolver, "dns", dns.New)
+	core.Add(&reg.Resolver, "first", first.New)
+	core.Add(&reg.Resolver, "hosts", hosts.New)
+	core.Add(&reg.Resolver, "system", system.New)
 
 	core.Add(&reg.Transport, "tls", tls.New)
 }

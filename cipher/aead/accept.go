@@ -17,6 +17,7 @@ type accept struct {
 	reader  *chunk.Reader
 	client  netip.Addr
 	user    *user
+	salt    []byte // a copy
 	box     chunk.Box
 	length  int // of the first payload
 	scratch *core.Buffer
@@ -59,10 +60,10 @@ func (a *accept) openSalt() error {
 	if a.user = c.find(a.client, a.reader.Rest, func(u *user) bool { return a.opens(u, head) }); a.user == nil {
 		return fmt.Errorf("length of a chunk: %w", core.ErrAuth)
 	}
-	if !c.salts.Add(head[:size]) {
+	if !c.addSalt(head[:size]) {
 		return core.ErrReplay
 	}
-	a.wire, a.reader.Waits = size, nil
+	a.salt, a.wire, a.reader.Waits = head[:size:size], size, nil
 	return nil
 }
 

@@ -31,8 +31,9 @@ type Cipher struct {
 	memory *memory
 
 	salts    *replay.Salts
-	secret   []byte        // what Derive goes by
-	patience time.Duration // of a server with a stream that broke the rules
+	journal  *replay.Journal // of salts; nil for none
+	secret   []byte          // what Derive goes by
+	patience time.Duration   // of a server with a stream that broke the rules
 }
 
 var (
@@ -108,6 +109,18 @@ func (c *Cipher) readSalt(r *chunk.Reader) error {
 	return nil
 }
 
+// addSalt notes a salt as received and reports whether it was new.
+func (c *Cipher) addSalt(salt []byte) bool {
+	if !c.salts.Add(salt) {
+		return false
+	}
+	c.journal.Note(replay.Record{Kind: streamSalt, Data: salt})
+	return true
+}
+
+// streamSalt is the kind of what a journal has.
+const streamSalt = 1
+
 // newBox fills salt at random and returns the Box of its session.
 func (c *Cipher) newBox(u *user, salt []byte) (chunk.Box, error) {
 	rand.Read(salt) // never fails
@@ -138,7 +151,7 @@ func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted
 		return core.Accepted{Payload: raw}, err
 	}
 	served := chunk.Served{Stream: s, Patience: c.patience}
-	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant}, nil
+	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant, Once: core.Once{ID: a.salt}}, nil
 }
 
 // startReply makes the stream send a salt of its own with its first bytes. The
@@ -150,7 +163,7 @@ func (c *Cipher) startReply(s *chunk.Stream, u *user) error {
 	if err != nil {
 		return err
 	}
-	c.salts.Add(salt)
+	c.addSalt(salt)
 	s.StartWrite(box, maxPayload, chunk.Head{
 		Size: len(salt) + headSize,
 		Put: func(dst []byte, box *chunk.Box, length int) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
@@ -59,9 +60,12 @@ func (c *Cipher) look(client netip.Addr, opens func(*user) bool, turn func() (do
 	return nil
 }
 
-// Run follows the file of users.
+// Run follows the file of users and writes that of salts.
 func (c *Cipher) Run(ctx context.Context) {
 	c.memory.keep(c.knows)
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	writing.Go(func() { c.journal.Run(ctx, c.salts.All(streamSalt), func() {}) })
 	if c.list != nil {
 		c.list.Run(ctx, c.setUsers)
 	}

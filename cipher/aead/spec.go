@@ -56,6 +56,7 @@ type Options struct {
 	_ core.About `help:"a SIP004 method: streams and datagrams under a password, authenticated, replays refused"`
 	option.Password
 	users.Options
+	replay.File
 }
 
 // weakPassword is the length in bytes below which a password is warned of: it
@@ -125,7 +126,8 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 		return nil, err
 	}
 	c.list = list
-	return c, nil
+	c.journal, err = replay.OpenJournal(env, o.File, func(r replay.Record) { salts.Add(r.Data) })
+	return c, err
 }
 
 // New returns the Cipher of a method with a key of s.KeySize bytes. salts is

@@ -2,6 +2,7 @@ package aead_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"errors"
@@ -103,6 +104,38 @@ func TestOptions(t *testing.T) {
 				t.Errorf("got warning %t, want %t and no password; log: %s", warned, tc.warn, log)
 			}
 		})
+	}
+}
+
+// TestRestart checks that a process that has a replay_file refuses what an earlier
+// one has seen.
+func TestRestart(t *testing.T) {
+	o := withPassword(password)
+	o.ReplayFile = filepath.Join(t.TempDir(), "replay")
+	life := func() (core.Cipher, func()) {
+		c, log, err := build(t, registry(), "aes-256-gcm", o, new(core.Process))
+		if err != nil || log != "" {
+			t.Fatalf("got %v, log %s", err, log)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); c.(core.Runner).Run(ctx) }()
+		return c, func() { cancel(); <-done }
+	}
+	first, stop := life()
+	flight := flightOf(t, client(t, "aes-256-gcm", 0))
+	own := flightOf(t, first)
+	if _, err := accept(t, first, own, someone); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	second, stop := life()
+	defer stop()
+	if _, err := accept(t, second, own, someone); !errors.Is(err, core.ErrReplay) {
+		t.Errorf("got %v, want %v", err, core.ErrReplay)
+	}
+	if _, err := accept(t, second, flight, someone); !errors.Is(err, core.ErrAuth) {
+		t.Errorf("another's: got %v, want %v", err, core.ErrAuth)
 	}
 }
 

@@ -37,6 +37,7 @@ type Cipher struct {
 	list     *users.List     // where users come from; nil if they don't change
 
 	salts    *replay.Timed
+	journal  *replay.Journal // of salts and sessions; nil for none
 	sessions *sessions
 	memo     core.AddrMemo // of datagrams
 

@@ -3,6 +3,7 @@ package aead2022
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/umbra-proxy/umbra/cipher/replay"
@@ -16,6 +17,7 @@ type Options16 struct {
 	_ core.About `help:"a SIP022 method: takes a key, refuses replays by their time, tells users apart: with users the password is the identity key, and a client has IDENTITY:USER" key:"16"`
 	option.Password
 	users.Options
+	replay.File
 }
 
 // Options32 are those of a method with keys of 32 bytes.
@@ -23,12 +25,14 @@ type Options32 struct {
 	_ core.About `help:"a SIP022 method: takes a key, refuses replays by their time, tells users apart: with users the password is the identity key, and a client has IDENTITY:USER" key:"32"`
 	option.Password
 	users.Options
+	replay.File
 }
 
 // OptionsPlain are those of a method without identity headers.
 type OptionsPlain struct {
 	_ core.About `help:"a SIP022 method: takes a key, refuses replays by their time" key:"32"`
 	option.Password
+	replay.File
 }
 
 // Register adds the method to the ciphers of reg.
@@ -36,21 +40,21 @@ func Register(reg *core.Registry, s Spec) {
 	switch {
 	case s.Block == nil:
 		core.Add(&reg.Cipher, s.Method, func(env core.Env, o OptionsPlain) (core.Cipher, error) {
-			return s.build(env, o.Password, users.Options{})
+			return s.build(env, o.Password, users.Options{}, o.File)
 		}, s.Aliases...)
 	case s.KeySize == 16:
 		core.Add(&reg.Cipher, s.Method, func(env core.Env, o Options16) (core.Cipher, error) {
-			return s.build(env, o.Password, o.Options)
+			return s.build(env, o.Password, o.Options, o.File)
 		}, s.Aliases...)
 	default:
 		core.Add(&reg.Cipher, s.Method, func(env core.Env, o Options32) (core.Cipher, error) {
-			return s.build(env, o.Password, o.Options)
+			return s.build(env, o.Password, o.Options, o.File)
 		}, s.Aliases...)
 	}
 }
 
 // build makes a Cipher of the options.
-func (s Spec) build(env core.Env, p option.Password, u users.Options) (core.Cipher, error) {
+func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.File) (core.Cipher, error) {
 	list, err := users.Open(env, u)
 	if err != nil {
 		return nil, err
@@ -79,11 +83,18 @@ func (s Spec) build(env core.Env, p option.Password, u users.Options) (core.Ciph
 		}
 		return c.sessions, nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	c.journal, err = replay.OpenJournal(env, f, c.recall)
 	return c, err
 }
 
-// Run follows the file of users.
+// Run follows the file of users and writes that of what was received.
 func (c *Cipher) Run(ctx context.Context) {
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	writing.Go(func() { c.journal.Run(ctx, c.remembered(), c.noteSessions) })
 	if c.list != nil {
 		c.list.Run(ctx, c.setUsers)
 	}

@@ -118,7 +118,7 @@ func TestPacketVectors(t *testing.T) {
 				t.Errorf("request: got %x for %s, want %x for %s", o.Payload, o.Target, v.Client.Payload, where)
 			}
 			at(server, time.Unix(v.Server.Timestamp, 0))
-			s := &session{id: p.sessionID, user: server.sole, serverID: binary.BigEndian.Uint64(v.Server.SessionID), window: replay.NewWindow(64)}
+			s := &session{id: p.sessionID, owner: server.sole.hash, serverID: binary.BigEndian.Uint64(v.Server.SessionID), window: replay.NewWindow(64)}
 			s.sent.Store(v.Server.PacketID)
 			r, err := server.newReplies(server.sessions, s, server.sole)
 			if err != nil {

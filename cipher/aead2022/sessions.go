@@ -30,7 +30,7 @@ const (
 // which allows few changes, sees none.
 type session struct {
 	id       uint64
-	user     *user
+	owner    hash // of the user's key
 	serverID uint64
 	sent     atomic.Uint64 // replies
 
@@ -41,6 +41,9 @@ type session struct {
 	used    time.Time   // when the last good datagram came
 	until   time.Time   // the last instant at which one that came is good, by the wall clock
 	at      *list.Element
+
+	noted   uint64 // the highest packetID that a journal has
+	isNoted bool
 }
 
 // sessions is the bounded set of a server's sessions. It is kept over a reload.
@@ -86,7 +89,7 @@ func (t *sessions) find(r received) (cipher.AEAD, error) {
 }
 
 func (s *session) check(r received) error {
-	if s.user.hash != r.user.hash {
+	if s.owner != r.user.hash {
 		return fmt.Errorf("session of another user: %w", core.ErrAuth)
 	}
 	if s.window.Has(r.packetID) {
@@ -107,7 +110,7 @@ func (t *sessions) take(c *Cipher, r received, now time.Time) (*replies, error) 
 			return nil, err
 		}
 	} else {
-		s = &session{id: r.sessionID, user: r.user, serverID: newSessionID(), window: replay.NewWindow(windowSize)}
+		s = &session{id: r.sessionID, owner: r.user.hash, serverID: newSessionID(), window: replay.NewWindow(windowSize)}
 	}
 	if s.replies == nil {
 		made, err := c.newReplies(t, s, r.user)

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
@@ -33,7 +34,7 @@ func TestUsersFile(t *testing.T) {
 	write(map[string]string{"alice": encoded(psk(s, 1)), "bob": encoded(psk(s, 2))})
 	synctest.Test(t, func(t *testing.T) {
 		env := core.Env{Section: core.SectionCipher, Name: "house", Process: new(core.Process), Log: coretest.Log(t)}
-		built, err := s.build(env, password(psk(s, 0)), users.Options{UsersFile: path, CutRemoved: true})
+		built, err := s.build(env, password(psk(s, 0)), users.Options{UsersFile: path, CutRemoved: true}, replay.File{})
 		if err != nil {
 			t.Fatal(err)
 		}

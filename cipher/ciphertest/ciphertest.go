@@ -28,7 +28,17 @@ func Run(t *testing.T, newCipher func(t testing.TB) core.Cipher) {
 // RunUnauthenticated runs what also holds for a method that carries streams but
 // can't tell forged bytes from true ones.
 func RunUnauthenticated(t *testing.T, newCipher func(t testing.TB) core.Cipher) {
-	kit{newCipher}.run(t, carrying())
+	kit{newCipher}.run(t, append(carrying(), unauthenticated()...))
+}
+
+// RunReplays runs what such a method keeps if it refuses what it has seen.
+func RunReplays(t *testing.T, newCipher func(t testing.TB) core.Cipher) {
+	kit{newCipher}.run(t, []check{
+		{"replay", kit.replay},
+		{"replay at the same instant", kit.replayRace},
+		{"burnt by what is refused", kit.burntByRefused},
+		{"reflection", kit.reflection},
+	})
 }
 
 // kit is the method under test.
@@ -61,6 +71,15 @@ func carrying() []check {
 		{"deadline in the first chunk", kit.firstChunkDeadline},
 		{"no buffer while idle", kit.idle},
 		{"allocations", kit.allocations},
+	}
+}
+
+// unauthenticated is what a method does that can't tell forged bytes from true
+// ones.
+func unauthenticated() []check {
+	return []check{
+		{"request cut off", kit.cutRequest},
+		{"noise", kit.noise},
 	}
 }
 

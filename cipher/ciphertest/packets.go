@@ -17,28 +17,63 @@ const mostPacketAllocs = 8
 // RunPackets runs what a method must keep for datagrams. newCipher returns a
 // fresh instance with the same key at each call, which has seen nothing yet.
 func RunPackets(t *testing.T, newCipher func(t testing.TB) core.PacketCipher) {
-	before := goleak.IgnoreCurrent()
-	for _, c := range []struct {
-		name string
-		run  func(packetKit, *testing.T)
-	}{
+	packetKit{newCipher}.run(t, append(packetCarrying(), []packetCheck{
+		{"equal replies", packetKit.equalReplies},
+		{"tampered", packetKit.tampered},
+		{"truncated", packetKit.truncated},
+		{"random bytes", packetKit.random},
+		{"no port is authenticated", packetKit.noPortProved},
+		{"replay", packetKit.replay},
+		{"replay at the same instant", packetKit.replayRace},
+		{"burnt by a forgery", packetKit.burnt},
+		{"reflection", packetKit.reflection},
+	}...))
+}
+
+// RunUnauthenticatedPackets runs what also holds for a method that carries
+// datagrams but can't tell forged bytes from true ones.
+func RunUnauthenticatedPackets(t *testing.T, newCipher func(t testing.TB) core.PacketCipher) {
+	packetKit{newCipher}.run(t, append(packetCarrying(), []packetCheck{
+		{"address cut off", packetKit.cut},
+		{"noise", packetKit.noise},
+	}...))
+}
+
+// RunPacketReplays runs what such a method keeps if it refuses what it has seen.
+func RunPacketReplays(t *testing.T, newCipher func(t testing.TB) core.PacketCipher) {
+	packetKit{newCipher}.run(t, []packetCheck{
+		{"equal replies", packetKit.equalReplies},
+		{"replay", packetKit.replay},
+		{"replay at the same instant", packetKit.replayRace},
+		{"burnt by what is refused", packetKit.burntByRefused},
+		{"reflection", packetKit.reflection},
+	})
+}
+
+// packetCheck is one subtest.
+type packetCheck struct {
+	name string
+	run  func(packetKit, *testing.T)
+}
+
+// packetCarrying is what every method does.
+func packetCarrying() []packetCheck {
+	return []packetCheck{
 		{"sizes", packetKit.sizes},
 		{"targets", packetKit.targets},
 		{"caller's memory", packetKit.memory},
 		{"sessions", packetKit.sessions},
 		{"any order", packetKit.anyOrder},
 		{"many at once", packetKit.concurrent},
-		{"tampered", packetKit.tampered},
-		{"truncated", packetKit.truncated},
-		{"random bytes", packetKit.random},
 		{"no port", packetKit.noPort},
-		{"replay", packetKit.replay},
-		{"replay at the same instant", packetKit.replayRace},
-		{"burnt by a forgery", packetKit.burnt},
-		{"reflection", packetKit.reflection},
 		{"allocations", packetKit.allocations},
-	} {
-		t.Run(c.name, func(t *testing.T) { c.run(packetKit{newCipher}, t) })
+	}
+}
+
+func (k packetKit) run(t *testing.T, checks []packetCheck) {
+	before := goleak.IgnoreCurrent()
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) { c.run(k, t) })
 	}
 	goleak.VerifyNone(t, before)
 }
@@ -175,7 +210,11 @@ func (k packetKit) sessions(t *testing.T) {
 	if s.Roams() && other.Session == first.Session {
 		t.Error("two clients that may roam share a session")
 	}
-	a, b := sealed(t, first.Session, []byte("x"), target(t)), sealed(t, first.Session, []byte("x"), target(t))
+}
+
+func (k packetKit) equalReplies(t *testing.T) {
+	session := opened(t, k.server(t), sealed(t, k.client(t), []byte("1"), target(t))).Session
+	a, b := sealed(t, session, []byte("x"), target(t)), sealed(t, session, []byte("x"), target(t))
 	if bytes.Equal(a, b) {
 		t.Error("two equal replies are equal on the wire")
 	}

@@ -81,6 +81,27 @@ func (k kit) burntSalt(t *testing.T) {
 	accept(t, server, &script{segments: whole(flight)})
 }
 
+// burntByRefused is burntSalt for a method that does not authenticate: what it
+// refuses must not make it refuse the request itself.
+func (k kit) burntByRefused(t *testing.T) {
+	flight := dial(t, k.cipher(t), nil).sent()
+	refused := 0
+	for i := range flight {
+		server, noise := k.cipher(t), bytes.Clone(flight)
+		for j := i; j < len(noise); j++ {
+			noise[j] ^= 0xFF
+		}
+		if judges(t, server, &script{segments: whole(noise)}, wraps[0].wrap) == nil {
+			continue
+		}
+		refused++
+		accept(t, server, &script{segments: whole(flight)})
+	}
+	if refused == 0 {
+		t.Error("no noise behind the beginning of a request was refused")
+	}
+}
+
 // reflection sends a server what it has sent, made such that it would be a good
 // request but for its direction.
 func (k kit) reflection(t *testing.T) {

@@ -12,14 +12,27 @@ import (
 // flips are the changes that each byte goes through.
 var flips = [...]byte{0x01, 0x80}
 
-// refuses checks that a fresh server refuses what wire carries, in the way that
-// a prober must meet, and returns why. The server is open for a next request.
+// refuses checks that a server refuses what wire carries, in the way that a
+// prober must meet, and returns why. The server is open for a next request.
 func refuses(t *testing.T, c core.Cipher, wire *script, wrap func(*script) core.Stream) error {
+	t.Helper()
+	err := judges(t, c, wire, wrap)
+	if err == nil {
+		t.Fatalf("%d bytes were accepted", len(wire.given))
+	}
+	return err
+}
+
+// judges has a server accept or refuse what wire carries. If it refuses, it must
+// do so in the way that a prober must meet; why is returned.
+func judges(t *testing.T, c core.Cipher, wire *script, wrap func(*script) core.Stream) error {
 	t.Helper()
 	a, err := c.AcceptStream(wrap(wire), core.Caller{Addr: someone})
 	if err == nil {
-		a.Stream.Close()
-		t.Fatalf("%d bytes were accepted, target %s", len(wire.given), a.Target)
+		if a.Stream.Close(); !a.Target.IsValid() {
+			t.Errorf("%d bytes were accepted without a target", len(wire.given))
+		}
+		return nil
 	}
 	if a.Stream != nil || a.Target.IsValid() {
 		t.Errorf("refused with %v: got stream %v and target %s, want none", err, a.Stream, a.Target)
@@ -84,5 +97,38 @@ func (k kit) randomBytes(t *testing.T) {
 		for _, w := range wraps {
 			refuses(t, c, &script{segments: whole(noise)}, w.wrap)
 		}
+	}
+}
+
+// noise probes with all sizes of it. A method that can't tell it from a request
+// takes some for one.
+func (k kit) noise(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed of the noise: %d", seed)
+	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)})
+	c := k.cipher(t)
+	for n := range 400 {
+		noise := make([]byte, n)
+		_, _ = r.Read(noise) // never fails
+		for _, w := range wraps {
+			if err := judges(t, c, &script{segments: whole(noise)}, w.wrap); core.IsAuthenticated(err) {
+				t.Errorf("%d bytes of noise count as authenticated: %v", n, err)
+			}
+		}
+	}
+}
+
+// cutRequest ends the wire at each byte of a request without a payload.
+func (k kit) cutRequest(t *testing.T) {
+	flight := dial(t, k.cipher(t), nil).sent()
+	for _, w := range wraps {
+		t.Run(w.name, func(t *testing.T) {
+			for n := range flight {
+				err := refuses(t, k.cipher(t), &script{segments: bytewise(flight[:n])}, w.wrap)
+				if n > 0 && !errors.Is(err, core.ErrShort) {
+					t.Errorf("%d bytes of %d: got %v, want core.ErrShort", n, len(flight), err)
+				}
+			}
+		})
 	}
 }

@@ -2,7 +2,12 @@
 // is refused.
 package replay
 
-import "sync"
+import (
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+)
 
 // MaxSalt is the longest salt in bytes.
 const MaxSalt = 32
@@ -42,6 +47,26 @@ func (s *Salts) Add(salt []byte) bool {
 	}
 	s.now[k] = struct{}{}
 	return true
+}
+
+// All returns what is remembered, the older half first, for a Journal: adding it all
+// to an empty set makes an equal one.
+func (s *Salts) All(kind byte) iter.Seq[Record] {
+	return func(yield func(Record) bool) {
+		s.mu.Lock()
+		old, now := s.old, slices.Collect(maps.Keys(s.now)) // old does not change
+		s.mu.Unlock()
+		for k := range old {
+			if !yield(Record{Kind: kind, Data: k[:]}) {
+				return
+			}
+		}
+		for _, k := range now {
+			if !yield(Record{Kind: kind, Data: k[:]}) {
+				return
+			}
+		}
+	}
 }
 
 // Len returns how many salts are remembered.

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"iter"
 	"sync"
 	"time"
 )
@@ -84,6 +85,29 @@ func (t *Timed) prune(now time.Time) {
 
 // wall takes the monotonic clock out of a time, so that comparing uses the other.
 func wall(t time.Time) time.Time { return t.Round(0) }
+
+// All returns what is remembered, for a Journal.
+func (t *Timed) All(kind byte) iter.Seq[Record] {
+	return func(yield func(Record) bool) {
+		for _, r := range t.all(kind) {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+func (t *Timed) all(kind byte) []Record {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var records []Record
+	for _, a := range t.ages {
+		for k := range a.salts {
+			records = append(records, Record{Kind: kind, Until: a.until, Data: k[:]})
+		}
+	}
+	return records
+}
 
 // Len returns how many salts are remembered.
 func (t *Timed) Len() int {

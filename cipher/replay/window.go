@@ -21,6 +21,21 @@ func NewWindow(size int) Window {
 	return Window{size: uint64(size), ring: make([]uint64, blocks)}
 }
 
+// NewWindowAt returns a Window of size numbers whose highest has come; all that are
+// lower count as seen.
+func NewWindowAt(size int, highest uint64) Window {
+	w := NewWindow(size)
+	w.highest = highest
+	for i := range w.ring {
+		w.ring[i] = ^uint64(0)
+	}
+	*w.block(highest) = bit(highest)<<1 - 1
+	return w
+}
+
+// Highest returns the highest number that has come.
+func (w *Window) Highest() uint64 { return w.highest }
+
 // Has reports whether id counts as seen. It changes nothing.
 func (w *Window) Has(id uint64) bool {
 	switch {

@@ -42,7 +42,8 @@ func (a *app) benchCiphersCommand() *cobra.Command {
 		Short: "measure encryption methods, and tell which is fastest here",
 		Long: `ciphers measures methods on one processor of this machine, all of them or those
 that are named: sealing and opening a stream, and datagrams of 1,400 bytes that are
-sealed and opened again. It uses memory alone and no network.`,
+sealed and opened again. It uses memory alone and no network. A method that does not
+authenticate is marked as insecure, and never the one to choose.`,
 		Example: `  umbra bench ciphers
   umbra bench ciphers aes-256-gcm chacha20-ietf-poly1305`,
 		ValidArgsFunction:     a.completeMethod,
@@ -102,7 +103,11 @@ func (a *app) benchCiphers(methods []string, each time.Duration) error {
 		if s.datagrams > 0 {
 			datagrams = fmt.Sprintf("%.0f", s.datagrams)
 		}
-		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%s\n", s.method, s.seal, s.open, datagrams)
+		name := s.method
+		if s.insecure {
+			name += " (insecure)"
+		}
+		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%s\n", name, s.seal, s.open, datagrams)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -111,9 +116,10 @@ func (a *app) benchCiphers(methods []string, each time.Duration) error {
 	return err
 }
 
-// advice tells which method to choose.
+// advice tells which method to choose, of those that authenticate.
 func advice(all []speed) string {
 	const edition = "2022-" // what the names of SIP022 begin with
+	all = slices.DeleteFunc(slices.Clone(all), func(s speed) bool { return s.insecure })
 	if len(all) < 2 {
 		return ""
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
@@ -45,9 +46,21 @@ into the file's [cipher.x] as password; both ends need the same.`,
 func (a *app) method(name string) (core.KindInfo, error) {
 	info, ok := a.reg.Cipher.Describe(name)
 	if !ok {
-		return core.KindInfo{}, fmt.Errorf("unknown method %q%s", name, didYouMean(name, allNames(&a.reg.Cipher)))
+		return core.KindInfo{}, fmt.Errorf("unknown method %q%s", name, a.didYouMeanMethod(name))
 	}
 	return info, nil
+}
+
+// didYouMeanMethod is didYouMean for methods. Insecure ones are named only if no
+// other is like word.
+func (a *app) didYouMeanMethod(word string) string {
+	var secure []string
+	for _, name := range allNames(&a.reg.Cipher) {
+		if info, _ := a.reg.Cipher.Describe(name); !isInsecure(info.Options) {
+			secure = append(secure, name)
+		}
+	}
+	return cmp.Or(didYouMean(word, secure), didYouMean(word, allNames(&a.reg.Cipher)))
 }
 
 // newSecret returns a new secret of size random bytes as text.
@@ -62,16 +75,27 @@ func newSecret(size int) string {
 //
 //	_ core.About `help:"…" key:"16"`
 //
-// A method without a password has no secret.
+// A method without a password, or whose key has no bytes, has no secret.
 func secretSize(options reflect.Type) (size int, ok bool) {
 	for _, f := range config.Fields(options) {
 		ok = ok || f.Key == "password"
 	}
-	for i := range options.NumField() {
-		f := options.Field(i)
-		if n, err := strconv.Atoi(f.Tag.Get("key")); err == nil && f.Type == reflect.TypeFor[core.About]() {
-			return n, ok
-		}
+	if n, err := strconv.Atoi(aboutTag(options, "key")); err == nil {
+		return n, ok && n > 0
 	}
 	return passwordSize, ok
+}
+
+// isInsecure reports whether a method says of itself that it does not
+// authenticate.
+func isInsecure(options reflect.Type) bool { return aboutTag(options, "insecure") == "true" }
+
+// aboutTag returns one of the tags that a kind's About has.
+func aboutTag(options reflect.Type, key string) string {
+	for i := range options.NumField() {
+		if f := options.Field(i); f.Type == reflect.TypeFor[core.About]() {
+			return f.Tag.Get(key)
+		}
+	}
+	return ""
 }

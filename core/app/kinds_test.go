@@ -136,3 +136,11 @@ func TestBrokenOutput(t *testing.T) {
 		}
 	}
 }
+
+// A section without kinds says so.
+func TestKindsOfNone(t *testing.T) {
+	out, errs, status := run(testKinds, "kinds", "resolver")
+	if want := "this program has no kind of resolver\n"; out != want || errs != "" || status != statusOK {
+		t.Errorf("got %q, %q, status %d, want %q", out, errs, status, want)
+	}
+}

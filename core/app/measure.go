@@ -24,6 +24,7 @@ const (
 // speed is what was measured of a method.
 type speed struct {
 	method     string
+	insecure   bool
 	seal, open float64 // of a stream, in 10⁶ bytes a second
 	datagrams  float64 // sealed and opened a second; 0 for a method without
 }
@@ -33,11 +34,12 @@ func (s speed) slower() float64 { return min(s.seal, s.open) }
 
 // measure measures a method under a key of its own.
 func (a *app) measure(method string, each time.Duration) (speed, error) {
-	c, err := a.buildCipher(method)
+	kind, _ := a.reg.Cipher.Lookup(method)
+	c, err := buildCipher(kind)
 	if err != nil {
 		return speed{}, err
 	}
-	s := speed{method: method}
+	s := speed{method: method, insecure: isInsecure(kind.Options)}
 	if s.seal, err = sealSpeed(c, each); err != nil {
 		return speed{}, fmt.Errorf("seal: %w", err)
 	}
@@ -53,33 +55,36 @@ func (a *app) measure(method string, each time.Duration) (speed, error) {
 }
 
 // buildCipher makes a cipher with a new secret.
-func (a *app) buildCipher(method string) (core.Cipher, error) {
+func buildCipher(kind core.Kind[core.Cipher]) (core.Cipher, error) {
 	secret := ""
-	if info, ok := a.reg.Cipher.Describe(method); ok {
-		if size, ok := secretSize(info.Options); ok {
-			secret = newSecret(size)
-		}
+	if size, ok := secretSize(kind.Options); ok {
+		secret = newSecret(size)
 	}
-	return a.cipherOf(method, secret)
+	return cipherOf(kind, secret)
 }
 
 // cipherOf makes a cipher with a secret, which is left out if it is empty.
-func (a *app) cipherOf(method, secret string) (core.Cipher, error) {
-	kind, _ := a.reg.Cipher.Lookup(method)
+func cipherOf(kind core.Kind[core.Cipher], secret string) (core.Cipher, error) {
 	options := reflect.New(kind.Options)
 	for _, f := range config.Fields(kind.Options) {
-		if f.Key != "password" || secret == "" {
-			continue
-		}
-		text, ok := f.In(options.Elem()).Addr().Interface().(encoding.TextUnmarshaler)
-		if !ok {
-			return nil, errors.New("its password reads no text")
-		}
-		if err := text.UnmarshalText([]byte(secret)); err != nil {
-			return nil, err
+		field := f.In(options.Elem())
+		switch {
+		case f.Key == "password" && secret != "":
+			text, ok := field.Addr().Interface().(encoding.TextUnmarshaler)
+			if !ok {
+				return nil, errors.New("its password reads no text")
+			}
+			if err := text.UnmarshalText([]byte(secret)); err != nil {
+				return nil, err
+			}
+		case f.Key == "insecure" && isInsecure(kind.Options):
+			if field.Kind() != reflect.Bool {
+				return nil, errors.New("its option insecure is neither true nor false")
+			}
+			field.SetBool(true)
 		}
 	}
-	env := core.Env{Section: core.SectionCipher, Name: method, Log: slog.New(slog.DiscardHandler), Process: new(core.Process)}
+	env := core.Env{Section: core.SectionCipher, Name: kind.Name, Log: slog.New(slog.DiscardHandler), Process: new(core.Process)}
 	return kind.New(env, options.Interface())
 }
 

@@ -147,7 +147,8 @@ func (a *app) probeCipher(method string, p option.Password, takes bool) (core.Ci
 	}
 	var c core.Cipher
 	if err == nil {
-		c, err = a.cipherOf(method, secret.Reveal())
+		kind, _ := a.reg.Cipher.Lookup(method)
+		c, err = cipherOf(kind, secret.Reveal())
 	}
 	if bad, ok := errors.AsType[*core.OptionError](err); ok {
 		err = fmt.Errorf("%s: %w", flag, bad.Err)

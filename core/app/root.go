@@ -37,8 +37,8 @@ chains of proxies. One TOML file says all of it.`,
 		return errors.New("want a command")
 	}
 	root.AddCommand(
-		a.runCommand(), a.checkCommand(), a.explainCommand(), a.kindsCommand(),
-		a.keygenCommand(), a.benchCommand(), a.probeCommand(), a.buildCommand(), a.versionCommand(), completionCommand(),
+		a.runCommand(), a.checkCommand(), a.explainCommand(), a.resolveCommand(), a.kindsCommand(),
+		a.keygenCommand(), a.benchCommand(), a.probeCommand(), a.banCommand(), a.buildCommand(), a.versionCommand(), completionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })

@@ -19,6 +19,10 @@ func typeWords(t reflect.Type) string {
 		return "address and port"
 	case reflect.TypeFor[option.Server]():
 		return "host and port"
+	case reflect.TypeFor[option.NameServer]():
+		return "DNS server"
+	case reflect.TypeFor[option.IP]():
+		return "address"
 	case reflect.TypeFor[option.Prefix]():
 		return "address range"
 	case reflect.TypeFor[option.Text]():

@@ -48,6 +48,10 @@ func exampleOf(t reflect.Type) string {
 		return "127.0.0.1:1080"
 	case reflect.TypeFor[option.Server]():
 		return "example.net:8388"
+	case reflect.TypeFor[option.NameServer]():
+		return "tls://1.1.1.1"
+	case reflect.TypeFor[option.IP]():
+		return "192.0.2.1"
 	case reflect.TypeFor[option.Prefix]():
 		return "10.0.0.0/8"
 	case reflect.TypeFor[Level]():
@@ -89,10 +93,28 @@ func mend(value any, want reflect.Type) string {
 	switch {
 	case want.Kind() == reflect.Slice && !isList && !isTable && !ReadsText(want):
 		return "; put it in [brackets]"
+	case want.Kind() == reflect.Slice && isDotted(value):
+		return "; a name with dots needs quotes"
 	case isText && readsAs(text, want):
 		return "; leave the quotes out"
 	}
 	return ""
+}
+
+// isDotted reports whether value is what becomes of a key with dots, such as a
+// domain, in front of a list.
+func isDotted(value any) bool {
+	for {
+		table, isTable := value.(map[string]any)
+		if !isTable || len(table) != 1 {
+			return false
+		}
+		for _, value = range table {
+			if _, isList := value.([]any); isList {
+				return true
+			}
+		}
+	}
 }
 
 // readsAs reports whether text, without quotes, would be of type t.

@@ -33,6 +33,22 @@ func TestResolver(t *testing.T, names Names, makeResolver func(t testing.TB) cor
 			}
 		}
 	})
+	t.Run("told", func(t *testing.T) {
+		r := makeResolver(t)
+		ips, err := r.LookupIP(t.Context(), names.Known)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := core.Tell(t.Context(), r, names.Known)
+		if err != nil || len(found) != len(ips) {
+			t.Fatalf("%s: told %v, %v, want what is known of %v", names.Known, found, err, ips)
+		}
+		for i := range found {
+			if !slices.Contains(ips, found[i].IP) || found[i].TTL < 0 {
+				t.Errorf("%s: told %+v, want one of %v", names.Known, found[i], ips)
+			}
+		}
+	})
 	t.Run("missing name", func(t *testing.T) {
 		if names.Missing == "" {
 			t.Skip("no name to ask for")

@@ -5,6 +5,7 @@ import (
 	"io"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
@@ -58,6 +59,16 @@ func (d *drawing) pipeline(p *config.Pipeline) {
 	last := p.Chain[len(p.Chain)-1]
 	d.arrow("")
 	d.line("  target%s", labelOf[option.Server](d.file.Components[last], ", dialled by "))
+	d.line("")
+	d.line("  who finds the addresses of names:")
+	names := d.names(p)
+	width := 0
+	for _, n := range names {
+		width = max(width, utf8.RuneCountInString(n.name))
+	}
+	for _, n := range names {
+		d.line("    %-*s  %s", width, n.name, n.finder)
+	}
 }
 
 // label says what goes into stage i, which is not the first.
@@ -75,11 +86,8 @@ func (d *drawing) label(p *config.Pipeline, i int) string {
 // labelOf returns the first address of type T in a component's options, after
 // prefix, or "" if there is none.
 func labelOf[T fmt.Stringer](c *config.Component, prefix string) string {
-	v := reflect.ValueOf(c.Options).Elem()
-	for _, f := range config.Fields(v.Type()) {
-		if addr, ok := f.In(v).Interface().(T); ok && addr.String() != "" {
-			return prefix + addr.String()
-		}
+	if addr, _ := optionOf[T](c); addr.String() != "" {
+		return prefix + addr.String()
 	}
 	return ""
 }

@@ -126,17 +126,26 @@ func (d *drawing) show(v reflect.Value) string {
 }
 
 func (d *drawing) showMap(v reflect.Value) string {
-	keys := v.MapKeys()
-	slices.SortFunc(keys, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
+	keys := sortedKeys(v)
 	texts := make([]string, len(keys))
 	for i, key := range keys {
 		value := d.show(v.MapIndex(key))
-		if v.MapIndex(key).Kind() == reflect.Map {
+		switch item := v.MapIndex(key); {
+		case item.Kind() == reflect.Map:
 			value = "{" + value + "}"
+		case item.Kind() == reflect.Slice && item.Len() > 1:
+			value = "[" + value + "]"
 		}
 		texts[i] = printable(key.String()) + " = " + value
 	}
 	return strings.Join(texts, ", ")
+}
+
+// sortedKeys returns the keys of a map, in order.
+func sortedKeys(v reflect.Value) []reflect.Value {
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
+	return keys
 }
 
 // shortDuration leaves out the zeros that time.Duration writes: "5m" for "5m0s".

@@ -23,6 +23,7 @@ func TestExplain(t *testing.T) {
 	for name, path := range map[string]string{
 		"example": "../../config.example.toml",
 		"hops":    "testdata/explain/hops.toml",
+		"names":   "testdata/explain/names.toml",
 		"tls":     "testdata/explain/tls.toml",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,8 @@ package ss
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
@@ -31,7 +33,7 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	streams, err := inbound.New(env, o.Options, server{rejecter, c})
+	streams, err := inbound.New(env, o.Options, server{rejecter, c, o.HandshakeTimeout.Std()})
 	if err != nil || !o.Mode.Packets() {
 		return streams, err
 	}
@@ -62,11 +64,13 @@ func newPackets(env core.Env, o Options, c core.Cipher) (*inbound.PacketServer, 
 // that a prober sees no difference.
 type server struct {
 	*inbound.Rejecter
-	cipher core.Cipher
+	cipher  core.Cipher
+	timeout time.Duration // of a handshake
 }
 
 // Handshake reads a request. Nothing is written, whatever comes.
 func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error) {
+	deadline := time.Now().Add(s.timeout)
 	var a core.Accepted
 	err := s.Accept(ctx, conn, func(waits func([]byte)) (soFar []byte, err error) {
 		a, err = s.cipher.AcceptStream(conn, core.Caller{Addr: c.Addr, Waits: waits})
@@ -75,14 +79,28 @@ func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client) 
 	if err != nil {
 		return nil, nil, err
 	}
-	return &core.Request{Target: a.Target, User: a.User, Payload: a.Payload, Grant: a.Grant}, pending{a.Stream}, nil
+	r := &core.Request{Target: a.Target, User: a.User, Payload: a.Payload, Grant: a.Grant, Once: a.Once, Unproven: a.Unproven}
+	return r, pending{a, conn, s.Rejecter, deadline}, nil
 }
 
 // pending is a client that knows no reply: it has been sending already.
-type pending struct{ stream core.Stream }
+type pending struct {
+	core.Accepted
+	conn     core.Stream
+	rejecter *inbound.Rejecter
+	deadline time.Time
+}
 
-func (p pending) Accept() (core.Stream, error) { return p.stream, nil }
+// Accept returns the stream.
+func (p pending) Accept() (core.Stream, error) { return p.Stream, nil }
 
-// Reject closes in order. The client has proved its key, so the end tells a
-// prober nothing.
-func (p pending) Reject(error) { core.Dismiss(p.stream) }
+// Reject closes in order. A client that has proved its key may know, since the end
+// tells a prober nothing; any other is met as one whose bytes make no request, and so
+// is one whose request turned out to be a recording.
+func (p pending) Reject(cause error) {
+	if p.Unproven || errors.Is(cause, core.ErrReplay) {
+		p.rejecter.FailLater(p.conn, p.deadline)
+		return
+	}
+	core.Dismiss(p.Stream)
+}

@@ -174,6 +174,7 @@ func TestResolved(t *testing.T) {
 		"example.com:443":   nil,
 		"192.0.2.9:443":     {netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("192.0.2.10")},
 		"[2001:db8::1]:443": {netip.MustParseAddr("2001:db8::1")},
+		"192.0.2.11:443":    {netip.MustParseAddr("2001:db8::2"), netip.MustParseAddr("192.0.2.11")},
 		"198.51.100.1:443":  {netip.MustParseAddr("::ffff:198.51.100.1")},
 	} {
 		*wire = recorder{}

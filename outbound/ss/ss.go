@@ -17,6 +17,7 @@ type Options struct {
 	Server           option.Server       `toml:"server" required:"true" help:"host and port of the server"`
 	Cipher           core.CipherRef      `toml:"cipher" required:"true" help:"the [cipher.x] that the server uses"`
 	Transport        []core.TransportRef `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the server"`
+	Resolver         core.ResolverRef    `toml:"resolver" help:"the [resolver.x] that finds the server's name; else the operating system's, or the hop before"`
 	FirstPayloadWait option.Duration     `toml:"first_payload_wait" default:"50ms" help:"how long to wait for the client's first bytes, so that they leave with the header; never for ports whose servers speak first"`
 }
 
@@ -25,6 +26,7 @@ type Outbound struct {
 	server     core.Addr
 	cipher     core.Cipher
 	transports []core.Transport
+	resolver   core.Resolver // of the server's name; may be nil
 	wait       time.Duration
 }
 
@@ -40,12 +42,19 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Outbound{server: o.Server.Addr(), cipher: c, transports: transports, wait: o.FirstPayloadWait.Std()}, nil
+	out := &Outbound{server: o.Server.Addr(), cipher: c, transports: transports, wait: o.FirstPayloadWait.Std()}
+	if o.Resolver == "" {
+		return out, nil
+	}
+	if out.resolver, err = env.Graph.Resolver(o.Resolver); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // Over returns the Dialer that reaches the server over wire.
 func (o *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
-	return &hop{Outbound: o, wire: core.OverTransports(wire, o.transports)}, nil
+	return &hop{Outbound: o, wire: core.OverTransports(core.WithResolver(wire, o.resolver), o.transports)}, nil
 }
 
 // hop is the Outbound at one place of a chain.
@@ -80,11 +89,11 @@ func (h *hop) PayloadWait(r *core.Request) time.Duration {
 // MySQL, VNC.
 var serverFirst = [...]uint16{21, 22, 23, 25, 110, 119, 143, 587, 3306, 5900}
 
-// target returns where the server is to go: the first address that a resolver
+// target returns where the server is to go: one of the addresses that a resolver
 // found, or what the client asked for.
 func target(r *core.Request) core.Addr {
 	if len(r.IPs) == 0 {
 		return r.Target
 	}
-	return core.NewIPAddr(r.IPs[0], r.Target.Port())
+	return core.NewIPAddr(core.OneOf(r.IPs), r.Target.Port())
 }

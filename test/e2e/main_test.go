@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,7 +80,11 @@ func write(t testing.TB, name, content string) string {
 
 // cipherTable is a [cipher.name] table.
 func cipherTable(name, method string) string {
-	return fmt.Sprintf("[cipher.%s]\nkind = %q\npassword = %q\n", name, method, peer.Password)
+	table := fmt.Sprintf("[cipher.%s]\nkind = %q\npassword = %q\n", name, method, peer.Password)
+	if slices.Contains(append(oldMethods(), ownOldMethods()...), method) {
+		table += "insecure = true\n"
+	}
+	return table
 }
 
 // serverFile is a server on a port.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sagernet/sing-shadowsocks"
 	"github.com/sagernet/sing-shadowsocks/shadowaead_2022"
 	M "github.com/sagernet/sing/common/metadata"
 
@@ -46,26 +47,43 @@ func TestUmbraServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			to := M.ParseSocksaddr(target)
-			for _, size := range []int{1, 1000, 300_000} {
-				c, err := client.DialConn(dial(t, "tcp", server), to)
-				if err != nil {
-					t.Fatal(err)
-				}
-				exchange(t, c, size)
-			}
-			packets := client.DialPacketConn(dial(t, "udp", server))
-			for _, size := range []int{0, 1, 512, 1400} {
-				if _, err := packets.WriteTo(pattern(size), to.UDPAddr()); err != nil {
-					t.Fatal(err)
-				}
-				got := make([]byte, core.MaxDatagram)
-				n, from, err := packets.ReadFrom(got)
-				if err != nil || !bytes.Equal(got[:n], pattern(size)) || from.String() != target {
-					t.Fatalf("%d bytes: got %d from %v, %v, want them from %s", size, n, from, err, target)
-				}
-			}
+			askUmbra(t, client, server, target)
 		})
+	}
+}
+
+// askUmbra has the other implementation's client reach target through umbra.
+func askUmbra(t *testing.T, client shadowsocks.Method, server, target string) {
+	t.Helper()
+	streamToUmbra(t, client, server, target)
+	packetsToUmbra(t, client, server, target)
+}
+
+func streamToUmbra(t *testing.T, client shadowsocks.Method, server, target string) {
+	t.Helper()
+	to := M.ParseSocksaddr(target)
+	for _, size := range []int{1, 1000, 300_000} {
+		c, err := client.DialConn(dial(t, "tcp", server), to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exchange(t, c, size)
+	}
+}
+
+func packetsToUmbra(t *testing.T, client shadowsocks.Method, server, target string) {
+	t.Helper()
+	to := M.ParseSocksaddr(target)
+	packets := client.DialPacketConn(dial(t, "udp", server))
+	for _, size := range []int{0, 1, 512, 1400} {
+		if _, err := packets.WriteTo(pattern(size), to.UDPAddr()); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, core.MaxDatagram)
+		n, from, err := packets.ReadFrom(got)
+		if err != nil || !bytes.Equal(got[:n], pattern(size)) || from.String() != target {
+			t.Fatalf("%d bytes: got %d from %v, %v, want them from %s", size, n, from, err, target)
+		}
 	}
 }
 
@@ -74,31 +92,37 @@ func TestUmbraClient(t *testing.T) {
 	for _, p := range pairings() {
 		t.Run(p.name, func(t *testing.T) {
 			target := echoServers(t)
-			to, err := core.ParseAddr(target)
-			if err != nil {
-				t.Fatal(err)
-			}
-			proxy := umbraLocal(t, p.method, p.client, singServer(t, p.method, p.server, p.user))
-			for _, size := range []int{1, 1000, 300_000} {
-				c := dial(t, "tcp", proxy)
-				ask(t, c, 1, to)
-				exchange(t, c, size)
-			}
-			control := dial(t, "tcp", proxy)
-			relay := ask(t, control, 3, core.NewIPAddr(to.IP(), 0))
-			c := dial(t, "udp", relay.String())
-			head := core.AppendAddr([]byte{0, 0, 0}, to)
-			for _, size := range []int{1, 512, 1400} { // the other server drops empty ones
-				want := append(bytes.Clone(head), pattern(size)...)
-				if _, err := c.Write(want); err != nil {
-					t.Fatal(err)
-				}
-				got := make([]byte, core.MaxDatagram)
-				if n, err := c.Read(got); err != nil || !bytes.Equal(got[:n], want) {
-					t.Fatalf("%d bytes: got %d, %v, want %d", size, n, err, len(want))
-				}
-			}
+			table := "password = \"" + p.client + "\"\n"
+			askThrough(t, umbraLocal(t, p.method, table, singServer(t, p.method, p.server, p.user)), target)
 		})
+	}
+}
+
+// askThrough reaches target through umbra's SOCKS5 side.
+func askThrough(t *testing.T, proxy, target string) {
+	t.Helper()
+	to, err := core.ParseAddr(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{1, 1000, 300_000} {
+		c := dial(t, "tcp", proxy)
+		ask(t, c, 1, to)
+		exchange(t, c, size)
+	}
+	control := dial(t, "tcp", proxy)
+	relay := ask(t, control, 3, core.NewIPAddr(to.IP(), 0))
+	c := dial(t, "udp", relay.String())
+	head := core.AppendAddr([]byte{0, 0, 0}, to)
+	for _, size := range []int{1, 512, 1400} { // the other server drops empty ones
+		want := append(bytes.Clone(head), pattern(size)...)
+		if _, err := c.Write(want); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, core.MaxDatagram)
+		if n, err := c.Read(got); err != nil || !bytes.Equal(got[:n], want) {
+			t.Fatalf("%d bytes: got %d, %v, want %d", size, n, err, len(want))
+		}
 	}
 }
 

@@ -28,6 +28,12 @@ func singServer(t *testing.T, method, key, userKey string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serve(t, service)
+}
+
+// serve runs a server of the other implementation and returns its address.
+func serve(t *testing.T, service singService) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

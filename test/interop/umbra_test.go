@@ -1,5 +1,5 @@
 // Package interop holds umbra against an independent implementation of the 2022
-// methods, both ways. It is a module of its own, so that the other
+// methods, both ways, and of those from before AEAD. It is a module of its own, so that the other
 // implementation is none of umbra's dependencies.
 package interop
 
@@ -100,8 +100,8 @@ kind = %q
 }
 
 // umbraLocal runs a SOCKS5 side that goes through a server, and returns its
-// address.
-func umbraLocal(t *testing.T, method, password, server string) string {
+// address. table is the rest of its [cipher.house].
+func umbraLocal(t *testing.T, method, table, server string) string {
 	t.Helper()
 	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	runUmbra(t, fmt.Sprintf(`
@@ -114,8 +114,7 @@ server = %q
 cipher = "house"
 [cipher.house]
 kind = %q
-password = %q
-`, at, server, method, password))
+%s`, at, server, method, table))
 	return at
 }
 

@@ -19,6 +19,7 @@ const table = `
 	# The centre: contracts and the data path.
 	core                golang.org/x/sys
 	core/option         core
+	core/journal
 	core/coretest       core go.uber.org/goleak
 
 	# From a file to running pipelines. Only here are toml, do and cobra known.
@@ -30,17 +31,18 @@ const table = `
 	# What kinds of one section share.
 	inbound             core core/option github.com/pires/go-proxyproto
 	cipher/key          golang.org/x/crypto
-	cipher/replay
+	cipher/replay       core core/journal
 	cipher/chunk        core
 	cipher/users        core core/option
 	cipher/ciphertest   core core/coretest go.uber.org/goleak
-	policy/store        core core/option go.etcd.io/bbolt github.com/redis/go-redis/v9
+	policy/store        core core/option core/journal github.com/redis/go-redis/v9
+	policy/store/*      core policy/store
 
 	# Kinds. They import neither one another nor what reads files.
 	cipher/*            core core/option cipher/key cipher/replay cipher/chunk cipher/users golang.org/x/crypto lukechampine.com/blake3
 	inbound/*           core core/option inbound
 	outbound/*          core core/option
-	resolver/*          core core/option github.com/miekg/dns golang.org/x/sync github.com/hashicorp/golang-lru/v2
+	resolver/*          core core/option github.com/miekg/dns github.com/hashicorp/golang-lru/v2
 	policy/*            core core/option policy/store github.com/gaissmai/bart github.com/google/nftables golang.org/x/time
 	plugins/*           core core/option
 

@@ -1,0 +1,96 @@
+package aead2022
+
+import (
+	"container/list"
+	"encoding/binary"
+	"iter"
+	"time"
+
+	"github.com/umbra-proxy/umbra/cipher/replay"
+)
+
+// The kinds of what a journal has.
+const (
+	streamSalt    = 1
+	packetSession = 2 // sessionID, 8B be; highest packetID, 8B be; hash of the user's key
+)
+
+// recall takes in a record of an earlier process.
+func (c *Cipher) recall(r replay.Record) {
+	now := c.now()
+	if !now.Round(0).Before(r.Until) {
+		return // its message is too old to be good
+	}
+	switch {
+	case r.Kind == streamSalt:
+		c.salts.Add(r.Data, r.Until, now)
+	case r.Kind == packetSession && len(r.Data) == 2*idSize+hashSize:
+		c.sessions.recall(r, now)
+	}
+}
+
+// remembered is all that a recording could be told by.
+func (c *Cipher) remembered() iter.Seq[replay.Record] {
+	return func(yield func(replay.Record) bool) {
+		for _, r := range c.sessions.records(func(*session) bool { return true }) {
+			if !yield(r) {
+				return
+			}
+		}
+		c.salts.All(streamSalt)(yield)
+	}
+}
+
+// noteSessions notes the sessions that had datagrams since it was called last.
+func (c *Cipher) noteSessions() {
+	if c.journal == nil {
+		return
+	}
+	for _, r := range c.sessions.records(func(s *session) bool { return s.window.Highest() != s.noted || !s.isNoted }) {
+		c.journal.Note(r)
+	}
+}
+
+// records returns the sessions that which chooses, and marks them as noted.
+func (t *sessions) records(which func(*session) bool) (records []replay.Record) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range []*list.List{t.live, t.closed} {
+		for e := l.Front(); e != nil; e = e.Next() {
+			s := e.Value.(*session)
+			if which(s) {
+				records = append(records, s.record())
+				s.noted, s.isNoted = s.window.Highest(), true
+			}
+		}
+	}
+	return records
+}
+
+func (s *session) record() replay.Record {
+	b := binary.BigEndian.AppendUint64(nil, s.id)
+	b = binary.BigEndian.AppendUint64(b, s.window.Highest())
+	return replay.Record{Kind: packetSession, Until: s.until, Data: append(b, s.owner[:]...)}
+}
+
+// recall takes in a session of an earlier process, without an association. All
+// datagrams up to its highest count as received.
+func (t *sessions) recall(r replay.Record, now time.Time) {
+	id, highest := binary.BigEndian.Uint64(r.Data), binary.BigEndian.Uint64(r.Data[idSize:])
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.byID[id]
+	if s == nil {
+		t.makeRoom(now)
+		s = &session{id: id, owner: hash(r.Data[2*idSize:]), serverID: newSessionID()}
+		s.at = t.closed.PushBack(s)
+		t.byID[id] = s
+	} else if s.replies != nil || highest < s.window.Highest() {
+		return // it is in use, or the record an older one
+	}
+	s.window, s.used = replay.NewWindowAt(windowSize, highest), now
+	s.noted, s.isNoted = highest, true
+	if r.Until.After(s.until) {
+		s.until = r.Until
+	}
+}

@@ -1,0 +1,61 @@
+package aead2022
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/umbra-proxy/umbra/cipher/replay"
+	"github.com/umbra-proxy/umbra/cipher/users"
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
+)
+
+// TestRestart builds a table in another process's life: what the file has of the
+// earlier one is refused, streams and datagrams, and forgotten once it is too old.
+func TestRestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "replay")
+	s := specOf(t, aes128)
+	synctest.Test(t, func(t *testing.T) {
+		life := func() (*Cipher, func()) {
+			env := core.Env{Section: core.SectionCipher, Name: "house", Process: new(core.Process), Log: coretest.Log(t)}
+			c, err := s.build(env, password(psk(s, 0)), users.Options{}, replay.File{ReplayFile: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); c.(core.Runner).Run(ctx) }()
+			return c.(*Cipher), func() { cancel(); <-done }
+		}
+		client := fresh(t, s, Keys{PSKs: [][]byte{psk(s, 0)}})
+		p, b := clientOf(t, client), flight(t, client, "192.0.2.1:80", "x")
+		first, stop := life()
+		accepts(t, first, b)
+		var wires [][]byte
+		for range 5 {
+			wires = append(wires, sealed(t, p, "x"))
+			opens(t, serverOf(t, first), bytes.Clone(wires[len(wires)-1]))
+		}
+		stop()
+		second, stop := life()
+		if err := refused(t, second, b); !errors.Is(err, core.ErrReplay) {
+			t.Errorf("request after a restart: got %v, want core.ErrReplay", err)
+		}
+		for _, wire := range wires {
+			drops(t, "datagram after a restart", serverOf(t, second), bytes.Clone(wire), core.ErrReplay)
+		}
+		opens(t, serverOf(t, second), sealed(t, p, "a session goes on"))
+		stop()
+		time.Sleep(2 * time.Minute)
+		third, stop := life()
+		defer stop()
+		if all, _ := third.sessions.len(); all != 0 || third.salts.Len() != 0 {
+			t.Errorf("after two minutes: got %d sessions and %d salts, want none", all, third.salts.Len())
+		}
+	})
+}

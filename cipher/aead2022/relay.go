@@ -1,0 +1,121 @@
+package aead2022
+
+import (
+	"crypto/cipher"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+
+	"github.com/umbra-proxy/umbra/cipher/chunk"
+	"github.com/umbra-proxy/umbra/core"
+)
+
+var _ core.RelayCipher = (*Cipher)(nil)
+
+// NewRelay returns what passes requests on by their first identity header, which
+// only the relay's own key opens, without any user's key. See SIP023.
+func (c *Cipher) NewRelay(next []core.NextServer) (core.IdentityRelay, error) {
+	switch {
+	case c.spec.Block == nil:
+		return nil, fmt.Errorf("%s has no identity headers", c.spec.Method)
+	case c.identity != nil:
+		return nil, errors.New("a relay has one key, its identity key, and no users")
+	}
+	block, err := c.spec.Block(c.first)
+	if err != nil {
+		return nil, err
+	}
+	r := &relay{spec: c.spec, identity: serverIdentity{ipsk: c.first, block: block}, byHash: map[hash]int{}}
+	for i, n := range next {
+		psk, err := parseKey(c.spec, n.Key)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
+		h := hashKey(psk)
+		if other, taken := r.byHash[h]; taken {
+			return nil, fmt.Errorf("%s and %s have the same key", next[other].Name, n.Name)
+		}
+		if subtle.ConstantTimeCompare(psk, c.first) == 1 {
+			return nil, fmt.Errorf("%s has the key of the relay itself", n.Name)
+		}
+		if block, err = c.spec.Block(psk); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
+		r.byHash[h] = i
+		r.blocks = append(r.blocks, block)
+	}
+	return r, nil
+}
+
+// relay passes on to servers by the hash of their keys.
+type relay struct {
+	spec     Spec
+	identity serverIdentity // without users
+	byHash   map[hash]int
+	blocks   []cipher.Block // of their keys
+}
+
+// AcceptFlight reads
+//
+//	+------+-----------------+----------------------+-------------------+-----
+//	| salt | identity header | identity headers, if | fixed header, tag | …
+//	+------+-----------------+----------------------+-------------------+-----
+//
+// and takes out the first identity header. It waits for as many bytes as the rest
+// has at the least, because there are servers that want them with one read.
+func (r *relay) AcceptFlight(conn core.Stream, from core.Caller) (next int, flight []byte, err error) {
+	s := chunk.NewStream(conn, nil)
+	defer s.Discard()
+	s.Waits = from.Waits
+	size := r.spec.KeySize
+	head, err := s.Await(size + hashSize + requestHeaderSize + tagSize)
+	if err == nil {
+		next, err = r.find(head[:size], head[size:size+hashSize])
+	}
+	all := s.Buffered()
+	if err != nil {
+		return 0, append([]byte(nil), all...), err
+	}
+	flight = make([]byte, 0, len(all)-hashSize)
+	flight = append(flight, all[:size]...)
+	return next, append(flight, all[size+hashSize:]...), nil
+}
+
+// find returns which server the identity header of a stream names. header is not
+// changed.
+func (r *relay) find(salt, header []byte) (int, error) {
+	block, err := r.spec.Block(identitySubkey(r.identity.ipsk, salt))
+	if err != nil {
+		return 0, err
+	}
+	var h hash
+	block.Decrypt(h[:], header)
+	return r.named(h)
+}
+
+func (r *relay) named(h hash) (int, error) {
+	next, ok := r.byHash[h]
+	if !ok {
+		return 0, fmt.Errorf("unknown identity: %w", core.ErrAuth)
+	}
+	return next, nil
+}
+
+// OpenPacket opens the separate header of a datagram, finds the server that the
+// first identity header names, and seals the separate header for it in that one's
+// place.
+func (r *relay) OpenPacket(wire []byte) (next int, forwarded []byte, err error) {
+	if err := checkSize(wire, separateSize+hashSize+minMain); err != nil {
+		return 0, nil, err
+	}
+	separate, header := wire[:separateSize], wire[separateSize:separateSize+hashSize]
+	r.identity.block.Decrypt(separate, separate)
+	r.identity.block.Decrypt(header, header)
+	subtle.XORBytes(header, header, separate)
+	if next, err = r.named(hash(header)); err != nil {
+		return 0, nil, err
+	}
+	forwarded = wire[hashSize:]
+	r.blocks[next].Encrypt(forwarded[:separateSize], separate)
+	return next, forwarded, nil
+}

@@ -1,0 +1,71 @@
+package ciphertest
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// cut ends a datagram without a payload at each byte, both ways.
+func (k packetKit) cut(t *testing.T) {
+	c, s := k.client(t), k.server(t)
+	wire := sealed(t, c, nil, target(t))
+	o := opened(t, s, sealed(t, c, []byte("x"), target(t)))
+	reply := sealed(t, o.Session, nil, target(t))
+	for n := range wire {
+		notOpened(t, s, wire[:n])
+	}
+	for n := range reply {
+		if _, _, err := c.OpenPacket(bytes.Clone(reply[:n])); err == nil {
+			t.Errorf("%d bytes of a reply of %d were opened", n, len(reply))
+		}
+	}
+	opened(t, s, wire)
+}
+
+// noise is random for a method that takes some of it for datagrams.
+func (k packetKit) noise(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed of the noise: %d", seed)
+	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)})
+	c, s := k.client(t), k.server(t)
+	for n := range 1500 {
+		noise := make([]byte, n)
+		_, _ = r.Read(noise) // never fails
+		o, err := s.Open(bytes.Clone(noise), someone)
+		switch {
+		case err == nil && (!o.Target.IsValid() || o.Target.Port() == 0):
+			t.Errorf("%d bytes of noise were opened, target %s", n, o.Target)
+		case err != nil && (o.Session != nil || o.Target.IsValid() || o.Payload != nil):
+			t.Errorf("refused with %v: got %+v beside it, want nothing", err, o)
+		case core.IsAuthenticated(err):
+			t.Errorf("%d bytes of noise count as authenticated: %v", n, err)
+		}
+		if _, source, err := c.OpenPacket(noise); err == nil && !source.IsValid() {
+			t.Errorf("%d bytes of noise were opened as a reply from nobody", n)
+		}
+	}
+}
+
+// burntByRefused is burnt for a method that does not authenticate: what it
+// refuses must not make it refuse the request itself.
+func (k packetKit) burntByRefused(t *testing.T) {
+	wire := sealed(t, k.client(t), nil, target(t))
+	refused := 0
+	for i := range wire {
+		s, forged := k.server(t), bytes.Clone(wire)
+		for j := i; j < len(forged); j++ {
+			forged[j] ^= 0xFF
+		}
+		if _, err := s.Open(forged, someone); err == nil {
+			continue
+		}
+		refused++
+		opened(t, s, wire)
+	}
+	if refused == 0 {
+		t.Error("no noise behind the beginning of a datagram was refused")
+	}
+}

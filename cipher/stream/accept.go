@@ -1,0 +1,131 @@
+package stream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// firstRead is how many bytes one read of a request takes at the most: all of them
+// become the first payload, in memory of its own.
+const firstRead = 4 << 10
+
+// accept reads one request. It decrypts into memory of its own, never in place,
+// so that what came stays as it was for whoever handles a request that is none.
+type accept struct {
+	cipher *Cipher
+	wire   core.Stream
+	waits  func([]byte) // see core.Caller
+	raw    []byte       // what has come
+	keys   keystream
+	begun  bool                  // keys are there
+	plain  [core.MaxAddrLen]byte // the plaintext so far, or its beginning
+	size   int                   // of it in plain
+
+	// What was read.
+	stream  core.Stream
+	target  core.Addr
+	payload []byte
+}
+
+// run reads until the request is whole or is none. On an error a.raw is all that
+// was read.
+func (a *accept) run() error {
+	source := core.NewSource(a.wire, a.layout, nil)
+	for {
+		if a.waits != nil {
+			a.waits(a.raw)
+		}
+		buf, n, err := source.Fill(nil)
+		if err != nil {
+			return a.ended(err)
+		}
+		a.raw = buf.B[:len(a.raw)+n]
+		err = a.parse()
+		if err != nil {
+			a.raw = bytes.Clone(a.raw)
+		}
+		buf.Return()
+		if !errors.Is(err, core.ErrShort) {
+			return err
+		}
+	}
+}
+
+// layout puts what has come before first, and lets a read go behind it.
+func (a *accept) layout(b *core.Buffer) {
+	from := copy(b.B, a.raw)
+	b.Pieces = append(b.Pieces[:0], b.B[from:from+firstRead])
+}
+
+// ended returns what the end of the wire, or of the time, means.
+func (a *accept) ended(err error) error {
+	if errors.Is(err, io.EOF) && len(a.raw) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %d, want an IV of %d and an address", core.ErrShort, len(a.raw), a.cipher.spec.IVSize)
+	}
+	return err
+}
+
+// parse looks at all that has come. It returns an ErrShort if the address is not
+// whole yet.
+func (a *accept) parse() error {
+	size := a.cipher.spec.IVSize
+	if len(a.raw) < size {
+		return core.ErrShort
+	}
+	iv, sealed := a.raw[:size], a.raw[size:]
+	if !a.begun {
+		var err error
+		if a.keys, err = a.cipher.begin(iv, Decrypt); err != nil {
+			return err
+		}
+		a.begun = true
+	}
+	n := min(len(sealed), len(a.plain))
+	if err := a.keys.apply(a.plain[a.size:n], sealed[a.size:n]); err != nil {
+		return err
+	}
+	a.size = n
+	target, end, err := core.DecodeAddr(a.plain[:n])
+	switch {
+	case errors.Is(err, core.ErrShort):
+		return err
+	case err != nil: // which proves nothing: anybody's bytes decrypt to something
+		return fmt.Errorf("%w: no address: %v", core.ErrAuth, err)
+	case size > 0 && !a.cipher.salts.Add(iv):
+		return core.ErrReplay
+	}
+	payload := make([]byte, len(sealed)-end)
+	rest := copy(payload, a.plain[end:n])
+	if err := a.keys.apply(payload[rest:], sealed[n:]); err != nil {
+		return err
+	}
+	a.target, a.payload = target, payload
+	return a.reply()
+}
+
+// reply makes the stream. It sends an IV of its own with its first bytes, which
+// counts as received, so that our answer can't be sent back to us as a request.
+func (a *accept) reply() error {
+	c := a.cipher
+	if c.start == nil {
+		a.stream = a.wire
+		return nil
+	}
+	iv := make([]byte, c.spec.IVSize)
+	keys, err := c.newKeys(iv)
+	if err != nil {
+		return err
+	}
+	if len(iv) > 0 {
+		c.salts.Add(iv)
+	}
+	s := newConn(a.wire, c, keys, iv)
+	s.reader.keys, s.reader.begun = a.keys, true
+	a.stream = s
+	return nil
+}

@@ -1,0 +1,141 @@
+// Package relay is the inbound of a Shadowsocks server that passes requests on to
+// others by their identity headers (SIP023), without the keys of the users.
+package relay
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/inbound"
+)
+
+// Options are the keys of an [inbound.x] table of kind "relay".
+type Options struct {
+	_ core.About `help:"passes requests of a 2022 method on to other servers, by their identity headers and without the users' keys"`
+	inbound.Options
+	inbound.Rejection
+	Cipher core.CipherRef  `toml:"cipher" required:"true" help:"the [cipher.x] whose password is the relay's own identity key"`
+	Next   map[string]Next `toml:"next" required:"true" help:"the servers to pass on to, by a name for the log"`
+}
+
+// Next is a server to pass on to.
+type Next struct {
+	Key    option.Text   `toml:"key" required:"true" help:"the server's own key: its identity key, or its only one"`
+	Server option.Server `toml:"server" required:"true" help:"host and port"`
+}
+
+// patience is how long a request may take, unless the options say otherwise. A
+// server behind waits for 75 s at the most: whatever that refuses in silence is
+// ended by the relay, later, as what the relay refuses is.
+const patience = 75 * time.Second
+
+// New returns the inbound.
+func New(env core.Env, o Options) (core.Inbound, error) {
+	c, err := env.Graph.Cipher(o.Cipher)
+	if err != nil {
+		return nil, err
+	}
+	if o.HandshakeTimeout == 0 {
+		o.HandshakeTimeout = option.Duration(ownPatience(o.Rejection, c))
+	}
+	rejecter, err := inbound.NewRejecter(env, o.Rejection)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRelay(c, o.Next)
+	if err != nil {
+		return nil, err
+	}
+	r.Rejecter, r.timeout = rejecter, o.HandshakeTimeout.Std()
+	streams, err := inbound.New(env, o.Options, r)
+	if err != nil || !o.Mode.Packets() {
+		return streams, err
+	}
+	packets, err := inbound.NewPacketServer(env, o.Options, packets{r})
+	if err != nil {
+		return nil, err
+	}
+	if !o.Mode.Streams() {
+		return packets, nil
+	}
+	return inbound.Both(streams, packets), nil
+}
+
+// ownPatience is 75 to 90 s, fixed by the key, or as much less as the servers behind
+// take less with such a rejection.
+func ownPatience(r inbound.Rejection, c core.Cipher) time.Duration {
+	full := core.Patience(c)
+	own := patience + (full-45*time.Second)/2
+	return own / (full / r.Patience(c))
+}
+
+// relay is the Handshaker.
+type relay struct {
+	*inbound.Rejecter
+	identity core.IdentityRelay
+	next     []*next
+	timeout  time.Duration // of a handshake
+}
+
+// next is a server to pass on to.
+type next struct {
+	name   string
+	server core.Addr
+}
+
+func newRelay(c core.Cipher, servers map[string]Next) (*relay, error) {
+	rc, ok := c.(core.RelayCipher)
+	if !ok {
+		return nil, core.BadOption("cipher", "the method %s has no identity headers; use 2022-blake3-aes-128-gcm or 2022-blake3-aes-256-gcm", c.Method())
+	}
+	if len(servers) == 0 {
+		return nil, core.BadOption("next", "no server to pass on to")
+	}
+	r := &relay{}
+	var keys []core.NextServer
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		n := servers[name]
+		r.next = append(r.next, &next{name, n.Server.Addr()})
+		keys = append(keys, core.NextServer{Name: name, Key: n.Key.Reveal()})
+	}
+	var err error
+	if r.identity, err = rc.NewRelay(keys); err != nil {
+		return nil, &core.OptionError{Key: "next", Err: err}
+	}
+	return r, nil
+}
+
+// Handshake reads as much of a request as names its server. That the header opens
+// proves little: it may be a recording, and what follows it may be damaged.
+func (r *relay) Handshake(ctx context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error) {
+	deadline := time.Now().Add(r.timeout)
+	var to int
+	var flight []byte
+	err := r.Accept(ctx, conn, func(waits func([]byte)) (soFar []byte, err error) {
+		to, flight, err = r.identity.AcceptFlight(conn, core.Caller{Addr: c.Addr, Waits: waits})
+		return flight, err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	request := &core.Request{User: r.next[to].name, Target: r.next[to].server, Payload: flight, Unproven: true}
+	return request, pending{r.Rejecter, conn, deadline}, nil
+}
+
+// pending is a client that knows no reply.
+type pending struct {
+	rejecter *inbound.Rejecter
+	conn     core.Stream
+	deadline time.Time
+}
+
+// Accept returns the connection, whose end tells nothing of what the server behind
+// refuses in silence.
+func (p pending) Accept() (core.Stream, error) { return p.rejecter.Hold(p.conn, p.deadline), nil }
+
+// Reject ends it as one whose bytes name no server.
+func (p pending) Reject(error) { p.rejecter.FailLater(p.conn, p.deadline) }

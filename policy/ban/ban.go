@@ -1,0 +1,129 @@
+package ban
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/policy/store"
+)
+
+// Policy is the gate.
+type Policy struct {
+	env   core.Env
+	rules *rules
+	table *table // of the process, so that it outlives a reload
+	link  *link  // likewise, to a store
+}
+
+var (
+	_ core.Gate   = (*Policy)(nil)
+	_ core.Runner = (*Policy)(nil)
+)
+
+// sweepEvery is how often it is looked for bans that have ended.
+const sweepEvery = time.Second
+
+// link is a store with what carries bans there and back.
+type link struct {
+	place  string
+	store  store.Store
+	mirror *store.Mirror
+}
+
+// New returns the policy. Its errors name the key to mend.
+func New(env core.Env, o Options) (core.Policy, error) {
+	weights, err := o.check()
+	if err != nil {
+		return nil, err
+	}
+	p := &Policy{env: env, rules: &rules{o, weights}}
+	p.table, err = core.Keep(env, func(old *table) (*table, error) {
+		if old == nil {
+			old = newTable(p.rules, env.Log)
+		}
+		return old, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.link, err = core.Keep(env, func(old *link) (*link, error) {
+		if old != nil && old.place == o.Store.String() {
+			return old, nil
+		}
+		return newLink(env, o.Store, p.table)
+	})
+	return p, err
+}
+
+// newLink opens a store. What a file has is known before anything is served.
+func newLink(env core.Env, place store.Place, t *table) (*link, error) {
+	s, err := place.Open(env.Log)
+	if err != nil {
+		return nil, &core.OptionError{Key: "store", Err: err}
+	}
+	l := &link{place: place.String(), store: s}
+	if s == nil {
+		return l, nil
+	}
+	set := shared{t, "ban/" + env.Name + "/"}
+	l.mirror = store.NewMirror(s, set.prefix, set, env.Log)
+	if f, ok := s.(*store.File); ok {
+		err = f.Load(context.Background(), set.prefix, set.Merge)
+	}
+	return l, err
+}
+
+// Run tells of bans that end, and carries them to the store and back.
+func (p *Policy) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	p.table.configure(p.rules, p.tell())
+	running.Go(func() { p.link.mirror.Run(ctx) })
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			p.table.sweep(now)
+		}
+	}
+}
+
+// tell returns what passes a change on.
+func (p *Policy) tell() func(Ban) {
+	set, mirror := shared{p.table, "ban/" + p.env.Name + "/"}, p.link.mirror
+	if mirror == nil {
+		return func(Ban) {}
+	}
+	return func(b Ban) { mirror.Put(set.entry(b)) }
+}
+
+// Admit refuses a client that is banned.
+func (p *Policy) Admit(c core.Client) error {
+	ip := c.Addr.Addr()
+	if !ip.IsValid() || p.rules.exempts(ip) {
+		return nil
+	}
+	b, banned := p.table.banned(ip, time.Now())
+	if !banned || p.rules.Mode == "observe" {
+		return nil
+	}
+	return &core.Refusal{Err: fmt.Errorf("%s is banned until %s", name(b.Addr), b.Until.UTC().Format(time.RFC3339)), End: p.rules.Action.end}
+}
+
+// Observe counts failures, and lets whoever was served have a fresh start.
+func (p *Policy) Observe(e core.Event) {
+	ip := e.Client.Addr.Addr()
+	switch why, counts := reasonOf(e); {
+	case !ip.IsValid():
+	case counts:
+		p.table.failed(ip, why, time.Now())
+	case isProof(e):
+		p.table.succeeded(ip, time.Now())
+	}
+}

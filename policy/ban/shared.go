@@ -1,0 +1,104 @@
+package ban
+
+import (
+	"encoding/json"
+	"iter"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/umbra-proxy/umbra/policy/store"
+)
+
+// shared is a table as a store has it: an entry for each address, under the policy's
+// name. It is kept for as long as the address's bans count, and has no value once a
+// person has taken a ban back.
+type shared struct {
+	*table
+	prefix string // of its keys
+}
+
+var _ store.Set = shared{}
+
+// value is that of an entry.
+type value struct {
+	Since   int64  `json:"since"` // Unix ms
+	Until   int64  `json:"until"` // Unix ms
+	Count   int    `json:"count"`
+	Failure string `json:"failures"`
+}
+
+// entry returns the form of a ban in a store.
+func (s shared) entry(b Ban) store.Entry {
+	e := store.Entry{Key: s.prefix + b.Addr.String(), At: b.At, Until: b.forgetAt(s.rules.Load().Decay.Std())}
+	if !b.Lifted {
+		e.Value, _ = json.Marshal(value{b.Since.UnixMilli(), b.Until.UnixMilli(), b.Count, b.Failure}) // which can't fail
+	}
+	return e
+}
+
+// All returns the entries of all bans.
+func (s shared) All() iter.Seq[store.Entry] {
+	return func(yield func(store.Entry) bool) {
+		for _, b := range s.list() {
+			if !yield(s.entry(b)) {
+				return
+			}
+		}
+	}
+}
+
+// Merge takes in what others know of an address, if it is newer. Whatever their
+// clocks say, no ban is longer than one made here.
+func (s shared) Merge(e store.Entry) {
+	addr, err := netip.ParsePrefix(strings.TrimPrefix(e.Key, s.prefix))
+	if err != nil || addr != addr.Masked() {
+		return
+	}
+	b := Ban{Addr: addr, At: e.At, Lifted: len(e.Value) == 0}
+	if !b.Lifted {
+		var v value
+		if json.Unmarshal(e.Value, &v) != nil {
+			return
+		}
+		b.Since, b.Until, b.Count, b.Failure = time.UnixMilli(v.Since), time.UnixMilli(v.Until), v.Count, v.Failure
+	}
+	s.merge(b, time.Now())
+}
+
+// merge takes in a ban of others.
+func (t *table) merge(b Ban, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.bans[b.Addr]
+	if r != nil && !b.At.After(r.At) || r == nil && b.Lifted {
+		return
+	}
+	if latest := now.Add(t.rules.Load().MaxDuration.Std()); b.Until.After(latest) {
+		b.Until = latest
+	}
+	b.Count = min(max(0, b.Count), maxCount)
+	switch {
+	case b.Lifted:
+		b.Until, b.Since = r.Until, r.Since
+	case !now.Before(b.forgetAt(t.rules.Load().Decay.Std())):
+		return
+	case r == nil:
+		r = t.add(b.Addr, now)
+	}
+	was := r.IsOn(now)
+	r.Ban, r.over = b, false
+	t.reschedule(r, b.Until)
+	switch is := r.IsOn(now); {
+	case is && !was:
+		t.tallies.drop(b.Addr)
+		t.log.Info(t.rules.Load().Mode.word(), slog.String("client", name(b.Addr)), slog.Duration("for", b.Until.Sub(now).Round(time.Second)),
+			slog.String("failures", b.Failure), slog.Int("times", max(1, b.Count)), slog.String("by", "another node"))
+	case was && !is:
+		t.log.Info("ban lifted", slog.String("client", name(b.Addr)), slog.String("by", "another node"))
+	}
+}
+
+// maxCount is above how many bans in a row any duration is the longest.
+const maxCount = 64

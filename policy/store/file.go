@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"iter"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core/journal"
+)
+
+// File is a Store in a file of this machine, for one process. Whatever kills that,
+// the file is whole: see journal.
+type File struct {
+	journal *journal.Journal
+
+	mu      sync.Mutex
+	entries map[string]Entry // guarded by mu
+	swept   time.Time
+}
+
+var _ Store = (*File)(nil)
+
+const (
+	// sweepEvery is how often entries that are over are taken out of memory.
+	sweepEvery = time.Minute
+	// maxEntries bounds the memory: beyond it any one makes way for a new one.
+	maxEntries = 1 << 18
+)
+
+// OpenFile returns the store in the file at path, which need not be there. A file
+// that is damaged is logged and no error.
+func OpenFile(path string, log *slog.Logger) (*File, error) {
+	f := &File{entries: map[string]Entry{}}
+	j, err := journal.Open(path, "store", log, func(record []byte) {
+		// One that is over counts until all is read: it may have taken the place
+		// of an older one that is not.
+		if e, ok := parseEntry(record); ok && e.Newer(f.entries[e.Key]) {
+			f.entries[e.Key] = e
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.journal = j
+	f.sweep(time.Now())
+	return f, nil
+}
+
+// appendEntry appends the form of an entry on disk to b:
+//
+//	+--------+--------+----------+----------+----------+
+//	|   at   | until  | key size |   key    |  value   |
+//	| 8B, ns | 8B, ns |    2B    | variable | variable |
+//	+--------+--------+----------+----------+----------+
+func appendEntry(b []byte, e Entry) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(e.At.UnixNano()))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Until.UnixNano()))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(e.Key)))
+	return append(append(b, e.Key...), e.Value...)
+}
+
+// recordHead is what stands before the key, in bytes.
+const recordHead = 8 + 8 + 2
+
+func entrySize(e Entry) int { return recordHead + len(e.Key) + len(e.Value) }
+
+// parseEntry is the inverse. It reports false for what is no entry. It keeps nothing
+// of b.
+func parseEntry(b []byte) (Entry, bool) {
+	if len(b) < recordHead {
+		return Entry{}, false
+	}
+	key := b[recordHead:]
+	size := int(binary.BigEndian.Uint16(b[recordHead-2:]))
+	if len(key) < size {
+		return Entry{}, false
+	}
+	e := Entry{
+		Key: string(key[:size]), Value: append([]byte(nil), key[size:]...),
+		At: time.Unix(0, int64(binary.BigEndian.Uint64(b))), Until: time.Unix(0, int64(binary.BigEndian.Uint64(b[8:]))),
+	}
+	return e, e.check() == nil
+}
+
+// Put keeps an entry.
+func (f *File) Put(_ context.Context, e Entry) error {
+	if err := e.check(); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.put(e, time.Now())
+	return nil
+}
+
+// put keeps an entry, if it is newer than what is there. mu is held.
+func (f *File) put(e Entry, now time.Time) {
+	f.sweep(now)
+	old, known := f.entries[e.Key]
+	if e.over(now) || known && !old.over(now) && !e.Newer(old) {
+		return
+	}
+	if !known && len(f.entries) >= maxEntries {
+		for key := range f.entries {
+			delete(f.entries, key)
+			break
+		}
+	}
+	f.entries[e.Key] = e
+	f.journal.Note(appendEntry(make([]byte, 0, entrySize(e)), e))
+}
+
+// sweep forgets what is over, now and then. mu is held.
+func (f *File) sweep(now time.Time) {
+	if now.Sub(f.swept) < sweepEvery {
+		return
+	}
+	f.swept = now
+	for key, e := range f.entries {
+		if e.over(now) {
+			delete(f.entries, key)
+		}
+	}
+}
+
+// Load gives each the entries under prefix.
+func (f *File) Load(_ context.Context, prefix string, each func(Entry)) error {
+	for e := range f.all() {
+		if strings.HasPrefix(e.Key, prefix) {
+			each(e)
+		}
+	}
+	return nil
+}
+
+// all returns the entries as they are when it begins.
+func (f *File) all() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		now := time.Now()
+		f.mu.Lock()
+		list := make([]Entry, 0, len(f.entries))
+		for _, e := range f.entries {
+			if !e.over(now) {
+				list = append(list, e)
+			}
+		}
+		f.mu.Unlock()
+		for _, e := range list {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// Watch returns when ctx ends: nobody else changes the file.
+func (f *File) Watch(ctx context.Context, _ string, ready func(), _ func(Entry)) error {
+	ready()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// Claim takes a key.
+func (f *File) Claim(_ context.Context, key string, until time.Time) (bool, error) {
+	now := time.Now()
+	e := Entry{Key: key, Value: []byte{1}, At: now, Until: until}
+	if err := e.check(); err != nil {
+		return false, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if old, taken := f.entries[key]; taken && !old.over(now) {
+		return false, nil
+	}
+	f.put(e, now)
+	return true, nil
+}
+
+// Run writes the file until ctx ends.
+func (f *File) Run(ctx context.Context) {
+	f.journal.Run(ctx, func(yield func([]byte) bool) {
+		var b []byte
+		for e := range f.all() {
+			if b = appendEntry(b[:0], e); !yield(b) {
+				return
+			}
+		}
+	}, func() {})
+}
+
+// Close does nothing: Run has closed the file.
+func (*File) Close() error { return nil }

@@ -1,0 +1,188 @@
+// Package dns is the resolver that asks DNS servers itself: by UDP, TCP, TLS or
+// HTTPS, from this machine or through any outbound. It remembers answers for as
+// long as they hold and trusts nothing that it did not ask for.
+package dns
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+// Resolver asks DNS servers.
+type Resolver struct {
+	log         *slog.Logger
+	servers     *group            // for all names but those of domains
+	domains     map[string]*group // by domain, in lower case
+	upstreams   []*upstream
+	store       *store
+	family      option.Family
+	minTTL      time.Duration
+	maxTTL      time.Duration
+	negativeTTL time.Duration
+	staleFor    time.Duration
+	prefetch    bool
+	slots       chan struct{}      // one for each question underway
+	life        context.Context    // of everything that runs
+	end         context.CancelFunc // ends life
+	running     sync.WaitGroup     // goroutines
+	routes      core.Routes
+
+	mu      sync.Mutex
+	flights map[question]*flight // guarded by mu, as all that follows
+	ended   bool
+	warned  time.Time // when it was logged last that nobody answers
+}
+
+var _ core.Teller = (*Resolver)(nil)
+
+// New returns the resolver. Its store is that of the file before, if what the
+// answers depend on has not changed.
+func New(env core.Env, o Options) (core.Resolver, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	r := &Resolver{
+		log: env.Log, family: o.Prefer, prefetch: o.Prefetch,
+		minTTL: o.MinTTL.Std(), maxTTL: o.MaxTTL.Std(), negativeTTL: o.NegativeTTL.Std(), staleFor: o.ServeStale.Std(),
+		domains: map[string]*group{}, flights: map[question]*flight{}, slots: make(chan struct{}, o.MaxQueries),
+	}
+	r.life, r.end = context.WithCancel(context.Background())
+	b := builder{resolver: r, env: env, options: &o, known: map[option.NameServer]*upstream{}, dialer: core.Net{}}
+	if err := b.build(); err != nil {
+		return nil, err
+	}
+	var err error
+	r.store, err = core.Keep(env, func(old *store) (*store, error) {
+		of := o.answersDependOn()
+		if old == nil || old.of != of || len(old.shards) == 1 != (o.CacheEntries < fewEntries) {
+			return newStore(of, o.CacheEntries, o.CacheBytes), nil
+		}
+		old.limit(o.CacheEntries, o.CacheBytes)
+		return old, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Shutdown ends what runs and closes all connections. Lookups fail from then on.
+func (r *Resolver) Shutdown(context.Context) error {
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.end()
+	r.running.Wait()
+	for _, u := range r.upstreams {
+		u.wire.close()
+	}
+	return nil
+}
+
+// serversFor returns the servers of the longest domain that name is in, or those
+// for all others.
+func (r *Resolver) serversFor(name string) *group {
+	for len(r.domains) > 0 {
+		if g := r.domains[name]; g != nil {
+			return g
+		}
+		i := strings.IndexByte(name, '.')
+		if i < 0 {
+			break
+		}
+		name = name[i+1:]
+	}
+	return r.servers
+}
+
+// builder makes the servers of a Resolver.
+type builder struct {
+	resolver *Resolver
+	env      core.Env
+	options  *Options
+	dialer   core.Dialer
+	roots    *x509.CertPool
+	known    map[option.NameServer]*upstream // each is made once, whatever lists it is in
+}
+
+func (b *builder) build() (err error) {
+	if b.options.Via != "" {
+		out, err := b.env.Graph.Outbound(b.options.Via)
+		if err != nil {
+			return err
+		}
+		if b.dialer, err = out.Over(core.Net{}); err != nil {
+			return core.BadOption("via", "outbound.%s: %w", b.options.Via, err)
+		}
+	}
+	if b.roots, err = b.options.trust(); err != nil {
+		return err
+	}
+	b.resolver.servers = b.group(b.options.Servers)
+	for domain, servers := range b.options.Domains {
+		name := strings.ToLower(strings.TrimSuffix(domain, "."))
+		if b.resolver.domains[name] != nil {
+			return core.BadOption("domains", "%q stands twice, in letters of another case", name)
+		}
+		b.resolver.domains[name] = b.group(servers)
+	}
+	return nil
+}
+
+func (b *builder) group(servers []option.NameServer) *group {
+	g := &group{strategy: b.options.Strategy, timeout: b.options.Timeout.Std(), running: &b.resolver.running}
+	for _, s := range servers {
+		u := b.known[s]
+		if u == nil {
+			u = &upstream{name: s.String(), wire: b.wire(s)}
+			b.known[s] = u
+			b.resolver.upstreams = append(b.resolver.upstreams, u)
+		}
+		g.servers = append(g.servers, u)
+	}
+	return g
+}
+
+// wire returns the way to a server.
+func (b *builder) wire(s option.NameServer) wire {
+	at := &endpoint{server: s.Addr(), fixed: b.options.fixed(s), dialer: b.dialer, via: b.options.Via != "", nextID: b.env.Process.NextID}
+	stream := func(dial func(context.Context) (net.Conn, error), pad bool) *streamWire {
+		return &streamWire{dial: dial, form: form{id: true, edns: true, pad: pad}, life: b.resolver.life, running: &b.resolver.running}
+	}
+	config := &tls.Config{
+		MinVersion: tls.VersionTLS12, ServerName: strings.TrimSuffix(s.Addr().Host(), "."), RootCAs: b.roots,
+		ClientSessionCache: tls.NewLRUClientSessionCache(8),
+	}
+	switch s.Scheme() {
+	case "tcp":
+		return stream(at.stream, false)
+	case "tls":
+		return stream(func(ctx context.Context) (net.Conn, error) { return overTLS(ctx, at, config) }, true)
+	case "https":
+		return newHTTPS(s.URL(), config, at.stream)
+	}
+	return &udpWire{at: at, tcp: stream(at.stream, false)}
+}
+
+// overTLS connects to a server and checks that it is the one.
+func overTLS(ctx context.Context, at *endpoint, config *tls.Config) (net.Conn, error) {
+	conn, err := at.stream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secured, nil
+}

@@ -1,0 +1,197 @@
+package dns
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+// Options are the keys of a [resolver.x] table of kind "dns".
+type Options struct {
+	_            core.About                     `help:"asks DNS servers, by UDP, TCP, TLS or HTTPS, and remembers their answers"`
+	Servers      []option.NameServer            `toml:"servers" required:"true" help:"who is asked: \"8.8.8.8\", \"tcp://8.8.8.8\", \"tls://1.1.1.1\" or \"https://dns.example/dns-query\""`
+	Strategy     Strategy                       `toml:"strategy" default:"failover" help:"failover: the next server where one fails; race: all at once; spread: by turns"`
+	Domains      map[string][]option.NameServer `toml:"domains" help:"servers for a domain and all under it, instead of the others"`
+	Bootstrap    map[string][]option.IP         `toml:"bootstrap" help:"addresses of servers that are given by name; else the operating system finds them, or the outbound of via"`
+	Via          core.OutboundRef               `toml:"via" help:"the [outbound.x] that questions go through"`
+	CA           string                         `toml:"ca" help:"file of the CAs to trust for TLS and HTTPS instead of the system's"`
+	Prefer       option.Family                  `toml:"prefer" default:"auto" help:"addresses to try first: ipv4, ipv6, or auto for IPv6 where this machine has it; ipv4-only and ipv6-only leave the others out"`
+	Timeout      option.Duration                `toml:"timeout" default:"2s" help:"how long one server may take; a question may take 5s in all"`
+	MaxQueries   int                            `toml:"max_queries" default:"256" help:"how many questions may be underway at once; more wait"`
+	CacheEntries int                            `toml:"cache_entries" default:"16384" help:"how many answers are remembered; a name has one for IPv4 and one for IPv6"`
+	CacheBytes   int                            `toml:"cache_bytes" default:"8388608" help:"how much memory they may take"`
+	MinTTL       option.Duration                `toml:"min_ttl" default:"0s" help:"the shortest time for which an answer is remembered, whatever its TTL"`
+	MaxTTL       option.Duration                `toml:"max_ttl" default:"24h" help:"the longest time"`
+	NegativeTTL  option.Duration                `toml:"negative_ttl" default:"15m" help:"the longest time for which it is remembered that a name or an address does not exist"`
+	ServeStale   option.Duration                `toml:"serve_stale" default:"1h" help:"how long after its end an answer may serve while no server answers; 0s for never"`
+	Prefetch     bool                           `toml:"prefetch" default:"true" help:"ask anew for names in use shortly before their answers end"`
+}
+
+// Bounds on options.
+const (
+	maxServers  = 16
+	maxStaleFor = 72 * time.Hour // RFC 8767 §5: 1 to 3 days
+	longestTTL  = 7 * 24 * time.Hour
+)
+
+// check finds the mistakes that stand in the options alone.
+func (o *Options) check() error {
+	if err := checkServers("servers", "", o.Servers); err != nil {
+		return err
+	}
+	for _, domain := range slices.Sorted(maps.Keys(o.Domains)) {
+		if !isHost(domain) {
+			return core.BadOption("domains", "%q is no domain; write it as %q", domain, "corp.example")
+		}
+		if err := checkServers("domains", domain+": ", o.Domains[domain]); err != nil {
+			return err
+		}
+	}
+	if err := o.checkBootstrap(); err != nil {
+		return err
+	}
+	for _, n := range []struct {
+		key                    string
+		value, least, greatest int
+	}{
+		{"max_queries", o.MaxQueries, 1, 65536},
+		{"cache_entries", o.CacheEntries, 1, 1 << 24},
+		{"cache_bytes", o.CacheBytes, 64 << 10, 1 << 40},
+	} {
+		if n.value < n.least || n.value > n.greatest {
+			return core.BadOption(n.key, "%d is not from %d to %d", n.value, n.least, n.greatest)
+		}
+	}
+	return o.checkTimes()
+}
+
+func (o *Options) checkTimes() error {
+	for _, d := range []struct {
+		key             string
+		value           option.Duration
+		least, greatest time.Duration
+	}{
+		{"timeout", o.Timeout, 100 * time.Millisecond, totalTimeout},
+		{"min_ttl", o.MinTTL, 0, longestTTL},
+		{"max_ttl", o.MaxTTL, time.Second, longestTTL},
+		{"negative_ttl", o.NegativeTTL, 0, longestTTL},
+		{"serve_stale", o.ServeStale, 0, maxStaleFor},
+	} {
+		if v := d.value.Std(); v < d.least || v > d.greatest {
+			return core.BadOption(d.key, "%s is not from %s to %s", v, d.least, d.greatest)
+		}
+	}
+	if o.MinTTL > o.MaxTTL {
+		return core.BadOption("min_ttl", "%s is longer than max_ttl, which is %s", o.MinTTL, o.MaxTTL)
+	}
+	return nil
+}
+
+// checkServers checks one list.
+func checkServers(key, of string, servers []option.NameServer) error {
+	switch {
+	case len(servers) == 0:
+		return core.BadOption(key, "%san empty list; name a server at least", of)
+	case len(servers) > maxServers:
+		return core.BadOption(key, "%s%d servers, the most is %d", of, len(servers), maxServers)
+	}
+	for i, s := range servers {
+		if slices.Contains(servers[:i], s) {
+			return core.BadOption(key, "%s%s stands twice", of, s)
+		}
+	}
+	return nil
+}
+
+// checkBootstrap checks that each name with addresses is that of a server.
+func (o *Options) checkBootstrap() error {
+	names := map[string]bool{}
+	for s := range o.all() {
+		names[strings.ToLower(s.Addr().Name())] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Bootstrap)) {
+		switch {
+		case name == "" || !names[strings.ToLower(name)]:
+			return core.BadOption("bootstrap", "%q is the name of no server here", name)
+		case len(o.Bootstrap[name]) == 0:
+			return core.BadOption("bootstrap", "%s: an empty list; give an address at least", name)
+		}
+	}
+	return nil
+}
+
+// all yields the servers of all lists.
+func (o *Options) all() func(yield func(option.NameServer) bool) {
+	return func(yield func(option.NameServer) bool) {
+		lists := [][]option.NameServer{o.Servers}
+		for _, domain := range slices.Sorted(maps.Keys(o.Domains)) {
+			lists = append(lists, o.Domains[domain])
+		}
+		for _, list := range lists {
+			for _, s := range list {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// fixed returns the addresses that the file gives for a server's name.
+func (o *Options) fixed(server option.NameServer) []netip.Addr {
+	for name, ips := range o.Bootstrap {
+		if !strings.EqualFold(name, server.Addr().Name()) {
+			continue
+		}
+		var fixed []netip.Addr
+		for _, ip := range ips {
+			fixed = append(fixed, ip.Addr)
+		}
+		return fixed
+	}
+	return nil
+}
+
+// trust returns the CAs to trust, or nil for those of the system.
+func (o *Options) trust() (*x509.CertPool, error) {
+	if o.CA == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(o.CA)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return nil, core.BadOption("ca", "read %s: %w", o.CA, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, core.BadOption("ca", "%s has no certificate in PEM", o.CA)
+	}
+	return pool, nil
+}
+
+// answersDependOn returns all that decides what the answers are, as text. The
+// store of a file whose text is another is not taken over.
+func (o *Options) answersDependOn() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v via %q ca %q", o.Servers, o.Via, o.CA)
+	for _, domain := range slices.Sorted(maps.Keys(o.Domains)) {
+		fmt.Fprintf(&b, ", %s: %v", domain, o.Domains[domain])
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Bootstrap)) {
+		fmt.Fprintf(&b, ", %s is %v", name, o.Bootstrap[name])
+	}
+	return b.String()
+}

@@ -1,0 +1,136 @@
+package dns
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	headerSize = 12      // RFC 1035 §4.1.1
+	udpSize    = 1232    // what we say that we take: it passes every path unfragmented
+	paddedTo   = 128     // RFC 8467 §4.1: queries under encryption are of a multiple of it
+	maxMessage = 1 << 16 // RFC 1035 §4.2.2: a length of two bytes
+)
+
+// question is what is asked: the addresses of one family that a name has.
+type question struct {
+	name string // in lower case, without the dot at its end
+	kind uint16 // dns.TypeA or dns.TypeAAAA
+}
+
+// form is how a question is written.
+type form struct {
+	edns  bool // with an OPT record, RFC 6891
+	pad   bool // to a multiple of 128 bytes, RFC 7830; needs edns
+	mixed bool // the letters' case is random and must come back: 0x20
+	id    bool // a random ID, which is 0 otherwise (RFC 8484 §4.1)
+}
+
+// query is a question as it is sent.
+type query struct {
+	question
+	wire    []byte
+	section []byte // the question section of wire
+}
+
+// newQuery writes q, with a random ID.
+func newQuery(q question, f form) (query, error) {
+	var random [2 + 8*4]byte // the ID, and a bit for each byte of a name
+	if _, err := rand.Read(random[:]); err != nil {
+		return query{}, err
+	}
+	m := &dns.Msg{
+		MsgHdr:   dns.MsgHdr{RecursionDesired: true},
+		Question: []dns.Question{{Name: q.name + ".", Qtype: q.kind, Qclass: dns.ClassINET}},
+	}
+	if f.id {
+		m.Id = binary.BigEndian.Uint16(random[:])
+	}
+	if f.mixed {
+		m.Question[0].Name = mixCase(q.name, random[2:]) + "."
+	}
+	if f.edns {
+		m.SetEdns0(udpSize, false)
+	}
+	if f.edns && f.pad {
+		rest := (m.Len() + 4) % paddedTo // 4: code and length of the option
+		opt := m.IsEdns0()
+		opt.Option = append(opt.Option, &dns.EDNS0_PADDING{Padding: make([]byte, (paddedTo-rest)%paddedTo)})
+	}
+	wire, err := m.Pack()
+	if err != nil {
+		return query{}, err
+	}
+	end := headerSize + len(q.name) + 2 + 4 // a length before each label and at the end, where the text has dots; type; class
+	return query{q, wire, wire[headerSize:end]}, nil
+}
+
+// mixCase returns name with the case of each letter as a bit of random says
+// (draft-vixie-dnsext-dns0x20): one more thing that a forger must guess.
+func mixCase(name string, random []byte) string {
+	return strings.Map(func() func(r rune) rune {
+		i := -1
+		return func(r rune) rune {
+			i++
+			if 'a' <= r && r <= 'z' && random[i/8%len(random)]>>(i%8)&1 == 1 {
+				return r - 'a' + 'A'
+			}
+			return r
+		}
+	}(), name)
+}
+
+// likeness is how well a message answers a query.
+type likeness int
+
+const (
+	stranger likeness = iota // it answers something else, or nothing
+	folded                   // but for the case of letters it is the answer
+	same
+)
+
+// compare tells whether msg answers q by ID, question, type and class. An answer
+// that only says what was wrong may lack the question.
+func (q query) compare(msg []byte) likeness {
+	if len(msg) < headerSize || msg[0] != q.wire[0] || msg[1] != q.wire[1] {
+		return stranger
+	}
+	const response, opcode = 0x80, 0x78
+	if msg[2]&response == 0 || msg[2]&opcode != 0 {
+		return stranger
+	}
+	if questions := binary.BigEndian.Uint16(msg[4:]); questions != 1 {
+		if rcode := int(msg[3] & 0xF); questions == 0 && len(msg) == headerSize && rcode != dns.RcodeSuccess && rcode != dns.RcodeNameError {
+			return same
+		}
+		return stranger
+	}
+	if len(msg) < headerSize+len(q.section) {
+		return stranger
+	}
+	got := msg[headerSize : headerSize+len(q.section)]
+	exact := true
+	for i, c := range got {
+		if c == q.section[i] {
+			continue
+		}
+		if lower(c) != lower(q.section[i]) || i >= len(q.section)-4 { // type and class have no case
+			return stranger
+		}
+		exact = false
+	}
+	if !exact {
+		return folded
+	}
+	return same
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}

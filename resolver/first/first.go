@@ -1,0 +1,77 @@
+// Package first is the resolver that asks others, one after the other.
+package first
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Options are the keys of a [resolver.x] table of kind "first".
+type Options struct {
+	_         core.About         `help:"asks other resolvers in order, until one has an address"`
+	Resolvers []core.ResolverRef `toml:"resolvers" required:"true" help:"the [resolver.x]s to ask, the first of them first"`
+}
+
+// Resolver asks others.
+type Resolver struct{ others []core.Resolver }
+
+var _ core.Teller = (*Resolver)(nil)
+
+// New returns the resolver.
+func New(env core.Env, o Options) (core.Resolver, error) {
+	if len(o.Resolvers) == 0 {
+		return nil, core.BadOption("resolvers", "an empty list; name a [resolver.x] at least")
+	}
+	r := new(Resolver)
+	for i, ref := range o.Resolvers {
+		if slices.Contains(o.Resolvers[:i], ref) {
+			return nil, core.BadOption("resolvers", "%s stands twice", ref)
+		}
+		other, err := env.Graph.Resolver(ref)
+		if err != nil {
+			return nil, err
+		}
+		r.others = append(r.others, other)
+	}
+	return r, nil
+}
+
+// LookupIP implements core.Resolver.
+func (r *Resolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, error) {
+	return ask(ctx, r.others, func(other core.Resolver) ([]netip.Addr, error) { return other.LookupIP(ctx, name) })
+}
+
+// Tell implements core.Teller.
+func (r *Resolver) Tell(ctx context.Context, name string) ([]core.Found, error) {
+	return ask(ctx, r.others, func(other core.Resolver) ([]core.Found, error) { return core.Tell(ctx, other, name) })
+}
+
+// ask returns the first answer with an address. Without one it returns the failure
+// of a resolver that might have had one, and else that nobody knows the name.
+func ask[T any](ctx context.Context, others []core.Resolver, lookup func(core.Resolver) ([]T, error)) ([]T, error) {
+	var worst error
+	for _, other := range others {
+		found, err := lookup(other)
+		if err == nil && len(found) > 0 {
+			return found, nil
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("lookup: %w", errors.Join(err, ctx.Err()))
+		}
+		if err != nil && (worst == nil || !notFound(err) && notFound(worst)) {
+			worst = err
+		}
+	}
+	return nil, worst
+}
+
+func notFound(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound
+}

@@ -1,0 +1,118 @@
+package hosts
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+const (
+	maxFile  = 32 << 20 // of a hosts file, in bytes: far above the large lists of names to block
+	maxAddrs = 16       // of one name: each may be dialled
+)
+
+// table holds the addresses of names, which are in lower case and without the dot
+// at their end.
+type table map[string][]netip.Addr
+
+// add adds an address of a name. What is over the bound is left out.
+func (t table) add(name string, ip netip.Addr) {
+	if ips := t[name]; len(ips) < maxAddrs && !slices.Contains(ips, ip) {
+		t[name] = append(ips, ip)
+	}
+}
+
+// parse reads a hosts file: an address and names on each line, and comments behind
+// a #. It returns how many lines have neither, and the first of them. An address
+// with a zone belongs to this machine alone, so its line is passed over.
+func parse(text []byte) (t table, bad, firstBad int) {
+	t = table{}
+	n := 0
+	for line := range bytes.Lines(text) {
+		n++
+		line, _, _ = bytes.Cut(line, []byte("#"))
+		fields := strings.Fields(string(line))
+		if len(fields) == 0 {
+			continue
+		}
+		ip, err := netip.ParseAddr(fields[0])
+		ok := err == nil && len(fields) > 1
+		if ok && ip.Zone() != "" {
+			continue
+		}
+		for _, name := range fields[1:] {
+			host, isHost := normal(name)
+			if ok && isHost {
+				t.add(host, ip.Unmap())
+			}
+			ok = ok && isHost
+		}
+		if !ok {
+			if bad++; bad == 1 {
+				firstBad = n
+			}
+		}
+	}
+	return t, bad, firstBad
+}
+
+// normal returns a name as tables have it, and false if it is none.
+func normal(name string) (string, bool) {
+	addr, err := core.NewAddr(name, 0)
+	if err != nil || addr.Name() == "" {
+		return "", false
+	}
+	return strings.ToLower(strings.TrimSuffix(name, ".")), true
+}
+
+// readFile reads the hosts file at path.
+func readFile(path string) (table, fileState, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fileState{}, plain(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fileState{}, plain(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fileState{}, errors.New("it is no file")
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, fileState{}, plain(err)
+	}
+	if len(text) > maxFile {
+		return nil, fileState{}, fmt.Errorf("it has over %d bytes", maxFile)
+	}
+	state := stateOf(info)
+	var t table
+	t, state.bad, state.firstBad = parse(text)
+	return t, state, nil
+}
+
+// look returns the state of the file at path, its lines uncounted.
+func look(path string) (fileState, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileState{}, plain(err)
+	}
+	return stateOf(info), nil
+}
+
+// plain drops the path from an error that is told with it.
+func plain(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}

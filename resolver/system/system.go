@@ -1,0 +1,53 @@
+// Package system is the resolver of the operating system, as a stage of a chain.
+package system
+
+import (
+	"context"
+	"net"
+	"net/netip"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+// Options are the keys of a [resolver.x] table of kind "system".
+type Options struct {
+	_      core.About    `help:"asks the operating system, as other programs do; remembers nothing itself"`
+	Prefer option.Family `toml:"prefer" default:"auto" help:"addresses to try first: ipv4, ipv6, or auto for IPv6 where this machine has it; ipv4-only and ipv6-only leave the others out"`
+}
+
+// Resolver asks the operating system.
+type Resolver struct {
+	from   core.Resolver
+	family option.Family
+	routes core.Routes
+}
+
+var _ core.Teller = (*Resolver)(nil)
+
+// New returns the resolver.
+func New(_ core.Env, o Options) (core.Resolver, error) {
+	return &Resolver{from: core.SystemResolver{}, family: o.Prefer}, nil
+}
+
+// LookupIP implements core.Resolver.
+func (r *Resolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, error) {
+	ips, err := r.from.LookupIP(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if ips = r.family.Choose(ips, r.routes.IPv6); len(ips) == 0 {
+		return nil, &net.DNSError{Err: "no address", Name: name, IsNotFound: true}
+	}
+	return ips, nil
+}
+
+// Tell implements core.Teller. The system tells no TTL.
+func (r *Resolver) Tell(ctx context.Context, name string) ([]core.Found, error) {
+	ips, err := r.LookupIP(ctx, name)
+	found := make([]core.Found, len(ips))
+	for i, ip := range ips {
+		found[i] = core.Found{IP: ip, From: "the operating system"}
+	}
+	return found, err
+}
