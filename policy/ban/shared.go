@@ -90,6 +90,7 @@ func (t *table) merge(b Ban, now time.Time) {
 	was := r.IsOn(now)
 	r.Ban, r.over = b, false
 	t.reschedule(r, b.Until)
+	t.enforce(r.Ban)
 	switch is := r.IsOn(now); {
 	case is && !was:
 		t.tallies.drop(b.Addr)
