@@ -34,8 +34,14 @@ func TestReadmeFiles(t *testing.T) {
 	files := blocks(t, "../README.md", "toml")
 	t.Chdir(t.TempDir())
 	t.Setenv("PARIS_PASSWORD", "correct horse battery staple")
-	if err := os.WriteFile("password.txt", []byte("correct horse battery staple\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{
+		"password.txt": "correct horse battery staple\n",
+		"identity.txt": "aWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWk=\n",
+		"users.json":   `{"alice": "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="}`,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, text := range files {
 		f, err := config.Parse("README.md", []byte(text), standard())
