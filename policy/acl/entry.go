@@ -92,7 +92,7 @@ func parseName(k kind, b []byte) (entry, error) {
 	}
 	addr, err := core.NewAddr(string(name), 0)
 	switch {
-	case err != nil:
+	case err != nil || name[len(name)-1] == '.':
 		return entry{}, fmt.Errorf("%.60q is neither a name nor an address range", b)
 	case addr.Name() == "" || isAddress(name):
 		return entry{}, fmt.Errorf("%q is not a name; write an address without a word before it", b)

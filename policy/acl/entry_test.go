@@ -32,6 +32,7 @@ func TestParse(t *testing.T) {
 		{"::ffff:192.0.2.1", "192.0.2.1", ""},
 		{"", "", "neither a name nor an address range"},
 		{"*.", "", "neither a name nor an address range"},
+		{"example.org..", "", "neither a name nor an address range"},
 		{"a..b", "", "neither a name nor an address range"},
 		{"a b", "", "neither a name nor an address range"},
 		{long, "", "neither a name nor an address range"},

@@ -18,11 +18,10 @@ import (
 type rules struct {
 	deny bool // the default
 
-	sources                 pair[bart.Lite]
-	users                   pair[map[string]struct{}]
-	targets                 pair[targets]
-	ports                   pair[[]option.Ports]
-	sourceN, userN, targetN int // how many entries there are, for the log
+	sources pair[bart.Lite]
+	users   pair[map[string]struct{}]
+	targets pair[targets]
+	ports   pair[[]option.Ports]
 }
 
 // pair is the two lists of a question.
