@@ -13,6 +13,7 @@ import (
 	"github.com/umbra-proxy/umbra/outbound/direct"
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/plugins/tls"
+	"github.com/umbra-proxy/umbra/policy/acl"
 	"github.com/umbra-proxy/umbra/policy/ban"
 	"github.com/umbra-proxy/umbra/policy/replay"
 	"github.com/umbra-proxy/umbra/resolver/dns"
@@ -42,6 +43,7 @@ func Standard(reg *core.Registry) {
 		stream.Register(reg, spec)
 	}
 
+	core.Add(&reg.Policy, "acl", acl.New)
 	core.Add(&reg.Policy, "ban", ban.New)
 	core.Add(&reg.Policy, "replay", replay.New)
 

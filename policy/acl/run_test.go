@@ -1,0 +1,99 @@
+package acl
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
+)
+
+// TestFollow changes a file while an association runs.
+func TestFollow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bad.txt")
+	save(t, path, "one.test\n")
+	synctest.Test(t, func(t *testing.T) {
+		p, out := newPolicy(t, Options{DenyTargets: targetsOf(t, "always.test", "file:"+path), DenyUsers: []string{"eve"}}, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); p.Run(ctx) }()
+		c, s := open(t, p)
+		for _, step := range []struct{ do, text, want string }{
+			{"as it was", "", "two.test:1 "},
+			{"another name", "two.test\n", "one.test:1 "},
+			{"a bad line", "one.test\n\ntwo.test three.test\n", "one.test:1 "},
+			{"no file", "-", "one.test:1 "},
+			{"whole again", "# all\ntest\n", ""},
+			{"empty", "", ""},
+			{"nothing", "#\n", "one.test:1 , two.test:1 "},
+		} {
+			switch step.text {
+			case "":
+			case "-":
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				save(t, path, step.text)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			ps := []core.Packet{{Addr: addr(t, "one.test:1")}, {Addr: addr(t, "two.test:1")}, {Addr: addr(t, "always.test:1")}}
+			if _, err := c.WritePackets(ps); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.take(); got != step.want {
+				t.Errorf("%s: got %q, want %q", step.do, got, step.want)
+			}
+			time.Sleep(9 * time.Second)
+		}
+		if n := strings.Count(out.String(), `msg="lists stay as they were"`); n != 2 {
+			t.Errorf("got %d complaints, want 2:\n%s", n, out)
+		}
+		if !strings.Contains(out.String(), "bad.txt:3: ") || !strings.Contains(out.String(), `msg="lists read" allow_targets=0 deny_targets=2`) {
+			t.Errorf("the log tells neither the line nor what was read:\n%s", out)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// TestTally tells how many were denied, at most once in ten seconds, and the last of
+// them at the end.
+func TestTally(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, out := newPolicy(t, Options{DenyTargets: targetsOf(t, "example.org")}, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); p.Run(ctx) }()
+		d := p.Wrap(coretest.NewDialer())
+		deny := func(n int) {
+			for range n {
+				if _, err := d.DialStream(t.Context(), request(t, "example.org:1")); err == nil {
+					t.Fatal("got a stream, want none")
+				}
+			}
+		}
+		deny(1000)
+		c, _ := open(t, p)
+		_, _ = c.WritePackets([]core.Packet{{Addr: addr(t, "example.org:1")}})
+		time.Sleep(35 * time.Second)
+		deny(3)
+		cancel()
+		<-done
+		var lines []string
+		for line := range strings.Lines(out.String()) {
+			if strings.Contains(line, "level=INFO") {
+				lines = append(lines, line[strings.Index(line, "msg="):])
+			}
+		}
+		if got, want := strings.Join(lines, ""), "msg=denied requests=1000 datagrams=1\nmsg=denied requests=3 datagrams=0\n"; got != want {
+			t.Errorf("got\n%swant\n%s", got, want)
+		}
+	})
+}
