@@ -59,3 +59,9 @@ func HandshakesOf(s *Server, source string) int {
 	}
 	return by.Len()
 }
+
+// EndAs and TarpitConn are what ends the connections of clients that a gate refuses.
+var (
+	EndAs      = endAs
+	TarpitConn = tarpit
+)
