@@ -52,10 +52,10 @@ func TestFollow(t *testing.T) {
 			}
 			time.Sleep(9 * time.Second)
 		}
-		if n := strings.Count(out.String(), `msg="lists stay as they were"`); n != 2 {
+		if n := strings.Count(out.String(), `msg="a list stays as it was"`); n != 2 {
 			t.Errorf("got %d complaints, want 2:\n%s", n, out)
 		}
-		if !strings.Contains(out.String(), "bad.txt:3: ") || !strings.Contains(out.String(), `msg="lists read" allow_targets=0 deny_targets=2`) {
+		if !strings.Contains(out.String(), "bad.txt:3: ") || !strings.Contains(out.String(), `msg="list read" list=deny_targets file=`) {
 			t.Errorf("the log tells neither the line nor what was read:\n%s", out)
 		}
 		cancel()
