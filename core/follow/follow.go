@@ -15,8 +15,10 @@ import (
 	"time"
 )
 
-// every is how often files are looked at: what changes holds within a second.
-const every = 500 * time.Millisecond
+// every is how often files are looked at. What has changed is read at the next look, if
+// it is the same then: a file that is written in place is empty for a moment. So it holds
+// within a second.
+const every = 250 * time.Millisecond
 
 // settled is how long after its last change a file can be told from a newer one by
 // its time alone. Some file systems keep times of two seconds.
@@ -30,6 +32,7 @@ type File struct {
 	info  fs.FileInfo // as it was read last; nil before
 	read  time.Time   // when
 	sum   uint64      // of what it had
+	other *uint64     // the sum at the last look, if it was another
 }
 
 // New returns the file at path, of at most limit bytes, which has not been read.
@@ -48,26 +51,32 @@ func (f *File) Info() fs.FileInfo { return f.info }
 func (f *File) Read(take func(io.Reader) error) error {
 	next, err := f.open(take)
 	if next != nil {
-		f.info, f.read, f.sum = next.info, next.read, next.sum
+		f.info, f.read, f.sum, f.other = next.info, next.read, next.sum, nil
 	}
 	return err
 }
 
-// Changed reports whether the file has other bytes than when it was read last, as
-// well as can be told without reading it where that is enough. A file that can't be
-// read is an error.
+// Changed reports whether the file has other bytes than when it was read last, and has
+// had them at the call before. It reads the file where its time can't tell. A file that
+// can't be read is an error.
 func (f *File) Changed() (bool, error) {
 	if f.isCurrent() {
+		f.other = nil
 		return false, nil
 	}
 	next, err := f.open(func(io.Reader) error { return nil })
-	if err != nil {
+	switch {
+	case err != nil:
+		f.other = nil
 		return false, err
-	}
-	if f.info == nil || next.sum != f.sum {
+	case f.info == nil:
 		return true, nil
+	case next.sum != f.sum:
+		stands := f.other != nil && *f.other == next.sum
+		f.other = &next.sum
+		return stands, nil
 	}
-	f.info, f.read = next.info, next.read
+	f.info, f.read, f.other = next.info, next.read, nil
 	return false, nil
 }
 
@@ -141,7 +150,7 @@ func (r *reader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Watch calls look twice a second until ctx ends. Its error is logged with message,
+// Watch calls look four times a second until ctx ends. Its error is logged with message,
 // and not again while it stays the same.
 func Watch(ctx context.Context, log *slog.Logger, message string, look func() error) {
 	ticker := time.NewTicker(every)

@@ -49,15 +49,22 @@ func TestChanged(t *testing.T) {
 	}
 	changed(t, f, "read", false)
 	write(t, path, "two") // of the same size, and perhaps of the same time
-	changed(t, f, "other bytes", true)
+	changed(t, f, "other bytes", false)
+	changed(t, f, "other bytes still", true)
 	changed(t, f, "other bytes, still not read", true)
+	write(t, path, "")
+	changed(t, f, "being written", false)
+	write(t, path, "three")
+	changed(t, f, "written", false)
+	changed(t, f, "written, and so still", true)
 	refuse := errors.New("refused")
 	if err := f.Read(func(io.Reader) error { return refuse }); !errors.Is(err, refuse) {
 		t.Errorf("got %v, want the reader's error", err)
 	}
 	changed(t, f, "refused", false)
 	write(t, path, "one")
-	changed(t, f, "as before the refused one", true)
+	changed(t, f, "as before the refused one", false)
+	changed(t, f, "as before the refused one still", true)
 	text(t, f)
 	if err := os.Rename(path, path+".old"); err != nil {
 		t.Fatal(err)
@@ -144,11 +151,11 @@ func TestWatch(t *testing.T) {
 				return errors.New(says[looks-1])
 			})
 		}()
-		time.Sleep(4*time.Second + time.Millisecond)
+		time.Sleep(2*time.Second + time.Millisecond)
 		cancel()
 		<-done
 		if looks != len(says) {
-			t.Errorf("got %d looks in 4 s, want %d", looks, len(says))
+			t.Errorf("got %d looks in 2 s, want %d", looks, len(says))
 		}
 		if n := strings.Count(log.String(), "msg=stays err="); n != 4 {
 			t.Errorf("got %d lines, want 4:\n%s", n, log.String())

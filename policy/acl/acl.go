@@ -4,6 +4,7 @@ package acl
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -31,11 +32,15 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	p := &Policy{env: env, lists: newLists(o)}
-	r, err := p.lists.load()
+	l, err := newLists(o)
 	if err != nil {
 		return nil, err
 	}
+	r, err := l.rules()
+	if err != nil {
+		return nil, err
+	}
+	p := &Policy{env: env, lists: l}
 	p.rules.Store(r)
 	if o.Resolver != "" {
 		p.resolver, err = env.Graph.Resolver(o.Resolver)
@@ -47,30 +52,28 @@ func New(env core.Env, o Options) (core.Policy, error) {
 func (p *Policy) Wrap(next core.Dialer) core.Dialer { return &dialer{p, next} }
 
 // Run follows the files until ctx ends, and tells how many requests were denied. A
-// file that is wrong changes nothing.
+// file that is wrong changes nothing, and what it had before still holds.
 func (p *Policy) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	if len(p.lists.files) > 0 {
-		running.Go(func() { follow.Watch(ctx, p.env.Log, "lists stay as they were", p.look) })
+	if len(p.lists.origins) > 0 {
+		running.Go(func() { follow.Watch(ctx, p.env.Log, "a list stays as it was", p.look) })
 	}
 	p.tally.run(ctx, p.env.Log)
 }
 
-// look reads the lists again if a file of theirs has changed.
+// look reads the files that have changed.
 func (p *Policy) look() error {
-	if changed, err := p.lists.changed(); !changed || err != nil {
-		return err
+	changed, wrong := p.lists.look(p.env.Log)
+	if !changed {
+		return wrong
 	}
-	r, err := p.lists.load()
+	r, err := p.lists.rules()
 	if err != nil {
-		return err
+		return errors.Join(wrong, err)
 	}
 	p.rules.Store(r)
-	p.env.Log.Info("lists read", slog.Int("allow_targets", r.targets.allow.len()), slog.Int("deny_targets", r.targets.deny.len()),
-		slog.Int("allow_sources", r.sources.allow.Size()), slog.Int("deny_sources", r.sources.deny.Size()),
-		slog.Int("allow_users", len(r.users.allow)), slog.Int("deny_users", len(r.users.deny)))
-	return nil
+	return wrong
 }
 
 // deny counts a request that is denied, and returns why.

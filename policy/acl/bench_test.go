@@ -91,8 +91,8 @@ func BenchmarkLoad(b *testing.B) {
 // BenchmarkName asks a list of names about names that are in it and that are not.
 func BenchmarkName(b *testing.B) {
 	for _, n := range sizes {
-		r := new(rules)
-		load(b, &r.targets.deny, listFile(n, listName))
+		r := &rules{targets: pair[*targets]{deny: []*targets{new(targets)}}}
+		load(b, r.targets.deny[0], listFile(n, listName))
 		for _, what := range []string{"in", "below", "not in"} {
 			asked := make([]core.Addr, 1<<16)
 			for i := range asked {
@@ -118,8 +118,8 @@ func BenchmarkName(b *testing.B) {
 // BenchmarkAddress asks a list of ranges about addresses.
 func BenchmarkAddress(b *testing.B) {
 	for _, n := range sizes {
-		r := new(rules)
-		load(b, &r.targets.deny, listFile(n, rangeText))
+		r := &rules{targets: pair[*targets]{deny: []*targets{new(targets)}}}
+		load(b, r.targets.deny[0], listFile(n, rangeText))
 		asked := make([]core.Addr, 1<<16)
 		for i := range asked {
 			asked[i] = core.NewIPAddr(listRange(n+i).Addr(), 443)

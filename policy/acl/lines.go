@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 
+	"github.com/gaissmai/bart"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -39,10 +40,11 @@ func eachLine(path string, r io.Reader, take func(line []byte) error) error {
 		}
 	}
 	n++
-	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+	err := lines.Err()
+	if errors.Is(err, bufio.ErrTooLong) {
 		return fail(fmt.Errorf("longer than %d bytes", maxLine))
 	}
-	return nil // what else went wrong is known to whoever made r
+	return err
 }
 
 // targetLine adds the entries of a line: one, or the names of a line of a hosts file,
@@ -84,15 +86,18 @@ func hostsLine(t *targets, rest []byte) error {
 	return nil
 }
 
-// sourceLine returns the range of a line.
-func sourceLine(line []byte) (netip.Prefix, error) {
+// sourceLine adds the range of a line.
+func sourceLine(set *bart.Lite, line []byte) error {
 	line = uncomment(line)
 	if _, ok := cutFile(string(line)); ok {
-		return netip.Prefix{}, errNested
+		return errNested
 	}
 	var p option.Prefix
-	err := p.UnmarshalText(line)
-	return p.Prefix, err
+	if err := p.UnmarshalText(line); err != nil {
+		return err
+	}
+	set.Insert(p.Prefix)
+	return nil
 }
 
 // uncomment cuts off a comment, which has a space before it.

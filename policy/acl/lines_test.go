@@ -106,7 +106,7 @@ func TestLinesErrors(t *testing.T) {
 		{"many expressions", many.String(), fmt.Sprintf("list.txt:%d: too many regular expressions", maxPatterns+1)},
 		{"long programs", strings.Repeat("regexp:(?:abc){500}\n", 3), "list.txt:3: too many regular expressions"},
 		{"repeats", "regexp:((a{100}){100}){100}", "list.txt:1: regular expression: "},
-		{"many keywords", strings.Repeat("keyword:abc\n", maxKeywords+1), fmt.Sprintf("list.txt:%d: more than 10000 keywords", maxKeywords+1)},
+		{"many keywords", strings.Repeat("keyword:abc\n", maxKeywords+1), fmt.Sprintf("list.txt:%d: too many keywords", maxKeywords+1)},
 	} {
 		if _, err := read(tc.text); err == nil || !strings.HasPrefix(err.Error(), tc.want) {
 			t.Errorf("%s: got %v, want %s…", tc.name, err, tc.want)

@@ -3,7 +3,6 @@ package acl
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"net/netip"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -101,14 +100,3 @@ func cutFile(s string) (path string, ok bool) {
 
 // errNested says that a file names another.
 var errNested = errors.New("a file can't name another file")
-
-// checkUser returns what is wrong with the name of a user.
-func checkUser(name string) error {
-	if name == "" || len(name) > maxUser {
-		return fmt.Errorf("%.20q…: a user name has 1 to %d bytes", name, maxUser)
-	}
-	return nil
-}
-
-// maxUser is the longest name of a user in bytes, as of the ciphers and inbounds.
-const maxUser = 255

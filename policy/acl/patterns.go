@@ -7,7 +7,7 @@ import (
 	"regexp/syntax"
 )
 
-// Bounds on the entries that take time each. With as many as there may be, of the worst
+// Bounds of one list on the entries that take time each. With as many as there may be, of the worst
 // kind, the longest name takes some ten milliseconds; an ordinary one takes ten
 // microseconds.
 const (
@@ -17,15 +17,37 @@ const (
 	maxSteps      = 4096 // of all their programs
 )
 
+var (
+	errKeywords = fmt.Errorf("too many keywords: a list has %d at the most", maxKeywords)
+	errPatterns = fmt.Errorf("too many regular expressions: a list has %d at the most, of %d steps in all", maxPatterns, maxSteps)
+)
+
 // keywords are parts of names, by their first byte.
 type keywords struct {
 	by  map[byte][]string
 	len int
 }
 
+// checkAll returns an error if the sets of a list have too much of these together.
+func checkAll(sets []*targets) error {
+	words, steps, expressions := 0, 0, 0
+	for _, t := range sets {
+		words += t.keywords.len
+		steps += t.patterns.steps
+		expressions += len(t.patterns.all)
+	}
+	switch {
+	case words > maxKeywords:
+		return errKeywords
+	case steps > maxSteps || expressions > maxPatterns:
+		return errPatterns
+	}
+	return nil
+}
+
 func (k *keywords) add(text []byte) error {
 	if k.len++; k.len > maxKeywords {
-		return fmt.Errorf("more than %d keywords", maxKeywords)
+		return errKeywords
 	}
 	if k.by == nil {
 		k.by = map[byte][]string{}
@@ -91,7 +113,7 @@ func (p *patterns) add(b []byte) error {
 		return err
 	}
 	if p.steps += steps; len(p.all) == maxPatterns || p.steps > maxSteps {
-		return fmt.Errorf("too many regular expressions: the most is %d, of %d steps in all", maxPatterns, maxSteps)
+		return errPatterns
 	}
 	re, err := regexp.Compile("(?i:" + text + ")")
 	p.all = append(p.all, expression{text, re})

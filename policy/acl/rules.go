@@ -10,7 +10,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// rules is all that the lists say at one time. They do not change any more.
+// rules is all that the lists say at one time. They and their sets do not change any
+// more.
 //
 // A request must pass four questions: its source, its user, its target and its port.
 // In each, an entry of the allow list wins over one of the deny list; what stands in
@@ -18,16 +19,17 @@ import (
 type rules struct {
 	deny bool // the default
 
-	sources pair[bart.Lite]
-	users   pair[map[string]struct{}]
-	targets pair[targets]
-	ports   pair[[]option.Ports]
+	sources pair[*bart.Lite]
+	users   pair[users]
+	targets pair[*targets]
+	ports   pair[option.Ports]
 }
 
-// pair is the two lists of a question.
+// pair is the two lists of a question, each of several sets: the table's own and one
+// for each file.
 type pair[T any] struct {
-	allow, deny T
-	allows      bool // the file has an allow list, perhaps an empty one
+	allow, deny []T
+	allows      bool // the table has an allow list, perhaps an empty one
 }
 
 // verdict is what the lists of a question say.
@@ -48,22 +50,32 @@ func (r *rules) passes(v verdict, listed bool) bool {
 func (r *rules) who(client netip.Addr, user string) (reason, bool) {
 	ip := plain(client)
 	why, v := reason{question: bySource}, silent
-	if r.sources.allow.Contains(ip) {
+	if _, ok := source(r.sources.allow, ip); ok {
 		v = allows
-	} else if r.sources.deny.Contains(ip) {
-		v = denies
-		why.prefix, _ = find(&r.sources.deny, ip)
+	} else if prefix, ok := source(r.sources.deny, ip); ok {
+		v, why.prefix = denies, prefix
 	}
 	if !r.passes(v, r.sources.allows) {
 		return why, false
 	}
 	why, v = reason{question: byUser, text: user}, silent
-	if _, ok := r.users.allow[user]; ok {
+	among := func(set users) bool { _, ok := set[user]; return ok }
+	if slices.ContainsFunc(r.users.allow, among) {
 		v = allows
-	} else if _, ok := r.users.deny[user]; ok {
+	} else if slices.ContainsFunc(r.users.deny, among) {
 		v = denies
 	}
 	return why, r.passes(v, r.users.allows)
+}
+
+// source returns the range that an address is in.
+func source(sets []*bart.Lite, ip netip.Addr) (netip.Prefix, bool) {
+	for _, set := range sets {
+		if set.Contains(ip) {
+			return find(set, ip)
+		}
+	}
+	return netip.Prefix{}, false
 }
 
 // port judges a target's port.
@@ -83,12 +95,16 @@ func (r *rules) named(name string) (reason, verdict) {
 	var space [core.MaxName + 1]byte
 	name = strings.TrimSuffix(name, ".")
 	folded := fold(space[:0], name)
-	if _, ok := r.targets.allow.name(name, folded); ok {
-		return reason{}, allows
+	for _, set := range r.targets.allow {
+		if _, ok := set.name(name, folded); ok {
+			return reason{}, allows
+		}
 	}
-	if why, ok := r.targets.deny.name(name, folded); ok {
-		why.question = byTarget
-		return why, denies
+	for _, set := range r.targets.deny {
+		if why, ok := set.name(name, folded); ok {
+			why.question = byTarget
+			return why, denies
+		}
 	}
 	return reason{question: byTarget}, silent
 }
@@ -96,12 +112,16 @@ func (r *rules) named(name string) (reason, verdict) {
 // addressed asks the lists about an address.
 func (r *rules) addressed(ip netip.Addr) (reason, verdict) {
 	ip = plain(ip)
-	if r.targets.allow.has(ip) {
-		return reason{}, allows
+	for _, set := range r.targets.allow {
+		if set.has(ip) {
+			return reason{}, allows
+		}
 	}
-	if r.targets.deny.has(ip) {
-		prefix, _ := find(&r.targets.deny.networks, ip)
-		return reason{question: byTarget, kind: network, prefix: prefix}, denies
+	for _, set := range r.targets.deny {
+		if set.has(ip) {
+			prefix, _ := find(&set.networks, ip)
+			return reason{question: byTarget, kind: network, prefix: prefix}, denies
+		}
 	}
 	return reason{question: byTarget}, silent
 }

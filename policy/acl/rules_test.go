@@ -52,7 +52,11 @@ func rulesOf(t testing.TB, o Options) *rules {
 	if o.Default == "" {
 		o.Default = "allow"
 	}
-	r, err := newLists(o).load()
+	l, err := newLists(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := l.rules()
 	if err != nil {
 		t.Fatal(err)
 	}

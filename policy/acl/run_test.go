@@ -52,10 +52,10 @@ func TestFollow(t *testing.T) {
 			}
 			time.Sleep(9 * time.Second)
 		}
-		if n := strings.Count(out.String(), `msg="lists stay as they were"`); n != 2 {
+		if n := strings.Count(out.String(), `msg="a list stays as it was"`); n != 2 {
 			t.Errorf("got %d complaints, want 2:\n%s", n, out)
 		}
-		if !strings.Contains(out.String(), "bad.txt:3: ") || !strings.Contains(out.String(), `msg="lists read" allow_targets=0 deny_targets=2`) {
+		if !strings.Contains(out.String(), "bad.txt:3: ") || !strings.Contains(out.String(), `msg="list read" list=deny_targets file=`) {
 			t.Errorf("the log tells neither the line nor what was read:\n%s", out)
 		}
 		cancel()
@@ -94,6 +94,50 @@ func TestTally(t *testing.T) {
 		}
 		if got, want := strings.Join(lines, ""), "msg=denied requests=1000 datagrams=1\nmsg=denied requests=3 datagrams=0\n"; got != want {
 			t.Errorf("got\n%swant\n%s", got, want)
+		}
+	})
+}
+
+// TestFollowTwo checks that a file that is wrong holds up no other, and that bounds hold
+// for all files of a list together.
+func TestFollowTwo(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a.txt"), filepath.Join(dir, "b.txt")
+	save(t, a, "a.test\n")
+	save(t, b, "b.test\n")
+	synctest.Test(t, func(t *testing.T) {
+		p, out := newPolicy(t, Options{DenyTargets: targetsOf(t, "file:"+a, "file:"+b), DenySources: sourcesOf(t, "192.0.2.1")}, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); p.Run(ctx) }()
+		many := strings.Repeat("keyword:zzz\n", maxKeywords/2+1)
+		for _, step := range []struct{ do, a, b, want string }{
+			{"both read", "a.test\n", "b.test\n", "a.test b.test"},
+			{"one wrong, the other changed", "a test\n", "b.test\nc.test\n", "a.test b.test c.test"},
+			{"the first mended", "d.test\n", "b.test\nc.test\n", "b.test c.test d.test"},
+			{"too much together", many, many, "b.test c.test d.test"},
+			{"not any more", many, "b.test\n", "b.test"},
+		} {
+			save(t, a, step.a)
+			save(t, b, step.b)
+			time.Sleep(time.Second)
+			synctest.Wait()
+			var denied []string
+			for _, name := range []string{"a.test", "b.test", "c.test", "d.test"} {
+				if _, ok := p.rules.Load().target(addr(t, name+":1")); !ok {
+					denied = append(denied, name)
+				}
+			}
+			if got := strings.Join(denied, " "); got != step.want {
+				t.Errorf("%s: got %q denied, want %q", step.do, got, step.want)
+			}
+		}
+		cancel()
+		<-done
+		for _, want := range []string{"a.txt:1: ", "too many keywords"} {
+			if n := strings.Count(out.String(), want); n != 1 {
+				t.Errorf("got %q %d times, want once:\n%s", want, n, out)
+			}
 		}
 	})
 }
