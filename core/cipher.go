@@ -49,6 +49,8 @@ type Accepted struct {
 	Payload []byte // first bytes for the target; valid until Stream is read
 	Grant   *Grant // what the user is served under, or nil
 
+	Once Once // see Request.Once
+
 	// Unproven says that the request may be anybody's noise: the method can't tell
 	// forged bytes from true ones.
 	Unproven bool

@@ -23,6 +23,9 @@ var (
 	ErrAddrType = fmt.Errorf("%w: unknown address type", ErrMalformed)
 	// ErrDenied says that policy forbids what was asked for.
 	ErrDenied = errors.New("denied by policy")
+	// ErrUntrusted says that a connection did not come through the balancer that
+	// all must come through. It is an ErrDenied.
+	ErrUntrusted = fmt.Errorf("%w: the sender is not trusted", ErrDenied)
 	// ErrNoPackets says that a dialer carries streams only.
 	ErrNoPackets = errors.New("carries no UDP")
 	// ErrIdle says that a connection moved no byte for its idle timeout.

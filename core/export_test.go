@@ -1,5 +1,7 @@
 package core
 
+import "net/netip"
+
 // Interleave is interleave for package core_test.
 var Interleave = interleave
 
@@ -46,3 +48,20 @@ func SweepingPackets(p *Pipeline) bool {
 	defer p.mu.Unlock()
 	return p.packetSweep != nil
 }
+
+// HandshakesOf returns how many handshakes of one source are in progress.
+func HandshakesOf(s *Server, source string) int {
+	s.handshakes.mu.Lock()
+	defer s.handshakes.mu.Unlock()
+	by := s.handshakes.bySource[SourceOf(netip.MustParseAddr(source))]
+	if by == nil {
+		return 0
+	}
+	return by.Len()
+}
+
+// EndAs and TarpitConn are what ends the connections of clients that a gate refuses.
+var (
+	EndAs      = endAs
+	TarpitConn = tarpit
+)

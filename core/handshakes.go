@@ -35,27 +35,48 @@ func newHandshakes(most int) *handshakes {
 	return &handshakes{max: most, all: list.New(), bySource: map[netip.Prefix]*list.List{}, ending: map[*handshake]struct{}{}}
 }
 
-// add takes in a connection from client. end is called if it must make room.
+// add takes in a connection from client, or, if that is the zero Addr, from one
+// not known yet. end is called if it must make room.
 func (h *handshakes) add(client netip.Addr, end func()) *handshake {
-	hs := &handshake{source: SourceOf(client), end: end}
+	hs := &handshake{end: end}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	hs.inAll = h.all.PushBack(hs)
-	if !client.IsLoopback() {
-		by := h.bySource[hs.source]
-		if by == nil {
-			by = list.New()
-			h.bySource[hs.source] = by
-		}
-		hs.inBy = by.PushBack(hs)
-		if by.Len() > maxPerSource {
-			h.tell(by.Front().Value.(*handshake))
-		}
-	}
+	h.attribute(hs, client)
 	if h.all.Len() > h.max {
 		h.tell(h.all.Front().Value.(*handshake))
 	}
 	return hs
+}
+
+// identify counts hs as client's from now on, or, if that is the zero Addr, as
+// nobody's still, and calls begin. It does neither if hs has been told to end: then
+// begin must not give it more time.
+func (h *handshakes) identify(hs *handshake, client netip.Addr, begin func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if hs.inAll == nil {
+		return
+	}
+	begin()
+	h.attribute(hs, client)
+}
+
+// attribute puts hs, which is in all, into the list of its source. mu is held.
+func (h *handshakes) attribute(hs *handshake, client netip.Addr) {
+	if !client.IsValid() || client.IsLoopback() {
+		return
+	}
+	hs.source = SourceOf(client)
+	by := h.bySource[hs.source]
+	if by == nil {
+		by = list.New()
+		h.bySource[hs.source] = by
+	}
+	hs.inBy = by.PushBack(hs)
+	if by.Len() > maxPerSource {
+		h.tell(by.Front().Value.(*handshake))
+	}
 }
 
 // tell ends a handshake.

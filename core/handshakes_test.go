@@ -152,3 +152,45 @@ func TestHandshakesEndAll(t *testing.T) {
 	c.endAll()
 	c.check(t, 0, 0, 1, 2, 0)
 }
+
+// Connections of a balancer are nobody's until their clients are known, and count
+// as their clients' then.
+func TestHandshakesIdentify(t *testing.T) {
+	c := newCrowd(20000)
+	begun := 0
+	identify := func(from, to int, addr func(i int) netip.Addr) {
+		for i := from; i < to; i++ {
+			c.identify(c.members[i], addr(i), func() { begun++ })
+		}
+	}
+	for range 10000 {
+		c.members = append(c.members, c.add(netip.Addr{}, func() { t.Error("one that is unknown was told to end") }))
+	}
+	if len(c.bySource) != 0 {
+		t.Errorf("sources: got %d, want none yet", len(c.bySource))
+	}
+	identify(0, 5000, func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}) })
+	identify(5000, 10000, func(int) netip.Addr { return netip.Addr{} })
+	if got := len(c.bySource); got != 5000 || begun != 10000 {
+		t.Errorf("got %d sources, %d begun, want 5000, 10000", got, begun)
+	}
+	first := len(c.members)
+	for i := range maxPerSource + 1 {
+		c.members = append(c.members, c.add(netip.Addr{}, func() { c.ended = append(c.ended, i) }))
+	}
+	identify(first, first+maxPerSource, func(int) netip.Addr { return netip.MustParseAddr("198.51.100.1") })
+	c.check(t)
+	identify(first+maxPerSource, first+maxPerSource+1, func(int) netip.Addr { return netip.MustParseAddr("198.51.100.1") })
+	c.check(t, 0)
+	begun = 0
+	identify(first, first+1, func(int) netip.Addr { return netip.MustParseAddr("198.51.100.2") })
+	if begun != 0 {
+		t.Error("one that was told to end was given more time")
+	}
+	for _, hs := range c.members {
+		c.remove(hs)
+	}
+	if !c.empty() || len(c.bySource) != 0 {
+		t.Errorf("left: got %d of %d sources, want none", c.all.Len(), len(c.bySource))
+	}
+}

@@ -24,7 +24,12 @@ func KeepAlive() net.KeepAliveConfig {
 type Net struct {
 	Resolver Resolver // nil for the operating system's
 	Control  Control  // nil for none
+	Preamble Preamble // nil for none
 }
+
+// Preamble returns what a connection to an address that was dialled for r begins
+// with, before r.Payload and in one write with it.
+type Preamble func(r *Request, to netip.AddrPort) []byte
 
 // Control is asked about each address before a socket connects to it, or before
 // a datagram goes there. network is "tcp" or "udp".
@@ -42,7 +47,11 @@ func (n Net) DialStream(ctx context.Context, r *Request) (Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeFirst(ctx, conn, r.Payload); err != nil {
+	first := r.Payload
+	if n.Preamble != nil {
+		first = append(n.Preamble(r, remoteAddr(conn)), first...)
+	}
+	if err := writeFirst(ctx, conn, first); err != nil {
 		conn.Close()
 		return nil, err
 	}

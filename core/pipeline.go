@@ -190,7 +190,7 @@ func (p *Pipeline) cutAll(cause error) int {
 
 // observe tells the gates of one step in the life of a request.
 func (p *Pipeline) observe(r *Request, network string, began time.Time, kind EventKind, err error) {
-	if len(p.cfg.Gates) == 0 {
+	if len(p.cfg.Gates) == 0 || r.Unattributed {
 		return
 	}
 	p.Observe(Event{

@@ -18,7 +18,8 @@ type Client struct {
 
 // Gate is asked about a client before anything is read from it. Every nil
 // Admit is followed by exactly one event of the kinds Refused,
-// HandshakeFailed, DialFailed and Closed.
+// HandshakeFailed, DialFailed and Closed. Behind a balancer it is asked after the
+// header that names the client, and hears nothing of connections without one.
 type Gate interface {
 	Admit(c Client) error
 	Observer

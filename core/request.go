@@ -21,11 +21,27 @@ type Request struct {
 	Flow    *Flow
 	Grant   *Grant // what the user is served under, or nil
 
+	// Once tells the request apart from all others made under its key, where the
+	// protocol has something that does.
+	Once Once
+
 	// Unproven says that the client has not proved that it holds a key or a
 	// password, where the inbound asks for one.
 	Unproven bool
 
+	// Unattributed says that a balancer passed the connection on without naming
+	// a client: it is the balancer's own, such as a health check, or its client
+	// has no address. Client is the balancer then, who must not be counted,
+	// limited or banned; gates are neither asked nor told.
+	Unattributed bool
+
 	taken func() // see Taken; may be nil
+}
+
+// Once is what may come once: a request with it that comes again is a recording.
+type Once struct {
+	ID    []byte    // empty if there is none
+	Until time.Time // after which a recording is refused for its age; the zero Time for never
 }
 
 // Taken tells whoever counted r as a handshake that its handler counts it from

@@ -2,10 +2,7 @@ package core
 
 import (
 	"context"
-	"errors"
-	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -20,14 +17,17 @@ type Server struct {
 	handshakes *handshakes
 	failures   throttle // of lines about failed handshakes
 	accepts    throttle // of lines about failed accepts
+	headers    throttle // of lines about what a front failed to say
 	ln         *Listener
 	handler    atomic.Pointer[serving]
 }
 
-// ServerConfig is what makes a Server. All fields but Transports are required.
+// ServerConfig is what makes a Server. All fields but Front and Transports are
+// required.
 type ServerConfig struct {
 	Env        Env
 	Listen     netip.AddrPort
+	Front      Front       // nil where clients connect themselves
 	Transports []Transport // from the wire up
 	Timeout    time.Duration
 	Max        int // handshakes in progress
@@ -101,130 +101,4 @@ func (s *Server) AcceptError(err error) {
 	if more, ok := s.accepts.allow(1, 10*time.Second); ok {
 		s.cfg.Env.Log.Warn("accept", slog.Any("err", err), slog.Int("suppressed", more))
 	}
-}
-
-// AcceptConn serves one connection.
-func (s *Server) AcceptConn(conn *net.TCPConn) {
-	on := s.handler.Load()
-	deadline := time.Now().Add(s.cfg.Timeout)
-	client := Client{Addr: clientAddr(conn), Network: "tcp", Inbound: s.cfg.Env.Name}
-	_ = conn.SetDeadline(deadline)
-	// A handshake that must end finds its deadline in the past from then on:
-	// nothing sets a later one before the request is known.
-	hs := s.handshakes.add(client.Addr.Addr(), func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	go s.serve(on, conn, client, deadline, hs)
-}
-
-// serve takes one connection through its handshake. The connection belongs to
-// the handler afterwards.
-func (s *Server) serve(on *serving, conn *net.TCPConn, client Client, deadline time.Time, hs *handshake) {
-	defer s.handshakes.remove(hs)
-	defer func() {
-		if v := recover(); v != nil {
-			s.log(client, newPanicError(v))
-			conn.Close()
-		}
-	}()
-	if r, waiting := s.request(on, conn, client, deadline, hs); r != nil {
-		// It counts as a handshake until the pipeline counts it as a stream, or
-		// a shutdown in between would miss it.
-		r.taken = func() {
-			s.handshakes.remove(hs)
-			_ = conn.SetDeadline(time.Time{}) // it may have been told to end a moment ago
-		}
-		switch p := waiting.(type) {
-		case Pending:
-			on.h.HandleStream(on.ctx, r, p)
-		case PendingPackets:
-			on.h.HandlePackets(on.ctx, r, p)
-		}
-	}
-}
-
-// request returns the client's request, or nil after it has ended the
-// connection.
-func (s *Server) request(on *serving, conn *net.TCPConn, client Client, deadline time.Time, hs *handshake) (*Request, Waiting) {
-	if err := on.h.Admit(client); err != nil {
-		s.end(conn, deadline, err)
-		return nil, nil
-	}
-	wire, r, waiting, err := s.handshake(on.ctx, conn, client)
-	if err != nil {
-		on.h.Observe(Event{Kind: HandshakeFailed, Client: client, Authenticated: IsAuthenticated(err), Err: err})
-		if s.handshakes.told(hs) { // it is our doing
-			deadline = time.Now()
-		} else {
-			s.log(client, err)
-		}
-		s.end(wire, deadline, err)
-		return nil, nil
-	}
-	_ = conn.SetDeadline(time.Time{})
-	r.ID, r.Inbound, r.Client = s.cfg.Env.Process.NextID(), client.Inbound, client.Addr
-	if r.Flow == nil {
-		r.Flow = new(Flow)
-	}
-	return r, waiting
-}
-
-// handshake goes through the transports and the kind's own handshake. wire is
-// the connection as far as it got.
-func (s *Server) handshake(ctx context.Context, conn Stream, client Client) (wire Stream, r *Request, w Waiting, err error) {
-	defer catch(&err)
-	wire = conn
-	for _, t := range s.cfg.Transports {
-		over, err := t.Server(ctx, wire)
-		if err != nil {
-			return wire, nil, nil, err
-		}
-		wire = over
-	}
-	r, w, err = s.cfg.Handshake(ctx, wire, client)
-	if err != nil {
-		return wire, nil, nil, err
-	}
-	_, stream := w.(Pending)
-	_, packets := w.(PendingPackets)
-	if r == nil || !stream && !packets {
-		err = errors.New("the handshake made no request")
-	}
-	return wire, r, w, err
-}
-
-// end lets the kind end a connection in its own way, and closes it.
-func (s *Server) end(wire Stream, deadline time.Time, cause error) {
-	err := guard(func() error {
-		if !endAs(wire, cause) {
-			s.cfg.Fail(wire, deadline, cause)
-		}
-		return nil
-	})
-	wire.Close()
-	if err != nil {
-		s.log(Client{Network: "tcp", Inbound: s.cfg.Env.Name}, err)
-	}
-}
-
-// log writes the line of a failed handshake, unless there are very many. A
-// client that came and went without a byte, as a health check does, is no news.
-func (s *Server) log(client Client, err error) {
-	log := s.cfg.Env.Log
-	switch {
-	case LogPanic(log, "handshake panicked", err, slog.Any("client", client.Addr)):
-	case errors.Is(err, io.EOF):
-		log.Debug("handshake failed", slog.Any("client", client.Addr), slog.Any("err", err))
-	default:
-		if more, ok := s.failures.allow(10, time.Second); ok {
-			log.Warn("handshake failed", slog.Any("client", client.Addr), slog.Any("err", err), slog.Int("suppressed", more))
-		}
-	}
-}
-
-func clientAddr(conn *net.TCPConn) netip.AddrPort {
-	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	ap := tcp.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

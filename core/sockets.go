@@ -105,6 +105,17 @@ func bind(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) {
 	return ln.(*net.TCPListener), nil
 }
 
+// Ports returns the TCP ports that are listened on, doubles among them.
+func (s *SocketSet) Ports() []uint16 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ports []uint16
+	for _, sock := range s.open {
+		ports = append(ports, sock.addr.Port())
+	}
+	return ports
+}
+
 // Has reports whether the process listens on ap: on that address, or on every
 // one and ap is the machine's own. network is "tcp" or "udp".
 func (s *SocketSet) Has(network string, ap netip.AddrPort) bool {

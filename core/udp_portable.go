@@ -117,11 +117,3 @@ func (s *UDPSocket) Close() (err error) {
 	s.close.Do(func() { err = s.conn.Close() })
 	return err
 }
-
-// unmapped returns ap with an IPv4 address that is mapped into IPv6 as IPv4.
-func unmapped(ap netip.AddrPort) netip.AddrPort {
-	if ap.Addr().Is4In6() {
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return ap
-}

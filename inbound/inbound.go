@@ -21,6 +21,7 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 		Server: core.NewServer(core.ServerConfig{
 			Env:        env,
 			Listen:     o.Listen.AddrPort(),
+			Front:      newFront(o.ProxyProtocol),
 			Transports: transports,
 			Timeout:    o.HandshakeTimeout.Std(),
 			Max:        o.MaxHandshakes,

@@ -124,6 +124,14 @@ func TestNewChecksOptions(t *testing.T) {
 		{"no handshakes", func(o *inbound.Options) { o.MaxHandshakes = 0 }, "max_handshakes"},
 		{"negative handshakes", func(o *inbound.Options) { o.MaxHandshakes = -1 }, "max_handshakes"},
 		{"no timeout", func(o *inbound.Options) { o.HandshakeTimeout = 0 }, "handshake_timeout"},
+		{"behind a balancer", func(o *inbound.Options) { o.ProxyProtocol, o.Mode = behind(t, "::1").ProxyProtocol, "tcp" }, ""},
+		{"UDP beside a balancer", func(o *inbound.Options) { o.ProxyProtocol = behind(t, "::1").ProxyProtocol }, "mode"},
+		{"UDP alone beside a balancer", func(o *inbound.Options) { o.ProxyProtocol, o.Mode = behind(t, "::1").ProxyProtocol, "udp" }, "mode"},
+		{"behind nobody", func(o *inbound.Options) { o.ProxyProtocol, o.Mode = behind(t).ProxyProtocol, "tcp" }, "proxy_protocol.trusted"},
+		{"no time for a header", func(o *inbound.Options) {
+			o.ProxyProtocol, o.Mode = behind(t, "::1").ProxyProtocol, "tcp"
+			o.ProxyProtocol.Timeout = 0
+		}, "proxy_protocol.timeout"},
 		{"bad transport", func(o *inbound.Options) { o.Mode, o.Transport = "tcp", []core.TransportRef{"good", "bad"} }, "transport"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 type Options struct {
 	Listen           option.Listen       `toml:"listen" required:"true" help:"address and port to accept clients on; \":port\" means every address"`
 	Transport        []core.TransportRef `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the other end"`
+	ProxyProtocol    *ProxyProtocol      `toml:"proxy_protocol" help:"for an inbound behind a balancer: the client is whom its PROXY header names"`
 	Mode             option.Mode         `toml:"mode" default:"both" help:"what is served: tcp, udp or both"`
 	HandshakeTimeout option.Duration     `toml:"handshake_timeout" help:"how long a client may take over its request"`
 	MaxHandshakes    int                 `toml:"max_handshakes" default:"4096" help:"how many clients may be in their handshake at once"`
@@ -36,6 +37,10 @@ func (o Options) check() error {
 		return core.BadOption("client_sessions", "%d is not positive", o.ClientSessions)
 	case o.Mode.Packets() && len(o.Transport) > 0:
 		return core.BadOption("mode", "a transport carries no UDP, and UDP must not leave beside it; add mode = %q", "tcp")
+	case o.Mode.Packets() && o.ProxyProtocol != nil:
+		return core.BadOption("mode", "proxy_protocol names the clients of TCP alone; add mode = %q", "tcp")
+	case o.ProxyProtocol != nil:
+		return o.ProxyProtocol.check()
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func (s *PacketServer) receive(ds []core.Datagram) {
 			s.give(to, n)
 			to, of, n = s.session(key, &ds[i], now), key, 0
 		}
-		if to == nil {
+		if to == nil || s.cipher.Roams() && to.isElsewhere(ds[i].Peer) && !s.admitsAgain(ds[i].Peer) {
 			continue
 		}
 		to.came(&ds[i], o.Target, now)
@@ -150,6 +150,16 @@ func (s *PacketServer) session(key sessionKey, d *core.Datagram, now time.Time) 
 	}
 	on.h.HandlePackets(on.ctx, r, fresh)
 	return s.sessions.find(key) // nil if it was rejected
+}
+
+// admitsAgain asks the gates about a client that has moved, whose session goes on.
+func (s *PacketServer) admitsAgain(at netip.AddrPort) bool {
+	h, client := s.handler.Load().h, core.Client{Addr: at, Network: "udp", Inbound: s.env.Name}
+	if h.Admit(client) != nil {
+		return false
+	}
+	h.Observe(core.Event{Kind: core.Closed, Client: client, Authenticated: true}) // there was no more to it
+	return true
 }
 
 // dropped tells a person who looks for it of a datagram that was no one's.

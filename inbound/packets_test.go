@@ -242,3 +242,36 @@ func TestPacketServerAdmits(t *testing.T) {
 	g.receive(burst("1e", "2f"))
 	count("admitted", 2, 2)
 }
+
+// A client that moves is asked about again, where clients roam: whom the gate refuses
+// is not heard at its new address, and is answered where it was.
+func TestPacketServerAdmitsAgain(t *testing.T) {
+	for _, roams := range []bool{true, false} {
+		site, h := newSite(t, "127.0.0.1"), newHost()
+		moved := netip.MustParseAddr("127.0.0.9")
+		h.Deny = func(c core.Client) error {
+			if c.Addr.Addr() == moved {
+				return core.ErrDenied
+			}
+			return nil
+		}
+		g := site.start(t, newFakeServer(roams), h)
+		client := listenPlain(t)
+		here := core.Datagram{Peer: addrOf(client), Data: wire(1, web, "here")}
+		there := core.Datagram{Peer: netip.AddrPortFrom(moved, 4711), Data: wire(1, web, "there")}
+		g.receive([]core.Datagram{here})
+		g.receive([]core.Datagram{there, here})
+		var got []string
+		for len(h.came) > 0 {
+			got = append(got, <-h.came)
+		}
+		if want := []string{"user1: here", "user1: here"}; !slices.Equal(got, want) {
+			t.Errorf("roaming %t: got %q, want %q", roams, got, want)
+		}
+		_, conns := h.served()
+		if _, err := conns[0].WritePackets([]core.Packet{{Addr: web, Data: []byte("answer")}}); err != nil {
+			t.Fatal(err)
+		}
+		hears(t, client, wire(1, web, "answer"))
+	}
+}

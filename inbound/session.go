@@ -94,6 +94,13 @@ func (s *session) came(d *core.Datagram, target core.Addr, now time.Time) {
 	}
 }
 
+// isElsewhere reports whether a datagram came from another address than the last.
+func (s *session) isElsewhere(from netip.AddrPort) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.peer.Addr() != from.Addr()
+}
+
 // give passes datagrams of the client on.
 func (s *session) give(ps []core.Packet) {
 	s.mu.Lock()

@@ -13,8 +13,10 @@ import (
 	"github.com/umbra-proxy/umbra/outbound/direct"
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/plugins/tls"
+	"github.com/umbra-proxy/umbra/policy/acl"
 	"github.com/umbra-proxy/umbra/policy/ban"
 	"github.com/umbra-proxy/umbra/policy/limit"
+	"github.com/umbra-proxy/umbra/policy/replay"
 	"github.com/umbra-proxy/umbra/resolver/dns"
 	"github.com/umbra-proxy/umbra/resolver/first"
 	"github.com/umbra-proxy/umbra/resolver/hosts"
@@ -42,8 +44,10 @@ func Standard(reg *core.Registry) {
 		stream.Register(reg, spec)
 	}
 
+	core.Add(&reg.Policy, "acl", acl.New)
 	core.Add(&reg.Policy, "ban", ban.New)
 	core.Add(&reg.Policy, "limit", limit.New)
+	core.Add(&reg.Policy, "replay", replay.New)
 
 	core.Add(&reg.Resolver, "dns", dns.New)
 	core.Add(&reg.Resolver, "first", first.New)

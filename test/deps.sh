@@ -3,10 +3,10 @@
 # are there it does nothing, so it needs no network and no rights then.
 set -eu
 
-programs="ss-server ss-local ss-tunnel curl openssl chromium dig dnsmasq unbound redis-server"
-packages="shadowsocks-libev curl openssl chromium ca-certificates bind9-dnsutils dnsmasq-base unbound redis-server"
+programs="ss-server ss-local ss-tunnel curl openssl chromium dig dnsmasq unbound redis-server haproxy nft ip"
+packages="shadowsocks-libev curl openssl chromium ca-certificates bind9-dnsutils dnsmasq-base unbound redis-server haproxy nftables iproute2"
 
-PATH="$PATH:/usr/sbin" # dnsmasq and unbound are there, and not every user's PATH has it
+PATH="$PATH:/usr/sbin" # some are there, and not every user's PATH has it
 missing=""
 for program in $programs; do
 	command -v "$program" >/dev/null 2>&1 || missing="$missing $program"

@@ -17,6 +17,7 @@ type accept struct {
 	reader  *chunk.Reader
 	client  netip.Addr
 	user    *user
+	salt    []byte // a copy
 	box     chunk.Box
 	length  int // of the first payload
 	scratch *core.Buffer
@@ -62,7 +63,7 @@ func (a *accept) openSalt() error {
 	if !c.addSalt(head[:size]) {
 		return core.ErrReplay
 	}
-	a.wire, a.reader.Waits = size, nil
+	a.salt, a.wire, a.reader.Waits = head[:size:size], size, nil
 	return nil
 }
 

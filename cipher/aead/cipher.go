@@ -151,7 +151,7 @@ func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted
 		return core.Accepted{Payload: raw}, err
 	}
 	served := chunk.Served{Stream: s, Patience: c.patience}
-	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant}, nil
+	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant, Once: core.Once{ID: a.salt}}, nil
 }
 
 // startReply makes the stream send a salt of its own with its first bytes. The

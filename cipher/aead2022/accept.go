@@ -3,6 +3,7 @@ package aead2022
 import (
 	"crypto/rand"
 	"fmt"
+	"time"
 
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/cipher/replay"
@@ -28,7 +29,7 @@ func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted
 		return core.Accepted{Payload: raw}, err
 	}
 	served := chunk.Served{Stream: s, Patience: c.patience}
-	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant}, nil
+	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant, Once: core.Once{ID: a.salt, Until: a.until}}, nil
 }
 
 // startReply makes the stream send salt and the response header with its first
@@ -55,7 +56,8 @@ type accept struct {
 	reader *chunk.Reader
 	box    chunk.Box
 	user   *user
-	salt   []byte // the request's, a copy
+	salt   []byte    // the request's, a copy
+	until  time.Time // when it is too old to be good
 }
 
 // run returns the target and the first payload, which is valid until the reader is
@@ -124,11 +126,11 @@ func (a *accept) openFixed() (off, length int, err error) {
 	if err != nil {
 		return 0, 0, core.Authenticated(err)
 	}
-	until := sent.Add(timeGuard)
-	if !c.salts.Add(a.salt, until, now) {
+	a.until = sent.Add(timeGuard)
+	if !c.salts.Add(a.salt, a.until, now) {
 		return 0, 0, core.ErrReplay
 	}
-	c.journal.Note(replay.Record{Kind: streamSalt, Until: until, Data: a.salt})
+	c.journal.Note(replay.Record{Kind: streamSalt, Until: a.until, Data: a.salt})
 	a.reader.Waits = nil
 	return off, length, nil
 }

@@ -7,75 +7,33 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"slices"
-	"time"
 
+	"github.com/umbra-proxy/umbra/core/follow"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // maxFile is the largest file of users in bytes, far above 100,000 of them.
 const maxFile = 32 << 20
 
-// settled is how long after its last change a file can be told from a newer one by
-// its time alone. Some file systems keep times of two seconds.
-const settled = 2 * time.Second
-
-// snapshot is a file of users as it was read.
-type snapshot struct {
-	path string
-	info fs.FileInfo
-	read time.Time
-	data []byte
+// readFile reads the users of a file. Its errors name the line.
+func readFile(f *follow.File) (list []User, err error) {
+	err = f.Read(func(r io.Reader) error {
+		data, err := io.ReadAll(r)
+		if err == nil {
+			list, err = parseFile(f.Path(), data)
+		}
+		return err
+	})
+	return list, err
 }
 
-// readFile reads a file.
-func readFile(path string) (*snapshot, error) {
-	f, err := os.Open(path)
+// parseFile reads a JSON object of names and secrets, sorted by name.
+func parseFile(path string, data []byte) ([]User, error) {
+	list, at, err := parse(data)
 	if err != nil {
-		return nil, pathError("read", path, err)
-	}
-	defer f.Close()
-	s := &snapshot{path: path, read: time.Now()}
-	if s.info, err = f.Stat(); err != nil {
-		return nil, pathError("read", path, err)
-	}
-	if !s.info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
-	}
-	if s.data, err = io.ReadAll(io.LimitReader(f, maxFile+1)); err != nil {
-		return nil, pathError("read", path, err)
-	}
-	if len(s.data) > maxFile {
-		return nil, fmt.Errorf("%s has more than %d bytes", path, maxFile)
-	}
-	return s, nil
-}
-
-// pathError says once what was done to which file.
-func pathError(did, path string, err error) error {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		err = p.Err
-	}
-	return fmt.Errorf("%s %s: %w", did, path, err)
-}
-
-// isCurrent reports whether the file is as it was read, as far as can be told
-// without reading it.
-func (s *snapshot) isCurrent() bool {
-	info, err := os.Stat(s.path)
-	return err == nil && os.SameFile(info, s.info) && info.Size() == s.info.Size() &&
-		info.ModTime().Equal(s.info.ModTime()) && s.read.Sub(info.ModTime()) > settled
-}
-
-// users reads a JSON object of names and secrets, sorted by name. Its errors name
-// the line.
-func (s *snapshot) users() ([]User, error) {
-	list, at, err := parse(s.data)
-	if err != nil {
-		line := 1 + bytes.Count(s.data[:min(int(at), len(s.data))], []byte("\n"))
-		return nil, fmt.Errorf("%s:%d: %w", s.path, line, err)
+		line := 1 + bytes.Count(data[:min(int(at), len(data))], []byte("\n"))
+		return nil, fmt.Errorf("%s:%d: %w", path, line, err)
 	}
 	slices.SortFunc(list, func(a, b User) int { return cmp.Compare(a.Name, b.Name) })
 	return list, nil

@@ -1,20 +1,15 @@
 package users
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/follow"
 	"github.com/umbra-proxy/umbra/core/option"
 )
-
-// lookEvery is how often the file of users is looked at: one who is removed is
-// refused within a second.
-const lookEvery = 500 * time.Millisecond
 
 // List is who may use a server. It follows its file while it runs.
 type List struct {
@@ -22,16 +17,16 @@ type List struct {
 	opts   Options
 	grants *grants
 	users  []User
-	seen   *snapshot // nil without a file
+	file   *follow.File // nil without one
 }
 
 // Open reads the users that o gives. Its errors name the key to mend.
 func Open(env core.Env, o Options) (*List, error) {
-	users, seen, err := o.read()
+	users, file, err := o.read()
 	if err != nil {
 		return nil, err
 	}
-	l := &List{env: env, opts: o, users: users, seen: seen}
+	l := &List{env: env, opts: o, users: users, file: file}
 	l.grants, err = core.Keep(env, func(old *grants) (*grants, error) {
 		if old == nil {
 			old = &grants{all: map[identity]*core.Grant{}}
@@ -42,7 +37,7 @@ func Open(env core.Env, o Options) (*List, error) {
 		return nil, err
 	}
 	l.grant(l.users)
-	if seen != nil && seen.info.Mode().Perm()&0o004 != 0 {
+	if file != nil && file.Info().Mode().Perm()&0o004 != 0 {
 		env.Log.Warn("everyone on this machine can read the secrets of users", slog.String("file", o.UsersFile))
 	}
 	return l, nil
@@ -67,43 +62,18 @@ func (l *List) grant(users []User) {
 func (l *List) Run(ctx context.Context, apply func([]User) error) {
 	l.grants.take(l)
 	l.settle()
-	if l.seen == nil {
+	if l.file == nil {
 		return
 	}
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	complaint := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		text := ""
-		if err := l.look(apply); err != nil {
-			text = err.Error()
-		}
-		if text != "" && text != complaint {
-			l.env.Log.Error("users stay as they were", slog.String("err", text))
-		}
-		complaint = text
-	}
+	follow.Watch(ctx, l.env.Log, "users stay as they were", func() error { return l.look(apply) })
 }
 
-// look reads the file if it may have changed.
+// look reads the file if it has changed.
 func (l *List) look(apply func([]User) error) error {
-	if l.seen.isCurrent() {
-		return nil
-	}
-	next, err := readFile(l.opts.UsersFile)
-	if err != nil {
+	if changed, err := l.file.Changed(); !changed || err != nil {
 		return err
 	}
-	if bytes.Equal(next.data, l.seen.data) {
-		l.seen = next
-		return nil
-	}
-	users, err := next.users()
+	users, err := readFile(l.file)
 	if err != nil {
 		return err
 	}
@@ -112,7 +82,7 @@ func (l *List) look(apply func([]User) error) error {
 		return fmt.Errorf("%s: %w", l.opts.UsersFile, err)
 	}
 	added, removed := compare(l.users, users)
-	l.users, l.seen = users, next
+	l.users = users
 	cut := l.settle()
 	l.env.Log.Info("users read", slog.Int("users", len(users)), slog.Int("added", added), slog.Int("removed", removed), slog.Int("cut", cut))
 	return nil

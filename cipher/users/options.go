@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/follow"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -43,7 +44,7 @@ type User struct {
 }
 
 // read reads the users, sorted by name. Its errors name the key to mend.
-func (o Options) read() ([]User, *snapshot, error) {
+func (o Options) read() ([]User, *follow.File, error) {
 	switch {
 	case o.Users != nil && o.UsersFile != "":
 		return nil, nil, core.BadOption("users_file", "give only one of users and users_file")
@@ -56,15 +57,12 @@ func (o Options) read() ([]User, *snapshot, error) {
 		}
 		return list, nil, nil
 	}
-	seen, err := readFile(o.UsersFile)
+	file := follow.New(o.UsersFile, maxFile)
+	list, err := readFile(file)
 	if err != nil {
 		return nil, nil, &core.OptionError{Key: "users_file", Err: err}
 	}
-	list, err := seen.users()
-	if err != nil {
-		return nil, nil, &core.OptionError{Key: "users_file", Err: err}
-	}
-	return list, seen, nil
+	return list, file, nil
 }
 
 func fromMap(users map[string]option.Text) ([]User, error) {

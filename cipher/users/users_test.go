@@ -129,7 +129,7 @@ type followed struct {
 	stop    func()
 }
 
-func follow(t *testing.T, e core.Env, o Options) *followed {
+func following(t *testing.T, e core.Env, o Options) *followed {
 	t.Helper()
 	f := &followed{applied: make(chan string, 8)}
 	if e.Log == nil {
@@ -162,7 +162,7 @@ func TestFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := env(nil)
 		e.Log = nil
-		f := follow(t, e, Options{UsersFile: path})
+		f := following(t, e, Options{UsersFile: path})
 		for _, step := range []struct{ do, text, want string }{
 			{"no change", "", ""},
 			{"add", `{"a": "1", "b": "2"}`, "a=1 b=2"},
@@ -202,7 +202,7 @@ func TestFollow(t *testing.T) {
 func TestRefused(t *testing.T) {
 	path := write(t, "", `{"a": "1"}`)
 	synctest.Test(t, func(t *testing.T) {
-		f := follow(t, env(nil), Options{UsersFile: path, CutRemoved: true})
+		f := following(t, env(nil), Options{UsersFile: path, CutRemoved: true})
 		f.refuse = errors.New("bad key")
 		kept := f.Users()[0].Grant
 		write(t, path, `{"b": "2"}`)
@@ -248,7 +248,7 @@ func TestCutRemoved(t *testing.T) {
 		t.Run(fmt.Sprint(cuts), func(t *testing.T) {
 			write(t, path, `{"a": "1", "b": "2", "c": "3"}`)
 			synctest.Test(t, func(t *testing.T) {
-				f := follow(t, env(nil), Options{UsersFile: path, CutRemoved: cuts})
+				f := following(t, env(nil), Options{UsersFile: path, CutRemoved: cuts})
 				var cut []<-chan error
 				for _, u := range f.Users() {
 					cut = append(cut, held(t, u.Grant))
@@ -285,7 +285,7 @@ func TestReload(t *testing.T) {
 			}
 			return o
 		}
-		old := follow(t, e, of("a", "b"))
+		old := following(t, e, of("a", "b"))
 		a, b := held(t, old.Users()[0].Grant), held(t, old.Users()[1].Grant)
 		if _, err := Open(e, of("z")); err != nil {
 			t.Fatal(err)
@@ -295,7 +295,7 @@ func TestReload(t *testing.T) {
 			t.Error("a file that is only checked cut a user")
 		}
 		synctest.Wait()
-		next := follow(t, e, of("b", "c"))
+		next := following(t, e, of("b", "c"))
 		synctest.Wait()
 		if len(a) != 1 || len(b) != 0 {
 			t.Errorf("cut: a %d, b %d, want a alone", len(a), len(b))
@@ -308,51 +308,13 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// A file that has not changed is not read again, once its time can tell.
-func TestIsCurrent(t *testing.T) {
-	path := write(t, "", `{"a": "1"}`)
-	at := func(ago time.Duration) {
-		t.Helper()
-		then := time.Now().Add(-ago)
-		if err := os.Chtimes(path, then, then); err != nil {
-			t.Fatal(err)
-		}
-	}
-	at(time.Hour)
-	s, err := readFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !s.isCurrent() {
-		t.Error("an old file: got changed, want current")
-	}
-	at(2 * time.Hour)
-	if s.isCurrent() {
-		t.Error("another time: got current, want changed")
-	}
-	at(time.Millisecond)
-	if s, err = readFile(path); err != nil {
-		t.Fatal(err)
-	}
-	if s.isCurrent() {
-		t.Error("a file that was changed a moment before: got current, want to look again")
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if s.isCurrent() {
-		t.Error("a file that is gone: got current, want changed")
-	}
-}
-
 // FuzzParse checks that whatever is taken for users is a list of good ones.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{`{"alice": "secret"}`, `{"a":"b","a":"c"}`, `{`, `[]`, `{"a":{}}`, `{"a":"b"}{}`, "{\"\\u0000\":\"x\"}"} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s := &snapshot{path: "users.json", data: data}
-		list, err := s.users()
+		list, err := parseFile("users.json", data)
 		if (err == nil) != (len(list) > 0) {
 			t.Fatalf("got %d users and %v", len(list), err)
 		}

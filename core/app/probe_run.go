@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core/probe"
@@ -18,28 +17,10 @@ func (a *app) probe(cfg probe.Config, asJSON bool) error {
 		return fail(err)
 	}
 	a.announce(cfg, plan)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	signals, stop := a.Signals()
+	ctx, stop := a.untilSignal()
 	defer stop()
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		for {
-			select {
-			case sig := <-signals:
-				if sig != syscall.SIGHUP {
-					cancel()
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
 	res, err := a.runPlan(ctx, plan)
 	stopped := ctx.Err() != nil
-	cancel()
-	<-watched
 	switch {
 	case err != nil && stopped:
 		return fail(errors.New("stopped before the first probe"))

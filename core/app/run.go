@@ -45,6 +45,7 @@ type service struct {
 	logs    *logs
 	log     *slog.Logger
 	grace   time.Duration
+	admin   *admin // nil for none
 	signals <-chan os.Signal
 }
 
@@ -63,6 +64,11 @@ func (a *app) run(path string) error {
 	if err := s.engine.Start(context.Background(), f); err != nil {
 		return fail(err)
 	}
+	defer func() { s.admin.close() }()
+	if err := s.adoptAdmin(f); err != nil {
+		_ = s.shutdown("failure") // the status is that of the failure
+		return fail(err)
+	}
 	s.log.Info("umbra started", slog.String("version", versionOf()), slog.Int("pid", os.Getpid()),
 		slog.Int("pipelines", len(f.Pipelines)))
 	return s.serve()
@@ -75,6 +81,21 @@ func (s *service) adopt(f *config.File) {
 	for _, w := range f.Warnings {
 		s.log.Warn("warning of the file", slog.String("warning", w.Error()))
 	}
+}
+
+// adoptAdmin opens the socket for commands where the file wants it.
+func (s *service) adoptAdmin(f *config.File) error {
+	if s.admin != nil && s.admin.path == f.Admin.Socket {
+		return nil
+	}
+	s.admin.close()
+	s.admin = nil
+	if f.Admin.Socket == "" {
+		return nil
+	}
+	var err error
+	s.admin, err = openAdmin(f.Admin.Socket, s.engine, s.log)
+	return err
 }
 
 // serve follows signals until one ends the service.
@@ -113,6 +134,9 @@ func (s *service) reload() {
 		return
 	}
 	s.adopt(f)
+	if err := s.adoptAdmin(f); err != nil {
+		s.log.Error("no commands can be given", slog.Any("err", err))
+	}
 	s.log.Info("reloaded", slog.String("file", s.path), slog.Int("pipelines", len(f.Pipelines)))
 }
 

@@ -35,6 +35,10 @@ func TestMain(m *testing.M) {
 //	taken PORT          listens on a port until the end of the script
 //	web PORT            serves HTTP on a port until the end of the script
 //	expand FILE…        replaces the variables in files
+//	publish FOLDER MODULE VERSION PROXY
+//	                    makes a folder a version of a module in a proxy
+//
+// $SOURCE is the checkout that is tested. The go command finds its caches.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		UpdateScripts:       os.Getenv("UMBRA_UPDATE_SCRIPTS") != "",
@@ -42,6 +46,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each exit takes a second under the race detector
+			for name, value := range goCaches(t) {
+				env.Setenv(name, value)
+			}
 			for i, port := range freePorts(t, 3) {
 				env.Setenv(fmt.Sprintf("PORT%d", i+1), strconv.Itoa(port))
 			}
@@ -49,6 +56,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "waitline": waitLine, "signal": sendSignal, "taken": taken, "web": web, "expand": expand,
+			"publish": publish,
 		},
 	})
 }

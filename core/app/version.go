@@ -46,8 +46,12 @@ func versionOf() string {
 	}
 	found := info.Main.Version
 	for _, dep := range info.Deps {
-		if dep.Path == module {
-			found = dep.Version
+		if dep.Path != module {
+			continue
+		}
+		found = dep.Version
+		if dep.Replace != nil { // by a checkout, or by a fork
+			found = dep.Replace.Version
 		}
 	}
 	if found == "" {

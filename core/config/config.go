@@ -29,6 +29,7 @@ type File struct {
 	Name       string
 	Log        Log
 	Process    Process
+	Admin      Admin
 	Pipelines  []*Pipeline // in file order, at least one
 	Components map[ID]*Component
 	Warnings   []Problem // sorted; what is no mistake but looks like one

@@ -18,6 +18,11 @@ type Process struct {
 	Grace option.Duration `toml:"grace" default:"30s" help:"how long a shutdown waits for running connections before it cuts them"`
 }
 
+// Admin is the [admin] table.
+type Admin struct {
+	Socket string `toml:"socket" help:"a Unix socket for commands against the running process, such as umbra ban; only its user may open it"`
+}
+
 // Level is a level of log messages. It is a slog.Leveler.
 type Level slog.Level
 

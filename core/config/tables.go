@@ -15,21 +15,23 @@ const (
 	sectionPipeline = "pipeline"
 	tableLog        = "log"
 	tableProcess    = "process"
+	tableAdmin      = "admin"
 )
 
 // readTables reads all tables of the file.
 func (c *checker) readTables(values map[string]any, root *node) {
-	known := []string{sectionPipeline, tableLog, tableProcess}
+	known := []string{sectionPipeline, tableLog, tableProcess, tableAdmin}
 	for _, s := range core.Sections() {
 		known = append(known, string(s))
 	}
 	// Tables that are left out are read too, for their defaults.
 	c.processTable(values[tableLog], &c.file.Log, root.child(tableLog), tableLog)
 	c.processTable(values[tableProcess], &c.file.Process, root.child(tableProcess), tableProcess)
+	c.processTable(values[tableAdmin], &c.file.Admin, root.child(tableAdmin), tableAdmin)
 	for _, name := range sortedKeys(values) {
 		n := root.child(name)
 		switch {
-		case name == tableLog || name == tableProcess:
+		case name == tableLog || name == tableProcess || name == tableAdmin:
 		case slices.Contains(known, name):
 			c.section(name, values[name], n)
 		default:

@@ -78,7 +78,7 @@ func gateLives() []gateLife {
 		}
 	}
 	var lives []gateLife
-	for _, err := range []error{core.ErrShort, core.ErrAuth, core.ErrReplay, core.ErrClock, core.ErrMalformed, context.DeadlineExceeded} {
+	for _, err := range []error{core.ErrShort, core.ErrAuth, core.ErrReplay, core.ErrClock, core.ErrMalformed, core.ErrUntrusted, context.DeadlineExceeded} {
 		for _, wrapped := range []bool{false, true} {
 			cause, name := err, "handshake failed: "+err.Error()
 			if wrapped {

@@ -21,7 +21,7 @@ var errReported = errors.New("not built")
 // build makes all components and pipelines of f. Its error holds every mistake
 // that their constructors found.
 func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.Logger) (*generation, error) {
-	g := &generation{file: f, reg: reg, process: process, log: log, scope: do.New()}
+	g := &generation{file: f, reg: reg, process: process, log: log, scope: do.New(), built: map[config.ID]any{}}
 	ids := slices.SortedFunc(maps.Keys(f.Components), func(a, b config.ID) int {
 		return cmp.Or(cmp.Compare(a.Section, b.Section), cmp.Compare(a.Name, b.Name))
 	})
@@ -101,6 +101,7 @@ func provide[T any](g *generation, c *config.Component, kinds *core.Kinds[T]) (i
 		if built, err = kind.New(env, c.Options); err != nil {
 			return built, g.report(c.ID, err)
 		}
+		g.built[c.ID] = built
 		if r, ok := any(built).(core.Runner); ok {
 			g.runners = append(g.runners, runner{r, env.Log})
 		}

@@ -21,6 +21,7 @@ var updateExplain = flag.Bool("update-explain", false, "write testdata/explain/*
 // TestExplain compares the pictures of whole files with golden ones.
 func TestExplain(t *testing.T) {
 	for name, path := range map[string]string{
+		"acl":     "testdata/explain/acl.toml",
 		"example": "../../config.example.toml",
 		"hops":    "testdata/explain/hops.toml",
 		"names":   "testdata/explain/names.toml",

@@ -28,8 +28,9 @@ type generation struct {
 	scope   *do.RootScope
 	lines   []*line
 
-	runners []runner       // components with work of their own
-	running sync.WaitGroup // of them
+	built   map[config.ID]any // the components
+	runners []runner          // those with work of their own
+	running sync.WaitGroup    // of them
 	stop    context.CancelFunc
 
 	problems []config.Problem // found while building

@@ -27,6 +27,9 @@ func targets(f *config.File, p *config.Pipeline) finder {
 		if id.Section == core.SectionResolver {
 			return byResolver(f, id)
 		}
+		if ref := valueOf[core.ResolverRef](f.Components[id]); ref != "" { // a policy that looks at addresses
+			return byResolver(f, config.ID{Section: core.SectionResolver, Name: string(ref)})
+		}
 	}
 	last := f.Components[p.Chain[len(p.Chain)-1]]
 	if server := valueOf[option.Server](last); server.Addr().IsValid() {

@@ -32,6 +32,9 @@ func (p *Ports) UnmarshalText(text []byte) error {
 // IsValid reports whether p was set.
 func (p Ports) IsValid() bool { return p.first != 0 }
 
+// Contains reports whether port is one of them.
+func (p Ports) Contains(port uint16) bool { return p.IsValid() && p.first <= port && port <= p.last }
+
 // Len returns how many ports there are.
 func (p Ports) Len() int {
 	if !p.IsValid() {

@@ -3,6 +3,7 @@ package ss
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -78,7 +79,7 @@ func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client) 
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &core.Request{Target: a.Target, User: a.User, Payload: a.Payload, Grant: a.Grant, Unproven: a.Unproven}
+	r := &core.Request{Target: a.Target, User: a.User, Payload: a.Payload, Grant: a.Grant, Once: a.Once, Unproven: a.Unproven}
 	return r, pending{a, conn, s.Rejecter, deadline}, nil
 }
 
@@ -94,9 +95,10 @@ type pending struct {
 func (p pending) Accept() (core.Stream, error) { return p.Stream, nil }
 
 // Reject closes in order. A client that has proved its key may know, since the end
-// tells a prober nothing; any other is met as one whose bytes make no request.
-func (p pending) Reject(error) {
-	if p.Unproven {
+// tells a prober nothing; any other is met as one whose bytes make no request, and so
+// is one whose request turned out to be a recording.
+func (p pending) Reject(cause error) {
+	if p.Unproven || errors.Is(cause, core.ErrReplay) {
 		p.rejecter.FailLater(p.conn, p.deadline)
 		return
 	}

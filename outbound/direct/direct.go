@@ -14,14 +14,16 @@ import (
 
 // Options are the keys of an [outbound.x] table of kind "direct".
 type Options struct {
-	_        core.About       `help:"reaches targets straight from this machine; public addresses only, unless opened"`
-	Allow    []option.Prefix  `toml:"allow" help:"ranges to open that are closed by default: loopback, private, link-local, multicast and other non-public addresses"`
-	Resolver core.ResolverRef `toml:"resolver" help:"the [resolver.x] that finds targets' names, unless one stands in the chain; else the operating system's"`
+	_             core.About       `help:"reaches targets straight from this machine; public addresses only, unless opened"`
+	Allow         []option.Prefix  `toml:"allow" help:"ranges to open that are closed by default: loopback, private, link-local, multicast and other non-public addresses"`
+	Resolver      core.ResolverRef `toml:"resolver" help:"the [resolver.x] that finds targets' names, unless one stands in the chain; else the operating system's"`
+	ProxyProtocol int              `toml:"proxy_protocol" default:"0" help:"the version, 1 or 2, of the PROXY header that tells each target who the client is; 0 for none"`
 }
 
 // Outbound reaches targets itself.
 type Outbound struct {
 	allow     []netip.Prefix
+	headers   bool // PROXY headers are sent
 	listening func(network string, ap netip.AddrPort) bool
 	net       core.Net
 }
@@ -38,6 +40,16 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 		d.allow = append(d.allow, p.Prefix)
 	}
 	d.net = core.Net{Control: d.guard}
+	switch o.ProxyProtocol {
+	case 0:
+	case 1:
+		d.net.Preamble = headerLine
+	case 2:
+		d.net.Preamble = binaryHeader
+	default:
+		return nil, core.BadOption("proxy_protocol", "there is no version %d; write 1 or 2, or 0 for no header", o.ProxyProtocol)
+	}
+	d.headers = o.ProxyProtocol != 0
 	if o.Resolver == "" {
 		return d, nil
 	}
@@ -67,13 +79,24 @@ func (d *Outbound) DialStream(ctx context.Context, r *core.Request) (core.Stream
 // OpenPackets opens one socket for all targets of the association. Each datagram
 // is held to the same rule as a connection.
 func (d *Outbound) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
+	if err := d.CheckPackets(); err != nil {
+		return nil, err
+	}
 	return d.net.OpenPackets(ctx, r)
 }
 
-// CheckPackets returns nil.
-func (d *Outbound) CheckPackets() error { return nil }
+// CheckPackets returns nil, or an ErrNoPackets with PROXY headers: targets that
+// are to know all clients would not know those of datagrams.
+func (d *Outbound) CheckPackets() error {
+	if d.headers {
+		return fmt.Errorf("%w with proxy_protocol", core.ErrNoPackets)
+	}
+	return nil
+}
 
-// PayloadWait returns 0: the client gets the true result of the dial.
+// PayloadWait returns 0: the client gets the true result of the dial. First bytes
+// that are there by then leave in one write with a PROXY header; one for which
+// there are none does not wait, since many servers that take headers greet.
 func (d *Outbound) PayloadWait(*core.Request) time.Duration { return 0 }
 
 // guard refuses addresses that are neither public nor allowed, and our own

@@ -82,6 +82,9 @@ func (p *Policy) Run(ctx context.Context) {
 	defer running.Wait()
 	p.table.configure(p.rules, p.tell())
 	running.Go(func() { p.link.mirror.Run(ctx) })
+	if p.rules.Kernel {
+		running.Go(func() { p.runKernel(ctx) })
+	}
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	for {
@@ -92,6 +95,24 @@ func (p *Policy) Run(ctx context.Context) {
 			p.table.sweep(now)
 		}
 	}
+}
+
+// runKernel has the kernel follow the table. After a reload the new policy waits
+// until the old one has taken its rules away.
+func (p *Policy) runKernel(ctx context.Context) {
+	select {
+	case p.table.inKernel <- struct{}{}:
+		defer func() { <-p.table.inKernel }()
+	case <-ctx.Done():
+		return
+	}
+	name := p.rules.KernelTable
+	if name == "" {
+		name = "umbra_" + p.env.Name
+	}
+	ports := func() []uint16 { return p.env.Process.Sockets.Ports() }
+	open := func() (firewall, error) { return openFirewall(name, p.rules.PrefixV4, p.rules.PrefixV6) }
+	newKernel(p.table, ports, open).run(ctx, p.env.Log)
 }
 
 // tell returns what passes a change on.

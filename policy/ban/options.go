@@ -31,6 +31,8 @@ type Options struct {
 	Mode           Mode               `toml:"mode" default:"ban" help:"ban, or observe: log what would be banned and let all in"`
 	Action         Action             `toml:"action" help:"what a banned client gets: drain, close, reset or tarpit; left out, what the inbound gives to whoever makes no request"`
 	MaxEntries     int                `toml:"max_entries" default:"100000" help:"how many addresses are remembered of each: those that failed, that were served, that are banned"`
+	Kernel         bool               `toml:"kernel" help:"have the kernel drop what banned clients begin, by nftables: it costs no accept then, but tells them that they are banned"`
+	KernelTable    string             `toml:"kernel_table" help:"the name of the table of nftables; left out, umbra_ and the policy's name"`
 	Store          store.Place        `toml:"store" default:"memory" help:"where bans are kept: memory, file:PATH, or redis://HOST:PORT for all nodes of a fleet"`
 }
 
@@ -54,6 +56,8 @@ func (o Options) check() (weights [reasons]int, err error) {
 		return weights, core.BadOption("prefix_v4", "%d; want 8 to 32", o.PrefixV4)
 	case o.PrefixV6 < 16 || o.PrefixV6 > 128:
 		return weights, core.BadOption("prefix_v6", "%d; want 16 to 128", o.PrefixV6)
+	case o.KernelTable != "" && !isTableName(o.KernelTable):
+		return weights, core.BadOption("kernel_table", "%q; want up to 31 letters, digits, _ and -", o.KernelTable)
 	case o.MaxEntries <= 0:
 		return weights, core.BadOption("max_entries", "%d is not positive", o.MaxEntries)
 	}
@@ -71,6 +75,12 @@ func (o Options) check() (weights [reasons]int, err error) {
 		weights[r] = int(math.Round(w * point))
 	}
 	return weights, nil
+}
+
+// isTableName reports whether nftables and its command take a name.
+func isTableName(s string) bool {
+	const most = 31
+	return len(s) <= most && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == ""
 }
 
 // exempts reports whether a client is never banned.

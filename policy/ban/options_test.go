@@ -24,6 +24,7 @@ func TestOptions(t *testing.T) {
 		{"prefix_v4", func(o *Options) { o.PrefixV4 = 33 }, "prefix_v4"},
 		{"prefix_v6", func(o *Options) { o.PrefixV6 = 0 }, "prefix_v6"},
 		{"max_entries", func(o *Options) { o.MaxEntries = 0 }, "max_entries"},
+		{"kernel_table", func(o *Options) { o.KernelTable = "a b" }, "kernel_table"},
 		{"unknown weight", func(o *Options) { o.Weights = map[string]float64{"auht": 1} }, "weights"},
 		{"negative weight", func(o *Options) { o.Weights = map[string]float64{"auth": -1} }, "weights"},
 		{"weights", func(o *Options) { o.Weights = map[string]float64{"auth": 0.5, "short": 0} }, ""},

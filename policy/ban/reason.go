@@ -29,10 +29,16 @@ var defaultWeights = [reasons]float64{1, 1, 0.1, 0.1}
 // is no fault of an attacker: mistakes of those who have a key, a wrong clock among
 // them, what policy refused, and all of UDP, whose sources can be forged.
 func reasonOf(e core.Event) (reason, bool) {
-	if e.Kind != core.HandshakeFailed || e.Authenticated || e.Client.Network != "tcp" {
+	if e.Client.Network != "tcp" {
 		return 0, false
 	}
+	if e.Kind != core.HandshakeFailed || e.Authenticated {
+		// What another node of the fleet has received is known after the handshake.
+		return replayed, e.Kind == core.Refused && errors.Is(e.Err, core.ErrReplay)
+	}
 	switch {
+	case errors.Is(e.Err, core.ErrUntrusted): // a forged PROXY header, or a visit past the balancer
+		return authFailed, true
 	case errors.Is(e.Err, core.ErrClock), errors.Is(e.Err, core.ErrDenied), errors.Is(e.Err, core.ErrShutdown):
 		return 0, false
 	case errors.Is(e.Err, core.ErrReplay):

@@ -90,13 +90,14 @@ func (t *table) merge(b Ban, now time.Time) {
 	was := r.IsOn(now)
 	r.Ban, r.over = b, false
 	t.reschedule(r, b.Until)
+	t.enforce(r.Ban)
 	switch is := r.IsOn(now); {
 	case is && !was:
 		t.tallies.drop(b.Addr)
 		t.log.Info(t.rules.Load().Mode.word(), slog.String("client", name(b.Addr)), slog.Duration("for", b.Until.Sub(now).Round(time.Second)),
-			slog.String("failures", b.Failure), slog.Int("times", max(1, b.Count)), slog.String("by", "another node"))
+			slog.String("failures", b.Failure), slog.Int("times", max(1, b.Count)), slog.String("by", "the store"))
 	case was && !is:
-		t.log.Info("ban lifted", slog.String("client", name(b.Addr)), slog.String("by", "another node"))
+		t.log.Info("ban lifted", slog.String("client", name(b.Addr)), slog.String("by", "the store"))
 	}
 }
 

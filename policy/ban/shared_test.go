@@ -211,3 +211,36 @@ func BenchmarkObserve(b *testing.B) {
 		}
 	})
 }
+
+// TestCommand does what people ask for.
+func TestCommand(t *testing.T) {
+	p, _ := newPolicy(t, defaults())
+	do := func(words ...string) (any, error) { return p.Command(t.Context(), words) }
+	for _, words := range [][]string{{"add", "203.0.113.7"}, {"add", "198.51.100.9/24", "1h"}, {"add", "2001:db8::7", "30s"}, {"add", "::ffff:192.0.2.1"}} {
+		if _, err := do(words...); err != nil {
+			t.Errorf("%q: %v", words, err)
+		}
+	}
+	fail(p, client("203.0.113.9"), 2, core.ErrAuth)
+	if !isBanned(p, client("203.0.113.7")) || !isBanned(p, client("198.51.100.250")) || !isBanned(p, client("2001:db8::1")) || !isBanned(p, client("192.0.2.1")) {
+		t.Error("somebody is not banned who was added")
+	}
+	if _, err := do("remove", "198.51.100.0/24"); err != nil || isBanned(p, client("198.51.100.250")) {
+		t.Errorf("remove: %v, banned still: %t", err, isBanned(p, client("198.51.100.250")))
+	}
+	lines, err := do("list")
+	if got := lines.([]Line); err != nil || len(got) != 3 || got[0].Failures != byHand {
+		t.Errorf("list: got %v, %v, want three", lines, err)
+	}
+	if got, err := do("stats"); err != nil || got != (Stats{Banned: 3, Remembered: 1, Failing: 1, Refused: 3}) {
+		t.Errorf("stats: got %+v, %v", got, err)
+	}
+	for _, words := range [][]string{
+		nil, {"list", "x"}, {"add"}, {"add", "localhost"}, {"add", "192.0.2.1", "never"}, {"add", "192.0.2.1", "-1s"}, {"add", "192.0.2.1", "9999h"},
+		{"add", "::ffff:192.0.2.0/120"}, {"remove", "203.0.113.200"}, {"remove"}, {"drop", "x"},
+	} {
+		if got, err := do(words...); err == nil {
+			t.Errorf("%q: got %v, want an error", words, got)
+		}
+	}
+}

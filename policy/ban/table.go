@@ -57,12 +57,14 @@ type record struct {
 
 // table is the bans, and the failures and successes that they come of.
 type table struct {
-	rules atomic.Pointer[rules]
-	log   *slog.Logger
-	began time.Time
+	rules    atomic.Pointer[rules]
+	log      *slog.Logger
+	began    time.Time
+	inKernel chan struct{} // is held by whoever keeps the kernel's rules; has room for one
 
 	mu      sync.RWMutex
 	changed func(b Ban)       // tells others of a change that was made here; guarded by mu
+	enforce func(b Ban)       // tells the kernel of any change
 	tallies recent[*tally]    // guarded by mu, as all that follows
 	served  recent[time.Time] // when somebody was
 	bans    map[netip.Prefix]*record
@@ -78,7 +80,7 @@ type rules struct {
 
 func newTable(r *rules, log *slog.Logger) *table {
 	t := &table{
-		log: log, began: time.Now(), changed: func(Ban) {},
+		log: log, inKernel: make(chan struct{}, 1), began: time.Now(), changed: func(Ban) {}, enforce: func(Ban) {},
 		tallies: newRecent[*tally](r.MaxEntries), served: newRecent[time.Time](r.MaxEntries),
 		bans: map[netip.Prefix]*record{},
 	}
@@ -209,6 +211,7 @@ func (t *table) told(r *record, now time.Time) {
 	t.log.Info(t.rules.Load().Mode.word(), slog.String("client", name(r.Addr)), slog.Duration("for", r.Until.Sub(now).Round(time.Second)),
 		slog.String("failures", r.Failure), slog.Int("times", max(1, r.Count)))
 	t.changed(r.Ban)
+	t.enforce(r.Ban)
 }
 
 // after returns now, or the next instant after before: the later change must count.
@@ -299,14 +302,18 @@ func (t *table) lift(addr netip.Prefix, now time.Time) bool {
 	r.At, r.Lifted, r.Count = after(r.At, now), true, 0
 	t.log.Info("ban lifted", slog.String("client", name(addr)), slog.Int64("refused", r.refused.Load()))
 	t.changed(r.Ban)
+	t.enforce(r.Ban)
 	return true
 }
+
+// byHand is what somebody is banned for whom a person has banned.
+const byHand = "by hand"
 
 // impose bans an address or a range because a person says so.
 func (t *table) impose(addr netip.Prefix, d time.Duration, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r := t.ban(addr, d, "by hand", now)
+	r := t.ban(addr, d, byHand, now)
 	t.told(r, now)
 }
 

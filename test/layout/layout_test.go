@@ -25,9 +25,10 @@ const (
 
 // source is one Go file of the tree, whatever system it is for.
 type source struct {
-	name  string // with slashes, from the root of the module
-	lines int
-	file  *ast.File
+	name   string // with slashes, from the root of the module
+	lines  int
+	file   *ast.File
+	nested bool // it belongs to a module of its own within the tree
 }
 
 // folder returns where the file is.
@@ -48,10 +49,11 @@ func (s source) imports() []string {
 // root is the module's folder, seen from this one.
 const root = "../.."
 
-// tree parses every Go file of the module.
+// tree parses every Go file of the module, and of the modules that lie within it.
 func tree(t *testing.T) []source {
 	t.Helper()
 	var all []source
+	var nested []string // modules within the tree
 	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -59,6 +61,9 @@ func tree(t *testing.T) []source {
 		if d.IsDir() {
 			if hidden := name != "." && strings.HasPrefix(d.Name(), "."); hidden || d.Name() == "testdata" {
 				return fs.SkipDir
+			}
+			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(name), "go.mod")); err == nil && name != "." {
+				nested = append(nested, name)
 			}
 			return nil
 		}
@@ -73,7 +78,10 @@ func tree(t *testing.T) []source {
 		if err != nil {
 			return err
 		}
-		all = append(all, source{name: name, lines: bytes.Count(text, []byte("\n")), file: f})
+		all = append(all, source{
+			name: name, lines: bytes.Count(text, []byte("\n")), file: f,
+			nested: slices.ContainsFunc(nested, func(m string) bool { return strings.HasPrefix(name, m+"/") }),
+		})
 		return nil
 	})
 	if err != nil {
@@ -85,10 +93,12 @@ func tree(t *testing.T) []source {
 	return all
 }
 
+// A nested module is as a third party's: it imports what its own go.mod allows.
+// The other rules hold for it too.
 func TestImports(t *testing.T) {
 	all := rules()
 	for _, s := range tree(t) {
-		if s.isTest() {
+		if s.isTest() || s.nested {
 			continue
 		}
 		for _, imported := range s.imports() {
@@ -96,6 +106,20 @@ func TestImports(t *testing.T) {
 				t.Errorf("%s: %s", s.name, wrong)
 			}
 		}
+	}
+}
+
+// The modules within the tree are known as such.
+func TestNested(t *testing.T) {
+	want := map[string]bool{"plugins/example/secretbox.go": true, "test/interop/interop_test.go": true, "plugins/standard.go": false}
+	for _, s := range tree(t) {
+		if nested, ok := want[s.name]; ok && s.nested != nested {
+			t.Errorf("%s: got nested %t, want %t", s.name, s.nested, nested)
+		}
+		delete(want, s.name)
+	}
+	for name := range want {
+		t.Errorf("%s is not in the tree", name)
 	}
 }
 

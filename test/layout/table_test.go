@@ -20,6 +20,7 @@ const table = `
 	core                golang.org/x/sys
 	core/option         core
 	core/journal
+	core/follow
 	core/coretest       core go.uber.org/goleak
 
 	# From a file to running pipelines. Only here are toml, do and cobra known.
@@ -33,7 +34,7 @@ const table = `
 	cipher/key          golang.org/x/crypto
 	cipher/replay       core core/journal
 	cipher/chunk        core
-	cipher/users        core core/option
+	cipher/users        core core/option core/follow
 	cipher/ciphertest   core core/coretest go.uber.org/goleak
 	policy/store        core core/option core/journal github.com/redis/go-redis/v9
 	policy/store/*      core policy/store
@@ -43,7 +44,7 @@ const table = `
 	inbound/*           core core/option inbound
 	outbound/*          core core/option
 	resolver/*          core core/option github.com/miekg/dns github.com/hashicorp/golang-lru/v2
-	policy/*            core core/option policy/store github.com/gaissmai/bart github.com/google/nftables golang.org/x/time
+	policy/*            core core/option core/follow policy/store github.com/gaissmai/bart github.com/google/nftables golang.org/x/time
 	plugins/*           core core/option
 
 	# The list of what ships, and the program.

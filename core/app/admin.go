@@ -1,0 +1,149 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/engine"
+)
+
+const (
+	adminPath    = "/command"
+	adminTimeout = 10 * time.Second // of a command
+	maxCommand   = 64 << 10         // bytes of a request
+	maxAnswer    = 256 << 20        // bytes of an answer: a list of very many bans
+)
+
+// adminRequest is a command for a component of the running process.
+type adminRequest struct {
+	Section core.Section `json:"section"` // of the component, such as "policy"
+	Name    string       `json:"name"`
+	Words   []string     `json:"words"`
+}
+
+// adminAnswer is what it returned.
+type adminAnswer struct {
+	Result json.RawMessage `json:"result,omitempty"`
+	Error  string          `json:"error,omitempty"`
+}
+
+// admin takes commands on a Unix socket, which only the user of the process may
+// open.
+type admin struct {
+	path   string
+	server *http.Server
+	done   chan struct{}
+}
+
+// openAdmin begins to take commands.
+func openAdmin(path string, e *engine.Engine, log *slog.Logger) (*admin, error) {
+	ln, err := listenPrivate(path)
+	if err != nil {
+		return nil, fmt.Errorf("admin.socket: listen on %s: %w", path, cause(err))
+	}
+	a := &admin{path: path, done: make(chan struct{})}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+adminPath, func(w http.ResponseWriter, r *http.Request) { answerCommand(w, r, e, log) })
+	a.server = &http.Server{Handler: mux, ReadTimeout: adminTimeout, WriteTimeout: 2 * adminTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	go func() {
+		defer close(a.done)
+		_ = a.server.Serve(ln) // until it is closed
+	}()
+	return a, nil
+}
+
+// close ends it. nil is none.
+func (a *admin) close() {
+	if a == nil {
+		return
+	}
+	_ = a.server.Close() // which takes the socket's file away
+	<-a.done
+}
+
+// listenPrivate listens on a socket that nobody else may open. What a process that
+// was killed has left behind is taken away.
+func listenPrivate(path string) (net.Listener, error) {
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return nil, errors.New("another process listens there")
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
+			_ = os.Remove(path) // else listening says why not
+		}
+	}
+	return privately(func() (net.Listener, error) { return net.Listen("unix", path) }, path)
+}
+
+// answerCommand does one command.
+func answerCommand(w http.ResponseWriter, r *http.Request, e *engine.Engine, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(r.Context(), adminTimeout)
+	defer cancel()
+	var req adminRequest
+	var answer adminAnswer
+	err := json.NewDecoder(io.LimitReader(r.Body, maxCommand)).Decode(&req)
+	if err == nil {
+		id := config.ID{Section: req.Section, Name: req.Name}
+		var result any
+		if result, err = e.Command(ctx, id, req.Words); err == nil {
+			answer.Result, err = json.Marshal(result)
+		}
+		log.Debug("command", slog.String("component", id.String()), slog.Any("words", req.Words), slog.Any("err", err))
+	}
+	if err != nil {
+		answer = adminAnswer{Error: err.Error()}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(answer) // whoever asked has gone if that fails
+}
+
+// command has the running process of a file do a command, and reads what it returned
+// into result.
+func (a *app) command(f *config.File, id config.ID, words []string, result any) error {
+	path := f.Admin.Socket
+	if path == "" {
+		return fmt.Errorf("%s has no [admin] socket, through which the running process could be asked; add\n\n  [admin]\n  socket = \"umbra.sock\"", f.Name)
+	}
+	body, err := json.Marshal(adminRequest{id.Section, id.Name, words})
+	if err != nil {
+		return err
+	}
+	dialer := net.Dialer{}
+	client := http.Client{Timeout: 3 * adminTimeout, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) },
+	}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Post("http://umbra"+adminPath, "application/json", bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("reach the running process at %s: %w; is it running, with this file?", path, cause(err))
+	}
+	defer resp.Body.Close()
+	var answer adminAnswer
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&answer); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if answer.Error != "" {
+		return fmt.Errorf("%s: %s", id, answer.Error)
+	}
+	return json.Unmarshal(answer.Result, result)
+}
+
+// cause returns the error of the system under those of net and net/http.
+func cause(err error) error {
+	if sys, ok := errors.AsType[syscall.Errno](err); ok {
+		return sys
+	}
+	return err
+}

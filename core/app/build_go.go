@@ -1,0 +1,159 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// goPatience is how long the go command may take to end once it was told to. It
+// waits for its compilers.
+const goPatience = 10 * time.Second
+
+// toolchain is the go command, at work in a folder.
+type toolchain struct {
+	path   string
+	folder string
+	live   io.Writer         // gets what it says as it comes; nil for nobody
+	places *strings.Replacer // of folders that it names in relation to its own; nil for none
+
+	os, arch, exe, version string // of what it builds
+}
+
+// errNoGo says what is missing and what to do.
+var errNoGo = errors.New(`there is no go command in PATH, and umbra build compiles Go code
+install Go 1.26 or newer, from https://go.dev/dl/ or as the package "golang" of your system`)
+
+// findGo returns the go command in PATH, which works in folder.
+func findGo(ctx context.Context, folder string) (*toolchain, error) {
+	path, err := exec.LookPath("go")
+	if err != nil {
+		return nil, errNoGo
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	g := &toolchain{path: path, folder: folder}
+	out, err := g.run(ctx, "env", "-json", "GOOS", "GOARCH", "GOEXE", "GOVERSION")
+	if err != nil {
+		return nil, err
+	}
+	var env struct{ GOOS, GOARCH, GOEXE, GOVERSION string }
+	if err := json.Unmarshal([]byte(out), &env); err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	g.os, g.arch, g.exe, g.version = env.GOOS, env.GOARCH, env.GOEXE, env.GOVERSION
+	return g, nil
+}
+
+// module returns the module whose go.mod is in root.
+func (g *toolchain) module(ctx context.Context, root string) (goModule, error) {
+	out, err := g.run(ctx, "mod", "edit", "-json", filepath.Join(root, "go.mod"))
+	if err != nil {
+		return goModule{}, err
+	}
+	var file struct{ Module struct{ Path string } }
+	if err := json.Unmarshal([]byte(out), &file); err != nil {
+		return goModule{}, fmt.Errorf("go mod edit: %w", err)
+	}
+	if file.Module.Path == "" {
+		return goModule{}, fmt.Errorf("%s names no module", filepath.Join(root, "go.mod"))
+	}
+	return goModule{path: file.Module.Path, root: root}, nil
+}
+
+// goError is a go command that failed.
+type goError struct {
+	command string
+	output  string
+	shown   bool // the output, as it came
+	err     error
+}
+
+func (e *goError) Error() string { return fmt.Sprintf("go %s: %v", e.command, e.err) }
+func (e *goError) Unwrap() error { return e.err }
+
+// run runs the go command and returns what it wrote to the standard output. Its
+// error is a goError.
+func (g *toolchain) run(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, g.path, args...)
+	cmd.Dir = g.folder
+	// The user's workspace and modes are for the user's own modules.
+	cmd.Env = append(os.Environ(), "PWD="+g.folder, "GOWORK=off", "GO111MODULE=on")
+	cmd.Cancel = func() error {
+		if cmd.Process.Signal(os.Interrupt) == nil {
+			return nil
+		}
+		return cmd.Process.Kill() // a system without signals
+	}
+	cmd.WaitDelay = goPatience
+	var stdout, all bytes.Buffer
+	var both io.Writer = &all
+	if g.live != nil {
+		both = io.MultiWriter(&all, g.live)
+	}
+	output := &lineWriter{to: both, places: g.places}
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, output), output
+	err := cmd.Run()
+	output.flush()
+	if err != nil {
+		return "", &goError{command: args[0], output: all.String(), shown: g.live != nil, err: err}
+	}
+	return stdout.String(), nil
+}
+
+// knows has the folders of modules shown as they are, where the go command says how
+// they are reached from its own.
+func (g *toolchain) knows(modules []goModule) {
+	var pairs []string
+	for _, m := range modules {
+		if way, err := filepath.Rel(g.folder, m.root); err == nil && m.root != "" {
+			pairs = append(pairs, way+string(filepath.Separator), m.root+string(filepath.Separator))
+		}
+	}
+	g.places = strings.NewReplacer(pairs...)
+}
+
+// lineWriter writes whole lines, for several at once.
+type lineWriter struct {
+	places *strings.Replacer // may be nil
+
+	mu   sync.Mutex
+	to   io.Writer // guarded by mu, as all that follows
+	rest []byte    // of a line
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rest = append(w.rest, p...)
+	end := bytes.LastIndexByte(w.rest, '\n') + 1
+	w.put(w.rest[:end])
+	w.rest = w.rest[:copy(w.rest, w.rest[end:])]
+	return len(p), nil
+}
+
+// flush writes a line that has no end.
+func (w *lineWriter) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.put(w.rest)
+	w.rest = nil
+}
+
+func (w *lineWriter) put(lines []byte) {
+	if w.places != nil {
+		_, _ = w.places.WriteString(w.to, string(lines)) // what can't be shown holds up no build
+	} else {
+		_, _ = w.to.Write(lines)
+	}
+}

@@ -1,0 +1,181 @@
+package core
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// visit is one connection until its request is known.
+type visit struct {
+	on       *serving
+	conn     *net.TCPConn
+	client   Client
+	way      way
+	deadline time.Time // of the handshake, or of what a front says before it
+	hs       *handshake
+}
+
+// AcceptConn serves one connection.
+func (s *Server) AcceptConn(conn *net.TCPConn) {
+	v := &visit{on: s.handler.Load(), conn: conn, client: Client{Addr: remoteAddr(conn), Network: "tcp", Inbound: s.cfg.Env.Name}}
+	source, timeout := v.client.Addr.Addr(), s.cfg.Timeout
+	switch f := s.cfg.Front; {
+	case f == nil:
+	case f.Trusts(source):
+		// The front has no bound of its own: it is not one client.
+		v.way, source, timeout = throughFront, netip.Addr{}, f.Timeout()
+	default:
+		v.way = pastFront
+	}
+	v.deadline = time.Now().Add(timeout)
+	_ = conn.SetDeadline(v.deadline)
+	// A handshake that must end finds its deadline in the past from then on:
+	// nothing sets a later one before the request is known.
+	v.hs = s.handshakes.add(source, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	go s.serve(v)
+}
+
+// serve takes one connection through its handshake. The connection belongs to
+// the handler afterwards.
+func (s *Server) serve(v *visit) {
+	defer s.handshakes.remove(v.hs)
+	defer func() {
+		if p := recover(); p != nil {
+			s.log(v, newPanicError(p))
+			v.conn.Close()
+		}
+	}()
+	if v.way == throughFront && !s.meet(v) {
+		return
+	}
+	if r, waiting := s.request(v); r != nil {
+		// It counts as a handshake until the pipeline counts it as a stream, or
+		// a shutdown in between would miss it.
+		r.taken = func() {
+			s.handshakes.remove(v.hs)
+			_ = v.conn.SetDeadline(time.Time{}) // it may have been told to end a moment ago
+		}
+		switch p := waiting.(type) {
+		case Pending:
+			v.on.h.HandleStream(v.on.ctx, r, p)
+		case PendingPackets:
+			v.on.h.HandlePackets(v.on.ctx, r, p)
+		}
+	}
+}
+
+// request returns the client's request, or nil after it has ended the
+// connection.
+func (s *Server) request(v *visit) (*Request, Waiting) {
+	if err := s.admit(v); err != nil {
+		s.end(v, v.conn, err)
+		return nil, nil
+	}
+	wire, r, waiting, err := s.handshake(v)
+	if err != nil {
+		s.observe(v, Event{Kind: HandshakeFailed, Client: v.client, Authenticated: IsAuthenticated(err), Err: err})
+		if s.handshakes.told(v.hs) { // it is our doing
+			v.deadline = time.Now()
+		} else {
+			s.log(v, err)
+		}
+		s.end(v, wire, err)
+		return nil, nil
+	}
+	_ = v.conn.SetDeadline(time.Time{})
+	r.ID, r.Inbound, r.Client = s.cfg.Env.Process.NextID(), v.client.Inbound, v.client.Addr
+	r.Unattributed = v.way == unattributed
+	if r.Flow == nil {
+		r.Flow = new(Flow)
+	}
+	return r, waiting
+}
+
+// admit asks the gates, where a client is known.
+func (s *Server) admit(v *visit) error {
+	if v.way == unattributed {
+		return nil
+	}
+	return v.on.h.Admit(v.client)
+}
+
+// observe tells the gates that were asked.
+func (s *Server) observe(v *visit, e Event) {
+	if v.way != unattributed {
+		v.on.h.Observe(e)
+	}
+}
+
+// handshake goes through the transports and the kind's own handshake. wire is
+// the connection as far as it got.
+func (s *Server) handshake(v *visit) (wire Stream, r *Request, w Waiting, err error) {
+	defer catch(&err)
+	wire = v.conn
+	if v.way == pastFront {
+		return wire, nil, nil, ErrUntrusted
+	}
+	for _, t := range s.cfg.Transports {
+		over, err := t.Server(v.on.ctx, wire)
+		if err != nil {
+			return wire, nil, nil, err
+		}
+		wire = over
+	}
+	r, w, err = s.cfg.Handshake(v.on.ctx, wire, v.client)
+	if err != nil {
+		return wire, nil, nil, err
+	}
+	_, stream := w.(Pending)
+	_, packets := w.(PendingPackets)
+	if r == nil || !stream && !packets {
+		err = errors.New("the handshake made no request")
+	}
+	return wire, r, w, err
+}
+
+// end lets the kind end a connection in its own way, and closes it.
+func (s *Server) end(v *visit, wire Stream, cause error) {
+	err := guard(func() error {
+		if !endAs(wire, cause) {
+			s.cfg.Fail(wire, v.deadline, cause)
+		}
+		return nil
+	})
+	wire.Close()
+	if err != nil {
+		s.log(v, err)
+	}
+}
+
+// log writes the line of a failed handshake, unless there are very many. A
+// client that came and went without a byte, as a health check does, is no news.
+func (s *Server) log(v *visit, err error) {
+	log, client := s.cfg.Env.Log, slog.Any("client", v.client.Addr)
+	switch {
+	case LogPanic(log, "handshake panicked", err, client):
+	case errors.Is(err, io.EOF), v.way == unattributed && isSilence(err):
+		log.Debug("handshake failed", client, slog.Any("err", err))
+	default:
+		if more, ok := s.failures.allow(10, time.Second); ok {
+			log.Warn("handshake failed", client, slog.Any("err", err), slog.Int("suppressed", more))
+		}
+	}
+}
+
+// remoteAddr returns the address at the other end of conn, IPv4 unmapped.
+func remoteAddr(conn *net.TCPConn) netip.AddrPort {
+	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	return unmapped(tcp.AddrPort())
+}
+
+// unmapped returns ap with an IPv4 address that is mapped into IPv6 as IPv4.
+func unmapped(ap netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

@@ -1,0 +1,68 @@
+package inbound
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+// ProxyProtocol is the keys of an inbound that stands behind a balancer which tells
+// by PROXY headers, version 1 or 2, who its clients are.
+type ProxyProtocol struct {
+	Trusted []option.Prefix `toml:"trusted" required:"true" help:"the balancers' ranges or addresses; whoever else connects is dropped as one who makes no request"`
+	Timeout option.Duration `toml:"timeout" default:"5s" help:"how long a balancer may take over its header"`
+}
+
+// check returns what is wrong with the options.
+func (o ProxyProtocol) check() error {
+	switch {
+	case len(o.Trusted) == 0:
+		return core.BadOption("proxy_protocol.trusted", "empty; give the addresses of the balancers")
+	case o.Timeout <= 0:
+		return core.BadOption("proxy_protocol.timeout", "%s is not positive", o.Timeout)
+	}
+	return nil
+}
+
+// newFront returns the Front that o describes, nil for none.
+func newFront(o *ProxyProtocol) core.Front {
+	if o == nil {
+		return nil
+	}
+	f := &front{timeout: o.Timeout.Std()}
+	for _, p := range o.Trusted {
+		f.trusted = append(f.trusted, p.Prefix)
+	}
+	return f
+}
+
+// front is balancers that send PROXY headers.
+type front struct {
+	trusted []netip.Prefix
+	timeout time.Duration
+}
+
+// Trusts reports whether sender is one of them.
+func (f *front) Trusts(sender netip.Addr) bool {
+	sender = sender.WithZone("") // a range has none
+	for _, p := range f.trusted {
+		if p.Contains(sender) {
+			return true
+		}
+	}
+	return false
+}
+
+// ReadClient reads a header and returns its source.
+func (f *front) ReadClient(conn core.Stream) (netip.AddrPort, error) {
+	header, err := readHeader(conn)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return parseHeader(header)
+}
+
+// Timeout returns how long a header may take.
+func (f *front) Timeout() time.Duration { return f.timeout }

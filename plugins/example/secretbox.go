@@ -1,0 +1,23 @@
+// Package secretbox is an encryption method for umbra that ships with no umbra:
+// NaCl's secretbox, which is XSalsa20 and Poly1305.
+package secretbox
+
+import (
+	"crypto/cipher"
+
+	"github.com/umbra-proxy/umbra/cipher/aead"
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Method is the kind that a file gives.
+const Method = "xsalsa20-poly1305"
+
+// Register adds the method to the ciphers of reg. It is what umbra build looks for.
+func Register(reg *core.Registry) {
+	aead.Register(reg, aead.Spec{
+		Method:  Method,
+		Aliases: []string{"secretbox"},
+		KeySize: keySize,
+		New:     func(subkey []byte) (cipher.AEAD, error) { return newBox(subkey) },
+	})
+}

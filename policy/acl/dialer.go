@@ -1,0 +1,122 @@
+package acl
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// dialer is the policy before a dialer.
+type dialer struct {
+	policy *Policy
+	next   core.Dialer
+}
+
+// DialStream dials what the rules allow. Of the addresses of a name it passes on those
+// that are not denied.
+func (d *dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
+	r, err := d.judge(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return d.next.DialStream(ctx, r)
+}
+
+// judge returns the request to pass on: r itself, or a copy with other addresses.
+func (d *dialer) judge(ctx context.Context, r *core.Request) (*core.Request, error) {
+	rules := d.policy.rules.Load()
+	if why, ok := rules.who(r.Client.Addr(), r.User); !ok {
+		return nil, d.policy.deny(why)
+	}
+	lookUp := d.policy.resolver != nil && len(r.IPs) == 0
+	if r.Target.Name() == "" || len(r.IPs) == 0 && !lookUp {
+		if why, ok := rules.target(r.Target); !ok {
+			return nil, d.policy.deny(why)
+		}
+		return r, nil
+	}
+	if why, ok := rules.hint(r.Target); !ok {
+		return nil, d.policy.deny(why)
+	}
+	ips := r.IPs
+	if lookUp {
+		found, err := d.policy.resolver.LookupIP(ctx, r.Target.Name())
+		switch {
+		case err != nil:
+			return nil, err
+		case len(found) == 0: // else the next stage might ask somebody else
+			return nil, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
+		}
+		ips = found
+	}
+	open, why := rules.open(r.Target.Name(), ips)
+	if len(open) == 0 {
+		return nil, d.policy.deny(why)
+	}
+	if len(open) == len(r.IPs) {
+		return r, nil
+	}
+	known := *r
+	known.IPs = open
+	return &known, nil
+}
+
+// OpenPackets opens an association for a client and a user that are allowed; each
+// datagram is judged by its target, by the rules of the moment.
+func (d *dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
+	if why, ok := d.policy.rules.Load().who(r.Client.Addr(), r.User); !ok {
+		return nil, d.policy.deny(why)
+	}
+	next, err := d.next.OpenPackets(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if d.policy.resolver == nil {
+		return &packets{d.policy, next, (*rules).target}, nil
+	}
+	// What has a name is judged by it, is given an address, and judged by that.
+	next = &packets{d.policy, next, (*rules).resolved}
+	next = core.ResolvePackets(next, opener{d.policy}, r.Flow)
+	return &packets{d.policy, next, (*rules).hint}, nil
+}
+
+// CheckPackets returns what the next stage says.
+func (d *dialer) CheckPackets() error { return d.next.CheckPackets() }
+
+// PayloadWait returns what the next stage wants, but 0 for a request that will be
+// denied: its client gets the refusal for a reply, and not a success first.
+func (d *dialer) PayloadWait(r *core.Request) time.Duration {
+	wait := d.next.PayloadWait(r)
+	if wait == 0 {
+		return 0
+	}
+	rules := d.policy.rules.Load()
+	if _, ok := rules.who(r.Client.Addr(), r.User); !ok {
+		return 0
+	}
+	if _, ok := rules.hint(r.Target); !ok {
+		return 0
+	}
+	return wait
+}
+
+// opener finds the addresses of a name that may be reached.
+type opener struct{ policy *Policy }
+
+// LookupIP asks the policy's resolver.
+func (o opener) LookupIP(ctx context.Context, name string) ([]netip.Addr, error) {
+	ips, err := o.policy.resolver.LookupIP(ctx, name)
+	if err != nil || len(ips) == 0 {
+		return nil, err
+	}
+	open, why := o.policy.rules.Load().open(name, ips)
+	if len(open) == 0 {
+		target, _ := core.NewAddr(name, 0) // it is one
+		o.policy.drop(target, why)
+		return nil, denied(o.policy.env.Name, why)
+	}
+	return open, nil
+}

@@ -1,0 +1,156 @@
+package acl
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// read reads the text of a file of targets.
+func read(text string) (*targets, error) {
+	t := new(targets)
+	err := eachLine("list.txt", strings.NewReader(text), func(line []byte) error { return targetLine(t, line) })
+	t.seal()
+	return t, err
+}
+
+// matches asks a list about a host.
+func (t *targets) matches(host string) string {
+	a, err := core.NewAddr(host, 1)
+	if err != nil {
+		return err.Error()
+	}
+	if a.Name() == "" {
+		p, ok := find(&t.networks, a.IP())
+		if ok != t.has(a.IP()) {
+			return "find and has disagree"
+		}
+		if !ok {
+			return ""
+		}
+		return reason{question: byTarget, kind: network, prefix: p}.String()
+	}
+	name := strings.TrimSuffix(a.Name(), ".")
+	if why, ok := t.name(name, fold(nil, name)); ok {
+		why.question = byTarget
+		return why.String()
+	}
+	return ""
+}
+
+// TestLines reads lists in the forms in which they are published.
+func TestLines(t *testing.T) {
+	list, err := read("\xef\xbb\xbf# a list\r\n" +
+		"\r\n" +
+		"  plain.example  # and all below it\r\n" +
+		"*.wild.example\n.dot.example\n" +
+		"0.0.0.0 0.0.0.0\n" +
+		"127.0.0.1 localhost localhost.localdomain\n" +
+		"::1\tip6-localhost\n" +
+		"fe80::1%lo0 local\n" +
+		"0.0.0.0 Ads.Example  tracker.example # two names\n" +
+		"domain:exact.example\nkeyword:porn\nregexp:^x[0-9]+#\\.  # not in it\n" +
+		"198.51.100.0/24\n2001:db8::/32 # documentation\n203.0.113.7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]string{
+		"plain.example":      "target suffix:.plain.example",
+		"a.plain.example":    "target suffix:.plain.example",
+		"A.Plain.Example.":   "target suffix:.plain.example",
+		"xplain.example":     "",
+		"wild.example":       "target suffix:.wild.example",
+		"a.b.dot.example":    "target suffix:.dot.example",
+		"localhost":          "target domain:localhost",
+		"local":              "target domain:local",
+		"ip6-localhost":      "target domain:ip6-localhost",
+		"ads.example":        "target domain:ads.example",
+		"x.ads.example":      "",
+		"tracker.example":    "target domain:tracker.example",
+		"EXACT.example":      "target domain:exact.example",
+		"x.exact.example":    "",
+		"freePornsite.com":   "target keyword:porn",
+		"198.51.100.9":       "target 198.51.100.0/24",
+		"198.51.101.9":       "",
+		"2001:db8::9":        "target 2001:db8::/32",
+		"203.0.113.7":        "target 203.0.113.7",
+		"0.0.0.0":            "",
+		"127.0.0.1":          "",
+		"::ffff:203.0.113.7": "target 203.0.113.7",
+	} {
+		if got := list.matches(host); got != want {
+			t.Errorf("%s: got %q, want %q", host, got, want)
+		}
+	}
+	if got, want := list.patterns.all[0].text, `^x[0-9]+#\.`; got != want {
+		t.Errorf("got expression %q, want %q", got, want)
+	}
+}
+
+func TestLinesErrors(t *testing.T) {
+	var many strings.Builder
+	for i := range maxPatterns + 1 {
+		fmt.Fprintf(&many, "regexp:^a%d\n", i)
+	}
+	for _, tc := range []struct{ name, text, want string }{
+		{"line", "a.example\n\n# c\n10.0.0.1/8\n", "list.txt:4: "},
+		{"words", "a.example b.example\n", `list.txt:1: "a.example b.example" has several words`},
+		{"hosts", "0.0.0.0 a..b\n", "list.txt:1: "},
+		{"nested", "file:other.txt", "list.txt:1: a file can't name another file"},
+		{"long line", "a.example\n" + strings.Repeat("a", maxLine+1) + "\n", "list.txt:2: longer than 16384 bytes"},
+		{"binary", "\x00\x01\xff", "list.txt:1: "},
+		{"many expressions", many.String(), fmt.Sprintf("list.txt:%d: too many regular expressions", maxPatterns+1)},
+		{"long programs", strings.Repeat("regexp:(?:abc){500}\n", 3), "list.txt:3: too many regular expressions"},
+		{"repeats", "regexp:((a{100}){100}){100}", "list.txt:1: regular expression: "},
+		{"many keywords", strings.Repeat("keyword:abc\n", maxKeywords+1), fmt.Sprintf("list.txt:%d: too many keywords", maxKeywords+1)},
+	} {
+		if _, err := read(tc.text); err == nil || !strings.HasPrefix(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want %s…", tc.name, err, tc.want)
+		}
+	}
+}
+
+// FuzzLines checks that any file is refused with its line or makes a list that denies
+// what its lines name.
+func FuzzLines(f *testing.F) {
+	for _, text := range []string{
+		"example.org\n", "0.0.0.0 ads.example b.example # c\n", "10.0.0.0/8\r\n::1\n", "domain:a\nsuffix:.b\nkeyword:c\nregexp:^d$\n",
+		"file:x", "*.a.b.", "\xef\xbb\xbfa", "fe80::1%1 local", "regexp:(a{9}){9}", "keyword:é", "1.2.3.4 5.6.7.8", "#\n \t#x\n",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		list, err := read(string(data))
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "list.txt:") {
+				t.Errorf("got %v, want the line", err)
+			}
+			return
+		}
+		for line := range bytes.Lines(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))) {
+			e, err := parse(bytes.TrimSpace(bytes.Clone(line)))
+			if err != nil { // empty, a comment, a line of a hosts file
+				continue
+			}
+			switch e.kind {
+			case below, exact:
+				if list.matches(string(e.text)) == "" {
+					t.Errorf("%q does not match itself", line)
+				}
+			case keyword:
+				if _, ok := list.keywords.in(e.text); !ok {
+					t.Errorf("%q does not match itself", line)
+				}
+			case network:
+				if !list.has(e.prefix.Addr()) || e.prefix.Addr().Is4In6() {
+					t.Errorf("%q does not match itself", line)
+				}
+			}
+		}
+		_ = list.has(netip.Addr{})
+	})
+}

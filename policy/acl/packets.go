@@ -1,0 +1,34 @@
+package acl
+
+import "github.com/umbra-proxy/umbra/core"
+
+// packets is an association whose datagrams are judged one by one, by the rules of
+// the moment: nothing that was decided is remembered.
+type packets struct {
+	policy *Policy
+	next   core.PacketConn
+	judge  func(*rules, core.Addr) (reason, bool)
+}
+
+// WritePackets passes on what is allowed and drops the rest.
+func (c *packets) WritePackets(ps []core.Packet) (int, error) {
+	rules := c.policy.rules.Load()
+	open := ps[:0]
+	for _, p := range ps {
+		if why, ok := c.judge(rules, p.Addr); !ok {
+			c.policy.drop(p.Addr, why)
+			continue
+		}
+		open = append(open, p)
+	}
+	if len(open) == 0 {
+		return 0, nil
+	}
+	return c.next.WritePackets(open)
+}
+
+// Receive passes on what comes.
+func (c *packets) Receive(sink core.PacketSink) { c.next.Receive(sink) }
+
+// Close closes the next connection.
+func (c *packets) Close() error { return c.next.Close() }

@@ -1,0 +1,119 @@
+package ban
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+var _ core.Commander = (*Policy)(nil)
+
+// Line is a ban as `umbra ban list` shows it.
+type Line struct {
+	Client   string    `json:"client"`
+	Since    time.Time `json:"since"`
+	Until    time.Time `json:"until"`
+	Times    int       `json:"times"`
+	Failures string    `json:"failures"`
+	Refused  int64     `json:"refused"`
+}
+
+// Stats is what `umbra ban stats` shows.
+type Stats struct {
+	Banned     int   `json:"banned"`     // now
+	Remembered int   `json:"remembered"` // whose bans have ended and still count
+	Failing    int   `json:"failing"`    // addresses with failures that may count
+	Served     int   `json:"served"`     // addresses that were served lately
+	Refused    int64 `json:"refused"`    // connections, of those that are banned now
+}
+
+// Command does what `umbra ban` asks for:
+//
+//	list                     all bans that hold
+//	add ADDRESS [DURATION]   bans an address or a range
+//	remove ADDRESS           takes a ban back
+//	stats                    how many there are
+func (p *Policy) Command(_ context.Context, words []string) (any, error) {
+	now := time.Now()
+	switch {
+	case len(words) == 1 && words[0] == "list":
+		return p.lines(now), nil
+	case len(words) == 1 && words[0] == "stats":
+		return p.table.stats(now), nil
+	case (len(words) == 2 || len(words) == 3) && words[0] == "add":
+		return p.add(words[1:], now)
+	case len(words) == 2 && words[0] == "remove":
+		addr, err := p.parse(words[1])
+		if err != nil {
+			return nil, err
+		}
+		if !p.table.lift(addr, now) {
+			return nil, fmt.Errorf("%s is not banned", name(addr))
+		}
+		return name(addr), nil
+	}
+	return nil, errors.New("want list, stats, add ADDRESS [DURATION] or remove ADDRESS")
+}
+
+func (p *Policy) add(words []string, now time.Time) (any, error) {
+	addr, err := p.parse(words[0])
+	if err != nil {
+		return nil, err
+	}
+	d := p.rules.Duration.Std()
+	if len(words) > 1 {
+		if d, err = time.ParseDuration(words[1]); err != nil || d <= 0 {
+			return nil, fmt.Errorf("%q is no duration; write it as %q", words[1], "24h")
+		}
+	}
+	if most := p.rules.MaxDuration.Std(); d > most {
+		return nil, fmt.Errorf("%s is longer than max_duration, %s", d, most)
+	}
+	p.table.impose(addr, d, now)
+	return Line{Client: name(addr), Since: now, Until: now.Add(d), Failures: byHand}, nil
+}
+
+// parse reads an address, which stands for its client, or a range.
+func (p *Policy) parse(text string) (netip.Prefix, error) {
+	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
+		return p.rules.clientOf(ip.Unmap()), nil
+	}
+	r, err := netip.ParsePrefix(text)
+	if err != nil || r.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("%q is no address; write %q or %q", text, "203.0.113.7", "203.0.113.0/24")
+	}
+	return r.Masked(), nil
+}
+
+// lines returns the bans that hold, the latest first.
+func (p *Policy) lines(now time.Time) []Line {
+	lines := []Line{}
+	for _, b := range p.table.list() {
+		if b.IsOn(now) {
+			lines = append(lines, Line{name(b.Addr), b.Since, b.Until, max(1, b.Count), b.Failure, b.Refused})
+		}
+	}
+	slices.SortFunc(lines, func(a, b Line) int { return cmp.Or(b.Since.Compare(a.Since), cmp.Compare(a.Client, b.Client)) })
+	return lines
+}
+
+func (t *table) stats(now time.Time) (s Stats) {
+	for _, b := range t.list() {
+		if b.IsOn(now) {
+			s.Banned++
+			s.Refused += b.Refused
+		} else {
+			s.Remembered++
+		}
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	s.Failing, s.Served = t.tallies.order.Len(), t.served.order.Len()
+	return s
+}
