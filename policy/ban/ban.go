@@ -28,7 +28,7 @@ const sweepEvery = time.Second
 
 // link is a store with what carries bans there and back.
 type link struct {
-	place  string
+	place  store.Place
 	store  store.Store
 	mirror *store.Mirror
 }
@@ -50,7 +50,7 @@ func New(env core.Env, o Options) (core.Policy, error) {
 		return nil, err
 	}
 	p.link, err = core.Keep(env, func(old *link) (*link, error) {
-		if old != nil && old.place == o.Store.String() {
+		if old != nil && old.place == o.Store {
 			return old, nil
 		}
 		return newLink(env, o.Store, p.table)
@@ -64,7 +64,7 @@ func newLink(env core.Env, place store.Place, t *table) (*link, error) {
 	if err != nil {
 		return nil, &core.OptionError{Key: "store", Err: err}
 	}
-	l := &link{place: place.String(), store: s}
+	l := &link{place: place, store: s}
 	if s == nil {
 		return l, nil
 	}
