@@ -1,6 +1,9 @@
 package core
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Cipher is one configured encryption method: the protection of streams in
 // both roles. One that protects datagrams too is also a PacketCipher.
@@ -32,6 +35,12 @@ type Caller struct {
 	// neither keeps nor changes them. So whoever answers in the place of a server
 	// that is none can begin before the first bytes are complete.
 	Waits func(soFar []byte)
+
+	// Until is when the request must have been read, if it is not zero, and Ended, if
+	// it is not nil, is closed if that is to be sooner. They are for waits other than
+	// for conn, whose own deadline says the same.
+	Until time.Time
+	Ended <-chan struct{}
 }
 
 // PacketCipher is a Cipher that protects datagrams.

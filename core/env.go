@@ -19,6 +19,7 @@ type Env struct {
 	Log     *slog.Logger
 	Graph   Graph // finds other components
 	Process *Process
+	Stage   *Stage // what waits until the file is served; nil outside an engine
 }
 
 // Graph finds the components that options refer to. The component asked for is

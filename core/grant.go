@@ -55,3 +55,10 @@ func (g *Grant) Revoke(cause error) int {
 	}
 	return len(flows)
 }
+
+// HasEnded reports whether the grant was revoked.
+func (g *Grant) HasEnded() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ended != nil
+}

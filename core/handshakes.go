@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // maxPerSource bounds the handshakes in progress of one client address (IPv6:
@@ -27,7 +28,8 @@ type handshakes struct {
 // handshake is one member of the set.
 type handshake struct {
 	source      netip.Prefix
-	end         func() // ends it soon, and quietly; called under handshakes.mu
+	end         func()    // ends it soon, and quietly; called under handshakes.mu
+	told        time.Time // when it was told to end
 	inAll, inBy *list.Element
 }
 
@@ -79,10 +81,19 @@ func (h *handshakes) attribute(hs *handshake, client netip.Addr) {
 	}
 }
 
-// tell ends a handshake.
+// tell ends a handshake. Those that were told a while ago are told again: one that
+// was just changing its deadline has not heard it, and none may stay beyond the bound.
 func (h *handshakes) tell(hs *handshake) {
+	now := time.Now()
+	for other := range h.ending {
+		if now.Sub(other.told) >= endPause {
+			other.told = now
+			other.end()
+		}
+	}
 	h.unlist(hs)
 	h.ending[hs] = struct{}{}
+	hs.told = now
 	hs.end()
 }
 

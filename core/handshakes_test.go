@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // crowd is a set of handshakes whose members are numbered as they come, and the
@@ -193,4 +195,20 @@ func TestHandshakesIdentify(t *testing.T) {
 	if !c.empty() || len(c.bySource) != 0 {
 		t.Errorf("left: got %d of %d sources, want none", c.all.Len(), len(c.bySource))
 	}
+}
+
+// A handshake that was just changing its deadline when it was told to end is told
+// again, as long as others are driven out.
+func TestHandshakesToldAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, told := newHandshakes(2), 0
+		deaf := h.add(netip.Addr{}, func() { told++ })
+		for range 3 {
+			h.add(netip.Addr{}, func() {})
+			time.Sleep(time.Second)
+		}
+		if told < 2 || !h.told(deaf) {
+			t.Errorf("told %d times, want more than once", told)
+		}
+	})
 }

@@ -28,7 +28,8 @@ type Handler interface {
 
 // Waiting is a client that waits for its reply: a Pending or a PendingPackets.
 // One of the methods is called, once; only after an Accept that failed is Reject
-// called too.
+// called too, and after one whose client was told nothing by it: its stream is an
+// Absorber, or its request Unproven.
 type Waiting interface {
 	// Reject tells the client why not, where the protocol can, and closes.
 	Reject(cause error)

@@ -47,7 +47,7 @@ func NewPipeline(cfg PipelineConfig) *Pipeline {
 //
 //	reply, first payload, dial, relay
 func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending) {
-	run := &running{request: r, began: time.Now()}
+	run := &running{request: r, began: time.Now(), pending: pending}
 	if !p.enter(run) {
 		pending.Reject(ErrShutdown)
 		p.observe(r, "tcp", run.began, Refused, ErrShutdown)

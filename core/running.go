@@ -14,6 +14,7 @@ import (
 type running struct {
 	request          *Request
 	began            time.Time
+	pending          Pending
 	client, upstream Stream      // nil until they are there
 	relayed          atomic.Bool // both are there
 	err              error       // why it ended; nil for an orderly end
@@ -55,7 +56,7 @@ func (p *Pipeline) leave(run *running) {
 	}
 	if run.client != nil {
 		if run.failed {
-			breakPromise(run.client)
+			run.breakPromise()
 		}
 		run.client.Close()
 	}
@@ -153,14 +154,22 @@ func (p *Pipeline) unlessRelayed(run *running, pending Pending) {
 }
 
 // breakPromise ends a client that was told of a success that did not come. It
-// sees an error, but for one whose protocol makes no promise: that sees an end.
-func breakPromise(client Stream) {
-	if _, quiet := client.(Absorber); quiet {
-		Dismiss(client)
+// sees an error, but for one whose protocol makes no promise: that is rejected, as if
+// it had not been accepted.
+func (run *running) breakPromise() {
+	_, quiet := run.client.(Absorber)
+	if quiet || run.request.Unproven {
+		run.pending.Reject(run.err)
+		run.client = nopStream{}
 		return
 	}
-	Abort(client)
+	Abort(run.client)
 }
+
+// nopStream is in the place of a stream that somebody else ends.
+type nopStream struct{ Stream }
+
+func (nopStream) Close() error { return nil }
 
 // firstPayload waits for the client's first bytes, so that they leave in one
 // packet with the header. That none come in time is no error, and neither is the

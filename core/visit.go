@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -17,6 +18,8 @@ type visit struct {
 	way      way
 	deadline time.Time // of the handshake, or of what a front says before it
 	hs       *handshake
+	ctx      context.Context    // of the handshake; the pipeline's own is that of on
+	cancel   context.CancelFunc // ends ctx
 }
 
 // AcceptConn serves one connection.
@@ -33,15 +36,21 @@ func (s *Server) AcceptConn(conn *net.TCPConn) {
 	}
 	v.deadline = time.Now().Add(timeout)
 	_ = conn.SetDeadline(v.deadline)
-	// A handshake that must end finds its deadline in the past from then on:
-	// nothing sets a later one before the request is known.
-	v.hs = s.handshakes.add(source, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	ctx, cancel := context.WithCancel(v.on.ctx)
+	v.ctx, v.cancel = ctx, cancel
+	// A handshake that must end finds its deadline in the past from then on, and its
+	// context cancelled.
+	v.hs = s.handshakes.add(source, func() {
+		_ = conn.SetDeadline(time.Unix(1, 0))
+		cancel()
+	})
 	go s.serve(v)
 }
 
 // serve takes one connection through its handshake. The connection belongs to
 // the handler afterwards.
 func (s *Server) serve(v *visit) {
+	defer v.cancel()
 	defer s.handshakes.remove(v.hs)
 	defer func() {
 		if p := recover(); p != nil {
@@ -119,13 +128,13 @@ func (s *Server) handshake(v *visit) (wire Stream, r *Request, w Waiting, err er
 		return wire, nil, nil, ErrUntrusted
 	}
 	for _, t := range s.cfg.Transports {
-		over, err := t.Server(v.on.ctx, wire)
+		over, err := t.Server(v.ctx, wire)
 		if err != nil {
 			return wire, nil, nil, err
 		}
 		wire = over
 	}
-	r, w, err = s.cfg.Handshake(v.on.ctx, wire, v.client)
+	r, w, err = s.cfg.Handshake(v.ctx, wire, v.client)
 	if err != nil {
 		return wire, nil, nil, err
 	}

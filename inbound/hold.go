@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"container/list"
 	"context"
 	"net"
 	"sync"
@@ -113,13 +114,17 @@ func (h *held) Close() error {
 	return nil
 }
 
+// maxHeld is how many connections are held at the most; over it the oldest is ended.
+// It is what probes of a recording cost.
+const maxHeld = 256
+
 // holder is the connections that are to end later.
 type holder struct {
 	running sync.WaitGroup
 
 	mu    sync.Mutex
-	ended bool // guarded by mu, as is conns
-	conns map[core.Stream]struct{}
+	ended bool       // guarded by mu, as is conns
+	conns *list.List // of core.Stream, the oldest first; nil until there is one
 }
 
 // take has end end a connection, whose deadline is set, and closes it.
@@ -131,9 +136,12 @@ func (h *holder) take(conn core.Stream, deadline time.Time, end func(core.Stream
 		return
 	}
 	if h.conns == nil {
-		h.conns = map[core.Stream]struct{}{}
+		h.conns = list.New()
 	}
-	h.conns[conn] = struct{}{}
+	if h.conns.Len() >= maxHeld {
+		_ = h.conns.Remove(h.conns.Front()).(core.Stream).SetDeadline(past)
+	}
+	at := h.conns.PushBack(conn)
 	_ = conn.SetDeadline(deadline)
 	h.running.Add(1)
 	h.mu.Unlock()
@@ -143,8 +151,16 @@ func (h *holder) take(conn core.Stream, deadline time.Time, end func(core.Stream
 		conn.Close()
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.conns, conn)
+		h.conns.Remove(at) // which may have been done
 	}()
+}
+
+// first returns the oldest, or nil. mu is held.
+func (h *holder) first() *list.Element {
+	if h.conns == nil {
+		return nil
+	}
+	return h.conns.Front()
 }
 
 // shutdown ends all when ctx does, and waits for them. Later ones end at once.
@@ -152,8 +168,8 @@ func (h *holder) shutdown(ctx context.Context) {
 	defer context.AfterFunc(ctx, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		for conn := range h.conns {
-			_ = conn.SetDeadline(past)
+		for e := h.first(); e != nil; e = e.Next() {
+			_ = e.Value.(core.Stream).SetDeadline(past)
 		}
 	})()
 	h.mu.Lock()

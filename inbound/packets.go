@@ -41,13 +41,13 @@ func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*Packet
 		if old == nil {
 			old = newSessions()
 		}
-		// Each has a descriptor at the least.
-		old.bound(min(o.MaxSessions, 2*core.DescriptorShare()), o.ClientSessions)
 		return old, nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	// Each has a descriptor at the least.
+	env.WhenServed(func() { kept.bound(min(o.MaxSessions, 2*core.DescriptorShare()), o.ClientSessions) })
 	return &PacketServer{env: env, listen: o.Listen.AddrPort(), cipher: cipher, sessions: kept}, nil
 }
 

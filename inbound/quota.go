@@ -20,15 +20,22 @@ type Quota struct {
 // KeepQuota returns the quota of sessions that o gives an inbound. What an
 // earlier generation has handed out counts.
 func KeepQuota(env core.Env, o Options) (*Quota, error) {
-	return core.Keep(env, func(old *Quota) (*Quota, error) {
+	q, err := core.Keep(env, func(old *Quota) (*Quota, error) {
 		if old == nil {
 			old = &Quota{clients: map[netip.Prefix]int{}}
 		}
-		old.mu.Lock()
-		defer old.mu.Unlock()
-		old.most, old.perClient = min(o.MaxSessions, core.DescriptorShare()), o.ClientSessions
 		return old, nil
 	})
+	if err == nil {
+		env.WhenServed(func() { q.bound(min(o.MaxSessions, core.DescriptorShare()), o.ClientSessions) })
+	}
+	return q, err
+}
+
+func (q *Quota) bound(most, perClient int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.most, q.perClient = most, perClient
 }
 
 // Take counts one more for a client; it reports false, and counts nothing, over

@@ -3,6 +3,8 @@ package inbound
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -65,7 +67,13 @@ func NewRejecter(env core.Env, r Rejection) (*Rejecter, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	return &Rejecter{env: env, how: r.Reject, decoy: r.Decoy.Addr(), network: core.Net{}}, nil
+	notUs := func(_ context.Context, network string, to netip.AddrPort) error {
+		if env.Process.Listening(network, to) {
+			return fmt.Errorf("%w: the decoy is this process itself", core.ErrDenied)
+		}
+		return nil
+	}
+	return &Rejecter{env: env, how: r.Reject, decoy: r.Decoy.Addr(), network: core.Net{Control: notUs}}, nil
 }
 
 // Accept has read read a request from conn, as core.Cipher.AcceptStream does: it

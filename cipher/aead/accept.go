@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
 
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/core"
@@ -15,7 +14,7 @@ import (
 type accept struct {
 	cipher  *Cipher
 	reader  *chunk.Reader
-	client  netip.Addr
+	from    core.Caller
 	user    *user
 	salt    []byte // a copy
 	box     chunk.Box
@@ -57,7 +56,7 @@ func (a *accept) openSalt() error {
 		return err
 	}
 	head := append([]byte(nil), b...)
-	if a.user = c.find(a.client, a.reader.Rest, func(u *user) bool { return a.opens(u, head) }); a.user == nil {
+	if a.user = c.find(a.from, a.reader.Rest, func(u *user) bool { return a.opens(u, head) }); a.user == nil {
 		return fmt.Errorf("length of a chunk: %w", core.ErrAuth)
 	}
 	if !c.addSalt(head[:size]) {

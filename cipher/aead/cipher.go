@@ -140,7 +140,7 @@ func (s Spec) session(k, salt []byte) (cipher.AEAD, error) { return s.New(key.Se
 func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted, error) {
 	s := chunk.NewStream(conn, nil)
 	s.Waits = from.Waits
-	a := &accept{cipher: c, reader: &s.Reader, client: from.Addr.Addr()}
+	a := &accept{cipher: c, reader: &s.Reader, from: from}
 	target, payload, err := a.run()
 	if err == nil {
 		err = c.startReply(s, a.user)

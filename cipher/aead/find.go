@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
@@ -17,10 +18,15 @@ const freeTrials = 16
 // users that were last seen at the client's address are tried first; then all, in
 // turn with others who look, because that is what a flood of noise would cost.
 // rest is called before a wait.
-func (c *Cipher) find(client netip.Addr, rest func(), opens func(*user) bool) *user {
+func (c *Cipher) find(from core.Caller, rest func(), opens func(*user) bool) *user {
+	client := from.Addr.Addr()
 	return c.look(client, opens, func() func() {
 		rest()
-		return c.turns.take(core.SourceOf(client), c.patience)
+		patience := c.patience
+		if !from.Until.IsZero() {
+			patience = min(patience, time.Until(from.Until))
+		}
+		return c.turns.take(core.SourceOf(client), patience, from.Ended)
 	})
 }
 
@@ -62,6 +68,9 @@ func (c *Cipher) look(client netip.Addr, opens func(*user) bool, turn func() (do
 
 // Run follows the file of users and writes that of salts.
 func (c *Cipher) Run(ctx context.Context) {
+	if r := c.roll.Load(); r != nil {
+		r.grant()
+	}
 	c.memory.keep(c.knows)
 	var writing sync.WaitGroup
 	defer writing.Wait()
@@ -78,6 +87,7 @@ func (c *Cipher) setUsers(list []users.User) error {
 		return err
 	}
 	c.setRoll(r)
+	r.grant()
 	c.memory.keep(c.knows)
 	return nil
 }

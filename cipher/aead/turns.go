@@ -38,8 +38,9 @@ func newTurns() *turns {
 	return &turns{slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), lines: map[netip.Prefix]*line{}}
 }
 
-// take waits for a turn. It returns what ends it, or nil if there was none in time.
-func (t *turns) take(source netip.Prefix, patience time.Duration) (done func()) {
+// take waits for a turn, until ended is closed at the latest, which may be nil. It
+// returns what ends it, or nil if there was none in time.
+func (t *turns) take(source netip.Prefix, patience time.Duration, ended <-chan struct{}) (done func()) {
 	l := t.join(source)
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -48,10 +49,17 @@ func (t *turns) take(source netip.Prefix, patience time.Duration) (done func()) 
 	case <-timer.C:
 		t.leave(source, l)
 		return nil
+	case <-ended:
+		t.leave(source, l)
+		return nil
 	}
 	select {
 	case t.slots <- struct{}{}:
 	case <-timer.C:
+		<-l.turn
+		t.leave(source, l)
+		return nil
+	case <-ended:
 		<-l.turn
 		t.leave(source, l)
 		return nil

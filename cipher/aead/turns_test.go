@@ -18,7 +18,7 @@ func TestTurns(t *testing.T) {
 		turns := newTurns()
 		var now, most, ofOne atomic.Int32
 		look := func(from netip.Prefix) {
-			done := turns.take(from, time.Hour)
+			done := turns.take(from, time.Hour, nil)
 			defer done()
 			most.Store(max(most.Load(), now.Add(1)))
 			if from == source(1) {
@@ -59,11 +59,11 @@ func TestTurnsPatience(t *testing.T) {
 		turns := newTurns()
 		var held []func()
 		for n := range byte(cap(turns.slots)) {
-			held = append(held, turns.take(source(n), time.Second))
+			held = append(held, turns.take(source(n), time.Second, nil))
 		}
 		for _, from := range []netip.Prefix{source(0), source(99)} {
 			began := time.Now()
-			if turns.take(from, time.Minute) != nil || time.Since(began) != time.Minute {
+			if turns.take(from, time.Minute, nil) != nil || time.Since(began) != time.Minute {
 				t.Errorf("%s: got a turn, or no wait: %s", from, time.Since(began))
 			}
 		}
@@ -73,7 +73,7 @@ func TestTurnsPatience(t *testing.T) {
 		if len(turns.lines) > 0 || len(turns.slots) > 0 {
 			t.Errorf("%d addresses and %d slots are left, want none", len(turns.lines), len(turns.slots))
 		}
-		if done := turns.take(source(0), time.Second); done == nil {
+		if done := turns.take(source(0), time.Second, nil); done == nil {
 			t.Error("no turn although nobody has one")
 		} else {
 			done()
@@ -95,6 +95,27 @@ func TestTurnsOfDatagrams(t *testing.T) {
 		}
 		if want := 500*time.Millisecond + datagramBurst; looked < want-20*time.Millisecond || looked > want+20*time.Millisecond {
 			t.Errorf("looked for %s of 10 s, want %s", looked, want)
+		}
+	})
+}
+
+// Whoever is told to end while it waits does so.
+func TestTurnsEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		for range cap(turns.slots) {
+			turns.slots <- struct{}{}
+		}
+		turns.join(source(1)).turn <- struct{}{}
+		for _, from := range []netip.Prefix{source(1), source(2)} {
+			ended, began := make(chan struct{}), time.Now()
+			time.AfterFunc(2*time.Second, func() { close(ended) })
+			if done := turns.take(from, time.Minute, ended); done != nil || time.Since(began) != 2*time.Second {
+				t.Errorf("%s: returned after %s, want 2 s and no turn", from, time.Since(began))
+			}
+		}
+		if len(turns.lines) != 1 {
+			t.Errorf("%d addresses are left, want the one that has a turn", len(turns.lines))
 		}
 	})
 }

@@ -54,6 +54,14 @@ func (s Spec) newRoll(list []users.User) (*roll, error) {
 	return r, nil
 }
 
+// grant has the datagrams of each user run under what the user is served under, once
+// these users are served.
+func (r *roll) grant() {
+	for _, u := range r.all {
+		u.packets.grant.Store(u.grant)
+	}
+}
+
 // weakest returns how many users have a password that can be guessed.
 func weakest(list []users.User) (n int) {
 	for _, u := range list {
@@ -95,9 +103,9 @@ func (m *memory) packetsOf(s Spec, u *user) *packets {
 	p := m.packets[u.id]
 	if p == nil {
 		p = &packets{spec: s, key: u.key, name: u.name, seen: m.seen, memo: &m.memo}
+		p.grant.Store(u.grant)
 		m.packets[u.id] = p
 	}
-	p.grant.Store(u.grant)
 	return p
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"iter"
+	"maps"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -55,16 +56,24 @@ func parseRecord(b []byte) (Record, bool) {
 // for concurrent use.
 type Journal struct{ file *journal.Journal }
 
+// journals are those that a component has had, by their paths: one that a reload comes
+// back to may still be written for the connections of an older file.
+type journals map[string]*Journal
+
 // OpenJournal returns the journal that o asks for, or nil. What the file has is
 // given to load, unless the component has it since before a reload. A file that is
 // damaged is no reason not to start. Its errors name the key to mend.
-func OpenJournal(env core.Env, o File, load func(Record)) (*Journal, error) {
-	return core.Keep(env, func(old *Journal) (*Journal, error) {
-		switch {
-		case o.ReplayFile == "":
-			return nil, nil
-		case old != nil && old.file.Path() == o.ReplayFile:
-			return old, nil
+func OpenJournal(env core.Env, o File, load func(Record)) (j *Journal, err error) {
+	if o.ReplayFile == "" {
+		return nil, nil
+	}
+	_, err = core.Keep(env, func(old *journals) (*journals, error) {
+		kept := journals{}
+		if old != nil {
+			maps.Copy(kept, *old)
+		}
+		if j = kept[o.ReplayFile]; j != nil {
+			return &kept, nil
 		}
 		file, err := journal.Open(o.ReplayFile, "replay", env.Log, func(b []byte) {
 			if r, ok := parseRecord(b); ok {
@@ -74,8 +83,14 @@ func OpenJournal(env core.Env, o File, load func(Record)) (*Journal, error) {
 		if err != nil {
 			return nil, &core.OptionError{Key: "replay_file", Err: err}
 		}
-		return &Journal{file}, nil
+		j = &Journal{file}
+		kept[o.ReplayFile] = j
+		return &kept, nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	return j, nil
 }
 
 // Note has r written soon. It keeps nothing of r.

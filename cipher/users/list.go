@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -46,14 +47,17 @@ func Open(env core.Env, o Options) (*List, error) {
 // Users returns who was read last, sorted by name.
 func (l *List) Users() []User { return l.users }
 
-// grant gives each user a grant, if something is to be cut.
-func (l *List) grant(users []User) {
+// grant gives each user a grant, if something is to be cut. It reports whether any
+// is another one than before.
+func (l *List) grant(users []User) (changed bool) {
 	if !l.opts.CutRemoved {
-		return
+		return false
 	}
-	for i := range users {
-		users[i].Grant = l.grants.of(users[i])
+	for i, u := range users {
+		users[i].Grant = l.grants.of(u)
+		changed = changed || users[i].Grant != u.Grant
 	}
+	return changed
 }
 
 // Run follows the file until ctx ends, and passes who is in it to apply each time
@@ -61,6 +65,12 @@ func (l *List) grant(users []User) {
 // logged once.
 func (l *List) Run(ctx context.Context, apply func([]User) error) {
 	l.grants.take(l)
+	if users := slices.Clone(l.users); l.grant(users) { // the older file's list has ended some, between Open and now
+		l.users = users
+		if err := apply(users); err != nil {
+			l.env.Log.Error("users stay as they were", slog.Any("err", err))
+		}
+	}
 	l.settle()
 	if l.file == nil {
 		return
@@ -133,7 +143,7 @@ type grants struct {
 func (g *grants) of(u User) *core.Grant {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.all[u.identity()] == nil {
+	if at := g.all[u.identity()]; at == nil || at.HasEnded() {
 		g.all[u.identity()] = new(core.Grant)
 	}
 	return g.all[u.identity()]

@@ -88,14 +88,16 @@ func (s *service) adoptAdmin(f *config.File) error {
 	if s.admin != nil && s.admin.path == f.Admin.Socket {
 		return nil
 	}
-	s.admin.close()
-	s.admin = nil
-	if f.Admin.Socket == "" {
-		return nil
+	var next *admin
+	if f.Admin.Socket != "" {
+		var err error
+		if next, err = openAdmin(f.Admin.Socket, s.engine, s.log); err != nil {
+			return err
+		}
 	}
-	var err error
-	s.admin, err = openAdmin(f.Admin.Socket, s.engine, s.log)
-	return err
+	s.admin.close()
+	s.admin = next
+	return nil
 }
 
 // serve follows signals until one ends the service.
@@ -142,6 +144,8 @@ func (s *service) reload() {
 
 // shutdown drains what runs, until the grace period or a second signal ends.
 func (s *service) shutdown(reason string) error {
+	s.admin.close() // as the ports are free: another process may take over
+	s.admin = nil
 	s.log.Info("shutting down", slog.String("reason", reason), slog.Duration("grace", s.grace))
 	ctx, cancel := context.WithTimeout(context.Background(), s.grace)
 	defer cancel()

@@ -21,7 +21,7 @@ var errReported = errors.New("not built")
 // build makes all components and pipelines of f. Its error holds every mistake
 // that their constructors found.
 func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.Logger) (*generation, error) {
-	g := &generation{file: f, reg: reg, process: process, log: log, scope: do.New(), built: map[config.ID]any{}}
+	g := &generation{file: f, reg: reg, process: process, log: log, scope: do.New(), built: map[config.ID]any{}, stage: core.NewStage(process)}
 	ids := slices.SortedFunc(maps.Keys(f.Components), func(a, b config.ID) int {
 		return cmp.Or(cmp.Compare(a.Section, b.Section), cmp.Compare(a.Name, b.Name))
 	})
@@ -92,7 +92,7 @@ func provide[T any](g *generation, c *config.Component, kinds *core.Kinds[T]) (i
 			return built, g.report(c.ID, fmt.Errorf("no kind %q", c.Kind))
 		}
 		env := core.Env{
-			Section: c.ID.Section, Name: c.ID.Name, Process: g.process,
+			Section: c.ID.Section, Name: c.ID.Name, Process: g.process, Stage: g.stage,
 			Log: g.log.With(slog.String(string(c.ID.Section), c.ID.Name)),
 			// The injector that the provider got, not the scope: only through
 			// it does the container learn who depends on whom.

@@ -24,6 +24,7 @@ type generation struct {
 	file    *config.File
 	reg     *core.Registry
 	process *core.Process
+	stage   *core.Stage
 	log     *slog.Logger
 	scope   *do.RootScope
 	lines   []*line
@@ -64,6 +65,7 @@ func (g *generation) listen(ctx context.Context) error {
 // serve starts all components that work by themselves, and all inbounds. failed
 // is told if one of those stops by itself.
 func (g *generation) serve(failed func(error)) {
+	g.stage.Commit()
 	g.run()
 	for _, l := range g.lines {
 		l.served.Go(func() {

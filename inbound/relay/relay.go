@@ -116,7 +116,7 @@ func (r *relay) Handshake(ctx context.Context, conn core.Stream, c core.Client) 
 	var to int
 	var flight []byte
 	err := r.Accept(ctx, conn, func(waits func([]byte)) (soFar []byte, err error) {
-		to, flight, err = r.identity.AcceptFlight(conn, core.Caller{Addr: c.Addr, Waits: waits})
+		to, flight, err = r.identity.AcceptFlight(conn, core.Caller{Addr: c.Addr, Waits: waits, Until: deadline, Ended: ctx.Done()})
 		return flight, err
 	})
 	if err != nil {

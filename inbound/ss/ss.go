@@ -73,7 +73,7 @@ func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client) 
 	deadline := time.Now().Add(s.timeout)
 	var a core.Accepted
 	err := s.Accept(ctx, conn, func(waits func([]byte)) (soFar []byte, err error) {
-		a, err = s.cipher.AcceptStream(conn, core.Caller{Addr: c.Addr, Waits: waits})
+		a, err = s.cipher.AcceptStream(conn, core.Caller{Addr: c.Addr, Waits: waits, Until: deadline, Ended: ctx.Done()})
 		return a.Payload, err
 	})
 	if err != nil {
@@ -99,6 +99,9 @@ func (p pending) Accept() (core.Stream, error) { return p.Stream, nil }
 // is one whose request turned out to be a recording.
 func (p pending) Reject(cause error) {
 	if p.Unproven || errors.Is(cause, core.ErrReplay) {
+		if s, ok := p.Stream.(interface{ Discard() }); ok { // what has been read and is nobody's
+			s.Discard()
+		}
 		p.rejecter.FailLater(p.conn, p.deadline)
 		return
 	}

@@ -3,6 +3,7 @@ package ban
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -28,8 +29,8 @@ const sweepEvery = time.Second
 
 // link is a store with what carries bans there and back.
 type link struct {
-	place  store.Place
-	store  store.Store
+	set    shared
+	store  store.Store // nil for memory
 	mirror *store.Mirror
 }
 
@@ -49,31 +50,47 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.link, err = core.Keep(env, func(old *link) (*link, error) {
-		if old != nil && old.place == o.Store {
-			return old, nil
-		}
-		return newLink(env, o.Store, p.table)
-	})
+	fresh := p.table.isFresh() // else a file has nothing to tell that is not known, or not served yet
+	if p.link, err = linkTo(env, o.Store, p.table); err == nil && fresh {
+		err = p.link.load()
+	}
 	return p, err
 }
 
-// newLink opens a store. What a file has is known before anything is served.
-func newLink(env core.Env, place store.Place, t *table) (*link, error) {
-	s, err := place.Open(env.Log)
-	if err != nil {
-		return nil, &core.OptionError{Key: "store", Err: err}
-	}
-	l := &link{place: place, store: s}
-	if s == nil {
-		return l, nil
-	}
-	set := shared{t, "ban/" + env.Name + "/"}
-	l.mirror = store.NewMirror(s, set.prefix, set, env.Log)
-	if f, ok := s.(*store.File); ok {
-		err = f.Load(context.Background(), set.prefix, set.Merge)
-	}
+// links are those that a policy has had: one that a reload comes back to may still
+// work for the connections of an older file.
+type links map[store.Place]*link
+
+// linkTo returns the link to a store. It reaches no server.
+func linkTo(env core.Env, place store.Place, t *table) (l *link, err error) {
+	_, err = core.Keep(env, func(old *links) (*links, error) {
+		kept := links{}
+		if old != nil {
+			maps.Copy(kept, *old)
+		}
+		if l = kept[place]; l != nil {
+			return &kept, nil
+		}
+		s, err := place.Open(env.Log)
+		if err != nil {
+			return nil, &core.OptionError{Key: "store", Err: err}
+		}
+		set := shared{t, "ban/" + env.Name + "/"}
+		if l = (&link{set: set, store: s}); s != nil {
+			l.mirror = store.NewMirror(s, set.prefix, set, env.Log)
+		}
+		kept[place] = l
+		return &kept, nil
+	})
 	return l, err
+}
+
+// load takes in what a file has, so that it is known before anything is served.
+func (l *link) load() error {
+	if f, ok := l.store.(*store.File); ok {
+		return f.Load(context.Background(), l.set.prefix, l.set.Merge)
+	}
+	return nil
 }
 
 // Run tells of bans that end, and carries them to the store and back.
@@ -117,11 +134,11 @@ func (p *Policy) runKernel(ctx context.Context) {
 
 // tell returns what passes a change on.
 func (p *Policy) tell() func(Ban) {
-	set, mirror := shared{p.table, "ban/" + p.env.Name + "/"}, p.link.mirror
-	if mirror == nil {
+	l := p.link
+	if l.mirror == nil {
 		return func(Ban) {}
 	}
-	return func(b Ban) { mirror.Put(set.entry(b)) }
+	return func(b Ban) { l.mirror.Put(l.set.entry(b)) }
 }
 
 // Admit refuses a client that is banned.

@@ -66,6 +66,9 @@ func (p *Policy) add(words []string, now time.Time) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.rules.exempts(addr.Addr()) {
+		return nil, fmt.Errorf("%s is exempt, by exempt or exempt_loopback: a ban would not hold", name(addr))
+	}
 	d := p.rules.Duration.Std()
 	if len(words) > 1 {
 		if d, err = time.ParseDuration(words[1]); err != nil || d <= 0 {

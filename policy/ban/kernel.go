@@ -119,12 +119,9 @@ func (k *kernel) carryOut(f firewall) error {
 	rules, now := k.table.rules.Load(), time.Now()
 	var failed error
 	for addr, b := range pending {
-		if addr != rules.clientOf(addr.Addr()) || rules.exempts(addr.Addr()) || rules.Mode == "observe" {
-			continue // ranges are the table's alone
-		}
 		err := f.Free(addr)
-		if b.IsOn(now) {
-			err = f.Ban(addr, b.Until.Sub(now))
+		if b.IsOn(now) && addr == rules.clientOf(addr.Addr()) && !rules.exempts(addr.Addr()) && rules.Mode != "observe" {
+			err = f.Ban(addr, b.Until.Sub(now)) // ranges are the table's alone
 		}
 		if err != nil {
 			failed = err

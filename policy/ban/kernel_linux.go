@@ -21,6 +21,7 @@ type nftable struct {
 	ports              *nftables.Set
 	clients4, clients6 *nftables.Set
 	until              map[netip.Prefix]time.Time // when the kernel forgets whom it was told of
+	forgot             time.Time                  // when until was gone through
 }
 
 // Where fields stand in headers, and the flags of TCP, in bytes.
@@ -124,8 +125,22 @@ func (n *nftable) Ban(client netip.Prefix, d time.Duration) error {
 	if err := n.conn.SetAddElements(set, []nftables.SetElement{{Key: key, Timeout: d}}); err != nil {
 		return err
 	}
+	n.forget(time.Now())
 	n.until[client] = time.Now().Add(d)
 	return explained(n.conn.Flush())
+}
+
+// forget drops what the kernel has forgotten by itself, now and then.
+func (n *nftable) forget(now time.Time) {
+	if now.Sub(n.forgot) < time.Second {
+		return
+	}
+	n.forgot = now
+	for client, until := range n.until {
+		if !now.Before(until) {
+			delete(n.until, client)
+		}
+	}
 }
 
 // Free takes that back.

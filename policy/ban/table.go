@@ -65,6 +65,7 @@ type table struct {
 	mu      sync.RWMutex
 	changed func(b Ban)       // tells others of a change that was made here; guarded by mu
 	enforce func(b Ban)       // tells the kernel of any change
+	running bool              // a file with it is, or was, served
 	tallies recent[*tally]    // guarded by mu, as all that follows
 	served  recent[time.Time] // when somebody was
 	bans    map[netip.Prefix]*record
@@ -88,12 +89,21 @@ func newTable(r *rules, log *slog.Logger) *table {
 	return t
 }
 
+// isFresh reports whether no file with the table has been served yet.
+func (t *table) isFresh() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return !t.running
+}
+
 // configure makes the table follow a file that is served from now on.
 func (t *table) configure(r *rules, changed func(Ban)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.rules.Store(r)
-	t.changed = changed
+	if old := t.rules.Swap(r); old.Window != r.Window { // which what was counted is in parts of
+		t.tallies = newRecent[*tally](r.MaxEntries)
+	}
+	t.changed, t.running = changed, true
 	t.tallies.most, t.served.most = r.MaxEntries, r.MaxEntries
 }
 
@@ -214,9 +224,10 @@ func (t *table) told(r *record, now time.Time) {
 	t.enforce(r.Ban)
 }
 
-// after returns now, or the next instant after before: the later change must count.
+// after returns now by the wall clock, or the next instant after before: the later
+// change must count on every node, whatever this one's clock does.
 func after(before, now time.Time) time.Time {
-	if now.After(before) {
+	if before, now = before.Round(0), now.Round(0); now.After(before) {
 		return now
 	}
 	return before.Add(1)

@@ -96,10 +96,13 @@ func (p *Policy) check(ctx context.Context, r *core.Request) error {
 		p.miss(c)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.wait)
+	waiting, cancel := context.WithTimeout(ctx, p.wait)
 	defer cancel()
-	free, err := p.store.Claim(ctx, c.key, c.until)
+	free, err := p.store.Claim(waiting, c.key, c.until)
 	switch {
+	case ctx.Err() != nil: // the client's doing, or a shutdown's
+		p.miss(c)
+		return ctx.Err()
 	case err != nil:
 		if !p.away.Swap(true) {
 			p.log.Error("the store is away; going on with what is known here", slog.Any("err", err))

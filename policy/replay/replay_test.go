@@ -237,3 +237,24 @@ func TestNew(t *testing.T) {
 		})
 	}
 }
+
+// A request that is cut while it waits says nothing of the store.
+func TestCutIsNoAbsence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf()
+		s.set(50*time.Millisecond, nil)
+		n, other := newNode(s), newNode(s)
+		if err := other.get(t, "recorded", time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		_, err := n.dialer.DialStream(ctx, &core.Request{Once: core.Once{ID: []byte("x")}, Flow: new(core.Flow)})
+		if !errors.Is(err, context.DeadlineExceeded) || n.away.Load() {
+			t.Errorf("got %v, away %t", err, n.away.Load())
+		}
+		if err := n.get(t, "recorded", time.Time{}); !errors.Is(err, core.ErrReplay) {
+			t.Errorf("a recording: got %v, want %v", err, core.ErrReplay)
+		}
+	})
+}

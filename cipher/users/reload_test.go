@@ -1,0 +1,36 @@
+package users
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+// A user that only the new file has is not cut by the list of the old one, which
+// changes between the building and the serving.
+func TestRevokedBeforeServed(t *testing.T) {
+	path := write(t, "", `{"a": "1"}`)
+	synctest.Test(t, func(t *testing.T) {
+		e := env(nil)
+		following(t, e, Options{UsersFile: path, CutRemoved: true})
+		next, err := Open(e, Options{Users: map[string]option.Text{"z": "9"}, CutRemoved: true}) // a reload builds
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, `{"b": "1"}`)
+		time.Sleep(time.Second) // it binds; the old file changes meanwhile
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		applied := make(chan []User, 1)
+		go next.Run(ctx, func(list []User) error { applied <- list; return nil })
+		cut := held(t, (<-applied)[0].Grant)
+		synctest.Wait()
+		if len(cut) > 0 {
+			t.Error("a user of the new file was cut for good before it was served")
+		}
+	})
+}
