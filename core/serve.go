@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -18,8 +17,8 @@ import (
 type Server struct {
 	cfg        ServerConfig
 	handshakes *handshakes
-	failures   throttle // of lines about failed handshakes
-	accepts    throttle // of lines about failed accepts
+	failures   throttles // of lines about failed handshakes
+	accepts    throttle  // of lines about failed accepts
 	ln         *Listener
 	handler    atomic.Pointer[serving]
 }
@@ -121,7 +120,7 @@ func (s *Server) serve(on *serving, conn *net.TCPConn, client Client, deadline t
 	defer s.handshakes.remove(hs)
 	defer func() {
 		if v := recover(); v != nil {
-			s.log(client, newPanicError(v))
+			s.failed(conn, client, newPanicError(v))
 			conn.Close()
 		}
 	}()
@@ -154,7 +153,7 @@ func (s *Server) request(on *serving, conn *net.TCPConn, client Client, deadline
 		if s.handshakes.told(hs) { // it is our doing
 			deadline = time.Now()
 		} else {
-			s.log(client, err)
+			s.failed(conn, client, err)
 		}
 		s.end(wire, deadline, err)
 		return nil, nil
@@ -200,24 +199,7 @@ func (s *Server) end(wire Stream, deadline time.Time, cause error) {
 		return nil
 	})
 	wire.Close()
-	if err != nil {
-		s.log(Client{Network: "tcp", Inbound: s.cfg.Env.Name}, err)
-	}
-}
-
-// log writes the line of a failed handshake, unless there are very many. A
-// client that came and went without a byte, as a health check does, is no news.
-func (s *Server) log(client Client, err error) {
-	log := s.cfg.Env.Log
-	switch {
-	case LogPanic(log, "handshake panicked", err, slog.Any("client", client.Addr)):
-	case errors.Is(err, io.EOF):
-		log.Debug("handshake failed", slog.Any("client", client.Addr), slog.Any("err", err))
-	default:
-		if more, ok := s.failures.allow(10, time.Second); ok {
-			log.Warn("handshake failed", slog.Any("client", client.Addr), slog.Any("err", err), slog.Int("suppressed", more))
-		}
-	}
+	LogPanic(s.cfg.Env.Log, "handshake panicked", err)
 }
 
 func clientAddr(conn *net.TCPConn) netip.AddrPort {
