@@ -3,8 +3,8 @@
 # are there it does nothing, so it needs no network and no rights then.
 set -eu
 
-programs="ss-server ss-local ss-tunnel curl openssl chromium dig dnsmasq unbound redis-server"
-packages="shadowsocks-libev curl openssl chromium ca-certificates bind9-dnsutils dnsmasq-base unbound redis-server"
+programs="ss-server ss-local ss-tunnel curl openssl chromium dig dnsmasq unbound redis-server fail2ban-regex nft ip unshare"
+packages="shadowsocks-libev curl openssl chromium ca-certificates bind9-dnsutils dnsmasq-base unbound redis-server fail2ban nftables iproute2 util-linux"
 
 PATH="$PATH:/usr/sbin" # dnsmasq and unbound are there, and not every user's PATH has it
 missing=""
