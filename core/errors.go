@@ -13,6 +13,9 @@ var (
 	ErrShort = errors.New("too few bytes")
 	// ErrAuth says that a message or a password failed authentication.
 	ErrAuth = errors.New("authentication failed")
+	// ErrIdentity says that a message names a key that nobody here has. It is an
+	// ErrAuth.
+	ErrIdentity = fmt.Errorf("%w: unknown identity", ErrAuth)
 	// ErrReplay says that a message was authentic but had been seen before.
 	ErrReplay = errors.New("replayed")
 	// ErrClock says that the peer's clock is too far from ours.

@@ -15,9 +15,9 @@ import (
 type Server struct {
 	cfg        ServerConfig
 	handshakes *handshakes
-	failures   throttle // of lines about failed handshakes
-	accepts    throttle // of lines about failed accepts
-	headers    throttle // of lines about what a front failed to say
+	failures   throttles // of lines about failed handshakes
+	accepts    throttle  // of lines about failed accepts
+	headers    throttle  // of lines about what a front failed to say
 	ln         *Listener
 	handler    atomic.Pointer[serving]
 }

@@ -3,8 +3,6 @@ package core
 import (
 	"context"
 	"errors"
-	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"time"
@@ -54,7 +52,7 @@ func (s *Server) serve(v *visit) {
 	defer s.handshakes.remove(v.hs)
 	defer func() {
 		if p := recover(); p != nil {
-			s.log(v, newPanicError(p))
+			s.failed(v, newPanicError(p))
 			v.conn.Close()
 		}
 	}()
@@ -90,7 +88,7 @@ func (s *Server) request(v *visit) (*Request, Waiting) {
 		if s.handshakes.told(v.hs) { // it is our doing
 			v.deadline = time.Now()
 		} else {
-			s.log(v, err)
+			s.failed(v, err)
 		}
 		s.end(v, wire, err)
 		return nil, nil
@@ -155,24 +153,7 @@ func (s *Server) end(v *visit, wire Stream, cause error) {
 		return nil
 	})
 	wire.Close()
-	if err != nil {
-		s.log(v, err)
-	}
-}
-
-// log writes the line of a failed handshake, unless there are very many. A
-// client that came and went without a byte, as a health check does, is no news.
-func (s *Server) log(v *visit, err error) {
-	log, client := s.cfg.Env.Log, slog.Any("client", v.client.Addr)
-	switch {
-	case LogPanic(log, "handshake panicked", err, client):
-	case errors.Is(err, io.EOF), v.way == unattributed && isSilence(err):
-		log.Debug("handshake failed", client, slog.Any("err", err))
-	default:
-		if more, ok := s.failures.allow(10, time.Second); ok {
-			log.Warn("handshake failed", client, slog.Any("err", err), slog.Int("suppressed", more))
-		}
-	}
+	LogPanic(s.cfg.Env.Log, "handshake panicked", err)
 }
 
 // remoteAddr returns the address at the other end of conn, IPv4 unmapped.

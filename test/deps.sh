@@ -3,8 +3,8 @@
 # are there it does nothing, so it needs no network and no rights then.
 set -eu
 
-programs="ss-server ss-local ss-tunnel curl openssl chromium dig dnsmasq unbound redis-server haproxy nft ip"
-packages="shadowsocks-libev curl openssl chromium ca-certificates bind9-dnsutils dnsmasq-base unbound redis-server haproxy nftables iproute2"
+programs="ss-server ss-local ss-tunnel curl openssl chromium dig dnsmasq unbound redis-server haproxy nft ip unshare fail2ban-regex"
+packages="shadowsocks-libev curl openssl chromium ca-certificates bind9-dnsutils dnsmasq-base unbound redis-server haproxy nftables iproute2 util-linux fail2ban"
 
 PATH="$PATH:/usr/sbin" # some are there, and not every user's PATH has it
 missing=""

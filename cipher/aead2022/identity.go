@@ -2,7 +2,6 @@ package aead2022
 
 import (
 	"crypto/subtle"
-	"fmt"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -59,7 +58,7 @@ func (c *Cipher) userOf(salt, header []byte) (*user, error) {
 func (s *serverIdentity) find(h hash) (*user, error) {
 	u := s.users.Load().byHash[h]
 	if u == nil {
-		return nil, fmt.Errorf("unknown identity: %w", core.ErrAuth)
+		return nil, core.ErrIdentity
 	}
 	return u, nil
 }

@@ -96,7 +96,7 @@ func (r *relay) find(salt, header []byte) (int, error) {
 func (r *relay) named(h hash) (int, error) {
 	next, ok := r.byHash[h]
 	if !ok {
-		return 0, fmt.Errorf("unknown identity: %w", core.ErrAuth)
+		return 0, core.ErrIdentity
 	}
 	return next, nil
 }

@@ -10,6 +10,9 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/autoban"
 )
 
 // timeLayout is the form of a line's time, which is in UTC.
@@ -20,7 +23,10 @@ const timeLayout = "2006-01-02T15:04:05.000Z"
 //	2006-01-02T15:04:05.000Z INFO  message key=value key="two words"
 //
 // A value with spaces, quotes, equals signs or characters that do not print is
-// quoted as in Go, so a line is always one line and a peer can't forge one.
+// quoted as in Go, so a line is always one line and a peer can't forge one. A line
+// about a core.Suspect ends in what the tools look for that ban clients:
+//
+//	2006-01-02T15:04:05.000Z WARN  message key=value; can not parse header when handling connection from 192.0.2.1:4711
 type textHandler struct {
 	w      io.Writer  // one Write a line
 	layout string     // of the time; "" leaves it out
@@ -40,14 +46,47 @@ func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 	if h.layout != "" && !r.Time.IsZero() {
 		b = append(r.Time.UTC().AppendFormat(b, h.layout), ' ')
 	}
-	b = fmt.Appendf(b, "%-5s %s", r.Level, printable(r.Message))
-	b = append(b, h.attrs...)
-	r.Attrs(func(a slog.Attr) bool {
-		b = appendAttr(b, h.group, a)
-		return true
-	})
+	b = fmt.Appendf(b, "%-5s ", r.Level)
+	b, suspect := h.appendText(b, r)
+	if suspect.IsValid() {
+		b = appendUnparsed(append(b, "; "...), suspect)
+	}
 	_, err := h.w.Write(append(b, '\n'))
 	return err
+}
+
+// appendText appends the message and the attributes to b. A suspect is left out
+// and returned.
+func (h *textHandler) appendText(b []byte, r slog.Record) (_ []byte, suspect core.Suspect) {
+	b = append(b, printable(r.Message)...)
+	b = append(b, h.attrs...)
+	r.Attrs(func(a slog.Attr) bool {
+		if s, ok := suspectOf(a); ok {
+			suspect = s
+		} else {
+			b = appendAttr(b, h.group, a)
+		}
+		return true
+	})
+	return b, suspect
+}
+
+// suspectOf returns the client that an attribute tells of, if that is one whose
+// handshake failed.
+func suspectOf(a slog.Attr) (core.Suspect, bool) {
+	if a.Value.Kind() != slog.KindAny {
+		return core.Suspect{}, false
+	}
+	s, ok := a.Value.Any().(core.Suspect)
+	return s, ok && s.IsValid()
+}
+
+// appendUnparsed appends what the Python original says of a client whose first
+// bytes make no request, with an IPv6 address without brackets, as it does.
+func appendUnparsed(b []byte, s core.Suspect) []byte {
+	b = append(append(b, autoban.Phrase...), ' ')
+	b = s.Addr().Unmap().WithZone("").AppendTo(b)
+	return strconv.AppendUint(append(b, ':'), uint64(s.Port()), 10)
 }
 
 // WithAttrs implements slog.Handler.
@@ -94,13 +133,21 @@ func appendAttr(b []byte, group string, a slog.Attr) []byte {
 	return append(b, quoted(text)...)
 }
 
-// quoted returns s, in quotes if it could not be told from its surroundings.
+// quoted returns s, in quotes if it could not be told from its surroundings. What
+// looks like the end of a suspect's line is written so that it does not: there are
+// tools that look for it anywhere.
 func quoted(s string) string {
+	if strings.Contains(s, lure) {
+		return strings.ReplaceAll(strconv.Quote(s), lure, `can\x20not\x20parse`)
+	}
 	if s == "" || strings.ContainsAny(s, ` "=`) {
 		return strconv.Quote(s)
 	}
 	return printable(s)
 }
+
+// lure is the beginning of autoban.Phrase.
+const lure = "can not parse"
 
 // printable returns s, in quotes if something in it does not print.
 func printable(s string) string {

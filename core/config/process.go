@@ -10,7 +10,7 @@ import (
 // Log is the [log] table.
 type Log struct {
 	Level  Level  `toml:"level" default:"info" help:"the least important messages to log: debug, info, warn or error"`
-	Format Format `toml:"format" default:"text" help:"the form of a line: text or json"`
+	Format Format `toml:"format" default:"text" help:"the form of a line: text, json, or python, which is that of the Python original"`
 }
 
 // Process is the [process] table.
@@ -53,16 +53,17 @@ type Format string
 
 // The formats.
 const (
-	FormatText Format = "text"
-	FormatJSON Format = "json"
+	FormatText   Format = "text"
+	FormatJSON   Format = "json"
+	FormatPython Format = "python"
 )
 
 // UnmarshalText reads one of the formats.
 func (f *Format) UnmarshalText(text []byte) error {
 	switch Format(text) {
-	case FormatText, FormatJSON:
+	case FormatText, FormatJSON, FormatPython:
 		*f = Format(text)
 		return nil
 	}
-	return fmt.Errorf("%q is no format; there are %s and %s", text, FormatText, FormatJSON)
+	return fmt.Errorf("%q is no format; there are %s, %s and %s", text, FormatText, FormatJSON, FormatPython)
 }

@@ -27,7 +27,8 @@ const table = `
 	core/config         core core/option github.com/BurntSushi/toml github.com/hashicorp/go-multierror
 	core/engine         core core/option core/config github.com/samber/do/v2 github.com/hashicorp/go-multierror
 	core/probe          core
-	core/app            core core/option core/config core/engine core/probe github.com/spf13/cobra
+	core/autoban        core
+	core/app            core core/option core/config core/engine core/probe core/autoban github.com/spf13/cobra
 
 	# What kinds of one section share.
 	inbound             core core/option github.com/pires/go-proxyproto
