@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // A Section is a kind of component. The sections are the words that the tables
@@ -60,13 +61,17 @@ type Kind[T any] struct {
 //	required:"true"  if the table must have it
 //
 // A blank field of type About has the kind's own help line. Embedded structs
-// without a tag are part of the table. Add panics on a name or an alias that is
-// taken: that is a mistake in the program.
+// without a tag are part of the table. A name has lower-case letters, digits, "_"
+// and "-". Add panics on another one, and on a name or an alias that is taken: that
+// is a mistake in the program.
 func Add[T, O any](k *Kinds[T], name string, build func(env Env, options O) (T, error), aliases ...string) {
 	if k.byName == nil {
 		k.byName, k.alias = map[string]Kind[T]{}, map[string]string{}
 	}
 	for _, n := range append([]string{name}, aliases...) {
+		if n == "" || strings.Trim(n, kindLetters) != "" {
+			panic(fmt.Sprintf("core: kind %q: a name has lower-case letters, digits, \"_\" and \"-\"", n))
+		}
 		if _, taken := k.alias[n]; taken {
 			panic(fmt.Sprintf("core: kind %q is registered twice", n))
 		}
@@ -78,6 +83,9 @@ func Add[T, O any](k *Kinds[T], name string, build func(env Env, options O) (T, 
 		New:     func(env Env, options any) (T, error) { return build(env, *options.(*O)) },
 	}
 }
+
+// kindLetters are what names of kinds are made of.
+const kindLetters = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 // Lookup returns the kind that name or one of its aliases stands for.
 func (k *Kinds[T]) Lookup(name string) (Kind[T], bool) {

@@ -58,13 +58,19 @@ func TestAdd(t *testing.T) {
 	}
 }
 
-func TestAddTwice(t *testing.T) {
+func TestAddRefuses(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		kind  string
 		alias []string
 	}{
 		{"name twice", "a", nil},
+		{"no name", "", nil},
+		{"upper case", "A method", nil},
+		{"alias with a dot", "new", []string{"a.b"}},
+		{"no name", "", nil},
+		{"upper case", "A method", nil},
+		{"alias with a dot", "new", []string{"a.b"}},
 		{"name of an alias", "alias", nil},
 		{"alias of a name", "new", []string{"a"}},
 		{"alias twice", "new", []string{"alias"}},

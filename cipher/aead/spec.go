@@ -6,6 +6,7 @@ package aead
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -21,7 +22,7 @@ import (
 type Spec struct {
 	Method  string   // the name that a file gives as kind
 	Aliases []string // other names for it
-	KeySize int      // of the key and of a subkey, in bytes; the salt is as long
+	KeySize int      // of the key and of a subkey, 1 to 32 bytes; the salt is as long
 	// New returns the AEAD of a subkey. Its tag is 16 bytes, its nonce 8 to 24.
 	New func(subkey []byte) (cipher.AEAD, error)
 }
@@ -53,7 +54,7 @@ const (
 
 // Options are the keys of a [cipher.x] table.
 type Options struct {
-	_ core.About `help:"a SIP004 method: streams and datagrams under a password, authenticated, replays refused"`
+	_ core.About `help:"an AEAD method: streams and datagrams under a password, authenticated, replays refused"`
 	option.Password
 	users.Options
 	replay.File
@@ -72,8 +73,12 @@ const rememberedSalts = 1 << 17
 // that it sent itself among them. At the bound they take 8 MiB.
 const rememberedPackets = 1 << 18
 
-// Register adds the method to the ciphers of reg.
+// Register adds the method to the ciphers of reg. It panics if the Spec is no
+// method: that is a mistake in the program.
 func Register(reg *core.Registry, s Spec) {
+	if err := s.check(); err != nil {
+		panic(fmt.Sprintf("aead: %s: %v", s.Method, err))
+	}
 	core.Add(&reg.Cipher, s.Method, s.build, s.Aliases...)
 }
 
@@ -163,6 +168,9 @@ func (s Spec) newCipher(k []byte, r *roll, salts *replay.Salts, kept *memory) (*
 // check returns why s is no method. It tries what s makes on a key of zeros, so
 // that making it later does not fail.
 func (s Spec) check() error {
+	if s.New == nil {
+		return errors.New("no New")
+	}
 	if s.KeySize < 1 || s.KeySize > replay.MaxSalt {
 		return fmt.Errorf("key size %d, want 1 to %d", s.KeySize, replay.MaxSalt)
 	}

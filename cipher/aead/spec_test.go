@@ -190,6 +190,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{"short key", aead.Spec{KeySize: 32, New: gcm}, 31, "key of 31 bytes, want 32"},
 		{"long key", aead.Spec{KeySize: 32, New: gcm}, 33, "key of 33 bytes, want 32"},
+		{"no New", aead.Spec{KeySize: 32}, 32, "no New"},
 		{"no key size", aead.Spec{New: gcm}, 0, "key size 0, want 1 to 32"},
 		{"salt too long", aead.Spec{KeySize: 33, New: gcm}, 33, "key size 33, want 1 to 32"},
 		{"size that the AEAD refuses", aead.Spec{KeySize: 20, New: gcm}, 20, "invalid key size 20"},
@@ -206,6 +207,16 @@ func TestNewRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is no method is told when the program registers it, not to who runs it.
+func TestRegisterRefuses(t *testing.T) {
+	defer func() {
+		if got, want := recover(), "aead: mine: key size 64, want 1 to 32"; got != want {
+			t.Errorf("got the panic %v, want %s", got, want)
+		}
+	}()
+	aead.Register(new(core.Registry), aead.Spec{Method: "mine", KeySize: 64, New: spec(t, "aes-256-gcm").New})
 }
 
 // fake is an AEAD of odd sizes.

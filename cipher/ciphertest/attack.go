@@ -149,10 +149,10 @@ func (s side) tamper(t *testing.T) {
 						return // past the end
 					}
 					if want := slices.Concat(plain()[:at]...); !bytes.Equal(got, want) {
-						t.Errorf("byte %d of the %s: got %d bytes, want the %d before it", i, s.name, len(got), len(want))
+						t.Fatalf("byte %d of the %s: got %d bytes, want the %d before it", i, s.name, len(got), len(want))
 					}
 					if !errors.Is(err, core.ErrAuth) && !errors.Is(err, core.ErrMalformed) {
-						t.Errorf("byte %d of the %s: got %v, want core.ErrAuth or core.ErrMalformed", i, s.name, err)
+						t.Fatalf("byte %d of the %s: got %v, want core.ErrAuth or core.ErrMalformed", i, s.name, err)
 					}
 				}
 			}
@@ -223,17 +223,37 @@ func (s side) truncate(t *testing.T) {
 					return [][]byte{all[:min(n, len(all))]}
 				}, read)
 				if want := slices.Concat(plain()[:good]...); !bytes.Equal(got, want) {
-					t.Errorf("the %s cut at %d: got %d bytes, want %d", s.name, n, len(got), len(want))
+					t.Fatalf("the %s cut at %d: got %d bytes, want %d", s.name, n, len(got), len(want))
 				}
 				switch {
 				case border && err != nil:
-					t.Errorf("the %s cut at %d, between chunks: got %v, want an orderly end", s.name, n, err)
+					t.Fatalf("the %s cut at %d, between chunks: got %v, want an orderly end", s.name, n, err)
 				case !border && err == nil && good == 0 && early == 0:
 					early++
 				case !border && err == nil:
-					t.Errorf("the %s cut at %d, inside a chunk: got an orderly end", s.name, n)
+					t.Fatalf("the %s cut at %d, inside a chunk: got an orderly end", s.name, n)
 				}
 			}
 		})
+	}
+}
+
+// absorbs checks that a server's stream whose bytes made no sense takes the rest in
+// without a sign, rather than end at the byte that was wrong.
+func (k kit) absorbs(t *testing.T) {
+	flight := dial(t, k.cipher(t), nil).sent()
+	noise := coretest.Pattern(4000, 7)
+	wire := &script{segments: [][]byte{flight, noise[:1000], noise[1000:2000], noise[2000:3000], noise[3000:]}}
+	a := accept(t, k.cipher(t), wire)
+	if _, err := io.ReadAll(a.Stream); err == nil {
+		t.Fatal("noise after the request was read to an orderly end")
+	}
+	absorber, ok := a.Stream.(core.Absorber)
+	if !ok {
+		t.Fatalf("%T is no core.Absorber: its client learns which byte was wrong from the end of the connection", a.Stream)
+	}
+	absorber.Absorb()
+	if len(wire.segments) > 0 || len(wire.wrote) > 0 {
+		t.Errorf("%d segments are left of the noise and %d writes were made, want none", len(wire.segments), len(wire.wrote))
 	}
 }

@@ -20,7 +20,8 @@ import (
 
 // Run runs the whole kit as subtests. newCipher returns a fresh instance with
 // the same key at each call, which has seen no request yet. The kit counts
-// goroutines and buffers, so nothing else may run beside it.
+// goroutines and buffers, so nothing else may run beside it. Allocations it counts
+// only without the race detector: run it both ways.
 func Run(t *testing.T, newCipher func(t testing.TB) core.Cipher) {
 	kit{newCipher}.run(t, append(carrying(), authenticating()...))
 }
@@ -31,7 +32,9 @@ func RunUnauthenticated(t *testing.T, newCipher func(t testing.TB) core.Cipher) 
 	kit{newCipher}.run(t, append(carrying(), unauthenticated()...))
 }
 
-// RunReplays runs what such a method keeps if it refuses what it has seen.
+// RunReplays runs, beside RunUnauthenticated, what such a method keeps if it refuses
+// what it has seen. Run has checks of its own: there a salt may be spent as soon as
+// its sender has proved the key.
 func RunReplays(t *testing.T, newCipher func(t testing.TB) core.Cipher) {
 	kit{newCipher}.run(t, []check{
 		{"replay", kit.replay},
@@ -86,7 +89,9 @@ func unauthenticated() []check {
 // authenticating is what a method does that tells forged bytes from true ones.
 func authenticating() []check {
 	return []check{
+		{"nothing in the clear", kit.secrecy},
 		{"broken stream", kit.brokenStream},
+		{"broken stream is absorbed", kit.absorbs},
 		{"tampered request", kit.tamperedRequest},
 		{"tampered stream", kit.tamperedStream},
 		{"tampered answer", kit.tamperedAnswer},

@@ -18,6 +18,7 @@ const mostPacketAllocs = 8
 // fresh instance with the same key at each call, which has seen nothing yet.
 func RunPackets(t *testing.T, newCipher func(t testing.TB) core.PacketCipher) {
 	packetKit{newCipher}.run(t, append(packetCarrying(), []packetCheck{
+		{"nothing in the clear", packetKit.secrecy},
 		{"equal replies", packetKit.equalReplies},
 		{"tampered", packetKit.tampered},
 		{"truncated", packetKit.truncated},
@@ -39,7 +40,8 @@ func RunUnauthenticatedPackets(t *testing.T, newCipher func(t testing.TB) core.P
 	}...))
 }
 
-// RunPacketReplays runs what such a method keeps if it refuses what it has seen.
+// RunPacketReplays runs, beside RunUnauthenticatedPackets, what such a method keeps
+// if it refuses what it has seen.
 func RunPacketReplays(t *testing.T, newCipher func(t testing.TB) core.PacketCipher) {
 	packetKit{newCipher}.run(t, []packetCheck{
 		{"equal replies", packetKit.equalReplies},

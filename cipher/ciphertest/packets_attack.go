@@ -79,14 +79,14 @@ func (k packetKit) tampered(t *testing.T) {
 				bad := bytes.Clone(wire)
 				bad[i] ^= flip
 				if err := notOpened(t, s, bad); core.IsAuthenticated(err) {
-					t.Errorf("byte %d: a forged request counts as authenticated: %v", i, err)
+					t.Fatalf("byte %d: a forged request counts as authenticated: %v", i, err)
 				}
 			}
 			if i < len(reply) {
 				bad := bytes.Clone(reply)
 				bad[i] ^= flip
 				if _, _, err := c.OpenPacket(bad); err == nil {
-					t.Errorf("byte %d: a forged reply was opened", i)
+					t.Fatalf("byte %d: a forged reply was opened", i)
 				}
 			}
 		}

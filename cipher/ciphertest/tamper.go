@@ -58,10 +58,10 @@ func (k kit) tamperedRequest(t *testing.T) {
 						bad[i] ^= flip
 						err := refuses(t, k.cipher(t), &script{segments: s.cut(bad)}, w.wrap)
 						if !errors.Is(err, core.ErrAuth) {
-							t.Errorf("byte %d: got %v, want core.ErrAuth", i, err)
+							t.Fatalf("byte %d: got %v, want core.ErrAuth", i, err)
 						}
 						if core.IsAuthenticated(err) {
-							t.Errorf("byte %d: a forged request counts as authenticated", i)
+							t.Fatalf("byte %d: a forged request counts as authenticated", i)
 						}
 					}
 				}
@@ -78,7 +78,7 @@ func (k kit) truncatedRequest(t *testing.T) {
 			for n := range flight {
 				err := refuses(t, k.cipher(t), &script{segments: whole(flight[:n])}, w.wrap)
 				if n > 0 && !errors.Is(err, core.ErrShort) {
-					t.Errorf("%d bytes of %d: got %v, want core.ErrShort", n, len(flight), err)
+					t.Fatalf("%d bytes of %d: got %v, want core.ErrShort", n, len(flight), err)
 				}
 			}
 		})

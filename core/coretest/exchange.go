@@ -75,6 +75,13 @@ func within(t testing.TB, what string, f func()) {
 	select {
 	case <-done:
 	case <-timer.C:
+		// What f waits for is closed as the test ends, and then f reports to t.
+		t.Cleanup(func() {
+			select {
+			case <-done:
+			case <-time.After(patience):
+			}
+		})
 		t.Fatalf("%s: not within %s", what, patience)
 	}
 }
