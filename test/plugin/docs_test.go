@@ -60,6 +60,9 @@ func TestPage(t *testing.T) {
 			script += strings.Replace(b.text, "./umbra-mine run mine.toml\n", "", 1)
 			ran = true
 		case strings.Contains(b.text, "curl "): // see carries
+		case strings.Contains(b.text, "./umbra-mine probe "): // of a server that does not run yet
+			script += strings.TrimSuffix(freePorts.Replace(b.text), "\n") + " >probe.txt 2>&1 && exit 1\n" +
+				"grep 'connection refused' probe.txt\n"
 		case b.file == "":
 			script += here.Replace(b.text)
 			if strings.Contains(b.text, "go mod init") { // so that no one must be asked
