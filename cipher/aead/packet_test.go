@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/cipher/aead"
+	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
 // packetVector is one of testdata/aead_udp.json.
@@ -31,16 +31,7 @@ func packetVectors(t testing.TB) []packetVector {
 
 func packetPair(t testing.TB, s aead.Spec) (core.PacketClient, core.PacketServer) {
 	t.Helper()
-	c := newCipher(t, s)
-	client, err := c.NewPacketClient()
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := c.NewPacketServer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client, server
+	return ciphertest.PacketPair(t, newCipher(t, s))
 }
 
 // The stored datagrams open as requests and as replies: they have one form.
@@ -118,26 +109,6 @@ func FuzzPacket(f *testing.F) {
 		}
 		if err == nil && (o.Target != addr || !bytes.Equal(o.Payload, b[n:])) {
 			t.Errorf("plaintext %x: got %x for %s, want %x for %s", b, o.Payload, o.Target, b[n:], addr)
-		}
-	})
-}
-
-// BenchmarkPacket seals and opens one datagram.
-func BenchmarkPacket(b *testing.B) {
-	perMethod(b, func(b *testing.B, s aead.Spec) {
-		client, server := packetPair(b, s)
-		payload, memory := coretest.Pattern(1400, 1), make([]byte, 0, 2000)
-		addr := core.AddrFrom(netip.MustParseAddrPort("192.0.2.1:443"))
-		b.SetBytes(int64(len(payload)))
-		b.ReportAllocs()
-		for b.Loop() {
-			wire, err := client.AppendPacket(memory, payload, addr)
-			if err != nil {
-				b.Fatal(err)
-			}
-			if _, err := server.Open(wire, netip.AddrPort{}); err != nil {
-				b.Fatal(err)
-			}
 		}
 	})
 }

@@ -5,12 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
-
-// burstSize is what one burst moves in the benchmarks, in bytes.
-const burstSize = 8 * sentPayload
 
 func perSetting(b *testing.B, run func(b *testing.B, s setting)) {
 	for _, s := range settings() {
@@ -21,27 +19,15 @@ func perSetting(b *testing.B, run func(b *testing.B, s setting)) {
 	}
 }
 
-// sink is a wire that takes all.
-type sink struct{ core.Stream }
-
-func (sink) Write(p []byte) (int, error) { return len(p), nil }
-
-// BenchmarkSeal seals one burst onto a wire that costs nothing.
-func BenchmarkSeal(b *testing.B) {
+// perCipher runs a benchmark of the kit for each setting.
+func perCipher(b *testing.B, run func(b *testing.B, newCipher func(t testing.TB) core.Cipher)) {
 	perSetting(b, func(b *testing.B, s setting) {
-		client, err := fresh(b, s.spec, s.keys).DialStream(core.AddrFrom(someone), nil, func([]byte) (core.Stream, error) { return sink{}, nil })
-		if err != nil {
-			b.Fatal(err)
-		}
-		data := make([]byte, burstSize)
-		b.SetBytes(burstSize)
-		for b.Loop() {
-			if _, err := client.Write(data); err != nil {
-				b.Fatal(err)
-			}
-		}
+		run(b, func(t testing.TB) core.Cipher { return fresh(t, s.spec, s.keys) })
 	})
 }
+
+func BenchmarkSeal(b *testing.B)  { perCipher(b, ciphertest.BenchmarkSeal) }
+func BenchmarkRelay(b *testing.B) { perCipher(b, ciphertest.BenchmarkRelay) }
 
 // BenchmarkHandshake makes and reads one request, and one answer, over a wire in
 // memory.

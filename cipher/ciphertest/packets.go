@@ -88,21 +88,29 @@ type packetKit struct {
 // client returns a fresh client session.
 func (k packetKit) client(t testing.TB) core.PacketClient {
 	t.Helper()
-	c, err := k.cipher(t).NewPacketClient()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, _ := PacketPair(t, k.cipher(t))
 	return c
 }
 
 // server returns a server that has seen nothing.
 func (k packetKit) server(t testing.TB) core.PacketServer {
 	t.Helper()
-	s, err := k.cipher(t).NewPacketServer()
+	_, s := PacketPair(t, k.cipher(t))
+	return s
+}
+
+// PacketPair returns what a client and a server of c have for datagrams.
+func PacketPair(t testing.TB, c core.PacketCipher) (core.PacketClient, core.PacketServer) {
+	t.Helper()
+	client, err := c.NewPacketClient()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	server, err := c.NewPacketServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, server
 }
 
 // sealer is a client or a server's session.

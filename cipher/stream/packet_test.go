@@ -3,9 +3,9 @@ package stream_test
 import (
 	"bytes"
 	"errors"
-	"net/netip"
 	"testing"
 
+	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/cipher/stream"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
@@ -13,16 +13,7 @@ import (
 
 func packetPair(t testing.TB, s stream.Spec) (core.PacketClient, core.PacketServer) {
 	t.Helper()
-	c := newCipher(t, s)
-	client, err := c.NewPacketClient()
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := c.NewPacketServer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client, server
+	return ciphertest.PacketPair(t, newCipher(t, s))
 }
 
 // What decrypts to no address proves nothing.
@@ -92,25 +83,6 @@ func FuzzPacket(f *testing.F) {
 		}
 		if err == nil && (o.Target != addr || !bytes.Equal(o.Payload, b[n:])) {
 			t.Errorf("plaintext %x: got %x for %s, want %x for %s", b, o.Payload, o.Target, b[n:], addr)
-		}
-	})
-}
-
-// BenchmarkPacket encrypts and decrypts one datagram.
-func BenchmarkPacket(b *testing.B) {
-	perMethod(b, func(b *testing.B, s stream.Spec) {
-		client, server := packetPair(b, s)
-		payload, memory := coretest.Pattern(1400, 1), make([]byte, 0, 2000)
-		addr := core.AddrFrom(netip.MustParseAddrPort("192.0.2.1:443"))
-		b.SetBytes(int64(len(payload)))
-		for b.Loop() {
-			wire, err := client.AppendPacket(memory, payload, addr)
-			if err != nil {
-				b.Fatal(err)
-			}
-			if _, err := server.Open(wire, netip.AddrPort{}); err != nil {
-				b.Fatal(err)
-			}
 		}
 	})
 }
