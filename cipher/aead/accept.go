@@ -1,7 +1,6 @@
 package aead
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -18,7 +17,7 @@ type accept struct {
 	user    *user
 	salt    []byte // a copy
 	box     chunk.Box
-	length  int // of the first payload
+	length  int // of the payload that comes next
 	scratch *core.Buffer
 	plain   []byte // the plaintext so far; in scratch
 	wire    int    // bytes of the wire that it stands for
@@ -32,13 +31,16 @@ func (a *accept) run() (core.Addr, []byte, error) {
 		return core.Addr{}, nil, err
 	}
 	for {
-		if err := a.openChunk(); err != nil {
+		if err := a.openPayload(); err != nil {
 			return core.Addr{}, nil, err
 		}
 		target, n, err := core.DecodeAddr(a.plain)
 		switch {
 		case errors.Is(err, core.ErrShort) && len(a.plain) < core.MaxAddrLen:
-			continue // it goes on in the next chunk
+			if err := a.openLength(); err != nil { // it goes on in the next chunk
+				return core.Addr{}, nil, err
+			}
+			continue
 		case err != nil:
 			return core.Addr{}, nil, core.Authenticated(fmt.Errorf("address: %w", err))
 		}
@@ -62,7 +64,7 @@ func (a *accept) openSalt() error {
 	if !c.addSalt(head[:size]) {
 		return core.ErrReplay
 	}
-	a.salt, a.wire, a.reader.Waits = head[:size:size], size, nil
+	a.salt, a.wire, a.reader.Waits = head[:size:size], len(head), nil
 	return nil
 }
 
@@ -74,31 +76,30 @@ func (a *accept) opens(u *user, head []byte) bool {
 		return false
 	}
 	var b [lengthSize]byte
-	box := chunk.NewBox(aead)
-	if _, err := box.Open(b[:0], head[size:]); err != nil {
-		return false
-	}
-	a.box, a.length = box, int(binary.BigEndian.Uint16(b[:]))
-	return true
+	a.box = chunk.NewBox(aead)
+	a.length, err = a.box.OpenLength(b[:0], head[size:])
+	return err == nil
 }
 
-// openChunk appends the payload of the next chunk to a.plain.
-func (a *accept) openChunk() error {
-	n := a.length
-	if a.wire > a.cipher.spec.KeySize {
-		head, err := a.reader.Await(a.wire + headSize)
-		if err != nil {
-			return err
-		}
-		var b [lengthSize]byte
-		if n, err = a.box.OpenLength(b[:0], head[a.wire:]); err != nil {
-			return err
-		}
+// openLength opens the length of the next chunk.
+func (a *accept) openLength() error {
+	head, err := a.reader.Await(a.wire + headSize)
+	if err != nil {
+		return err
 	}
+	var b [lengthSize]byte
+	a.length, err = a.box.OpenLength(b[:0], head[a.wire:])
+	a.wire += headSize
+	return err
+}
+
+// openPayload appends the payload that comes next to a.plain.
+func (a *accept) openPayload() error {
+	n := a.length
 	if err := chunk.CheckLength(n, maxPayload); err != nil {
 		return err
 	}
-	whole, err := a.reader.Await(a.wire + headSize + n + tagSize)
+	whole, err := a.reader.Await(a.wire + n + tagSize)
 	if err != nil {
 		return err
 	}
@@ -109,9 +110,9 @@ func (a *accept) openChunk() error {
 	if n > len(a.scratch.B)-len(a.plain) {
 		return core.Authenticated(fmt.Errorf("%w: address in too many chunks", core.ErrMalformed))
 	}
-	if a.plain, err = a.box.OpenPayload(a.plain, whole[a.wire+headSize:]); err != nil {
+	if a.plain, err = a.box.OpenPayload(a.plain, whole[a.wire:]); err != nil {
 		return err
 	}
-	a.wire += headSize + n + tagSize
+	a.wire += n + tagSize
 	return nil
 }

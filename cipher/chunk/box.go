@@ -66,12 +66,15 @@ func (b *Box) SealChunk(dst []byte, off int, payload []byte) int {
 	return off + len(b.Seal(dst[off:off], payload))
 }
 
+// errLength is one error for all: most of those who may have sealed a length are tried in vain.
+var errLength = fmt.Errorf("length of a chunk: %w", core.ErrAuth)
+
 // OpenLength opens a sealed length with dst for scratch, under the rule of Open.
 // Its error is an ErrAuth.
 func (b *Box) OpenLength(dst, sealed []byte) (int, error) {
 	plain, err := b.Open(dst, sealed)
 	if err != nil {
-		return 0, fmt.Errorf("length of a chunk: %w", core.ErrAuth)
+		return 0, errLength
 	}
 	return int(binary.BigEndian.Uint16(plain)), nil
 }

@@ -17,6 +17,9 @@ func (r *Reader) Peek(n int) ([]byte, error) {
 		if b := r.unopened(); len(b) >= n {
 			return b[:n], nil
 		}
+		if r.Waits != nil {
+			r.Waits(r.unopened())
+		}
 		if err := r.fill(); err != nil {
 			return nil, err
 		}
@@ -26,12 +29,6 @@ func (r *Reader) Peek(n int) ([]byte, error) {
 // Await is Peek for a server that waits for n bytes of a request: it returns an
 // ErrShort if its client ended before, or was too slow.
 func (r *Reader) Await(n int) ([]byte, error) {
-	for r.Waits != nil && len(r.unopened()) < n {
-		r.Waits(r.unopened())
-		if err := r.fill(); err != nil {
-			return nil, r.short(n, err)
-		}
-	}
 	b, err := r.Peek(n)
 	return b, r.short(n, err)
 }

@@ -22,7 +22,7 @@ type Reader struct {
 	mu     sync.Mutex // held while the reader is in use; see close
 	closed atomic.Bool
 
-	// Waits is called by Await before each wait, if it is not nil; see core.Caller.
+	// Waits is called by Peek before each wait, if it is not nil; see core.Caller.
 	Waits func(soFar []byte)
 
 	wire   core.Stream
