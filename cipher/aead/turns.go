@@ -44,22 +44,20 @@ func (t *turns) take(source netip.Prefix, patience time.Duration, ended <-chan s
 	l := t.join(source)
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	select {
-	case l.turn <- struct{}{}:
-	case <-timer.C:
-		t.leave(source, l)
-		return nil
-	case <-ended:
+	enter := func(room chan struct{}) bool {
+		select {
+		case room <- struct{}{}:
+			return true
+		case <-timer.C:
+		case <-ended:
+		}
+		return false
+	}
+	if !enter(l.turn) {
 		t.leave(source, l)
 		return nil
 	}
-	select {
-	case t.slots <- struct{}{}:
-	case <-timer.C:
-		<-l.turn
-		t.leave(source, l)
-		return nil
-	case <-ended:
+	if !enter(t.slots) {
 		<-l.turn
 		t.leave(source, l)
 		return nil
