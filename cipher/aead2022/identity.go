@@ -1,6 +1,7 @@
 package aead2022
 
 import (
+	"crypto/cipher"
 	"crypto/subtle"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -44,13 +45,21 @@ func (c *Cipher) userOf(salt, header []byte) (*user, error) {
 	if c.identity == nil {
 		return c.sole, nil
 	}
-	block, err := c.spec.Block(identitySubkey(c.identity.ipsk, salt))
+	h, err := c.spec.openIdentity(c.identity.ipsk, salt, header)
 	if err != nil {
 		return nil, err
 	}
-	plain := make([]byte, hashSize)
-	block.Decrypt(plain, header)
-	return c.identity.find(hash(plain))
+	return c.identity.find(h)
+}
+
+// openIdentity returns the hash in the identity header of a stream. header is not
+// changed.
+func (s Spec) openIdentity(ipsk, salt, header []byte) (h hash, err error) {
+	block, err := s.Block(identitySubkey(ipsk, salt))
+	if err == nil {
+		block.Decrypt(h[:], header)
+	}
+	return h, err
 }
 
 // find returns the user with the key of that hash. The time that it takes may tell
@@ -85,7 +94,13 @@ func (c *Cipher) packetUserOf(header, separate []byte) (*user, error) {
 	if c.identity == nil {
 		return c.sole, nil
 	}
-	c.identity.block.Decrypt(header, header)
+	return c.identity.find(openPacketIdentity(c.identity.block, header, separate))
+}
+
+// openPacketIdentity opens the identity header of a datagram in place and returns the
+// hash in it.
+func openPacketIdentity(block cipher.Block, header, separate []byte) hash {
+	block.Decrypt(header, header)
 	subtle.XORBytes(header, header, separate)
-	return c.identity.find(hash(header))
+	return hash(header)
 }

@@ -25,7 +25,7 @@ func (c *Cipher) NewRelay(next []core.NextServer) (core.IdentityRelay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &relay{spec: c.spec, identity: serverIdentity{ipsk: c.first, block: block}, byHash: map[hash]int{}}
+	r := &relay{spec: c.spec, ipsk: c.first, block: block, byHash: map[hash]int{}}
 	for i, n := range next {
 		psk, err := parseKey(c.spec, n.Key)
 		if err != nil {
@@ -49,10 +49,11 @@ func (c *Cipher) NewRelay(next []core.NextServer) (core.IdentityRelay, error) {
 
 // relay passes on to servers by the hash of their keys.
 type relay struct {
-	spec     Spec
-	identity serverIdentity // without users
-	byHash   map[hash]int
-	blocks   []cipher.Block // of their keys
+	spec   Spec
+	ipsk   []byte       // its own key
+	block  cipher.Block // of ipsk
+	byHash map[hash]int
+	blocks []cipher.Block // of the servers' keys
 }
 
 // AcceptFlight reads
@@ -84,12 +85,10 @@ func (r *relay) AcceptFlight(conn core.Stream, from core.Caller) (next int, flig
 // find returns which server the identity header of a stream names. header is not
 // changed.
 func (r *relay) find(salt, header []byte) (int, error) {
-	block, err := r.spec.Block(identitySubkey(r.identity.ipsk, salt))
+	h, err := r.spec.openIdentity(r.ipsk, salt, header)
 	if err != nil {
 		return 0, err
 	}
-	var h hash
-	block.Decrypt(h[:], header)
 	return r.named(h)
 }
 
@@ -109,10 +108,8 @@ func (r *relay) OpenPacket(wire []byte) (next int, forwarded []byte, err error) 
 		return 0, nil, err
 	}
 	separate, header := wire[:separateSize], wire[separateSize:separateSize+hashSize]
-	r.identity.block.Decrypt(separate, separate)
-	r.identity.block.Decrypt(header, header)
-	subtle.XORBytes(header, header, separate)
-	if next, err = r.named(hash(header)); err != nil {
+	r.block.Decrypt(separate, separate)
+	if next, err = r.named(openPacketIdentity(r.block, header, separate)); err != nil {
 		return 0, nil, err
 	}
 	forwarded = wire[hashSize:]

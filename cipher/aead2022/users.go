@@ -2,14 +2,11 @@ package aead2022
 
 import (
 	"crypto/cipher"
-	"errors"
 	"fmt"
 
+	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
 )
-
-// maxUserName is the longest name of a user in bytes.
-const maxUserName = 255
 
 // user is somebody's key with what is made of it.
 type user struct {
@@ -30,11 +27,10 @@ func newUsers(s Spec, list []User) (*roll, error) {
 	us := &roll{byHash: make(map[hash]*user, len(list))}
 	names := make(map[string]bool, len(list))
 	for _, u := range list {
+		if err := users.CheckName(u.Name); err != nil {
+			return nil, err
+		}
 		switch {
-		case u.Name == "":
-			return nil, errors.New("a user has an empty name")
-		case len(u.Name) > maxUserName:
-			return nil, fmt.Errorf("the user name %.20q… has %d bytes, the most is %d", u.Name, len(u.Name), maxUserName)
 		case names[u.Name]:
 			return nil, fmt.Errorf("two users have the name %q", u.Name)
 		case len(u.PSK) != s.KeySize:

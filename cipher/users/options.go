@@ -82,15 +82,24 @@ func fromMap(users map[string]option.Text) ([]User, error) {
 
 // check returns what is wrong with a name or a secret, whatever the method.
 func (u User) check() error {
-	switch {
-	case u.Name == "":
-		return errors.New("a user has an empty name")
-	case len(u.Name) > maxName:
-		return fmt.Errorf("the user name %.20q… has %d bytes, the most is %d", u.Name, len(u.Name), maxName)
-	case slices.ContainsFunc([]rune(u.Name), unicode.IsControl):
-		return fmt.Errorf("the user name %q has a control character", u.Name)
-	case u.Secret == "":
+	if err := CheckName(u.Name); err != nil {
+		return err
+	}
+	if u.Secret == "" {
 		return fmt.Errorf("user %q has an empty secret", u.Name)
+	}
+	return nil
+}
+
+// CheckName returns what is wrong with the name of a user.
+func CheckName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("a user has an empty name")
+	case len(name) > maxName:
+		return fmt.Errorf("the user name %.20q… has %d bytes, the most is %d", name, len(name), maxName)
+	case slices.ContainsFunc([]rune(name), unicode.IsControl):
+		return fmt.Errorf("the user name %q has a control character", name)
 	}
 	return nil
 }
