@@ -2,6 +2,7 @@ package replay
 
 import (
 	"iter"
+	"maps"
 	"sync"
 	"time"
 )
@@ -89,24 +90,28 @@ func wall(t time.Time) time.Time { return t.Round(0) }
 // All returns what is remembered, for a Journal.
 func (t *Timed) All(kind byte) iter.Seq[Record] {
 	return func(yield func(Record) bool) {
-		for _, r := range t.all(kind) {
-			if !yield(r) {
-				return
+		for _, a := range t.copied() {
+			for k := range a.salts {
+				if !yield(Record{Kind: kind, Until: a.until, Data: k[:]}) {
+					return
+				}
 			}
 		}
 	}
 }
 
-func (t *Timed) all(kind byte) []Record {
+// copied returns the ages as they are now. Only the last one changes.
+func (t *Timed) copied() []age {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var records []Record
+	var ages []age
 	for _, a := range t.ages {
-		for k := range a.salts {
-			records = append(records, Record{Kind: kind, Until: a.until, Data: k[:]})
-		}
+		ages = append(ages, *a)
 	}
-	return records
+	if last := len(ages) - 1; last >= 0 {
+		ages[last].salts = maps.Clone(ages[last].salts)
+	}
+	return ages
 }
 
 // Len returns how many salts are remembered.
