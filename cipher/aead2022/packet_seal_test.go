@@ -49,7 +49,7 @@ func TestPacketPadding(t *testing.T) {
 func TestPacketShort(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		p, server := pair(t, s)
-		wire, err := p.AppendPacket(nil, nil, addr(t, "192.0.2.1:443"))
+		wire, err := p.AppendPacket(nil, nil, addr(t, "a:443"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestPacketShort(t *testing.T) {
 			drops(t, "cut", server, wire[:n], core.ErrShort)
 		}
 		o := opens(t, server, wire)
-		reply, err := o.Session.AppendPacket(nil, nil, addr(t, "192.0.2.1:443"))
+		reply, err := o.Session.AppendPacket(nil, nil, addr(t, "a:443"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,8 +18,8 @@ type packetServer struct {
 var _ core.PacketServer = (*packetServer)(nil)
 
 // minMain is the least that a main header and its tag have: a client's, without
-// padding, and an address of IPv4.
-const minMain = 1 + 8 + paddingLengthSize + 7 + tagSize
+// padding, and a name of one byte for an address.
+const minMain = 1 + 8 + paddingLengthSize + 1 + 1 + 1 + 2 + tagSize
 
 // NewPacketServer returns what opens requests. All servers of a Cipher share their
 // sessions.
