@@ -67,12 +67,8 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 	}
 	off := len(salt)
 	plain := core.AppendAddr(buf.B[off+headSize:off+headSize], target)
-	plain, payload = fillChunk(plain, payload)
-	off = box.SealChunk(buf.B, off, plain)
-	for len(payload) > 0 && off+headSize+tagSize < len(buf.B) {
-		plain, payload = fillChunk(buf.B[off+headSize:off+headSize], payload)
-		off = box.SealChunk(buf.B, off, plain)
-	}
+	plain, payload = box.FillChunk(plain, payload, maxPayload)
+	off, payload = box.SealChunks(buf.B, box.SealChunk(buf.B, off, plain), payload, maxPayload)
 	wire, err := dial(buf.B[:off])
 	if err != nil {
 		return nil, err
@@ -86,12 +82,6 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 		}
 	}
 	return s, nil
-}
-
-// fillChunk appends as much of payload to a chunk's plaintext as it may hold.
-func fillChunk(plain, payload []byte) (chunk, rest []byte) {
-	n := min(len(payload), maxPayload-len(plain), cap(plain)-len(plain)-tagSize)
-	return append(plain, payload[:n]...), payload[n:]
 }
 
 // readSalt is what a client does first with a server's stream.

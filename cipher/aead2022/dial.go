@@ -70,21 +70,11 @@ func (c *Cipher) putRequest(b []byte, target core.Addr, padding, payload []byte)
 
 	fixed := b[off : off+requestHeaderSize]
 	at := off + len(fixed) + tagSize
-	variable, payload := fillChunk(appendAddressing(b[at:at], target, padding), payload)
+	variable, payload := box.FillChunk(appendAddressing(b[at:at], target, padding), payload, sentPayload)
 	box.Seal(fixed[:0], appendRequestHeader(fixed[:0], c.now(), len(variable)))
 	off = at + len(box.Seal(variable[:0], variable))
-	for len(payload) > 0 && off+chunkHead+tagSize < len(b) {
-		var plain []byte
-		plain, payload = fillChunk(b[off+chunkHead:off+chunkHead], payload)
-		off = box.SealChunk(b, off, plain)
-	}
+	off, payload = box.SealChunks(b, off, payload, sentPayload)
 	return box, off, payload, nil
-}
-
-// fillChunk appends as much of payload to a chunk's plaintext as it may hold.
-func fillChunk(plain, payload []byte) (filled, rest []byte) {
-	n := min(len(payload), sentPayload-len(plain), cap(plain)-len(plain)-tagSize)
-	return append(plain, payload[:n]...), payload[n:]
 }
 
 // readResponse returns what a client does first with a server's stream:

@@ -66,6 +66,24 @@ func (b *Box) SealChunk(dst []byte, off int, payload []byte) int {
 	return off + len(b.Seal(dst[off:off], payload))
 }
 
+// FillChunk appends as much of payload to plain, the beginning of a chunk's plaintext,
+// as a chunk of at most largest bytes and the memory behind plain hold with the tag.
+func (b *Box) FillChunk(plain, payload []byte, largest int) (filled, rest []byte) {
+	n := min(len(payload), largest-len(plain), cap(plain)-len(plain)-b.Overhead())
+	return append(plain, payload[:n]...), payload[n:]
+}
+
+// SealChunks puts as many chunks with payload at off in dst as fit whole, and returns
+// their end and what did not fit.
+func (b *Box) SealChunks(dst []byte, off int, payload []byte, largest int) (end int, rest []byte) {
+	around := lengthSize + 2*b.Overhead()
+	for len(payload) > 0 && off+around < len(dst) {
+		n := min(len(payload), largest, len(dst)-off-around)
+		off, payload = b.SealChunk(dst, off, payload[:n]), payload[n:]
+	}
+	return off, payload
+}
+
 // errLength is one error for all: most of those who may have sealed a length are tried in vain.
 var errLength = fmt.Errorf("length of a chunk: %w", core.ErrAuth)
 

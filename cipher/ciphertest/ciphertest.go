@@ -44,6 +44,12 @@ func RunReplays(t *testing.T, newCipher func(t testing.TB) core.Cipher) {
 	})
 }
 
+// Shows returns how many bytes of a request show a server the key: of waits after them
+// its caller is not told. It checks that of fewer it is.
+func Shows(t *testing.T, newCipher func(t testing.TB) core.Cipher) int {
+	return kit{newCipher}.shows(t)
+}
+
 // kit is the method under test.
 type kit struct{ cipher func(testing.TB) core.Cipher }
 

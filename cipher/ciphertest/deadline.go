@@ -53,9 +53,11 @@ func (k kit) handshakeDeadline(t *testing.T) {
 
 // waits lets a request come in part: the caller is told of all that has come, until
 // the request has shown the key and never after it.
-func (k kit) waits(t *testing.T) {
+func (k kit) waits(t *testing.T) { k.shows(t) }
+
+// shows is waits, and returns how many bytes of a request show the key.
+func (k kit) shows(t *testing.T) (at int) {
 	flight := dial(t, k.cipher(t), []byte("payload")).sent()
-	shown := false
 	for n := range flight {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := coretest.Pipe()
@@ -74,15 +76,16 @@ func (k kit) waits(t *testing.T) {
 				got.Stream.Close()
 			}
 			switch told := last == n; {
-			case told && shown:
+			case told && at > 0:
 				t.Errorf("%d bytes: told of them, but not of fewer", n)
 			case !told && n <= 1:
 				t.Errorf("%d bytes: told of %d, want all: they can't show a key", n, last)
-			case !told:
-				shown = true
+			case !told && at == 0:
+				at = n
 			}
 		})
 	}
+	return at
 }
 
 // chunkDeadline lets the deadline of a read pass at each byte of a chunk, and

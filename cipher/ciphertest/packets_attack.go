@@ -112,13 +112,10 @@ func (k packetKit) truncated(t *testing.T) {
 }
 
 func (k packetKit) random(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed of the noise: %d", seed)
-	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)})
+	noise := noises(t)
 	c, s := k.client(t), k.server(t)
 	for n := range 1500 {
-		noise := make([]byte, n)
-		_, _ = r.Read(noise) // never fails
+		noise := noise(n)
 		notOpened(t, s, noise)
 		if _, _, err := c.OpenPacket(noise); err == nil {
 			t.Errorf("%d bytes of noise were opened as a reply", n)

@@ -2,7 +2,6 @@ package ciphertest
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -27,13 +26,10 @@ func (k packetKit) cut(t *testing.T) {
 
 // noise is random for a method that takes some of it for datagrams.
 func (k packetKit) noise(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed of the noise: %d", seed)
-	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)})
+	noise := noises(t)
 	c, s := k.client(t), k.server(t)
 	for n := range 1500 {
-		noise := make([]byte, n)
-		_, _ = r.Read(noise) // never fails
+		noise := noise(n)
 		o, err := s.Open(bytes.Clone(noise), someone)
 		switch {
 		case err == nil && (!o.Target.IsValid() || o.Target.Port() == 0):

@@ -3,7 +3,6 @@ package ciphertest
 import (
 	"bytes"
 	"errors"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -87,13 +86,10 @@ func (k kit) truncatedRequest(t *testing.T) {
 
 // randomBytes probes with all sizes of noise.
 func (k kit) randomBytes(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed of the noise: %d", seed)
-	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)})
+	noise := noises(t)
 	c := k.cipher(t)
 	for n := range 400 {
-		noise := make([]byte, n)
-		_, _ = r.Read(noise) // never fails
+		noise := noise(n)
 		for _, w := range wraps {
 			refuses(t, c, &script{segments: whole(noise)}, w.wrap)
 		}
@@ -103,13 +99,10 @@ func (k kit) randomBytes(t *testing.T) {
 // noise probes with all sizes of it. A method that can't tell it from a request
 // takes some for one.
 func (k kit) noise(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed of the noise: %d", seed)
-	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)})
+	noise := noises(t)
 	c := k.cipher(t)
 	for n := range 400 {
-		noise := make([]byte, n)
-		_, _ = r.Read(noise) // never fails
+		noise := noise(n)
 		for _, w := range wraps {
 			if err := judges(t, c, &script{segments: whole(noise)}, w.wrap); core.IsAuthenticated(err) {
 				t.Errorf("%d bytes of noise count as authenticated: %v", n, err)

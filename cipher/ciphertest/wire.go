@@ -166,3 +166,15 @@ func rest(a core.Accepted) ([]byte, error) {
 	more, err := io.ReadAll(a.Stream)
 	return append(b, more...), err
 }
+
+// noises returns what makes noise of so many bytes, and logs its seed.
+func noises(t testing.TB) func(size int) []byte {
+	seed := rand.Uint64()
+	t.Logf("seed of the noise: %d", seed)
+	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)})
+	return func(size int) []byte {
+		b := make([]byte, size)
+		_, _ = r.Read(b) // never fails
+		return b
+	}
+}

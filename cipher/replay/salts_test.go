@@ -81,22 +81,30 @@ func TestForgets(t *testing.T) {
 
 // TestAddIsAtomic adds each salt from many goroutines: it is new to one.
 func TestAddIsAtomic(t *testing.T) {
-	const salts, goroutines = 2000, 8
-	s := NewSalts(salts)
+	s := NewSalts(racedSalts)
+	race(t, s.Add, s.Len)
+}
+
+// racedSalts is how many salts race adds.
+const racedSalts = 2000
+
+// race adds each salt from many goroutines: it is new to one.
+func race(t *testing.T, add func([]byte) bool, size func() int) {
+	t.Helper()
 	var all sync.WaitGroup
 	var added atomic.Int64
-	for range goroutines {
+	for range 8 {
 		all.Go(func() {
-			for i := range salts {
-				if s.Add(salt(i)) {
+			for i := range racedSalts {
+				if add(salt(i)) {
 					added.Add(1)
 				}
 			}
 		})
 	}
 	all.Wait()
-	if added.Load() != salts || s.Len() != salts {
-		t.Errorf("got %d new salts and %d remembered, want %d", added.Load(), s.Len(), salts)
+	if added.Load() != racedSalts || size() != racedSalts {
+		t.Errorf("got %d new salts and %d remembered, want %d", added.Load(), size(), racedSalts)
 	}
 }
 

@@ -1,8 +1,6 @@
 package replay
 
 import (
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,24 +123,11 @@ func TestTimedOutOfOrder(t *testing.T) {
 
 // TestTimedIsAtomic adds each salt from many goroutines: it is new to one.
 func TestTimedIsAtomic(t *testing.T) {
-	const salts, goroutines = 2000, 8
 	s := NewTimed(least)
-	var all sync.WaitGroup
-	var added atomic.Int64
-	for range goroutines {
-		all.Go(func() {
-			for i := range salts {
-				now := time.Now()
-				if s.Add(salt(i), now, now) {
-					added.Add(1)
-				}
-			}
-		})
-	}
-	all.Wait()
-	if added.Load() != salts || s.Len() != salts {
-		t.Errorf("got %d new salts and %d remembered, want %d", added.Load(), s.Len(), salts)
-	}
+	race(t, func(salt []byte) bool {
+		now := time.Now()
+		return s.Add(salt, now, now)
+	}, s.Len)
 }
 
 // BenchmarkTimed adds 1000 salts a second.
