@@ -40,9 +40,9 @@ type IdleTimeouter interface {
 // HandlePackets opens the far side of an association and joins it to the client.
 // It lasts until its flow is cut: by the inbound, because the client has gone or
 // must make room, by an idle timeout, by a meter or by a drain.
-func (p *Pipeline) HandlePackets(ctx context.Context, r *Request, pending PendingPackets) {
+func (p *Pipeline) HandlePackets(ctx context.Context, r *Request, pending PendingPackets, live func()) {
 	a := &association{pipeline: p, request: r, began: time.Now()}
-	if !p.enterPackets(a) {
+	if !p.enterPackets(a, live) {
 		pending.Reject(ErrShutdown)
 		p.observe(r, "udp", a.began, Refused, ErrShutdown)
 		return
@@ -138,7 +138,7 @@ func (a *association) write(dst PacketConn, ps []Packet, way direction) error {
 
 // enterPackets takes an association into the live set; it reports false while
 // draining.
-func (p *Pipeline) enterPackets(a *association) bool {
+func (p *Pipeline) enterPackets(a *association, live func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.draining {
@@ -146,7 +146,7 @@ func (p *Pipeline) enterPackets(a *association) bool {
 	}
 	a.moved = a.began
 	p.packets[a] = struct{}{}
-	a.request.Taken()
+	tell(live)
 	if p.packetSweep == nil {
 		p.packetSweep = time.AfterFunc(p.packetSweepTime(), p.lookAtPackets)
 	}

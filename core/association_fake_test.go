@@ -129,7 +129,7 @@ func (g *guest) serve(t testing.TB, s *stage) {
 		s.dialer.Packets = func(context.Context, *core.Request) (core.PacketConn, error) { return g.upstream, nil }
 		defer func() { s.dialer.Packets = nil }()
 	}
-	s.HandlePackets(t.Context(), g.request, g)
+	s.HandlePackets(t.Context(), g.request, g, nil)
 }
 
 // ended checks that both sides are closed.

@@ -28,23 +28,3 @@ func under(s net.Conn) net.Conn {
 	}
 	return nil
 }
-
-// Aborter is a stream whose Close would make a broken end look orderly to its
-// peer. Abort closes it, and what it stands on, without that.
-type Aborter interface{ Abort() }
-
-// Abort closes s so that its peer sees an error rather than an orderly end: a
-// stream that broke must not look complete. Bytes that were written but not yet
-// delivered are lost.
-func Abort(s Stream) {
-	if tcp := tcpConn(s); tcp != nil {
-		_ = tcp.SetLinger(0) // if that fails, the close is merely orderly
-	}
-	for c := net.Conn(s); c != nil; c = under(c) {
-		if a, ok := c.(Aborter); ok {
-			a.Abort()
-			break
-		}
-	}
-	_ = s.Close()
-}

@@ -26,17 +26,6 @@ func borrowBurst() *burst { return bursts.Get().(*burst) }
 // giveBack returns b. What its slices still point to is pooled memory too.
 func (b *burst) giveBack() { bursts.Put(b) }
 
-// A PacketSealer gives a datagram the form in which it travels: a PacketClient,
-// a PacketSession, or what puts a header before it.
-type PacketSealer interface {
-	// Overhead returns how many bytes the form has beyond the payload, at the
-	// most.
-	Overhead(addr Addr) int
-	// AppendPacket appends payload in its form to dst, which it must not share
-	// memory with.
-	AppendPacket(dst, payload []byte, addr Addr) ([]byte, error)
-}
-
 // seal seals datagrams until b is full, and returns how many of ps it was done
 // with. Those that can't be sealed, or would be too long, are left out.
 func (b *burst) seal(s PacketSealer, ps []Packet) (done int) {
@@ -114,4 +103,25 @@ func (s *UDPSocket) ReceivePackets(sink PacketSink, panicked func(error), parse 
 			sink(b.ps[:n])
 		}
 	}, panicked)
+}
+
+// SendPackets is Send for an association: address returns where a packet goes, or
+// reports that it is not sent.
+func (s *UDPSocket) SendPackets(ps []Packet, address func(*Packet) (netip.AddrPort, bool)) (sent int, err error) {
+	b := borrowBurst()
+	defer b.giveBack()
+	for len(ps) > 0 && err == nil {
+		k := min(len(ps), len(b.ds))
+		n := 0
+		for i := range ps[:k] {
+			if to, ok := address(&ps[i]); ok {
+				b.ds[n] = Datagram{Peer: to, Data: ps[i].Data}
+				n++
+			}
+		}
+		ps = ps[k:]
+		n, err = s.Send(b.ds[:n])
+		sent += n
+	}
+	return sent, err
 }

@@ -184,9 +184,9 @@ const asServer = "UMBRA_TEST_DESCRIPTORS"
 // echo is a core.Handler that sends back what its clients send.
 type echo struct{ *coretest.Gate }
 
-func (echo) HandlePackets(context.Context, *core.Request, core.PendingPackets) {}
+func (echo) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) {}
 
-func (echo) HandleStream(_ context.Context, _ *core.Request, p core.Pending) {
+func (echo) HandleStream(_ context.Context, _ *core.Request, p core.Pending, _ func()) {
 	conn, err := p.Accept()
 	if err != nil {
 		return

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -43,3 +44,6 @@ type Outbound interface {
 type Middleware interface {
 	Wrap(next Dialer) Dialer
 }
+
+// ErrFirstHop says that an outbound can't be reached through another one.
+var ErrFirstHop = errors.New("can only be the first hop of a chain")

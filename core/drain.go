@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/binary"
+	"net"
 	"time"
 )
 
@@ -73,4 +74,20 @@ func discard(conn Stream) (int, error) {
 	buf := BorrowSmallBuffer()
 	defer buf.Return()
 	return conn.Read(buf.B[:drainChunk])
+}
+
+// Abort closes s so that its peer sees an error rather than an orderly end: a
+// stream that broke must not look complete. Bytes that were written but not yet
+// delivered are lost.
+func Abort(s Stream) {
+	if tcp := tcpConn(s); tcp != nil {
+		_ = tcp.SetLinger(0) // if that fails, the close is merely orderly
+	}
+	for c := net.Conn(s); c != nil; c = under(c) {
+		if a, ok := c.(Aborter); ok {
+			a.Abort()
+			break
+		}
+	}
+	_ = s.Close()
 }

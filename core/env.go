@@ -2,7 +2,8 @@ package core
 
 import (
 	"log/slog"
-	"net/netip"
+	"reflect"
+	"sync"
 	"sync/atomic"
 )
 
@@ -31,21 +32,26 @@ type Graph interface {
 	Transport(TransportRef) (Transport, error)
 }
 
-// Process is what outlives a reload: open sockets and the state that components
-// keep. The zero Process is ready.
+// Process is what outlives a reload: the state that components keep, and what they
+// share, such as open sockets. The zero Process is ready.
 type Process struct {
-	Sockets SocketSet
-	kept    keeper
-	ids     atomic.Uint64
+	kept   keeper
+	shared sync.Map // by its type; see Shared
+	ids    atomic.Uint64
 }
 
 // NextID returns a number that no other request of the process has.
 func (p *Process) NextID() uint64 { return p.ids.Add(1) }
 
-// Listening reports whether this process itself listens on ap, so that an
-// outbound does not send to its own inbound in a loop. network is "tcp" or "udp".
-func (p *Process) Listening(network string, ap netip.AddrPort) bool {
-	return p.Sockets.Has(network, ap)
+// Shared returns the one T of the process, a zero T at first. It is safe for
+// concurrent use if T is.
+func Shared[T any](p *Process) *T {
+	key := reflect.TypeFor[T]()
+	if v, ok := p.shared.Load(key); ok {
+		return v.(*T)
+	}
+	v, _ := p.shared.LoadOrStore(key, new(T))
+	return v.(*T)
 }
 
 // ServerChecker is a transport that can tell at load time whether its options

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -15,11 +14,6 @@ const (
 	sourceLines = 10  // about failed handshakes of one source a second
 	allLines    = 200 // of all sources together
 )
-
-// A Suspect is a client whose handshake failed, as the attribute of a line about
-// that. A handler of lines may give it the place and the form in which tools that
-// ban clients look for one.
-type Suspect struct{ netip.AddrPort }
 
 // failed writes the line of a failed handshake, unless there are very many. A
 // client that came and went without a byte, as a health check does, is no news,

@@ -298,7 +298,7 @@ func TestPipelineUnattributed(t *testing.T) {
 	v := s.visit(t, memory)
 	v.request.Unattributed = true
 	go func() {
-		s.HandleStream(t.Context(), v.request, v)
+		s.HandleStream(t.Context(), v.request, v, nil)
 		v.returned <- struct{}{}
 	}()
 	v.reply(t, nil)

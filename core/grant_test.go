@@ -26,7 +26,7 @@ func TestGrant(t *testing.T) {
 			f := new(core.Flow)
 			client, far := coretest.Pipe()
 			t.Cleanup(func() { client.Close(); far.Close() })
-			go p.HandleStream(t.Context(), &core.Request{Flow: f, Grant: g}, waiting{client})
+			go p.HandleStream(t.Context(), &core.Request{Flow: f, Grant: g}, waiting{client}, nil)
 			synctest.Wait()
 			return f
 		}
@@ -73,7 +73,7 @@ func TestGrantPackets(t *testing.T) {
 	defer clientFar.Conn.Close()
 	dialer := &coretest.Dialer{Packets: func(context.Context, *core.Request) (core.PacketConn, error) { return near.Conn, nil }}
 	p := core.NewPipeline(core.PipelineConfig{Log: coretest.Log(t), Dialer: dialer, DialTimeout: time.Minute, IdleTimeout: time.Hour})
-	p.HandlePackets(t.Context(), &core.Request{Flow: f, Grant: g}, waitingPackets{client.Conn})
+	p.HandlePackets(t.Context(), &core.Request{Flow: f, Grant: g}, waitingPackets{client.Conn}, nil)
 	if p.Live() != 1 || f.Cause() != nil {
 		t.Fatalf("got %d live, cause %v, want one association", p.Live(), f.Cause())
 	}

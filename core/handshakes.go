@@ -168,14 +168,3 @@ func (h *handshakes) endAll() {
 		h.tell(e.Value.(*handshake))
 	}
 }
-
-// SourceOf returns what counts as one client: an IPv4 address, or the /64 of an
-// IPv6 address, which is what one customer has.
-func SourceOf(client netip.Addr) netip.Prefix {
-	bits := client.BitLen()
-	if client.Is6() {
-		bits = 64
-	}
-	p, _ := client.Prefix(bits)
-	return p
-}

@@ -18,11 +18,13 @@ type Inbound interface {
 // Handler is what an inbound gives its requests to: the pipeline.
 type Handler interface {
 	// HandleStream takes the connection over. It may return before the
-	// connection ends.
-	HandleStream(ctx context.Context, r *Request, p Pending)
-	// HandlePackets serves an association from now on and returns at once: it is
-	// called where datagrams of others wait.
-	HandlePackets(ctx context.Context, r *Request, p PendingPackets)
+	// connection ends. It calls live, which may be nil, as soon as it counts the
+	// connection itself, so that a shutdown that waits for handshakes first and for
+	// connections then misses none.
+	HandleStream(ctx context.Context, r *Request, p Pending, live func())
+	// HandlePackets does the same for an association. It returns at once, because
+	// it is called where datagrams of others wait.
+	HandlePackets(ctx context.Context, r *Request, p PendingPackets, live func())
 	Gate
 }
 

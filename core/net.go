@@ -2,21 +2,11 @@ package core
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"time"
 )
-
-// ErrFirstHop says that an outbound can't be reached through another one.
-var ErrFirstHop = errors.New("can only be the first hop of a chain")
-
-// KeepAlive is what TCP connections of the project ask of the kernel: a peer
-// that vanished without a word is noticed within 75 seconds.
-func KeepAlive() net.KeepAliveConfig {
-	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}
-}
 
 // Net is the Dialer under the first hop of each chain: it reaches servers that
 // the operator named, so it guards no address. Its zero value asks the

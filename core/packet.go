@@ -94,3 +94,14 @@ type PacketSession interface {
 	// as they can come. Where clients share a session it does nothing.
 	Close()
 }
+
+// A PacketSealer gives a datagram the form in which it travels: a PacketClient,
+// a PacketSession, or what puts a header before it.
+type PacketSealer interface {
+	// Overhead returns how many bytes the form has beyond the payload, at the
+	// most.
+	Overhead(addr Addr) int
+	// AppendPacket appends payload in its form to dst, which it must not share
+	// memory with.
+	AppendPacket(dst, payload []byte, addr Addr) ([]byte, error)
+}

@@ -41,27 +41,17 @@ func (n Net) CheckPackets() error { return nil }
 // WritePackets sends what control allows, address by address: each datagram is
 // asked about, not only the first.
 func (p *netPackets) WritePackets(ps []Packet) (sent int, err error) {
-	b := borrowBurst()
-	defer b.giveBack()
 	allowed := p.allowed()
-	for len(ps) > 0 && err == nil {
-		k := min(len(ps), len(b.ds))
-		n := 0
-		for i := range ps[:k] {
-			to := ps[i].Addr.AddrPort()
-			if to != allowed {
-				if p.check(to) != nil {
-					continue
-				}
-				allowed = to
+	sent, err = p.socket.SendPackets(ps, func(packet *Packet) (netip.AddrPort, bool) {
+		to := packet.Addr.AddrPort()
+		if to != allowed {
+			if p.check(to) != nil {
+				return to, false
 			}
-			b.ds[n] = Datagram{Peer: to, Data: ps[i].Data}
-			n++
+			allowed = to
 		}
-		ps = ps[k:]
-		n, err = p.socket.Send(b.ds[:n])
-		sent += n
-	}
+		return to, true
+	})
 	p.allow(allowed)
 	return sent, err
 }

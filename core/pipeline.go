@@ -46,9 +46,9 @@ func NewPipeline(cfg PipelineConfig) *Pipeline {
 // in this order, or, if the dialer wants the client's first bytes,
 //
 //	reply, first payload, dial, relay
-func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending) {
+func (p *Pipeline) HandleStream(ctx context.Context, r *Request, pending Pending, live func()) {
 	run := &running{request: r, began: time.Now(), pending: pending}
-	if !p.enter(run) {
+	if !p.enter(run, live) {
 		pending.Reject(ErrShutdown)
 		p.observe(r, "tcp", run.began, Refused, ErrShutdown)
 		return

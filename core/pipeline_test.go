@@ -112,7 +112,7 @@ func (s *stage) serve(t testing.TB, v *visit) {
 		t.Fatal(err)
 	}
 	go func() {
-		s.HandleStream(t.Context(), v.request, v)
+		s.HandleStream(t.Context(), v.request, v, nil)
 		v.returned <- struct{}{}
 	}()
 }

@@ -1,20 +1,8 @@
 package core
 
-import (
-	"net/netip"
-	"time"
-)
-
 // Policy is a component that decides who may do what. It is a Gate, a
 // Middleware or both; one with a Gate stands before the inbound in the chain.
 type Policy any
-
-// Client is who connects, before its first byte is read.
-type Client struct {
-	Addr    netip.AddrPort // true client, IPv4 unmapped
-	Network string         // "tcp" or "udp"
-	Inbound string         // name of the inbound's table
-}
 
 // Gate is asked about a client before anything is read from it. Every nil
 // Admit is followed by exactly one event of the kinds Refused,
@@ -25,39 +13,27 @@ type Gate interface {
 	Observer
 }
 
-// Observer is told how connections go. Observe must not block.
-type Observer interface {
-	Observe(e Event)
-}
+// Ending is how the connection of a client ends that a gate does not admit.
+type Ending uint8
 
-// EventKind is what happened to a connection.
-type EventKind uint8
-
-// The kinds of events.
+// The endings. The first is what the inbound itself does to whoever makes no
+// request.
 const (
-	Opened          EventKind = iota + 1 // the relay has started; Closed follows
-	Refused                              // policy refused the request
-	HandshakeFailed                      // the first bytes made no request
-	DialFailed                           // the target or a hop could not be reached
-	Closed                               // the stream has ended; there was no Opened if its client failed before
+	EndAsFailed Ending = iota
+	EndDrained         // read on in silence until the handshake's deadline, then a FIN
+	EndClosed          // a FIN at once
+	EndReset           // a reset at once
+	EndTarpit          // held for as long as the client bears it
 )
 
-var eventNames = [...]string{"unknown", "opened", "refused", "handshake failed", "dial failed", "closed"}
-
-// String returns the kind in words.
-func (k EventKind) String() string {
-	if int(k) >= len(eventNames) {
-		k = 0
-	}
-	return eventNames[k]
+// Refusal is the error of a gate that says how the connection ends too. It is an
+// ErrDenied.
+type Refusal struct {
+	Err error
+	End Ending
 }
 
-// Event is one step in a connection's life.
-type Event struct {
-	Kind          EventKind
-	Client        Client
-	Request       *Request // nil if the handshake failed
-	Authenticated bool     // the peer proved that it holds a key or a password
-	Err           error    // nil for an orderly end
-	Took          time.Duration
-}
+func (r *Refusal) Error() string { return r.Err.Error() }
+
+// Unwrap returns the reason, and ErrDenied.
+func (r *Refusal) Unwrap() []error { return []error{r.Err, ErrDenied} }

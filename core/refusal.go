@@ -5,31 +5,6 @@ import (
 	"time"
 )
 
-// Ending is how the connection of a client ends that a gate does not admit.
-type Ending uint8
-
-// The endings. The first is what the inbound itself does to whoever makes no
-// request.
-const (
-	EndAsFailed Ending = iota
-	EndDrained         // read on in silence until the handshake's deadline, then a FIN
-	EndClosed          // a FIN at once
-	EndReset           // a reset at once
-	EndTarpit          // held for as long as the client bears it
-)
-
-// Refusal is the error of a gate that says how the connection ends too. It is an
-// ErrDenied.
-type Refusal struct {
-	Err error
-	End Ending
-}
-
-func (r *Refusal) Error() string { return r.Err.Error() }
-
-// Unwrap returns the reason, and ErrDenied.
-func (r *Refusal) Unwrap() []error { return []error{r.Err, ErrDenied} }
-
 const (
 	tarpitTime = time.Hour   // for which a client is held at the most
 	tarpitStep = time.Second // between one byte that is taken from it and the next

@@ -9,47 +9,6 @@ import (
 	"time"
 )
 
-// A burster moves one burst of bytes from one side of a relay to the other and
-// returns their count, or io.EOF at the end of the source.
-type burster func() (int, error)
-
-// newBurster picks the cheapest way from src to dst: a cipher reads and writes
-// the wire itself, the kernel splices between two bare connections, and
-// whatever is left is copied through a buffer that is borrowed when bytes are
-// there.
-func newBurster(dst, src Stream) burster {
-	if w, ok := src.(BurstWriter); ok {
-		return func() (int, error) { return w.WriteBurst(dst) }
-	}
-	if r, ok := dst.(BurstReader); ok {
-		return func() (int, error) { return r.ReadBurst(src) }
-	}
-	if s := newSplicer(dst, src); s != nil {
-		return s.burst
-	}
-	source := NewSource(src, wholeBuffer, nil)
-	return func() (int, error) {
-		buf, n, err := source.Fill(nil)
-		if err != nil {
-			return 0, err
-		}
-		defer buf.Return()
-		return dst.Write(buf.B[:n])
-	}
-}
-
-// wholeBuffer makes all of a buffer one piece.
-func wholeBuffer(b *Buffer) { b.Pieces = append(b.Pieces[:0], b.B) }
-
-// Absorber is a stream whose peer must not learn from our reaction that its
-// bytes made no sense.
-type Absorber interface {
-	// Absorb reads and discards what the peer sends until the peer ends, or
-	// until a time that does not depend on what was sent. The stream's Read has
-	// failed before.
-	Absorb()
-}
-
 // relay moves bytes both ways until both directions have ended, and then calls
 // done with the first failure, or nil. The end of one direction is passed on by
 // CloseWrite while the other goes on; a failure ends both. done closes both
@@ -165,7 +124,7 @@ func (r *pair) pump(way direction) (err error) {
 	for {
 		n, err := burst()
 		if n > 0 {
-			if err := r.flow.meter(n, way); err != nil {
+			if err := meter(r.flow, n, way); err != nil {
 				return err
 			}
 		}
@@ -199,7 +158,7 @@ func isGone(err error) bool {
 }
 
 // meter counts a burst and waits for as long as the meters say.
-func (f *Flow) meter(n int, way direction) error {
+func meter(f *Flow, n int, way direction) error {
 	var wait time.Duration
 	var err error
 	if way == up {

@@ -33,14 +33,14 @@ type running struct {
 const sweepsPerIdle = 8
 
 // enter takes a stream into the live set; it reports false while draining.
-func (p *Pipeline) enter(run *running) bool {
+func (p *Pipeline) enter(run *running, live func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.draining {
 		return false
 	}
 	p.live[run] = struct{}{}
-	run.request.Taken()
+	tell(live)
 	if p.sweep == nil {
 		p.sweep = time.AfterFunc(p.cfg.IdleTimeout/sweepsPerIdle, p.look)
 	}
@@ -217,4 +217,11 @@ func (p *Pipeline) log(what string, r *Request, began time.Time, err error) {
 		attrs = append(attrs, slog.Any("err", err))
 	}
 	p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, what+" closed", attrs...)
+}
+
+// tell calls live, unless it is nil.
+func tell(live func()) {
+	if live != nil {
+		live()
+	}
 }

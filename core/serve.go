@@ -57,7 +57,7 @@ func NewServer(cfg ServerConfig) *Server {
 
 // Listen binds the address.
 func (s *Server) Listen(ctx context.Context) error {
-	ln, err := s.cfg.Env.Process.Sockets.Listen(ctx, s.cfg.Listen)
+	ln, err := SocketsOf(s.cfg.Env.Process).Listen(ctx, s.cfg.Listen)
 	if err != nil {
 		return &OptionError{Key: "listen", Err: err}
 	}

@@ -21,6 +21,9 @@ type SocketSet struct {
 	own     ownAddrs                         // guarded by mu
 }
 
+// SocketsOf returns the listening sockets of a process.
+func SocketsOf(p *Process) *SocketSet { return Shared[SocketSet](p) }
+
 // socket is one listening socket. One goroutine accepts on it, from the first
 // Serve of a lease to the Close of the last, and gives each connection to the
 // lease that called Serve last.

@@ -47,3 +47,16 @@ type Waiter interface {
 	// ended. It honours the read deadline.
 	WaitRead() error
 }
+
+// Absorber is a stream whose peer must not learn from our reaction that its
+// bytes made no sense.
+type Absorber interface {
+	// Absorb reads and discards what the peer sends until the peer ends, or
+	// until a time that does not depend on what was sent. The stream's Read has
+	// failed before.
+	Absorb()
+}
+
+// Aborter is a stream whose Close would make a broken end look orderly to its
+// peer. Abort closes it, and what it stands on, without that.
+type Aborter interface{ Abort() }

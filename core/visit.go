@@ -62,15 +62,15 @@ func (s *Server) serve(v *visit) {
 	if r, waiting := s.request(v); r != nil {
 		// It counts as a handshake until the pipeline counts it as a stream, or
 		// a shutdown in between would miss it.
-		r.taken = func() {
+		live := func() {
 			s.handshakes.remove(v.hs)
 			_ = v.conn.SetDeadline(time.Time{}) // it may have been told to end a moment ago
 		}
 		switch p := waiting.(type) {
 		case Pending:
-			v.on.h.HandleStream(v.on.ctx, r, p)
+			v.on.h.HandleStream(v.on.ctx, r, p, live)
 		case PendingPackets:
-			v.on.h.HandlePackets(v.on.ctx, r, p)
+			v.on.h.HandlePackets(v.on.ctx, r, p, live)
 		}
 	}
 }
@@ -154,18 +154,4 @@ func (s *Server) end(v *visit, wire Stream, cause error) {
 	})
 	wire.Close()
 	LogPanic(s.cfg.Env.Log, "handshake panicked", err)
-}
-
-// remoteAddr returns the address at the other end of conn, IPv4 unmapped.
-func remoteAddr(conn *net.TCPConn) netip.AddrPort {
-	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	return unmapped(tcp.AddrPort())
-}
-
-// unmapped returns ap with an IPv4 address that is mapped into IPv6 as IPv4.
-func unmapped(ap netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

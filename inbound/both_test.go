@@ -49,7 +49,7 @@ func TestBoth(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, network := range []string{"tcp", "udp"} {
-		if !site.env.Process.Listening(network, at) {
+		if !core.SocketsOf(site.env.Process).Has(network, at) {
 			t.Errorf("%s: got not listening at %v", network, at)
 		}
 	}
@@ -94,7 +94,7 @@ func TestBothInUse(t *testing.T) {
 	if err := in.Shutdown(t.Context()); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
-	if site.env.Process.Listening("tcp", at) {
+	if core.SocketsOf(site.env.Process).Has("tcp", at) {
 		t.Error("TCP is listened on after the shutdown")
 	}
 }

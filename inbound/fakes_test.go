@@ -127,11 +127,11 @@ type host struct {
 
 func newHost() *host { return &host{Gate: new(coretest.Gate), came: make(chan string, 256)} }
 
-func (*host) HandleStream(_ context.Context, _ *core.Request, p core.Pending) {
+func (*host) HandleStream(_ context.Context, _ *core.Request, p core.Pending, _ func()) {
 	p.Reject(core.ErrDenied)
 }
 
-func (h *host) HandlePackets(_ context.Context, r *core.Request, p core.PendingPackets) {
+func (h *host) HandlePackets(_ context.Context, r *core.Request, p core.PendingPackets, _ func()) {
 	if h.reject != nil {
 		p.Reject(h.reject)
 		return

@@ -53,7 +53,7 @@ func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*Packet
 
 // Listen binds the address.
 func (s *PacketServer) Listen(ctx context.Context) error {
-	ln, err := s.env.Process.Sockets.ListenPackets(ctx, s.listen)
+	ln, err := core.SocketsOf(s.env.Process).ListenPackets(ctx, s.listen)
 	if err != nil {
 		return &core.OptionError{Key: "listen", Err: err}
 	}
@@ -148,7 +148,7 @@ func (s *PacketServer) session(key sessionKey, d *core.Datagram, now time.Time) 
 	if g, ok := key.session.(core.GrantedSession); ok {
 		r.Grant = g.Grant()
 	}
-	on.h.HandlePackets(on.ctx, r, fresh)
+	on.h.HandlePackets(on.ctx, r, fresh, nil)
 	return s.sessions.find(key) // nil if it was rejected
 }
 

@@ -68,7 +68,7 @@ func NewRejecter(env core.Env, r Rejection) (*Rejecter, error) {
 		return nil, err
 	}
 	notUs := func(_ context.Context, network string, to netip.AddrPort) error {
-		if env.Process.Listening(network, to) {
+		if core.SocketsOf(env.Process).Has(network, to) {
 			return fmt.Errorf("%w: the decoy is this process itself", core.ErrDenied)
 		}
 		return nil

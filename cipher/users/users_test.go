@@ -236,7 +236,7 @@ func held(t *testing.T, g *core.Grant) <-chan error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		p.HandleStream(t.Context(), &core.Request{Flow: flow, Grant: g}, pending{})
+		p.HandleStream(t.Context(), &core.Request{Flow: flow, Grant: g}, pending{}, nil)
 	}()
 	t.Cleanup(func() { flow.Cut(net.ErrClosed); <-ended })
 	return cut

@@ -32,14 +32,18 @@ func NewHandler() *Handler {
 }
 
 // HandleStream hands the stream over and returns.
-func (h *Handler) HandleStream(ctx context.Context, r *core.Request, p core.Pending) {
-	r.Taken()
+func (h *Handler) HandleStream(ctx context.Context, r *core.Request, p core.Pending, live func()) {
+	if live != nil {
+		live()
+	}
 	h.served <- Served{Context: ctx, Request: r, Pending: p}
 }
 
 // HandlePackets hands the association over and returns.
-func (h *Handler) HandlePackets(ctx context.Context, r *core.Request, p core.PendingPackets) {
-	r.Taken()
+func (h *Handler) HandlePackets(ctx context.Context, r *core.Request, p core.PendingPackets, live func()) {
+	if live != nil {
+		live()
+	}
 	h.served <- Served{Context: ctx, Request: r, Packets: p}
 }
 

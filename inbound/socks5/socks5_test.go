@@ -87,7 +87,7 @@ func TestNew(t *testing.T) {
 // echo is a Handler that answers each stream with its own bytes.
 type echo struct{}
 
-func (echo) HandleStream(_ context.Context, r *core.Request, p core.Pending) {
+func (echo) HandleStream(_ context.Context, r *core.Request, p core.Pending, _ func()) {
 	if r.Target.Name() == "forbidden.example" {
 		p.Reject(core.ErrDenied)
 		return
@@ -103,7 +103,7 @@ func (echo) HandleStream(_ context.Context, r *core.Request, p core.Pending) {
 	_, _ = io.Copy(s, s) // the client sees what is missing
 }
 
-func (echo) HandlePackets(context.Context, *core.Request, core.PendingPackets) {}
+func (echo) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) {}
 func (echo) Admit(core.Client) error                                           { return nil }
 func (echo) Observe(core.Event)                                                {}
 

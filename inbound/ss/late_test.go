@@ -54,7 +54,7 @@ func TestRefusedLate(t *testing.T) {
 				}
 				r.Flow = new(core.Flow)
 				_ = conn.SetDeadline(time.Time{})
-				go p.HandleStream(t.Context(), r, w.(core.Pending))
+				go p.HandleStream(t.Context(), r, w.(core.Pending), nil)
 				said, err := io.ReadAll(client)
 				if took := time.Since(began); len(said) > 0 || err != nil || took != tc.took {
 					t.Errorf("got %d bytes and %v after %s, want silence and FIN after %s", len(said), err, took, tc.took)

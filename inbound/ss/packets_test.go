@@ -68,7 +68,7 @@ type packetEcho struct {
 	opened int // guarded by mu
 }
 
-func (e *packetEcho) HandlePackets(_ context.Context, r *core.Request, p core.PendingPackets) {
+func (e *packetEcho) HandlePackets(_ context.Context, r *core.Request, p core.PendingPackets, _ func()) {
 	e.mu.Lock()
 	e.opened++
 	e.mu.Unlock()

@@ -86,7 +86,7 @@ type pipeline struct {
 	events []core.Event // of failures
 }
 
-func (p *pipeline) HandleStream(_ context.Context, r *core.Request, client core.Pending) {
+func (p *pipeline) HandleStream(_ context.Context, r *core.Request, client core.Pending, _ func()) {
 	p.mu.Lock()
 	p.served++
 	p.mu.Unlock()
@@ -101,7 +101,7 @@ func (p *pipeline) HandleStream(_ context.Context, r *core.Request, client core.
 	_, _ = io.Copy(s, s) // the client sees what is missing
 }
 
-func (*pipeline) HandlePackets(context.Context, *core.Request, core.PendingPackets) {}
+func (*pipeline) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) {}
 func (*pipeline) Admit(core.Client) error                                           { return nil }
 
 func (p *pipeline) Observe(e core.Event) {

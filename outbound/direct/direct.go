@@ -35,7 +35,7 @@ var (
 
 // New returns the outbound.
 func New(env core.Env, o Options) (core.Outbound, error) {
-	d := &Outbound{listening: env.Process.Listening}
+	d := &Outbound{listening: core.SocketsOf(env.Process).Has}
 	for _, p := range o.Allow {
 		d.allow = append(d.allow, p.Prefix)
 	}

@@ -195,7 +195,7 @@ func TestOwnListener(t *testing.T) {
 	for _, at := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::]:0"} {
 		t.Run(at, func(t *testing.T) {
 			p := new(core.Process)
-			l, err := p.Sockets.Listen(t.Context(), netip.MustParseAddrPort(at))
+			l, err := core.SocketsOf(p).Listen(t.Context(), netip.MustParseAddrPort(at))
 			if err != nil {
 				t.Skipf("no such address here: %v", err)
 			}

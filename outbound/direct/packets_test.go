@@ -84,7 +84,7 @@ func TestPacketsOwnListener(t *testing.T) {
 	for _, at := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::]:0"} {
 		t.Run(at, func(t *testing.T) {
 			p := new(core.Process)
-			l, err := p.Sockets.ListenPackets(t.Context(), netip.MustParseAddrPort(at))
+			l, err := core.SocketsOf(p).ListenPackets(t.Context(), netip.MustParseAddrPort(at))
 			if err != nil {
 				t.Skipf("no such address here: %v", err)
 			}

@@ -127,7 +127,7 @@ func (p *Policy) runKernel(ctx context.Context) {
 	if name == "" {
 		name = "umbra_" + p.env.Name
 	}
-	ports := func() []uint16 { return p.env.Process.Sockets.Ports() }
+	ports := func() []uint16 { return core.SocketsOf(p.env.Process).Ports() }
 	open := func() (firewall, error) { return openFirewall(name, p.rules.PrefixV4, p.rules.PrefixV6) }
 	newKernel(p.table, ports, open).run(ctx, p.env.Log)
 }

@@ -106,7 +106,7 @@ func TestInNamespace(t *testing.T) {
 	o := defaults()
 	o.ExemptLoopback, o.Kernel = false, true
 	p, log := newPolicy(t, o)
-	ln, err := p.env.Process.Sockets.Listen(t.Context(), netip.MustParseAddrPort("[::]:8388"))
+	ln, err := core.SocketsOf(p.env.Process).Listen(t.Context(), netip.MustParseAddrPort("[::]:8388"))
 	if err != nil {
 		t.Fatal(err)
 	}

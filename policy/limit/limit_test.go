@@ -179,7 +179,7 @@ func (s *served) stream(t testing.TB, user, payload string) (near, far core.Stre
 		Target: core.AddrFrom(netip.MustParseAddrPort("192.0.2.9:80")),
 	}
 	before := len(s.dialer.Requests())
-	s.HandleStream(t.Context(), r, pending{inner})
+	s.HandleStream(t.Context(), r, pending{inner}, nil)
 	if len(s.dialer.Requests()) > before {
 		far = s.dialer.Accept(t)
 		t.Cleanup(func() { far.Close() })

@@ -44,7 +44,7 @@ func associate(t testing.TB, p *Policy) (client, target *side, gate *coretest.Ga
 		t.Fatal(err)
 	}
 	r = &core.Request{ID: 1, Inbound: "test", User: "alice", Client: c.Addr, Flow: new(core.Flow)}
-	pipeline.HandlePackets(t.Context(), r, client)
+	pipeline.HandlePackets(t.Context(), r, client, nil)
 	return client, target, gate, r
 }
 

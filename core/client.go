@@ -1,0 +1,26 @@
+package core
+
+import "net/netip"
+
+// A Suspect is a client whose handshake failed, as the attribute of a line about
+// that. A handler of lines may give it the place and the form in which tools that
+// ban clients look for one.
+type Suspect struct{ netip.AddrPort }
+
+// SourceOf returns what counts as one client: an IPv4 address, or the /64 of an
+// IPv6 address, which is what one customer has.
+func SourceOf(client netip.Addr) netip.Prefix {
+	bits := client.BitLen()
+	if client.Is6() {
+		bits = 64
+	}
+	p, _ := client.Prefix(bits)
+	return p
+}
+
+// Client is who connects, before its first byte is read.
+type Client struct {
+	Addr    netip.AddrPort // true client, IPv4 unmapped
+	Network string         // "tcp" or "udp"
+	Inbound string         // name of the inbound's table
+}

@@ -1,0 +1,7 @@
+package core
+
+// Sizes of the buffers that are lent.
+const (
+	BigBuffer   = bigBuffer
+	SmallBuffer = smallBuffer
+)
