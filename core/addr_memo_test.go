@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
 // decodeAlike compares a memo with DecodeAddr, twice, because the first call may
@@ -64,7 +65,7 @@ func TestAddrMemoAtOnce(t *testing.T) {
 			}
 		}
 	}
-	together(work, work, work, work)
+	coretest.Together(work, work, work, work)
 }
 
 func TestAddrMemoAllocates(t *testing.T) {

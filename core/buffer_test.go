@@ -81,9 +81,9 @@ func (v *vectored) WriteVector(pieces [][]byte) (int, error) {
 func TestWritePieces(t *testing.T) {
 	data := coretest.Pattern(10_000, 1)
 	for _, cut := range [][]int{{10_000}, {1, 9_999}, {0, 5_000, 0, 5_000}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 9_864}} {
-		for _, pair := range pairs {
+		for _, pair := range coretest.Pairs {
 			for _, vector := range []bool{false, true} {
-				near, far := pair.make(t)
+				near, far := pair.Make(t)
 				to, v := near, &vectored{Stream: near}
 				if vector {
 					to = v
@@ -95,16 +95,16 @@ func TestWritePieces(t *testing.T) {
 					rest = rest[n:]
 				}
 				if n, err := b.WritePieces(to); n != len(data) || err != nil {
-					t.Errorf("%s, pieces of %d: got %d, %v, want %d, nil", pair.name, cut, n, err, len(data))
+					t.Errorf("%s, pieces of %d: got %d, %v, want %d, nil", pair.Name, cut, n, err, len(data))
 				}
 				b.Return()
-				read(t, far, data)
+				coretest.Read(t, far, data)
 				if want := len(cut) > 1; vector && (v.calls == 1) != want {
-					t.Errorf("%s, pieces of %d: got %d vectored writes, want one %t", pair.name, cut, v.calls, want)
+					t.Errorf("%s, pieces of %d: got %d vectored writes, want one %t", pair.Name, cut, v.calls, want)
 				}
 				near.Close()
 				if n, err := lend(data).WritePieces(near); n != 0 || err == nil {
-					t.Errorf("%s, after close: got %d, %v, want 0, an error", pair.name, n, err)
+					t.Errorf("%s, after close: got %d, %v, want 0, an error", pair.Name, n, err)
 				}
 				far.Close()
 			}

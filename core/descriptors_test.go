@@ -139,7 +139,7 @@ func TestServerShutdownTwice(t *testing.T) {
 				s.serve(t)
 				s.served(t)
 			}
-			together(func() { s.drop(t) }, func() { s.drop(t) })
+			coretest.Together(func() { s.drop(t) }, func() { s.drop(t) })
 			s.drop(t)
 			refusing(t, at)
 		})
@@ -165,12 +165,12 @@ func TestServerMakesRoom(t *testing.T) {
 				eventually(t, "a handshake", func() bool { return s.begun.Load() == int64(i+1) })
 			}
 			conns = append(conns, s.dial(t, ""))
-			_ = conns[0].SetReadDeadline(time.Now().Add(patience / 4))
+			_ = conns[0].SetReadDeadline(time.Now().Add(coretest.Patience / 4))
 			if _, err := conns[0].Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("the oldest: got %v, want io.EOF", err)
 			}
 			for _, c := range conns[1:] {
-				write(t, c, []byte("ok\n"))
+				coretest.Write(t, c, []byte("ok\n"))
 				s.exchange(t, c)
 			}
 		})
@@ -300,7 +300,7 @@ func (c *child) answer(t *testing.T, word string) string {
 // said that it is out of descriptors.
 func (c *child) state(t *testing.T) (cpu time.Duration, out int) {
 	t.Helper()
-	write(t, c.asks, []byte("state\n"))
+	coretest.Write(t, c.asks, []byte("state\n"))
 	text := c.answer(t, "state")
 	if _, err := fmt.Sscan(text, (*int64)(&cpu), &out); err != nil {
 		t.Fatalf("state %q: %v", text, err)
@@ -317,7 +317,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	for i := range clients {
 		conn := dialAt(t, c.at, "x")
 		if conns = append(conns, conn); i < files/2 {
-			read(t, conn, []byte("x"))
+			coretest.Read(t, conn, []byte("x"))
 		}
 	}
 	eventually(t, "a failed accept", func() bool { _, out := c.state(t); return out > 0 })
@@ -327,8 +327,8 @@ func TestOutOfDescriptors(t *testing.T) {
 	defer tick.Stop()
 	for range 20 {
 		<-tick.C
-		write(t, conns[0], []byte("y"))
-		read(t, conns[0], []byte("y"))
+		coretest.Write(t, conns[0], []byte("y"))
+		coretest.Read(t, conns[0], []byte("y"))
 	}
 	after, out := c.state(t)
 	if used, took := after-before, time.Since(began); used > took/3 {
@@ -340,7 +340,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	for _, conn := range conns {
 		conn.Close()
 	}
-	read(t, dialAt(t, c.at, "z"), []byte("z"))
+	coretest.Read(t, dialAt(t, c.at, "z"), []byte("z"))
 }
 
 // Clients that say nothing take no more than their share of the descriptors, so
@@ -351,6 +351,6 @@ func TestStalledClients(t *testing.T) {
 		dialAt(t, c.at, "")
 	}
 	for range 3 {
-		read(t, dialAt(t, c.at, "x"), []byte("x"))
+		coretest.Read(t, dialAt(t, c.at, "x"), []byte("x"))
 	}
 }

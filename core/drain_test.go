@@ -41,7 +41,7 @@ func TestDrainRate(t *testing.T) {
 					}
 				}
 			}()
-			readAll(t, prober, nil)
+			coretest.ReadAll(t, prober, nil)
 			if took := time.Since(began); took < patience || took > patience+pause {
 				t.Errorf("segments of %d: ended after %s, want %s to %s", segment, took, patience, patience+pause)
 			}
@@ -109,8 +109,8 @@ func TestDrainEnds(t *testing.T) {
 // there is more from it than was read.
 func TestDrainUnread(t *testing.T) {
 	for _, size := range []int{1, 100, 5000, 100_000} {
-		prober, server := tcpPair(t)
-		write(t, prober, coretest.Pattern(size, 1))
+		prober, server := coretest.TCPPair(t)
+		coretest.Write(t, prober, coretest.Pattern(size, 1))
 		_ = server.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 		core.Drain(server)
 		server.Close()
@@ -132,7 +132,7 @@ func TestDrainLate(t *testing.T) {
 		if took := time.Since(began); took > 50*time.Millisecond {
 			t.Errorf("ended after %s, want at most 50ms", took)
 		}
-		readAll(t, prober, nil)
+		coretest.ReadAll(t, prober, nil)
 	})
 }
 
@@ -155,10 +155,10 @@ func TestDrainHurries(t *testing.T) {
 // A dismissed peer gets its answer and an end, though more comes from it.
 func TestDismiss(t *testing.T) {
 	for _, size := range []int{0, 1, 100_000} {
-		peer, server := tcpPair(t)
-		write(t, peer, coretest.Pattern(size, 1))
-		write(t, server, []byte("no"))
-		together(func() { core.Dismiss(server) }, func() { readAll(t, peer, []byte("no")); peer.Close() })
+		peer, server := coretest.TCPPair(t)
+		coretest.Write(t, peer, coretest.Pattern(size, 1))
+		coretest.Write(t, server, []byte("no"))
+		coretest.Together(func() { core.Dismiss(server) }, func() { coretest.ReadAll(t, peer, []byte("no")); peer.Close() })
 	}
 	synctest.Test(t, func(t *testing.T) {
 		peer, server := coretest.Pipe()
@@ -168,7 +168,7 @@ func TestDismiss(t *testing.T) {
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("a silent peer: got its end after %s, want 1s", took)
 		}
-		readAll(t, peer, nil)
+		coretest.ReadAll(t, peer, nil)
 	})
 }
 
@@ -203,7 +203,7 @@ func TestPipelineDrain(t *testing.T) {
 		if last := s.gate.WaitEnds(t, 1); last[len(last)-1].Kind != core.Refused {
 			t.Errorf("a stream while draining: got %v, want %v at the end", s.gate.Kinds(), core.Refused)
 		}
-		write(t, visits[0].far, []byte("still served"))
+		coretest.Write(t, visits[0].far, []byte("still served"))
 		visits[0].request.Flow.Cut(core.ErrIdle)
 		if n := <-cut; n != 2 || time.Since(began) != time.Minute {
 			t.Errorf("drain: got %d cut after %s, want 2 after 1m", n, time.Since(began))
@@ -240,7 +240,7 @@ func TestPipelineDrainEarly(t *testing.T) {
 				t.Errorf("drain: got %d after %s, want 0 after 1s", n, time.Since(began))
 			}
 		}
-		together(drain, drain)
+		coretest.Together(drain, drain)
 	})
 }
 

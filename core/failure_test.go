@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
 // failing makes the server's handshakes read four bytes and fail with err.
@@ -72,7 +73,7 @@ func TestServerLogsBytes(t *testing.T) {
 	}
 	s := startServer(t, failing(nil))
 	c := s.dial(t, "abc")
-	closeWrite(t, c)
+	coretest.CloseWrite(t, c)
 	s.h.WaitEnds(t, 1)
 	s.drop(t)
 	if got := s.lines.with("reason=short", " bytes=3 "); len(got) != 1 {

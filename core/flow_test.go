@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
 func TestFlowCut(t *testing.T) {
@@ -66,7 +67,7 @@ func TestFlowCutAtOnce(t *testing.T) {
 			<-f.Done()
 		}
 	}
-	together(cuts...)
+	coretest.Together(cuts...)
 	seen := map[int]bool{}
 	for range errs {
 		i := <-calls
@@ -122,15 +123,15 @@ func TestFlowMeters(t *testing.T) {
 		})
 		defer r.close()
 		began := time.Now()
-		write(t, r.client, []byte("one"))
-		read(t, r.target, []byte("one"))
-		write(t, r.client, []byte("three"))
-		read(t, r.target, []byte("three"))
+		coretest.Write(t, r.client, []byte("one"))
+		coretest.Read(t, r.target, []byte("one"))
+		coretest.Write(t, r.client, []byte("three"))
+		coretest.Read(t, r.target, []byte("three"))
 		if took := time.Since(began); took != 3*time.Second {
 			t.Errorf("the second burst: got it after %s, want 3s", took)
 		}
-		write(t, r.target, []byte("down")) // the other direction does not wait
-		read(t, r.client, []byte("down"))
+		coretest.Write(t, r.target, []byte("down")) // the other direction does not wait
+		coretest.Read(t, r.client, []byte("down"))
 		if took := time.Since(began); took != 3*time.Second {
 			t.Errorf("the answer: got it after %s, want 3s", took)
 		}
@@ -151,8 +152,8 @@ func TestFlowMeterEnds(t *testing.T) {
 	errQuota := errors.New("quota")
 	r := startRelay(t, memory, memory, func(r *relayed) { r.flow.Use(&slow{err: errQuota}) })
 	defer r.close()
-	write(t, r.target, []byte("last"))
-	readAll(t, r.client, []byte("last"))
+	coretest.Write(t, r.target, []byte("last"))
+	coretest.ReadAll(t, r.client, []byte("last"))
 	if err := <-r.done; err != errQuota {
 		t.Errorf("relay: got %v, want %v", err, errQuota)
 	}
@@ -188,7 +189,7 @@ func TestFlowCutInPipeline(t *testing.T) {
 					v.request.Flow.Cut(errCut)
 				}
 				v.reply(t, tc.reply)
-				readAll(t, v.far, nil)
+				coretest.ReadAll(t, v.far, nil)
 				events := s.kinds(t, 1, tc.kinds...)
 				if last := events[len(events)-1]; last.Kind == core.Closed && last.Err != errCut {
 					t.Errorf("the last event's error: got %v, want %v", last.Err, errCut)

@@ -98,9 +98,9 @@ func TestFrontNamesClient(t *testing.T) {
 			if core.Bare(near) == nil {
 				t.Errorf("stream: got a %T, want a bare connection", near)
 			}
-			read(t, near, []byte("payload"))
-			write(t, near, []byte("down"))
-			read(t, c, []byte("down"))
+			coretest.Read(t, near, []byte("payload"))
+			coretest.Write(t, near, []byte("down"))
+			coretest.Read(t, c, []byte("down"))
 		})
 	}
 }
@@ -152,17 +152,17 @@ func TestFrontUnattributed(t *testing.T) {
 				}
 			})
 			served := s.dial(t, "")
-			write(t, served, []byte(tc.header(served.LocalAddr().String())+"ok\n"))
+			coretest.Write(t, served, []byte(tc.header(served.LocalAddr().String())+"ok\n"))
 			r := s.exchange(t, served)
 			if own := served.LocalAddr().String(); r.Client.String() != own || !r.Unattributed {
 				t.Errorf("request: got client %v, unattributed %t, want %s, true", r.Client, r.Unattributed, own)
 			}
 			silent := s.dial(t, "")
-			write(t, silent, []byte(tc.header(silent.LocalAddr().String())))
+			coretest.Write(t, silent, []byte(tc.header(silent.LocalAddr().String())))
 			silent.Close()
 			coretest.Await(t, "the end of the silent one", s.fails)
 			wrong := s.dial(t, "")
-			write(t, wrong, []byte(tc.header(wrong.LocalAddr().String())+"wrong\n"))
+			coretest.Write(t, wrong, []byte(tc.header(wrong.LocalAddr().String())+"wrong\n"))
 			coretest.Await(t, "the end of the wrong one", s.fails)
 			if events := s.h.Events(); len(events) != 0 {
 				t.Errorf("events: got %v, want none", events)
@@ -243,7 +243,7 @@ func TestFrontDeadline(t *testing.T) {
 	c := s.dial(t, "")
 	coretest.Await(t, "the reading of the header", f.begun)
 	named := time.Now()
-	write(t, c, []byte("192.0.2.7:4711\n"))
+	coretest.Write(t, c, []byte("192.0.2.7:4711\n"))
 	if got := coretest.Await(t, "the deadline", s.fails); got.deadline.Before(named.Add(short)) || got.at.Before(got.deadline) {
 		t.Errorf("fail: got called %s after the header with a deadline %s after it, want %s", got.at.Sub(named), got.deadline.Sub(named), short)
 	}
@@ -268,7 +268,7 @@ func TestFrontSources(t *testing.T) {
 		t.Errorf("made room: got %v, want %v", f.conn.RemoteAddr(), crowd[0].LocalAddr())
 	}
 	for _, c := range append(others, crowd[1:]...) {
-		write(t, c, []byte("ok\n"))
+		coretest.Write(t, c, []byte("ok\n"))
 		s.exchange(t, c)
 	}
 	if len(s.fails) != 0 {

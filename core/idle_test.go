@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
 // TestIdle runs streams that move bytes at different times.
@@ -22,28 +23,28 @@ func TestIdle(t *testing.T) {
 		{"trickling up, then silent", func(t *testing.T, client, target core.Stream) {
 			for range 20 {
 				time.Sleep(idleTimeout * 3 / 4)
-				write(t, client, []byte("x"))
-				read(t, target, []byte("x"))
+				coretest.Write(t, client, []byte("x"))
+				coretest.Read(t, target, []byte("x"))
 			}
 		}},
 		{"trickling down, then silent", func(t *testing.T, client, target core.Stream) {
 			for range 20 {
 				time.Sleep(idleTimeout * 3 / 4)
-				write(t, target, []byte("x"))
-				read(t, client, []byte("x"))
+				coretest.Write(t, target, []byte("x"))
+				coretest.Read(t, client, []byte("x"))
 			}
 		}},
 		{"half-closed and silent", func(t *testing.T, client, target core.Stream) {
-			write(t, client, []byte("x"))
-			closeWrite(t, client)
-			readAll(t, target, []byte("x"))
+			coretest.Write(t, client, []byte("x"))
+			coretest.CloseWrite(t, client)
+			coretest.ReadAll(t, target, []byte("x"))
 		}},
 		{"half-closed and trickling, then silent", func(t *testing.T, client, target core.Stream) {
-			closeWrite(t, client)
+			coretest.CloseWrite(t, client)
 			for range 20 {
 				time.Sleep(idleTimeout * 3 / 4)
-				write(t, target, []byte("x"))
-				read(t, client, []byte("x"))
+				coretest.Write(t, target, []byte("x"))
+				coretest.Read(t, client, []byte("x"))
 			}
 		}},
 	} {
@@ -96,8 +97,8 @@ func TestIdleOthers(t *testing.T) {
 		target := s.dialer.Accept(t)
 		for range 16 {
 			time.Sleep(idleTimeout / 4)
-			write(t, busy.far, []byte("x"))
-			read(t, target, []byte("x"))
+			coretest.Write(t, busy.far, []byte("x"))
+			coretest.Read(t, target, []byte("x"))
 		}
 		if got := silent.request.Flow.Cause(); got != core.ErrIdle {
 			t.Errorf("the silent stream: got %v, want %v", got, core.ErrIdle)
@@ -173,7 +174,7 @@ func TestPipelinePanics(t *testing.T) {
 			s := newStage(t)
 			v := s.visit(t, memory)
 			tc.spoil(s, v)
-			_ = v.far.SetDeadline(time.Now().Add(patience))
+			_ = v.far.SetDeadline(time.Now().Add(coretest.Patience))
 			s.serve(t, v)
 			events := s.gate.WaitEnds(t, 1)
 			var panicked *core.PanicError
@@ -205,10 +206,10 @@ func TestPipelineLog(t *testing.T) {
 	s.serve(t, v)
 	v.reply(t, nil)
 	target := s.dialer.Accept(t)
-	read(t, target, []byte("secret-of-alice"))
-	write(t, target, []byte("secret-answer"))
+	coretest.Read(t, target, []byte("secret-of-alice"))
+	coretest.Write(t, target, []byte("secret-answer"))
 	target.Close()
-	readAll(t, v.far, []byte("secret-answer"))
+	coretest.ReadAll(t, v.far, []byte("secret-answer"))
 	v.far.Close()
 	for _, e := range s.kinds(t, 1, core.Opened, core.Closed) {
 		want := core.Client{Addr: v.request.Client, Network: "tcp", Inbound: "in"}

@@ -136,7 +136,7 @@ func TestNetControl(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer far.Close()
-	read(t, far, []byte("x"))
+	coretest.Read(t, far, []byte("x"))
 
 	denied := core.Net{Control: func(context.Context, string, netip.AddrPort) error { return core.ErrDenied }}
 	r.IPs, r.Payload = addrs("127.0.0.1", "::ffff:127.0.0.1"), nil
@@ -224,7 +224,7 @@ func TestOverTransports(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	readAll(t, wire.Accept(t), []byte("a(front.test:443)b(front.test:443)payload"))
+	coretest.ReadAll(t, wire.Accept(t), []byte("a(front.test:443)b(front.test:443)payload"))
 	if got := wire.Requests()[0]; got.Target != target || len(got.Payload) != 0 {
 		t.Errorf("the wire's request: got %v with payload %q, want %v without one", got.Target, got.Payload, target)
 	}

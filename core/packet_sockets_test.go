@@ -55,7 +55,7 @@ func (o *owner) owns(t *testing.T, at netip.AddrPort) {
 	t.Helper()
 	c := dialUDP(t, "127.0.0.1", at)
 	eventually(t, "a datagram at the owner", func() bool {
-		write(t, c, []byte("yours?"))
+		coretest.Write(t, c, []byte("yours?"))
 		return len(o.got) > 0
 	})
 }
@@ -64,7 +64,7 @@ func (o *owner) owns(t *testing.T, at netip.AddrPort) {
 func (o *owner) gets(t *testing.T, at netip.AddrPort, others ...*owner) {
 	t.Helper()
 	c := dialUDP(t, "127.0.0.1", at)
-	write(t, c, []byte("last"))
+	coretest.Write(t, c, []byte("last"))
 	for coretest.Await(t, "a datagram at the owner", o.got) != "last" {
 	}
 	for i, other := range others {
@@ -126,7 +126,7 @@ func TestPacketListenerKeepsEarly(t *testing.T) {
 	l := leasePackets(t, new(core.SocketSet), anyPort)
 	c := dialUDP(t, "127.0.0.1", l.Addr())
 	for _, text := range []string{"one", "two", "three"} {
-		write(t, c, []byte(text))
+		coretest.Write(t, c, []byte(text))
 	}
 	o := servePackets(t, l)
 	for _, want := range []string{"one", "two", "three"} {
@@ -162,7 +162,7 @@ func TestPacketListenerPanics(t *testing.T) {
 	l := leasePackets(t, new(core.SocketSet), anyPort)
 	o := servePackets(t, l)
 	o.owns(t, l.Addr())
-	write(t, dialUDP(t, "127.0.0.1", l.Addr()), []byte("panic"))
+	coretest.Write(t, dialUDP(t, "127.0.0.1", l.Addr()), []byte("panic"))
 	var panicked *core.PanicError
 	if err := coretest.Await(t, "the panic", o.failed); !errors.As(err, &panicked) {
 		t.Errorf("told of: got %v, want a PanicError", err)
@@ -177,7 +177,7 @@ func TestPacketListenerConcurrent(t *testing.T) {
 	ignore := func(error) {}
 	for range 100 {
 		a, b := leasePackets(t, set, anyPort), leasePackets(t, set, anyPort)
-		together(
+		coretest.Together(
 			func() { _ = a.Serve(func([]core.Datagram) {}, ignore) },
 			func() { _ = b.Serve(func([]core.Datagram) {}, ignore) },
 			func() { _, _ = other.Send([]core.Datagram{{Peer: at, Data: []byte("x")}}) },

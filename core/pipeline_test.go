@@ -135,7 +135,7 @@ func (v *visit) reply(t testing.TB, want error) {
 }
 
 // memory makes a pair that works in a bubble.
-var memory = pairs[0].make
+var memory = coretest.Pairs[0].Make
 
 // kinds checks what the gate was told, after n endings.
 func (s *stage) kinds(t testing.TB, n int, want ...core.EventKind) []core.Event {
@@ -189,9 +189,9 @@ func TestPipelineOrder(t *testing.T) {
 				tc.client(v)
 				v.reply(t, nil)
 				target := <-far
-				write(t, target, []byte("answer"))
-				closeWrite(t, target)
-				readAll(t, v.far, []byte("answer"))
+				coretest.Write(t, target, []byte("answer"))
+				coretest.CloseWrite(t, target)
+				coretest.ReadAll(t, v.far, []byte("answer"))
 				v.far.CloseWrite()
 				s.kinds(t, 1, core.Opened, core.Closed)
 				if up, down := v.request.Flow.Up.Load(), v.request.Flow.Down.Load(); up != int64(len(tc.payload)) || down != 6 {
@@ -235,7 +235,7 @@ func TestPipelineClientFails(t *testing.T) {
 					t.Fatalf("dials: got %d, want %d", got, tc.dials)
 				}
 				if tc.dials > 0 {
-					readAll(t, s.dialer.Accept(t), nil)
+					coretest.ReadAll(t, s.dialer.Accept(t), nil)
 				}
 			})
 		})
@@ -250,18 +250,18 @@ func TestPipelineDialFails(t *testing.T) {
 		{syscall.ECONNREFUSED, core.DialFailed},
 		{core.ErrDenied, core.Refused},
 	} {
-		for _, pair := range pairs {
+		for _, pair := range coretest.Pairs {
 			for _, wait := range []time.Duration{0, time.Second} {
-				t.Run(strings.Join([]string{tc.err.Error(), pair.name, wait.String()}, ", "), func(t *testing.T) {
+				t.Run(strings.Join([]string{tc.err.Error(), pair.Name, wait.String()}, ", "), func(t *testing.T) {
 					s := newStage(t)
 					s.dialer.Wait = wait
 					s.dialer.Stream = func(context.Context, *core.Request) (core.Stream, error) { return nil, tc.err }
-					v := s.visit(t, pair.make)
+					v := s.visit(t, pair.Make)
 					s.serve(t, v)
 					want, end := tc.err, io.EOF
 					if wait > 0 { // it was told that all is well, so it must not take the end for one
 						want, end = nil, syscall.ECONNRESET
-						write(t, v.far, []byte("hello"))
+						coretest.Write(t, v.far, []byte("hello"))
 					}
 					v.reply(t, want)
 					if n, err := v.far.Read(make([]byte, 1)); n != 0 || !errors.Is(err, end) {

@@ -50,15 +50,15 @@ func TestPipelineHidesDamage(t *testing.T) {
 // A client that hides damage and ends in the middle of a message is answered as
 // one that ends between two.
 func TestRelayCutOff(t *testing.T) {
-	r := startRelay(t, pairs[0].make, pairs[1].make, func(r *relayed) {
+	r := startRelay(t, coretest.Pairs[0].Make, coretest.Pairs[1].Make, func(r *relayed) {
 		r.near = absorbing{&faulty{Stream: r.near, bytes: []byte("good"), err: io.ErrUnexpectedEOF}}
 	})
 	defer r.close()
-	readAll(t, r.target, []byte("good"))
-	write(t, r.target, []byte("answer"))
-	read(t, r.client, []byte("answer"))
-	closeWrite(t, r.target)
-	readAll(t, r.client, nil)
+	coretest.ReadAll(t, r.target, []byte("good"))
+	coretest.Write(t, r.target, []byte("answer"))
+	coretest.Read(t, r.client, []byte("answer"))
+	coretest.CloseWrite(t, r.target)
+	coretest.ReadAll(t, r.client, nil)
 	if err := coretest.Await(t, "the relay's end", r.done); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("relay: got %v, want %v", err, io.ErrUnexpectedEOF)
 	}

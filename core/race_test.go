@@ -163,7 +163,7 @@ func TestRaceClosesLosers(t *testing.T) {
 		t.Fatalf("got %v, %v, want the second address's connection", conn, err)
 	}
 	close(release)
-	if err := far.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := far.SetDeadline(time.Now().Add(coretest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := far.Read(make([]byte, 1)); err != io.EOF {

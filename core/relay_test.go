@@ -58,9 +58,9 @@ func (r *relayed) counted(t testing.TB, up, down int) {
 
 // eachRelay runs f with every pair of kinds of connection.
 func eachRelay(t *testing.T, f func(t *testing.T, client, target func(testing.TB) (a, b core.Stream))) {
-	for _, client := range pairs {
-		for _, target := range pairs {
-			t.Run(client.name+" to "+target.name, func(t *testing.T) { f(t, client.make, target.make) })
+	for _, client := range coretest.Pairs {
+		for _, target := range coretest.Pairs {
+			t.Run(client.Name+" to "+target.Name, func(t *testing.T) { f(t, client.Make, target.Make) })
 		}
 	}
 }
@@ -76,13 +76,13 @@ func TestRelayHalfClose(t *testing.T) {
 				if first == "target" {
 					one, other, there, back = r.target, r.client, down, up
 				}
-				together(
-					func() { write(t, one, there); closeWrite(t, one) },
-					func() { readAll(t, other, there) },
+				coretest.Together(
+					func() { coretest.Write(t, one, there); coretest.CloseWrite(t, one) },
+					func() { coretest.ReadAll(t, other, there) },
 				)
-				together(
-					func() { write(t, other, back); closeWrite(t, other) },
-					func() { readAll(t, one, back) },
+				coretest.Together(
+					func() { coretest.Write(t, other, back); coretest.CloseWrite(t, other) },
+					func() { coretest.ReadAll(t, one, back) },
 				)
 				if err := coretest.Await(t, "the relay's end", r.done); err != nil {
 					t.Errorf("relay: got %v, want nil", err)
@@ -98,11 +98,11 @@ func TestRelayBothAtOnce(t *testing.T) {
 	eachRelay(t, func(t *testing.T, makeClient, makeTarget func(testing.TB) (a, b core.Stream)) {
 		r := startRelay(t, makeClient, makeTarget, nil)
 		defer r.close()
-		together(
-			func() { write(t, r.client, up); closeWrite(t, r.client) },
-			func() { write(t, r.target, down); closeWrite(t, r.target) },
-			func() { readAll(t, r.client, down) },
-			func() { readAll(t, r.target, up) },
+		coretest.Together(
+			func() { coretest.Write(t, r.client, up); coretest.CloseWrite(t, r.client) },
+			func() { coretest.Write(t, r.target, down); coretest.CloseWrite(t, r.target) },
+			func() { coretest.ReadAll(t, r.client, down) },
+			func() { coretest.ReadAll(t, r.target, up) },
 		)
 		if err := coretest.Await(t, "the relay's end", r.done); err != nil {
 			t.Errorf("relay: got %v, want nil", err)
@@ -116,9 +116,9 @@ func TestRelayPeersClose(t *testing.T) {
 	eachRelay(t, func(t *testing.T, makeClient, makeTarget func(testing.TB) (a, b core.Stream)) {
 		r := startRelay(t, makeClient, makeTarget, nil)
 		defer r.close()
-		write(t, r.client, []byte("x"))
-		read(t, r.target, []byte("x"))
-		together(func() { r.client.Close() }, func() { r.target.Close() })
+		coretest.Write(t, r.client, []byte("x"))
+		coretest.Read(t, r.target, []byte("x"))
+		coretest.Together(func() { r.client.Close() }, func() { r.target.Close() })
 		if err := coretest.Await(t, "the relay's end", r.done); err != nil {
 			t.Errorf("relay: got %v, want nil", err)
 		}
@@ -137,10 +137,10 @@ func TestRelayReset(t *testing.T) {
 				if who == "target" {
 					one, other = r.target, r.client
 				}
-				write(t, one, []byte("before"))
-				read(t, other, []byte("before"))
+				coretest.Write(t, one, []byte("before"))
+				coretest.Read(t, other, []byte("before"))
 				core.Abort(one)
-				readAll(t, other, nil)
+				coretest.ReadAll(t, other, nil)
 				if err := coretest.Await(t, "the relay's end", r.done); !errors.Is(err, syscall.ECONNRESET) {
 					t.Errorf("relay: got %v, want ECONNRESET", err)
 				}
@@ -185,9 +185,9 @@ func TestRelayBrokenTarget(t *testing.T) {
 		{syscall.ECONNRESET, false},
 	} {
 		t.Run(tc.err.Error(), func(t *testing.T) {
-			for _, pair := range pairs {
-				t.Run(pair.name, func(t *testing.T) {
-					r := startRelay(t, pair.make, pairs[0].make, func(r *relayed) {
+			for _, pair := range coretest.Pairs {
+				t.Run(pair.Name, func(t *testing.T) {
+					r := startRelay(t, pair.Make, coretest.Pairs[0].Make, func(r *relayed) {
 						r.upstream = &faulty{Stream: r.upstream, err: tc.err}
 					})
 					defer r.close()
@@ -210,9 +210,9 @@ func TestRelayBrokenTarget(t *testing.T) {
 // A client whose stream broke and that can't hide it is cut; its target does not
 // take the part for the whole.
 func TestRelayBrokenClient(t *testing.T) {
-	for _, pair := range pairs {
-		t.Run(pair.name, func(t *testing.T) {
-			r := startRelay(t, pairs[0].make, pair.make, func(r *relayed) {
+	for _, pair := range coretest.Pairs {
+		t.Run(pair.Name, func(t *testing.T) {
+			r := startRelay(t, coretest.Pairs[0].Make, pair.Make, func(r *relayed) {
 				r.near = &faulty{Stream: r.near, bytes: []byte("good"), err: core.ErrAuth}
 			})
 			defer r.close()
@@ -236,13 +236,13 @@ func (a absorbing) Absorb() { <-a.absorb }
 // was good and an end, and may still answer.
 func TestRelayAbsorbs(t *testing.T) {
 	absorb := make(chan struct{})
-	r := startRelay(t, pairs[0].make, pairs[1].make, func(r *relayed) {
+	r := startRelay(t, coretest.Pairs[0].Make, coretest.Pairs[1].Make, func(r *relayed) {
 		r.near = absorbing{&faulty{Stream: r.near, bytes: []byte("good"), err: core.ErrAuth, absorb: absorb}}
 	})
 	defer r.close()
-	readAll(t, r.target, []byte("good"))
-	write(t, r.target, []byte("answer"))
-	read(t, r.client, []byte("answer"))
+	coretest.ReadAll(t, r.target, []byte("good"))
+	coretest.Write(t, r.target, []byte("answer"))
+	coretest.Read(t, r.client, []byte("answer"))
 	select {
 	case err := <-r.done:
 		t.Errorf("the relay ended before its client was absorbed: %v", err)
@@ -257,7 +257,7 @@ func TestRelayAbsorbs(t *testing.T) {
 func TestRelayPanics(t *testing.T) {
 	for _, who := range []string{"client", "target"} {
 		t.Run(who, func(t *testing.T) {
-			r := startRelay(t, pairs[0].make, pairs[1].make, func(r *relayed) {
+			r := startRelay(t, coretest.Pairs[0].Make, coretest.Pairs[1].Make, func(r *relayed) {
 				if who == "client" {
 					r.near = &faulty{Stream: r.near, panics: "slice bounds"}
 				} else {
@@ -287,8 +287,8 @@ func TestRelayCut(t *testing.T) {
 	eachRelay(t, func(t *testing.T, makeClient, makeTarget func(testing.TB) (a, b core.Stream)) {
 		r := startRelay(t, makeClient, makeTarget, nil)
 		defer r.close()
-		write(t, r.client, []byte("x"))
-		read(t, r.target, []byte("x"))
+		coretest.Write(t, r.client, []byte("x"))
+		coretest.Read(t, r.target, []byte("x"))
 		r.flow.Cut(errCut)
 		r.flow.Cut(core.ErrIdle) // the first cause is kept
 		if err := coretest.Await(t, "the relay's end", r.done); err != errCut {
@@ -304,7 +304,7 @@ func TestRelayCut(t *testing.T) {
 
 // A flow that was cut before its relay ends at once.
 func TestRelayCutBefore(t *testing.T) {
-	r := startRelay(t, pairs[0].make, pairs[1].make, func(r *relayed) { r.flow.Cut(core.ErrShutdown) })
+	r := startRelay(t, coretest.Pairs[0].Make, coretest.Pairs[1].Make, func(r *relayed) { r.flow.Cut(core.ErrShutdown) })
 	defer r.close()
 	if err := coretest.Await(t, "the relay's end", r.done); err != core.ErrShutdown {
 		t.Errorf("relay: got %v, want %v", err, core.ErrShutdown)

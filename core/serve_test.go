@@ -156,9 +156,9 @@ func dialAt(t testing.TB, at netip.AddrPort, text string) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetReadDeadline(time.Now().Add(patience))
+	_ = c.SetReadDeadline(time.Now().Add(coretest.Patience))
 	if text != "" {
-		write(t, c, []byte(text))
+		coretest.Write(t, c, []byte(text))
 	}
 	return c
 }
@@ -179,10 +179,10 @@ func (s *testServer) exchange(t testing.TB, c *net.TCPConn) *core.Request {
 		t.Fatal(err)
 	}
 	defer near.Close()
-	write(t, c, []byte("up"))
-	read(t, near, []byte("up"))
-	write(t, near, []byte("down"))
-	read(t, c, []byte("down"))
+	coretest.Write(t, c, []byte("up"))
+	coretest.Read(t, near, []byte("up"))
+	coretest.Write(t, near, []byte("down"))
+	coretest.Read(t, c, []byte("down"))
 	return next.Request
 }
 
@@ -302,7 +302,7 @@ func TestServerPanics(t *testing.T) {
 			if _, err := c.Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("read: got %v, want io.EOF", err)
 			}
-			write(t, other, []byte("k\n"))
+			coretest.Write(t, other, []byte("k\n"))
 			s.exchange(t, other)
 			s.served(t)
 			failedOnce(t, s, 1)

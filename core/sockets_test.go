@@ -69,9 +69,9 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for until := time.Now().Add(patience); !ok(); <-tick.C {
+	for until := time.Now().Add(coretest.Patience); !ok(); <-tick.C {
 		if time.Now().After(until) {
-			t.Fatalf("%s: not within %s", what, patience)
+			t.Fatalf("%s: not within %s", what, coretest.Patience)
 		}
 	}
 }
@@ -294,7 +294,7 @@ func TestListenerConcurrent(t *testing.T) {
 	at := coretest.FreeAddr(t)
 	for range 100 {
 		a, b := lease(t, set, at), lease(t, set, at)
-		together(
+		coretest.Together(
 			func() { a.Serve(&greeter{name: "a"}) },
 			func() { b.Serve(&greeter{name: "b"}) },
 			func() { _, _ = greeted(at) },
@@ -334,7 +334,7 @@ func TestServerShutdownWaits(t *testing.T) {
 		t.Errorf("shutdown during a handshake: got %v, want it to wait", err)
 	default:
 	}
-	write(t, c, []byte("k\n"))
+	coretest.Write(t, c, []byte("k\n"))
 	s.exchange(t, c)
 	if err := coretest.Await(t, "the shutdown", done); err != nil {
 		t.Errorf("shutdown: %v", err)
@@ -370,7 +370,7 @@ func TestServerShutdownDrops(t *testing.T) {
 func TestServerShutdownLeavesDials(t *testing.T) {
 	dialling := make(chan struct{}, 1)
 	pipeline := core.NewPipeline(core.PipelineConfig{
-		Name: "test", Log: coretest.Log(t), DialTimeout: patience, IdleTimeout: patience,
+		Name: "test", Log: coretest.Log(t), DialTimeout: coretest.Patience, IdleTimeout: coretest.Patience,
 		Dialer: &coretest.Dialer{Stream: func(ctx context.Context, _ *core.Request) (core.Stream, error) {
 			dialling <- struct{}{}
 			<-ctx.Done()

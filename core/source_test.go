@@ -19,19 +19,16 @@ func halves(b *core.Buffer) { b.Pieces = append(b.Pieces[:0], b.B[:100], b.B[200
 
 // eachSource runs f with a stream of each kind that a Source tells apart.
 func eachSource(t *testing.T, f func(t *testing.T, near, far core.Stream)) {
-	for _, tc := range []struct {
-		name string
-		make func(testing.TB) (a, b core.Stream)
-	}{
-		pairs[0], pairs[1],
-		{"plain", func(testing.TB) (a, b core.Stream) {
+	for _, tc := range []coretest.Pair{
+		coretest.Pairs[0], coretest.Pairs[1],
+		{Name: "plain", Make: func(testing.TB) (a, b core.Stream) {
 			near, far := coretest.Pipe()
 			return struct{ core.Stream }{near}, far // no core.Waiter
 		}},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
+		t.Run(tc.Name, func(t *testing.T) {
 			before := core.BuffersOut()
-			near, far := tc.make(t)
+			near, far := tc.Make(t)
 			f(t, near, far)
 			near.Close()
 			far.Close()
@@ -45,17 +42,17 @@ func eachSource(t *testing.T, f func(t *testing.T, near, far core.Stream)) {
 func TestSourceFill(t *testing.T) {
 	eachSource(t, func(t *testing.T, near, far core.Stream) {
 		source := core.NewSource(near, whole, nil)
-		write(t, far, []byte("first"))
+		coretest.Write(t, far, []byte("first"))
 		buf, n, err := source.Fill(nil)
 		if err != nil || string(buf.B[:n]) != "first" {
 			t.Fatalf("got %d, %v, want the first bytes", n, err)
 		}
-		write(t, far, []byte("second"))
+		coretest.Write(t, far, []byte("second"))
 		again, n, err := source.Fill(buf)
 		if again != buf || err != nil || string(buf.B[:n]) != "second" {
 			t.Fatalf("with a held buffer: got %d, %v, same buffer %t, want the second bytes in it", n, err, again == buf)
 		}
-		closeWrite(t, far)
+		coretest.CloseWrite(t, far)
 		if again, n, err := source.Fill(buf); again != buf || n != 0 || err != io.EOF {
 			t.Errorf("at the end, with a held buffer: got %d, %v, same buffer %t, want 0, io.EOF, it", n, err, again == buf)
 		}
@@ -71,7 +68,7 @@ func TestSourcePieces(t *testing.T) {
 	data := coretest.Pattern(1000, 1)
 	eachSource(t, func(t *testing.T, near, far core.Stream) {
 		source := core.NewSource(near, halves, nil)
-		write(t, far, data)
+		coretest.Write(t, far, data)
 		var got []byte
 		for len(got) < len(data) {
 			buf, n, err := source.Fill(nil)
@@ -118,7 +115,7 @@ func TestSourceIdle(t *testing.T) {
 			if gives {
 				eventually(t, "the buffer's return", func() bool { return core.BuffersOut() <= before })
 			}
-			write(t, far, []byte("x"))
+			coretest.Write(t, far, []byte("x"))
 			r := coretest.Await(t, "the bytes", results)
 			if r.n != 1 || r.err != nil || r.buf == nil {
 				t.Fatalf("got %d, %v, want 1, nil", r.n, r.err)
@@ -182,18 +179,18 @@ func TestBare(t *testing.T) {
 
 // Abort shows as a reset through wrappers.
 func TestAbort(t *testing.T) {
-	for _, pair := range pairs {
+	for _, pair := range coretest.Pairs {
 		for _, wraps := range []int{0, 1, 2} {
-			near, far := pair.make(t)
+			near, far := pair.Make(t)
 			for range wraps {
 				near = shell{near}
 			}
 			core.Abort(near)
-			if err := far.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			if err := far.SetReadDeadline(time.Now().Add(coretest.Patience)); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := far.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-				t.Errorf("%s in %d wrappers: got %v, want ECONNRESET", pair.name, wraps, err)
+				t.Errorf("%s in %d wrappers: got %v, want ECONNRESET", pair.Name, wraps, err)
 			}
 			far.Close()
 		}

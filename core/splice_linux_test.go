@@ -30,12 +30,12 @@ func TestSpliceIdleDescriptors(t *testing.T) {
 		}
 	}()
 	for range relays {
-		idle = append(idle, startRelay(t, pairs[1].make, pairs[1].make, nil))
+		idle = append(idle, startRelay(t, coretest.Pairs[1].Make, coretest.Pairs[1].Make, nil))
 	}
 	before := openFiles(t)
 	for _, r := range idle { // one after the other, so that few pipes are ever open at once
-		together(func() { write(t, r.client, data) }, func() { read(t, r.target, data) })
-		together(func() { write(t, r.target, data) }, func() { read(t, r.client, data) })
+		coretest.Together(func() { coretest.Write(t, r.client, data) }, func() { coretest.Read(t, r.target, data) })
+		coretest.Together(func() { coretest.Write(t, r.target, data) }, func() { coretest.Read(t, r.client, data) })
 	}
 	if after := openFiles(t); after > before+relays/2 {
 		t.Errorf("descriptors of %d idle relays: got %d more after they moved bytes, want a few pipes at most", relays, after-before)

@@ -43,7 +43,7 @@ func TestRelayLongTransfer(t *testing.T) {
 	for _, way := range []string{"up", "down"} {
 		t.Run(way, func(t *testing.T) {
 			w := new(watcher)
-			r := startRelay(t, pairs[1].make, pairs[1].make, func(r *relayed) {
+			r := startRelay(t, coretest.Pairs[1].Make, coretest.Pairs[1].Make, func(r *relayed) {
 				w.flow = r.flow
 				r.flow.Use(w)
 			})
@@ -52,21 +52,21 @@ func TestRelayLongTransfer(t *testing.T) {
 			if way == "down" {
 				from, to = r.target, r.client
 			}
-			together(
+			coretest.Together(
 				func() {
 					for range chunks {
-						write(t, from, data)
+						coretest.Write(t, from, data)
 					}
-					closeWrite(t, from)
+					coretest.CloseWrite(t, from)
 				},
 				func() {
 					for range chunks {
-						read(t, to, data)
+						coretest.Read(t, to, data)
 					}
-					readAll(t, to, nil)
+					coretest.ReadAll(t, to, nil)
 				},
 			)
-			closeWrite(t, to)
+			coretest.CloseWrite(t, to)
 			if err := coretest.Await(t, "the relay's end", r.done); err != nil {
 				t.Errorf("relay: got %v, want nil", err)
 			}
@@ -93,10 +93,10 @@ func TestRelayIdleHoldsNothing(t *testing.T) {
 		before := core.BuffersOut()
 		r := startRelay(t, makeClient, makeTarget, nil)
 		defer r.close()
-		write(t, r.client, []byte("up"))
-		read(t, r.target, []byte("up"))
-		write(t, r.target, []byte("down"))
-		read(t, r.client, []byte("down"))
+		coretest.Write(t, r.client, []byte("up"))
+		coretest.Read(t, r.target, []byte("up"))
+		coretest.Write(t, r.target, []byte("down"))
+		coretest.Read(t, r.client, []byte("down"))
 		eventually(t, "the buffers' return", func() bool { return core.BuffersOut() <= before })
 	})
 }
@@ -107,12 +107,12 @@ func TestRelayLastBytes(t *testing.T) {
 		for size := range 20 {
 			last := coretest.Pattern(size, byte(size))
 			r := startRelay(t, makeClient, makeTarget, nil)
-			together(
-				func() { write(t, r.client, last); r.client.CloseWrite() },
-				func() { write(t, r.target, last); r.target.CloseWrite() },
+			coretest.Together(
+				func() { coretest.Write(t, r.client, last); r.client.CloseWrite() },
+				func() { coretest.Write(t, r.target, last); r.target.CloseWrite() },
 			)
-			readAll(t, r.target, last)
-			readAll(t, r.client, last)
+			coretest.ReadAll(t, r.target, last)
+			coretest.ReadAll(t, r.client, last)
 			if err := coretest.Await(t, "the relay's end", r.done); err != nil {
 				t.Errorf("relay: got %v, want nil", err)
 			}

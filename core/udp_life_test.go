@@ -16,7 +16,7 @@ import (
 // hurry keeps a connection from hanging the test.
 func hurry(t testing.TB, c net.Conn) {
 	t.Helper()
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(coretest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -35,7 +35,7 @@ func TestUDPSocketLocal(t *testing.T) {
 			local := netip.MustParseAddr(tc.local)
 			to := netip.AddrPortFrom(local, s.Addr().Port())
 			c := dialUDP(t, tc.client, to) // hears nothing of another source
-			write(t, c, []byte("hello"))
+			coretest.Write(t, c, []byte("hello"))
 			got := coretest.Await(t, "a datagram", in.got)
 			if got.Local != local {
 				t.Errorf("our address: got %v, want %v", got.Local, local)
@@ -47,7 +47,7 @@ func TestUDPSocketLocal(t *testing.T) {
 				}
 				send(t, s, ds...)
 				for i := range n {
-					read(t, c, []byte{byte(n), byte(i)})
+					coretest.Read(t, c, []byte{byte(n), byte(i)})
 				}
 			}
 		})
@@ -80,8 +80,8 @@ func TestUDPSocketRunsApart(t *testing.T) {
 	}
 	send(t, s, ds...)
 	for i, c := range clients {
-		read(t, c, []byte{byte(i), 0})
-		read(t, c, []byte{byte(i), 1})
+		coretest.Read(t, c, []byte{byte(i), 0})
+		coretest.Read(t, c, []byte{byte(i), 1})
 	}
 }
 

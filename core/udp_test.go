@@ -103,13 +103,13 @@ func TestUDPSocketBothFamilies(t *testing.T) {
 	in := gather(t, s)
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		c := dialUDP(t, host, netip.AddrPortFrom(netip.MustParseAddr(host), s.Addr().Port()))
-		write(t, c, []byte("from "+host))
+		coretest.Write(t, c, []byte("from "+host))
 		got := coretest.Await(t, "a datagram", in.got)
 		if want := c.LocalAddr().(*net.UDPAddr).AddrPort(); got.Peer != want || string(got.Data) != "from "+host {
 			t.Errorf("got %q from %v, want %q from %v", got.Data, got.Peer, "from "+host, want)
 		}
 		send(t, s, core.Datagram{Peer: got.Peer, Data: []byte("answer")})
-		read(t, c, []byte("answer"))
+		coretest.Read(t, c, []byte("answer"))
 	}
 }
 

@@ -119,14 +119,14 @@ func dialerPayload(t *testing.T, d core.Dialer) {
 			within(t, "the payload", func() {
 				c := <-tg.conns
 				far = c
-				receive(t, c, payload)
+				Read(t, c, payload)
 			})
 		})
 		s := dial(t, t.Context(), d, request(tg.addr, sent))
 		clear(sent) // it is the caller's again
 		all.Wait()
-		send(t, s, []byte("more"))
-		within(t, "the bytes after the payload", func() { receive(t, far, []byte("more")) })
+		Write(t, s, []byte("more"))
+		within(t, "the bytes after the payload", func() { Read(t, far, []byte("more")) })
 	}
 }
 
@@ -152,10 +152,10 @@ func dialerExchange(t *testing.T, d core.Dialer) {
 	within(t, "the exchange", func() {
 		far := <-tg.conns
 		var all sync.WaitGroup
-		all.Go(func() { send(t, s, up[100:]); closeWrite(t, s) })
-		receiveAll(t, far, up)
-		all.Go(func() { send(t, far, down); closeWrite(t, far) })
-		receiveAll(t, s, down)
+		all.Go(func() { Write(t, s, up[100:]); CloseWrite(t, s) })
+		ReadAll(t, far, up)
+		all.Go(func() { Write(t, far, down); CloseWrite(t, far) })
+		ReadAll(t, s, down)
 		all.Wait()
 	})
 }
@@ -167,10 +167,10 @@ func dialerContext(t *testing.T, d core.Dialer) {
 	cancel()
 	within(t, "bytes after the dial's context has ended", func() {
 		far := <-tg.conns
-		send(t, s, []byte("b"))
-		receive(t, far, []byte("ab"))
-		send(t, far, []byte("c"))
-		receive(t, s, []byte("c"))
+		Write(t, s, []byte("b"))
+		Read(t, far, []byte("ab"))
+		Write(t, far, []byte("c"))
+		Read(t, s, []byte("c"))
 	})
 }
 

@@ -22,7 +22,7 @@ func dialerConcurrent(t *testing.T, d core.Dialer) {
 					return
 				}
 				defer s.Close()
-				receive(t, s, []byte{byte(i)})
+				Read(t, s, []byte{byte(i)})
 			})
 		}
 		for range streams {
@@ -32,7 +32,7 @@ func dialerConcurrent(t *testing.T, d core.Dialer) {
 				if _, err := far.Read(one); err != nil {
 					t.Errorf("read: %v", err)
 				}
-				send(t, far, one)
+				Write(t, far, one)
 			})
 		}
 		all.Wait()

@@ -3,7 +3,6 @@ package coretest
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"testing"
 	"time"
@@ -12,15 +11,14 @@ import (
 )
 
 const (
-	patience = 20 * time.Second      // bounds what should happen at once
-	quiet    = 20 * time.Millisecond // for deadlines that shall pass
+	quiet = 20 * time.Millisecond // for deadlines that shall pass
 )
 
 // Await returns the next value of ch. It ends the test if none comes within
 // what should happen at once may take, or if ch is closed.
 func Await[T any](t testing.TB, what string, ch <-chan T) T {
 	t.Helper()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(Patience)
 	defer timer.Stop()
 	select {
 	case v, ok := <-ch:
@@ -29,7 +27,7 @@ func Await[T any](t testing.TB, what string, ch <-chan T) T {
 		}
 		return v
 	case <-timer.C:
-		t.Fatalf("%s: not within %s", what, patience)
+		t.Fatalf("%s: not within %s", what, Patience)
 	}
 	panic("unreachable")
 }
@@ -70,7 +68,7 @@ func within(t testing.TB, what string, f func()) {
 		defer close(done)
 		f()
 	}()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(Patience)
 	defer timer.Stop()
 	select {
 	case <-done:
@@ -79,47 +77,10 @@ func within(t testing.TB, what string, f func()) {
 		t.Cleanup(func() {
 			select {
 			case <-done:
-			case <-time.After(patience):
+			case <-time.After(Patience):
 			}
 		})
-		t.Fatalf("%s: not within %s", what, patience)
-	}
-}
-
-func send(t testing.TB, s core.Stream, data []byte) {
-	t.Helper()
-	if n, err := s.Write(data); n != len(data) || err != nil {
-		t.Errorf("write: got %d, %v, want %d, nil", n, err, len(data))
-	}
-}
-
-// receive reads as many bytes as want has.
-func receive(t testing.TB, s core.Stream, want []byte) {
-	t.Helper()
-	got := make([]byte, len(want))
-	n, err := io.ReadFull(s, got)
-	if err != nil {
-		t.Errorf("read: got %v after %d bytes, want %d", err, n, len(want))
-		return
-	}
-	same(t, got, want)
-}
-
-// receiveAll reads up to the end.
-func receiveAll(t testing.TB, s core.Stream, want []byte) {
-	t.Helper()
-	got, err := io.ReadAll(s)
-	if err != nil {
-		t.Errorf("read to the end: got %v after %d bytes", err, len(got))
-		return
-	}
-	same(t, got, want)
-}
-
-func closeWrite(t testing.TB, s core.Stream) {
-	t.Helper()
-	if err := s.CloseWrite(); err != nil {
-		t.Errorf("close write: %v", err)
+		t.Fatalf("%s: not within %s", what, Patience)
 	}
 }
 

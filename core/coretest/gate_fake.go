@@ -86,7 +86,7 @@ func (g *Gate) Kinds() []core.EventKind {
 // WaitEnds waits for n ending events in all and returns all events.
 func (g *Gate) WaitEnds(t testing.TB, n int) []core.Event {
 	t.Helper()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(Patience)
 	defer timer.Stop()
 	for {
 		g.mu.Lock()

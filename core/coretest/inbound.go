@@ -158,18 +158,18 @@ func exchange(t *testing.T, served Served, finish func() (core.Stream, error)) {
 			return
 		}
 		defer near.Close()
-		send(t, near, []byte("answer")) // a protocol may reply with the first bytes
+		Write(t, near, []byte("answer")) // a protocol may reply with the first bytes
 		all.Wait()
 		if client == nil {
 			return
 		}
 		defer client.Close()
-		receive(t, client, []byte("answer"))
+		Read(t, client, []byte("answer"))
 		up, down := Pattern(100_000, 1), Pattern(100_000, 2)
-		all.Go(func() { send(t, client, up); closeWrite(t, client) })
-		receiveAll(t, near, up)
-		all.Go(func() { send(t, near, down); closeWrite(t, near) })
-		receiveAll(t, client, down)
+		all.Go(func() { Write(t, client, up); CloseWrite(t, client) })
+		ReadAll(t, near, up)
+		all.Go(func() { Write(t, near, down); CloseWrite(t, near) })
+		ReadAll(t, client, down)
 		all.Wait()
 	})
 }

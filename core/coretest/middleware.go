@@ -31,10 +31,10 @@ func TestMiddleware(t *testing.T, makeMiddleware func(t testing.TB) core.Middlew
 		within(t, "bytes through the stream", func() {
 			far := next.Accept(t)
 			defer far.Close()
-			send(t, s, []byte(", more"))
-			receive(t, far, []byte("payload, more"))
-			send(t, far, []byte("answer"))
-			receive(t, s, []byte("answer"))
+			Write(t, s, []byte(", more"))
+			Read(t, far, []byte("payload, more"))
+			Write(t, far, []byte("answer"))
+			Read(t, s, []byte("answer"))
 		})
 	})
 	t.Run("stream error", func(t *testing.T) {

@@ -50,10 +50,10 @@ func streamBothWays(t *testing.T, a, b core.Stream) {
 	up, down := Pattern(size, 1), Pattern(size, 2)
 	within(t, "the exchange", func() {
 		var all sync.WaitGroup
-		all.Go(func() { send(t, a, up) })
-		all.Go(func() { send(t, b, down) })
-		all.Go(func() { receive(t, b, up) })
-		all.Go(func() { receive(t, a, down) })
+		all.Go(func() { Write(t, a, up) })
+		all.Go(func() { Write(t, b, down) })
+		all.Go(func() { Read(t, b, up) })
+		all.Go(func() { Read(t, a, down) })
 		all.Wait()
 	})
 }
@@ -63,8 +63,8 @@ func streamEmptyWrite(t *testing.T, a, b core.Stream) {
 		t.Errorf("empty write: got %d, %v, want 0, nil", n, err)
 	}
 	within(t, "a read after an empty write", func() {
-		send(t, a, []byte("x"))
-		receive(t, b, []byte("x"))
+		Write(t, a, []byte("x"))
+		Read(t, b, []byte("x"))
 	})
 }
 
@@ -72,14 +72,14 @@ func streamHalfClose(t *testing.T, a, b core.Stream) {
 	up, down := Pattern(100_000, 1), Pattern(100_000, 2)
 	within(t, "the half-closed exchange", func() {
 		var all sync.WaitGroup
-		all.Go(func() { send(t, a, up); closeWrite(t, a) })
-		receiveAll(t, b, up)
+		all.Go(func() { Write(t, a, up); CloseWrite(t, a) })
+		ReadAll(t, b, up)
 		all.Wait()
 		if _, err := a.Write([]byte("x")); err == nil {
 			t.Error("write after CloseWrite: got nil, want an error")
 		}
-		all.Go(func() { send(t, b, down); closeWrite(t, b) })
-		receiveAll(t, a, down)
+		all.Go(func() { Write(t, b, down); CloseWrite(t, b) })
+		ReadAll(t, a, down)
 		all.Wait()
 	})
 }
@@ -87,11 +87,11 @@ func streamHalfClose(t *testing.T, a, b core.Stream) {
 func streamCloseDelivers(t *testing.T, a, b core.Stream) {
 	within(t, "the last bytes", func() {
 		last := Pattern(20_000, 1)
-		send(t, a, last)
+		Write(t, a, last)
 		if err := a.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
-		receiveAll(t, b, last)
+		ReadAll(t, b, last)
 		// The first writes may be taken before the peer's refusal is known.
 		for {
 			if _, err := b.Write(last); err != nil {

@@ -24,7 +24,7 @@ func streamWriteVector(t *testing.T, a, b core.Stream) {
 				t.Errorf("write vector: got %d, %v, want %d, nil", n, err, len(data))
 			}
 		})
-		receive(t, b, data)
+		Read(t, b, data)
 		all.Wait()
 	})
 }
@@ -40,8 +40,8 @@ func streamReadBurst(t *testing.T, a, b core.Stream) {
 	defer near.Close()
 	within(t, "bursts into the stream", func() {
 		var all sync.WaitGroup
-		all.Go(func() { send(t, far, data); closeWrite(t, far) })
-		all.Go(func() { receive(t, b, data) })
+		all.Go(func() { Write(t, far, data); CloseWrite(t, far) })
+		all.Go(func() { Read(t, b, data) })
 		if n := bursts(t, func() (int, error) { return r.ReadBurst(near) }); n != len(data) {
 			t.Errorf("bursts moved %d bytes, want %d", n, len(data))
 		}
@@ -60,8 +60,8 @@ func streamWriteBurst(t *testing.T, a, b core.Stream) {
 	defer near.Close()
 	within(t, "bursts out of the stream", func() {
 		var all sync.WaitGroup
-		all.Go(func() { send(t, b, data); closeWrite(t, b) })
-		all.Go(func() { receive(t, far, data) })
+		all.Go(func() { Write(t, b, data); CloseWrite(t, b) })
+		all.Go(func() { Read(t, far, data) })
 		if n := bursts(t, func() (int, error) { return w.WriteBurst(near) }); n != len(data) {
 			t.Errorf("bursts moved %d bytes, want %d", n, len(data))
 		}

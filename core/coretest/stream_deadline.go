@@ -19,10 +19,10 @@ func streamReadDeadline(t *testing.T, a, b core.Stream) {
 			timedOut(t, "read", err)
 		}
 		setReadDeadline(t, a, time.Time{})
-		send(t, b, []byte("late"))
-		receive(t, a, []byte("late"))
-		send(t, a, []byte("answer"))
-		receive(t, b, []byte("answer"))
+		Write(t, b, []byte("late"))
+		Read(t, a, []byte("late"))
+		Write(t, a, []byte("answer"))
+		Read(t, b, []byte("answer"))
 	})
 }
 
@@ -67,17 +67,17 @@ func streamWait(t *testing.T, a, b core.Stream) {
 
 		var all sync.WaitGroup
 		all.Go(func() { wait(t, a, "bytes on the wire") })
-		send(t, b, []byte("xyz"))
+		Write(t, b, []byte("xyz"))
 		all.Wait()
-		receive(t, a, []byte("x"))
+		Read(t, a, []byte("x"))
 		wait(t, a, "buffered bytes")
 		wait(t, a, "buffered bytes again")
-		receive(t, a, []byte("yz"))
+		Read(t, a, []byte("yz"))
 
 		all.Go(func() { wait(t, a, "the end") })
-		closeWrite(t, b)
+		CloseWrite(t, b)
 		all.Wait()
-		receiveAll(t, a, nil)
+		ReadAll(t, a, nil)
 		wait(t, a, "the end again")
 	})
 }
