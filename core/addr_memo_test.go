@@ -44,7 +44,7 @@ func TestAddrMemoNames(t *testing.T) {
 	var memo core.AddrMemo
 	buf := make([]byte, 0, core.MaxAddrLen)
 	for i := range 2000 {
-		want := named(t, fmt.Sprintf("n%d.test:%d", i%500, i))
+		want := coretest.Addr(t, fmt.Sprintf("n%d.test:%d", i%500, i))
 		buf = core.AppendAddr(buf[:0], want)
 		got, n, err := memo.Decode(buf)
 		clear(buf)
@@ -58,7 +58,7 @@ func TestAddrMemoAtOnce(t *testing.T) {
 	var memo core.AddrMemo
 	work := func() {
 		for i := range 500 {
-			want := named(t, fmt.Sprintf("n%d.test:%d", i%100, i))
+			want := coretest.Addr(t, fmt.Sprintf("n%d.test:%d", i%100, i))
 			if got, _, err := memo.Decode(core.AppendAddr(nil, want)); got != want || err != nil {
 				t.Errorf("got %v, %v, want %v", got, err, want)
 				return
@@ -71,7 +71,7 @@ func TestAddrMemoAtOnce(t *testing.T) {
 func TestAddrMemoAllocates(t *testing.T) {
 	var memo core.AddrMemo
 	for _, s := range []string{"example.com:443", "192.0.2.1:53", "[2001:db8::1]:53"} {
-		wire := core.AppendAddr(nil, named(t, s))
+		wire := core.AppendAddr(nil, coretest.Addr(t, s))
 		n := testing.AllocsPerRun(100, func() {
 			wire[len(wire)-1]++ // another port
 			if _, _, err := memo.Decode(wire); err != nil {
@@ -88,7 +88,7 @@ func TestAddrLen(t *testing.T) {
 	for _, s := range []string{
 		"192.0.2.1:80", "0.0.0.0:0", "[2001:db8::1]:80", "[::ffff:192.0.2.1]:80", "a:1", "example.com:443", nameOf(core.MaxName) + ".:1",
 	} {
-		a := named(t, s)
+		a := coretest.Addr(t, s)
 		if got, want := core.AddrLen(a), len(core.AppendAddr(nil, a)); got != want {
 			t.Errorf("%s: got %d, want %d", s, got, want)
 		}

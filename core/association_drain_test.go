@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
 // Drain cuts associations when their context ends, however long streams may go on,
@@ -116,30 +117,23 @@ func TestLiveCountsBoth(t *testing.T) {
 	s.gate.WaitEnds(t, 3)
 }
 
-// discard is a PacketConn that takes all and keeps nothing.
-type discard struct{ sink core.PacketSink }
-
-func (*discard) WritePackets(ps []core.Packet) (int, error) { return len(ps), nil }
-func (d *discard) Receive(sink core.PacketSink)             { d.sink = sink }
-func (*discard) Close() error                               { return nil }
-
 // A burst costs no allocation, up or down, with a meter or without.
 func TestAssociationAllocates(t *testing.T) {
 	s := newStage(t)
 	g := s.guest(t)
-	client, upstream := new(discard), new(discard)
+	client, upstream := new(coretest.Discard), new(coretest.Discard)
 	g.conn = client
 	s.dialer.Packets = func(context.Context, *core.Request) (core.PacketConn, error) { return upstream, nil }
 	g.request.Flow.Use(new(slow))
 	g.serve(t, s)
 	ps := make([]core.Packet, 32)
 	for i := range ps {
-		ps[i] = core.Packet{Addr: toTarget, Data: make([]byte, 1200)}
+		ps[i] = core.Packet{Addr: coretest.Target, Data: make([]byte, 1200)}
 	}
 	for _, tc := range []struct {
 		name string
 		sink core.PacketSink
-	}{{"up", client.sink}, {"down", upstream.sink}} {
+	}{{"up", client.Sink}, {"down", upstream.Sink}} {
 		if n := testing.AllocsPerRun(100, func() { tc.sink(ps) }); n != 0 {
 			t.Errorf("%s: got %v allocations a burst, want 0", tc.name, n)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
 // fakePackets is a core.PacketConn without a network: what is written is kept, and
@@ -60,7 +61,7 @@ func (f *fakePackets) Close() error {
 func (f *fakePackets) give(texts ...string) {
 	var ps []core.Packet
 	for _, text := range texts {
-		ps = append(ps, core.Packet{Addr: toTarget, Data: []byte(text)})
+		ps = append(ps, core.Packet{Addr: coretest.Target, Data: []byte(text)})
 	}
 	f.sink(ps)
 }
@@ -72,7 +73,7 @@ func (f *fakePackets) written(t testing.TB, want ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i := range want {
-		want[i] = toTarget.String() + " " + want[i]
+		want[i] = coretest.Target.String() + " " + want[i]
 	}
 	if !slices.Equal(f.wrote, want) {
 		t.Errorf("written: got %q, want %q", f.wrote, want)

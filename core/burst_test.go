@@ -58,14 +58,14 @@ func sealed() (all, want [][]byte) {
 // packetsOf are datagrams to or from an address that does not matter.
 func packetsOf(all [][]byte) (ps []core.Packet) {
 	for _, data := range all {
-		ps = append(ps, core.Packet{Addr: toTarget, Data: data})
+		ps = append(ps, core.Packet{Addr: coretest.Target, Data: data})
 	}
 	return ps
 }
 
 // collector is a PacketConn that keeps copies of what is written.
 type collector struct {
-	discard
+	coretest.Discard
 	got  [][]byte
 	to   core.Addr // where all must go
 	fail int       // bursts after which it fails, if not 0
@@ -89,7 +89,7 @@ func (c *collector) WritePackets(ps []core.Packet) (int, error) {
 // All that can be sealed goes to the server, in order; the rest is left out.
 func TestSealPackets(t *testing.T) {
 	all, want := sealed()
-	c := &collector{to: named(t, "server.test:8388")}
+	c := &collector{to: coretest.Addr(t, "server.test:8388")}
 	n, err := core.SealPackets(c, c.to, sealer{}, packetsOf(all))
 	if n != len(want) || err != nil {
 		t.Errorf("got %d, %v, want %d, nil", n, err, len(want))
@@ -105,7 +105,7 @@ func TestSealPackets(t *testing.T) {
 
 // To seal a burst costs no allocation.
 func TestSealPacketsAllocates(t *testing.T) {
-	c, to := new(discard), named(t, "server.test:8388")
+	c, to := new(coretest.Discard), coretest.Addr(t, "server.test:8388")
 	var s core.PacketSealer = sealer{}
 	ps := packetsOf(slices.Repeat([][]byte{make([]byte, 1200)}, 2*core.MaxBurst))
 	// A garbage collection may empty the pool in the middle.
@@ -117,15 +117,15 @@ func TestSealPacketsAllocates(t *testing.T) {
 // The same for a client of a socket.
 func TestSendSealed(t *testing.T) {
 	all, want := sealed()
-	s, client := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
+	s, client := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
 	client.Grow(4 << 20)
-	in := gather(t, client)
+	in := coretest.Gather(t, client)
 	n, err := s.SendSealed(client.Addr(), netip.Addr{}, sealer{}, packetsOf(all))
 	if n != len(want) || err != nil {
 		t.Errorf("got %d, %v, want %d, nil", n, err, len(want))
 	}
 	for i, data := range want {
-		if got := coretest.Await(t, "a datagram", in.got); !bytes.Equal(got.Data, data) || got.Peer != s.Addr() {
+		if got := coretest.Await(t, "a datagram", in.Got); !bytes.Equal(got.Data, data) || got.Peer != s.Addr() {
 			t.Fatalf("datagram %d: got %d bytes from %v, want %d from %v (or they differ)", i, len(got.Data), got.Peer, len(data), s.Addr())
 		}
 	}
@@ -133,7 +133,7 @@ func TestSendSealed(t *testing.T) {
 
 // What is no packet is left out, and a burst of nothing else makes no call.
 func TestReceivePackets(t *testing.T) {
-	s, peer := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
+	s, peer := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
 	got := make(chan string, 64)
 	parse := func(d *core.Datagram) (core.Packet, bool) {
 		body, ok := bytes.CutPrefix(d.Data, []byte(mark))
@@ -151,7 +151,7 @@ func TestReceivePackets(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"noise", mark + "one", "noise", "noise", mark, mark + "two", "noise"} {
-		send(t, peer, core.Datagram{Peer: s.Addr(), Data: []byte(text)})
+		coretest.SendUDP(t, peer, core.Datagram{Peer: s.Addr(), Data: []byte(text)})
 	}
 	for _, want := range []string{"one", "", "two"} {
 		if text := coretest.Await(t, "a packet", got); text != want {

@@ -42,7 +42,7 @@ func TestServerLogsInBounds(t *testing.T) {
 	s.flood(t, clients, "wrong\n")
 	s.drop(t)
 	periods := int(time.Since(began)/time.Second) + 2
-	if n := len(s.lines.with("handshake failed")); n < each || n > min(each*periods, clients-1) {
+	if n := len(s.lines.With("handshake failed")); n < each || n > min(each*periods, clients-1) {
 		t.Errorf("lines: got %d, want %d for each begun second", n, each)
 	}
 }
@@ -52,7 +52,7 @@ func TestServerLogsNoVisit(t *testing.T) {
 	s := startServer(t, nil)
 	s.flood(t, 5, "")
 	s.drop(t)
-	if got := s.lines.with(""); len(got) != 0 {
+	if got := s.lines.With(""); len(got) != 0 {
 		t.Errorf("lines: got %q, want none", got)
 	}
 }
@@ -65,20 +65,10 @@ func TestServerLogsAcceptErrors(t *testing.T) {
 		}
 		<-time.After(10 * time.Second)
 		s.AcceptError(errors.New("again"))
-		if got := s.lines.with("accept"); len(got) != 2 || len(s.lines.with("again", "suppressed=99")) != 1 {
+		if got := s.lines.With("accept"); len(got) != 2 || len(s.lines.With("again", "suppressed=99")) != 1 {
 			t.Errorf("lines: got %q, want the first, and after 10 s one that counts 99", got)
 		}
 	})
-}
-
-// descriptors returns how many descriptors the process has open, or 0 where
-// that can't be told.
-func descriptors() int {
-	all, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 0
-	}
-	return len(all)
 }
 
 // Clients that come and go in every way leave nothing behind.
@@ -88,7 +78,7 @@ func TestServerChurn(t *testing.T) {
 		cfg.Fail = readOn
 	})
 	s.served(t)
-	idle := func() (int, int) { return runtime.NumGoroutine(), descriptors() }
+	idle := func() (int, int) { return runtime.NumGoroutine(), coretest.Descriptors() }
 	goroutines, files := idle()
 	var all sync.WaitGroup
 	for w := range workers {
@@ -111,7 +101,7 @@ func TestServerChurn(t *testing.T) {
 	}
 	all.Wait()
 	s.h.WaitEnds(t, clients)
-	eventually(t, "goroutines and descriptors as before", func() bool {
+	coretest.Eventually(t, "goroutines and descriptors as before", func() bool {
 		g, f := idle()
 		return g <= goroutines && f <= files
 	})
@@ -141,7 +131,7 @@ func TestServerShutdownTwice(t *testing.T) {
 			}
 			coretest.Together(func() { s.drop(t) }, func() { s.drop(t) })
 			s.drop(t)
-			refusing(t, at)
+			coretest.Refusing(t, at)
 		})
 	}
 }
@@ -162,7 +152,7 @@ func TestServerMakesRoom(t *testing.T) {
 			var conns []*net.TCPConn
 			for i := range most {
 				conns = append(conns, s.dial(t, ""))
-				eventually(t, "a handshake", func() bool { return s.begun.Load() == int64(i+1) })
+				coretest.Eventually(t, "a handshake", func() bool { return s.begun.Load() == int64(i+1) })
 			}
 			conns = append(conns, s.dial(t, ""))
 			_ = conns[0].SetReadDeadline(time.Now().Add(coretest.Patience / 4))
@@ -228,7 +218,7 @@ func TestDescriptorsServer(t *testing.T) {
 				return nil, nil, err
 			}
 			_, err := conn.Write(one)
-			return &core.Request{Target: toTarget}, &lineEnd{conn}, err
+			return &core.Request{Target: coretest.Target}, &lineEnd{conn}, err
 		}
 	})
 	fmt.Println("listening", s.Listening())
@@ -237,7 +227,7 @@ func TestDescriptorsServer(t *testing.T) {
 		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
 			t.Error(err)
 		}
-		fmt.Println("state", used.Utime.Nano()+used.Stime.Nano(), len(s.lines.with("msg=accept", "too many open files")))
+		fmt.Println("state", used.Utime.Nano()+used.Stime.Nano(), len(s.lines.With("msg=accept", "too many open files")))
 	}
 }
 
@@ -315,12 +305,12 @@ func TestOutOfDescriptors(t *testing.T) {
 	c := startChild(t, files)
 	var conns []*net.TCPConn
 	for i := range clients {
-		conn := dialAt(t, c.at, "x")
+		conn := coretest.DialTCP(t, c.at, "x")
 		if conns = append(conns, conn); i < files/2 {
 			coretest.Read(t, conn, []byte("x"))
 		}
 	}
-	eventually(t, "a failed accept", func() bool { _, out := c.state(t); return out > 0 })
+	coretest.Eventually(t, "a failed accept", func() bool { _, out := c.state(t); return out > 0 })
 	before, _ := c.state(t)
 	began := time.Now()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -340,7 +330,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	for _, conn := range conns {
 		conn.Close()
 	}
-	coretest.Read(t, dialAt(t, c.at, "z"), []byte("z"))
+	coretest.Read(t, coretest.DialTCP(t, c.at, "z"), []byte("z"))
 }
 
 // Clients that say nothing take no more than their share of the descriptors, so
@@ -348,9 +338,9 @@ func TestOutOfDescriptors(t *testing.T) {
 func TestStalledClients(t *testing.T) {
 	c := startChild(t, 64)
 	for range 300 {
-		dialAt(t, c.at, "")
+		coretest.DialTCP(t, c.at, "")
 	}
 	for range 3 {
-		coretest.Read(t, dialAt(t, c.at, "x"), []byte("x"))
+		coretest.Read(t, coretest.DialTCP(t, c.at, "x"), []byte("x"))
 	}
 }

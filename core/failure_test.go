@@ -51,7 +51,7 @@ func TestServerLogsReason(t *testing.T) {
 			c := s.dial(t, "junk")
 			s.h.WaitEnds(t, 1)
 			s.drop(t)
-			line := strings.Join(s.lines.with("level=WARN", `msg="handshake failed"`), "")
+			line := strings.Join(s.lines.With("level=WARN", `msg="handshake failed"`), "")
 			head := "client=" + c.LocalAddr().String() + " " + tc.want + " "
 			if !strings.Contains(line, head) || !strings.Contains(line, tc.err.Error()) {
 				t.Errorf("got %q, want in it %q and the error", line, head)
@@ -76,8 +76,8 @@ func TestServerLogsBytes(t *testing.T) {
 	coretest.CloseWrite(t, c)
 	s.h.WaitEnds(t, 1)
 	s.drop(t)
-	if got := s.lines.with("reason=short", " bytes=3 "); len(got) != 1 {
-		t.Errorf("got %q, want one line with reason=short bytes=3", s.lines.with(""))
+	if got := s.lines.With("reason=short", " bytes=3 "); len(got) != 1 {
+		t.Errorf("got %q, want one line with reason=short bytes=3", s.lines.With(""))
 	}
 }
 

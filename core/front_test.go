@@ -112,8 +112,8 @@ func TestFrontFailedHandshake(t *testing.T) {
 	if e := s.h.WaitEnds(t, 1)[0]; e.Client.Addr.String() != "192.0.2.7:4711" || !errors.Is(e.Err, core.ErrAuth) {
 		t.Errorf("event: got %+v, want core.ErrAuth of 192.0.2.7:4711", e)
 	}
-	eventually(t, "the line", func() bool {
-		return len(s.lines.with("level=WARN", `msg="handshake failed"`, "client=192.0.2.7:4711")) == 1
+	coretest.Eventually(t, "the line", func() bool {
+		return len(s.lines.With("level=WARN", `msg="handshake failed"`, "client=192.0.2.7:4711")) == 1
 	})
 }
 
@@ -167,7 +167,7 @@ func TestFrontUnattributed(t *testing.T) {
 			if events := s.h.Events(); len(events) != 0 {
 				t.Errorf("events: got %v, want none", events)
 			}
-			if got := s.lines.with("level=WARN"); len(got) != 1 {
+			if got := s.lines.With("level=WARN"); len(got) != 1 {
 				t.Errorf("warnings: got %q, want the one of the wrong handshake", got)
 			}
 		})
@@ -192,14 +192,14 @@ func TestFrontBadHeader(t *testing.T) {
 			if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 				t.Errorf("read: got %d, %v, want io.EOF", n, err)
 			}
-			eventually(t, "the line", func() bool { return len(s.lines.with("level="+tc.level, c.LocalAddr().String())) == 1 })
+			coretest.Eventually(t, "the line", func() bool { return len(s.lines.With("level="+tc.level, c.LocalAddr().String())) == 1 })
 			nobodys(t, s)
 		})
 	}
 	t.Run("nothing", func(t *testing.T) {
 		s := startBehind(t, new(lineFront), nil)
 		s.dial(t, "").Close()
-		eventually(t, "the line", func() bool { return len(s.lines.with("level=DEBUG", `msg="proxy header"`)) == 1 })
+		coretest.Eventually(t, "the line", func() bool { return len(s.lines.With("level=DEBUG", `msg="proxy header"`)) == 1 })
 		nobodys(t, s)
 	})
 }
@@ -231,7 +231,7 @@ func TestFrontUntrusted(t *testing.T) {
 	if n := s.begun.Load(); n != 0 {
 		t.Errorf("handshakes: got %d, want 0", n)
 	}
-	if got := s.lines.with("192.0.2.7"); len(got) != 0 {
+	if got := s.lines.With("192.0.2.7"); len(got) != 0 {
 		t.Errorf("the forged address is in %q", got)
 	}
 }
@@ -261,7 +261,7 @@ func TestFrontSources(t *testing.T) {
 	for i := range most + 1 {
 		crowd = append(crowd, s.dial(t, "198.51.100.1:"+strconv.Itoa(i)+"\n"))
 		if i == 0 {
-			eventually(t, "the first of the crowd to be known", func() bool { return core.HandshakesOf(s.Server, "198.51.100.1") == 1 })
+			coretest.Eventually(t, "the first of the crowd to be known", func() bool { return core.HandshakesOf(s.Server, "198.51.100.1") == 1 })
 		}
 	}
 	if f := coretest.Await(t, "the oldest of the crowd to make room", s.fails); f.conn.RemoteAddr().String() != crowd[0].LocalAddr().String() {
@@ -286,26 +286,8 @@ func TestFrontShutdown(t *testing.T) {
 	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("read: got %v, want io.EOF", err)
 	}
-	if got := s.lines.with("proxy header"); len(got) != 0 {
+	if got := s.lines.With("proxy header"); len(got) != 0 {
 		t.Errorf("logged %q, want nothing: it is our doing", got)
 	}
 	nobodys(t, s)
-}
-
-// No gate hears of a stream that has no client.
-func TestPipelineUnattributed(t *testing.T) {
-	s := newStage(t)
-	v := s.visit(t, memory)
-	v.request.Unattributed = true
-	go func() {
-		s.HandleStream(t.Context(), v.request, v, nil)
-		v.returned <- struct{}{}
-	}()
-	v.reply(t, nil)
-	if n := s.Drain(ended(), ended()); n != 1 {
-		t.Errorf("drain: got %d cut, want 1", n)
-	}
-	if got := s.gate.Kinds(); len(got) != 0 {
-		t.Errorf("events: got %v, want none", got)
-	}
 }

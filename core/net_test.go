@@ -76,9 +76,9 @@ func TestNetErrors(t *testing.T) {
 	}{
 		{"port 0", core.AddrFrom(netip.MustParseAddrPort("127.0.0.1:0")), nil, is(core.ErrMalformed)},
 		{"nobody listens", core.AddrFrom(coretest.FreeAddr(t)), nil, is(syscall.ECONNREFUSED)},
-		{"unknown name", named(t, "lost.test:80"), &coretest.Resolver{}, notFound},
-		{"name without addresses", named(t, "empty.test:80"), &coretest.Resolver{Names: map[string][]netip.Addr{"empty.test": nil}}, notFound},
-		{"resolver fails", named(t, "name.test:80"), &coretest.Resolver{Err: errServer}, is(errServer)},
+		{"unknown name", coretest.Addr(t, "lost.test:80"), &coretest.Resolver{}, notFound},
+		{"name without addresses", coretest.Addr(t, "empty.test:80"), &coretest.Resolver{Names: map[string][]netip.Addr{"empty.test": nil}}, notFound},
+		{"resolver fails", coretest.Addr(t, "name.test:80"), &coretest.Resolver{Err: errServer}, is(errServer)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			n := core.Net{}
@@ -91,15 +91,6 @@ func TestNetErrors(t *testing.T) {
 			}
 		})
 	}
-}
-
-func named(t testing.TB, s string) core.Addr {
-	t.Helper()
-	a, err := core.ParseAddr(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
 }
 
 // Control sees the address that the kernel gets, of each attempt, before
@@ -161,7 +152,7 @@ func TestResolve(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			next := coretest.NewDialer()
-			r := &core.Request{Target: named(t, tc.target), IPs: tc.ips}
+			r := &core.Request{Target: coretest.Addr(t, tc.target), IPs: tc.ips}
 			s, err := core.Resolve(names).Wrap(next).DialStream(t.Context(), r)
 			if err != nil {
 				t.Fatal(err)
@@ -178,7 +169,7 @@ func TestResolve(t *testing.T) {
 	}
 	next := coretest.NewDialer()
 	var dns *net.DNSError
-	s, err := core.Resolve(names).Wrap(next).DialStream(t.Context(), &core.Request{Target: named(t, "lost.test:80")})
+	s, err := core.Resolve(names).Wrap(next).DialStream(t.Context(), &core.Request{Target: coretest.Addr(t, "lost.test:80")})
 	if s != nil || !errors.As(err, &dns) || len(next.Requests()) != 0 {
 		t.Errorf("unknown name: got %v, %v, %d dials, want nil, a *net.DNSError, none", s, err, len(next.Requests()))
 	}
@@ -216,7 +207,7 @@ func TestOverTransports(t *testing.T) {
 	if got := core.OverTransports(wire, nil); got != core.Dialer(wire) {
 		t.Errorf("without transports: got %v, want the wire", got)
 	}
-	target := named(t, "front.test:443")
+	target := coretest.Addr(t, "front.test:443")
 	r := &core.Request{Target: target, Payload: []byte("payload")}
 	d := core.OverTransports(wire, []core.Transport{seal{mark: "a"}, seal{mark: "b"}})
 	s, err := d.DialStream(t.Context(), r)
@@ -240,7 +231,7 @@ func TestOverTransportsFails(t *testing.T) {
 	errHello := errors.New("no hello")
 	wire := coretest.NewDialer()
 	d := core.OverTransports(wire, []core.Transport{seal{mark: "a"}, seal{err: errHello}})
-	if s, err := d.DialStream(t.Context(), &core.Request{Target: named(t, "front.test:443")}); s != nil || err != errHello {
+	if s, err := d.DialStream(t.Context(), &core.Request{Target: coretest.Addr(t, "front.test:443")}); s != nil || err != errHello {
 		t.Errorf("got %v, %v, want nil, %v", s, err, errHello)
 	}
 	if _, err := io.ReadAll(wire.Accept(t)); err != nil { // the wire is closed

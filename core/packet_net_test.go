@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -65,10 +66,10 @@ func (w *watch) questions() []netip.AddrPort {
 // Control is asked whenever the address is another one. What it refuses is
 // dropped, each time; what stands around it is sent.
 func TestNetPacketsControl(t *testing.T) {
-	a, b := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
-	atA, atB := gather(t, a), gather(t, b)
-	refused := listenUDP(t, "127.0.0.1:0")
-	atRefused := gather(t, refused)
+	a, b := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
+	atA, atB := coretest.Gather(t, a), coretest.Gather(t, b)
+	refused := coretest.ListenUDP(t, "127.0.0.1:0")
+	atRefused := coretest.Gather(t, refused)
 	w := &watch{denied: []netip.AddrPort{refused.Addr()}}
 	c, flow := openNet(t, core.Net{Control: w.control})
 	toA, toB, toRefused := core.AddrFrom(a.Addr()), core.AddrFrom(b.Addr()), core.AddrFrom(refused.Addr())
@@ -95,22 +96,22 @@ func TestNetPacketsControl(t *testing.T) {
 				t.Errorf("control was asked about %v, want %v", got, tc.asked)
 			}
 			for range tc.atA {
-				coretest.Await(t, "a datagram at a", atA.got)
+				coretest.Await(t, "a datagram at a", atA.Got)
 			}
 			for range tc.atB {
-				coretest.Await(t, "a datagram at b", atB.got)
+				coretest.Await(t, "a datagram at b", atB.Got)
 			}
 		})
 	}
-	if len(atRefused.got) != 0 || flow.Cause() != nil {
-		t.Errorf("got %d datagrams where none may go, cause %v, want none, nil", len(atRefused.got), flow.Cause())
+	if len(atRefused.Got) != 0 || flow.Cause() != nil {
+		t.Errorf("got %d datagrams where none may go, cause %v, want none, nil", len(atRefused.Got), flow.Cause())
 	}
 }
 
 // What can't have a destination is dropped without a question.
 func TestNetPacketsNowhere(t *testing.T) {
-	target := listenUDP(t, "127.0.0.1:0")
-	in := gather(t, target)
+	target := coretest.ListenUDP(t, "127.0.0.1:0")
+	in := coretest.Gather(t, target)
 	w := new(watch)
 	c, _ := openNet(t, core.Net{Control: w.control})
 	good := core.AddrFrom(target.Addr())
@@ -127,7 +128,7 @@ func TestNetPacketsNowhere(t *testing.T) {
 				t.Errorf("write: got %d, %v, want 2, nil", n, err)
 			}
 			for range 2 {
-				coretest.Await(t, "a datagram", in.got)
+				coretest.Await(t, "a datagram", in.Got)
 			}
 			for _, at := range w.questions() {
 				if at != target.Addr() {
@@ -141,8 +142,8 @@ func TestNetPacketsNowhere(t *testing.T) {
 // A name leads to the first of its addresses that may be reached, and to which
 // there is a way.
 func TestNetPacketsNames(t *testing.T) {
-	target := listenUDP(t, "127.0.0.1:0")
-	in := gather(t, target)
+	target := coretest.ListenUDP(t, "127.0.0.1:0")
+	in := coretest.Gather(t, target)
 	port := target.Addr().Port()
 	w := &watch{denied: []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("127.0.0.9"), port)}}
 	names := &coretest.Resolver{Names: map[string][]netip.Addr{
@@ -164,7 +165,7 @@ func TestNetPacketsNames(t *testing.T) {
 		if name == "never.test" {
 			continue
 		}
-		if got := coretest.Await(t, "a datagram for "+name, in.got); string(got.Data) != name {
+		if got := coretest.Await(t, "a datagram for "+name, in.Got); string(got.Data) != name {
 			t.Errorf("got %q, want %q", got.Data, name)
 		}
 	}
@@ -176,8 +177,8 @@ func TestNetPacketsNames(t *testing.T) {
 // Whoever knows the address of an association is heard, with its own address, and
 // a sink that panics ends the flow.
 func TestNetPacketsReceive(t *testing.T) {
-	target, stranger := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
-	in := gather(t, target)
+	target, stranger := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
+	in := coretest.Gather(t, target)
 	c, flow := openNet(t, core.Net{})
 	got := make(chan core.Packet, 1)
 	c.Receive(func(ps []core.Packet) {
@@ -189,14 +190,14 @@ func TestNetPacketsReceive(t *testing.T) {
 	if _, err := c.WritePackets(packets("question", core.AddrFrom(target.Addr()))); err != nil {
 		t.Fatal(err)
 	}
-	at := coretest.Await(t, "a datagram", in.got).Peer
+	at := coretest.Await(t, "a datagram", in.Got).Peer
 	for _, from := range []*core.UDPSocket{target, stranger} {
-		send(t, from, core.Datagram{Peer: at, Data: []byte("answer")})
+		coretest.SendUDP(t, from, core.Datagram{Peer: at, Data: []byte("answer")})
 		if p := coretest.Await(t, "an answer", got); p.Addr != core.AddrFrom(from.Addr()) || string(p.Data) != "answer" {
 			t.Errorf("got %q from %v, want an answer from %v", p.Data, p.Addr, from.Addr())
 		}
 	}
-	send(t, stranger, core.Datagram{Peer: at, Data: []byte("bad")})
+	coretest.SendUDP(t, stranger, core.Datagram{Peer: at, Data: []byte("bad")})
 	coretest.Await(t, "the end of the flow", ending(flow))
 	var panicked *core.PanicError
 	if !errors.As(flow.Cause(), &panicked) {
@@ -210,3 +211,31 @@ func ending(f *core.Flow) <-chan struct{} {
 	f.OnCut(func() { ended <- struct{}{} })
 	return ended
 }
+
+// ends are two sockets of core.Net that know each other's address.
+func ends(t testing.TB) (a, b coretest.PacketEnd) {
+	probe, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer probe.Close()
+	coretest.Hurry(t, probe)
+	open := func() coretest.PacketEnd {
+		c, err := core.Net{}.OpenPackets(t.Context(), &core.Request{Flow: new(core.Flow)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := core.AddrFrom(probe.LocalAddr().(*net.UDPAddr).AddrPort())
+		if n, err := c.WritePackets([]core.Packet{{Addr: to, Data: []byte("where am I")}}); n != 1 || err != nil {
+			t.Fatalf("write: got %d, %v, want 1, nil", n, err)
+		}
+		_, at, err := probe.ReadFromUDPAddrPort(make([]byte, 16))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return coretest.PacketEnd{Conn: c, Addr: core.AddrFrom(at)}
+	}
+	return open(), open()
+}
+
+func TestNetPackets(t *testing.T) { coretest.TestPacketConn(t, ends) }

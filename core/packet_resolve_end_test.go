@@ -105,8 +105,8 @@ func TestResolvePacketsNextFails(t *testing.T) {
 		errGone := errors.New("gone")
 		names := &coretest.Resolver{Names: map[string][]netip.Addr{"a.test": addrs("192.0.2.1")}}
 		flow := new(core.Flow)
-		c := core.ResolvePackets(&fakePackets{err: errGone}, names, flow)
-		if n, err := c.WritePackets([]core.Packet{{Addr: named(t, "a.test:1"), Data: []byte("x")}}); n != 1 || err != nil {
+		c := core.ResolvePackets(broken(func() error { return errGone }), names, flow)
+		if n, err := c.WritePackets([]core.Packet{{Addr: coretest.Addr(t, "a.test:1"), Data: []byte("x")}}); n != 1 || err != nil {
 			t.Errorf("write: got %d, %v, want 1, nil", n, err)
 		}
 		synctest.Wait()
@@ -121,8 +121,8 @@ func TestResolvePacketsNextPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		names := &coretest.Resolver{Names: map[string][]netip.Addr{"a.test": addrs("192.0.2.1")}}
 		flow := new(core.Flow)
-		c := core.ResolvePackets(&fakePackets{onWrite: func([]core.Packet) { panic("slice bounds") }}, names, flow)
-		if n, err := c.WritePackets(packets("x", named(t, "a.test:1"))); n != 1 || err != nil {
+		c := core.ResolvePackets(broken(func() error { panic("slice bounds") }), names, flow)
+		if n, err := c.WritePackets(packets("x", coretest.Addr(t, "a.test:1"))); n != 1 || err != nil {
 			t.Errorf("write: got %d, %v, want 1, nil", n, err)
 		}
 		synctest.Wait()
@@ -132,3 +132,10 @@ func TestResolvePacketsNextPanics(t *testing.T) {
 		}
 	})
 }
+
+// broken is a PacketConn whose writes fail.
+type broken func() error
+
+func (f broken) WritePackets([]core.Packet) (int, error) { return 0, f() }
+func (broken) Receive(core.PacketSink)                   {}
+func (broken) Close() error                              { return nil }

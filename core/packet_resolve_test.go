@@ -109,7 +109,7 @@ func TestResolvePacketsMixed(t *testing.T) {
 		c := resolvePackets(t, names)
 		names.Names = c.names("a.test")
 		names.Names["none.test"] = nil
-		to := func(s string) core.Addr { return named(t, fmt.Sprintf("%s:%d", s, c.far.Addr.Port())) }
+		to := func(s string) core.Addr { return coretest.Addr(t, fmt.Sprintf("%s:%d", s, c.far.Addr.Port())) }
 		burst := func() []core.Packet {
 			return []core.Packet{
 				{Addr: to("a.test"), Data: []byte("1")}, {Addr: c.far.Addr, Data: []byte("2")},

@@ -8,10 +8,11 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
 func TestListenPacketsInUse(t *testing.T) {
-	taken := listenUDP(t, "127.0.0.1:0").Addr()
+	taken := coretest.ListenUDP(t, "127.0.0.1:0").Addr()
 	set := new(core.SocketSet)
 	_, err := set.ListenPackets(t.Context(), taken)
 	want := "listen on " + taken.String() + ", UDP: "
@@ -26,7 +27,7 @@ func TestListenPacketsInUse(t *testing.T) {
 // TCP and UDP on one port know nothing of each other.
 func TestListenBothNetworks(t *testing.T) {
 	set := new(core.SocketSet)
-	streams := lease(t, set, anyPort)
+	streams := lease(t, set, coretest.AnyPort)
 	at := streams.Addr()
 	if set.Has("udp", at) {
 		t.Error("has UDP before it is listened on: got true")

@@ -54,7 +54,7 @@ func servePackets(t testing.TB, l *core.PacketListener) *owner {
 func (o *owner) owns(t *testing.T, at netip.AddrPort) {
 	t.Helper()
 	c := dialUDP(t, "127.0.0.1", at)
-	eventually(t, "a datagram at the owner", func() bool {
+	coretest.Eventually(t, "a datagram at the owner", func() bool {
 		coretest.Write(t, c, []byte("yours?"))
 		return len(o.got) > 0
 	})
@@ -78,11 +78,11 @@ func (o *owner) gets(t *testing.T, at netip.AddrPort, others ...*owner) {
 // earlier one changes nothing for it, and the socket is gone with the last.
 func TestPacketListenerTakeover(t *testing.T) {
 	set := new(core.SocketSet)
-	first := leasePackets(t, set, anyPort)
+	first := leasePackets(t, set, coretest.AnyPort)
 	a := servePackets(t, first)
 	at := first.Addr()
 	a.owns(t, at)
-	second := leasePackets(t, set, anyPort)
+	second := leasePackets(t, set, coretest.AnyPort)
 	if second.Addr() != at || second.Socket() != first.Socket() {
 		t.Errorf("second lease: got %v, %p, want %v, %p, the socket of the first", second.Addr(), second.Socket(), at, first.Socket())
 	}
@@ -102,7 +102,7 @@ func TestPacketListenerTakeover(t *testing.T) {
 		t.Errorf("the first Serve: got %v, want nil", err)
 	}
 	b.gets(t, at, a)
-	send(t, second.Socket(), core.Datagram{Peer: at, Data: []byte("to myself")})
+	coretest.SendUDP(t, second.Socket(), core.Datagram{Peer: at, Data: []byte("to myself")})
 	if got := coretest.Await(t, "a datagram", b.got); got != "to myself" {
 		t.Errorf("got %q, want what the socket sent", got)
 	}
@@ -117,13 +117,13 @@ func TestPacketListenerTakeover(t *testing.T) {
 	if _, err := second.Socket().Send([]core.Datagram{{Peer: at, Data: []byte("x")}}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("send by the socket that is gone: got %v, want net.ErrClosed", err)
 	}
-	again := listenUDP(t, at.String()) // fails if the address is not free
+	again := coretest.ListenUDP(t, at.String()) // fails if the address is not free
 	again.Close()
 }
 
 // What comes before the first Serve waits for it.
 func TestPacketListenerKeepsEarly(t *testing.T) {
-	l := leasePackets(t, new(core.SocketSet), anyPort)
+	l := leasePackets(t, new(core.SocketSet), coretest.AnyPort)
 	c := dialUDP(t, "127.0.0.1", l.Addr())
 	for _, text := range []string{"one", "two", "three"} {
 		coretest.Write(t, c, []byte(text))
@@ -140,7 +140,7 @@ func TestPacketListenerKeepsEarly(t *testing.T) {
 // takes nothing from the owner.
 func TestPacketListenerServesTooLate(t *testing.T) {
 	set := new(core.SocketSet)
-	early, owner, ended := leasePackets(t, set, anyPort), leasePackets(t, set, anyPort), leasePackets(t, set, anyPort)
+	early, owner, ended := leasePackets(t, set, coretest.AnyPort), leasePackets(t, set, coretest.AnyPort), leasePackets(t, set, coretest.AnyPort)
 	o := servePackets(t, owner)
 	o.owns(t, owner.Addr())
 	ended.Close()
@@ -159,7 +159,7 @@ func TestPacketListenerServesTooLate(t *testing.T) {
 
 // The owner is told of its sink's panic, and goes on.
 func TestPacketListenerPanics(t *testing.T) {
-	l := leasePackets(t, new(core.SocketSet), anyPort)
+	l := leasePackets(t, new(core.SocketSet), coretest.AnyPort)
 	o := servePackets(t, l)
 	o.owns(t, l.Addr())
 	coretest.Write(t, dialUDP(t, "127.0.0.1", l.Addr()), []byte("panic"))
@@ -172,11 +172,11 @@ func TestPacketListenerPanics(t *testing.T) {
 
 func TestPacketListenerConcurrent(t *testing.T) {
 	set := new(core.SocketSet)
-	at := leasePackets(t, set, anyPort).Addr()
-	other := listenUDP(t, "127.0.0.1:0")
+	at := leasePackets(t, set, coretest.AnyPort).Addr()
+	other := coretest.ListenUDP(t, "127.0.0.1:0")
 	ignore := func(error) {}
 	for range 100 {
-		a, b := leasePackets(t, set, anyPort), leasePackets(t, set, anyPort)
+		a, b := leasePackets(t, set, coretest.AnyPort), leasePackets(t, set, coretest.AnyPort)
 		coretest.Together(
 			func() { _ = a.Serve(func([]core.Datagram) {}, ignore) },
 			func() { _ = b.Serve(func([]core.Datagram) {}, ignore) },

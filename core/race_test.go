@@ -34,7 +34,7 @@ type course struct {
 	cancelled []string
 }
 
-func (c *course) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) {
+func (c *course) connect(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) {
 	host := to.Addr().String()
 	c.mu.Lock()
 	c.started = append(c.started, fmt.Sprintf("%s after %s", host, time.Since(c.began)))
@@ -118,7 +118,7 @@ func TestRace(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := &course{began: time.Now(), attempts: tc.attempts}
 				before := slices.Clone(tc.ips)
-				conn, err := core.Race(t.Context(), tc.ips, 80, c.dial)
+				conn, err := core.Race(t.Context(), tc.ips, 80, c.connect)
 				if took := time.Since(c.began); took != tc.took {
 					t.Errorf("took %s, want %s", took, tc.took)
 				}
@@ -151,14 +151,14 @@ func TestRaceClosesLosers(t *testing.T) {
 	winner, _ := coretest.LoopbackPair(t)
 	loser, far := coretest.LoopbackPair(t)
 	release := make(chan struct{})
-	dial := func(_ context.Context, to netip.AddrPort) (*net.TCPConn, error) {
+	connect := func(_ context.Context, to netip.AddrPort) (*net.TCPConn, error) {
 		if to.Addr() == netip.MustParseAddr("192.0.2.1") {
 			<-release // it does not hear its context
 			return loser, nil
 		}
 		return winner, nil
 	}
-	conn, err := core.Race(t.Context(), addrs("192.0.2.1", "192.0.2.2"), 80, dial)
+	conn, err := core.Race(t.Context(), addrs("192.0.2.1", "192.0.2.2"), 80, connect)
 	if conn != winner || err != nil {
 		t.Fatalf("got %v, %v, want the second address's connection", conn, err)
 	}
@@ -179,7 +179,7 @@ func TestRaceCancelled(t *testing.T) {
 			}}
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
-			conn, err := core.Race(ctx, ips, 80, c.dial)
+			conn, err := core.Race(ctx, ips, 80, c.connect)
 			if took := time.Since(c.began); conn != nil || !errors.Is(err, context.DeadlineExceeded) || took != 300*time.Millisecond {
 				t.Errorf("got %v, %v after %s, want nil, the context's error after 300ms", conn, err, took)
 			}
@@ -188,8 +188,8 @@ func TestRaceCancelled(t *testing.T) {
 }
 
 func TestRaceNoAddress(t *testing.T) {
-	dial := func(context.Context, netip.AddrPort) (*net.TCPConn, error) { panic("dialled") }
-	if conn, err := core.Race(t.Context(), nil, 80, dial); conn != nil || err == nil {
+	connect := func(context.Context, netip.AddrPort) (*net.TCPConn, error) { panic("dialled") }
+	if conn, err := core.Race(t.Context(), nil, 80, connect); conn != nil || err == nil {
 		t.Errorf("got %v, %v, want nil, an error", conn, err)
 	}
 }

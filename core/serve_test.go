@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -25,11 +24,6 @@ const short = 200 * time.Millisecond
 // inFail is the line of a client whose Fail shall panic.
 const inFail = "panic in fail"
 
-var (
-	anyPort  = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
-	toTarget = core.AddrFrom(netip.MustParseAddrPort("192.0.2.1:80"))
-)
-
 // failure is one call of Fail.
 type failure struct {
 	conn     core.Stream
@@ -46,15 +40,15 @@ type testServer struct {
 	handler core.Handler // what is served; h if nil
 	fails   chan failure // calls of Fail that did not panic, as far as there is room
 	begun   atomic.Int64 // calls of Handshake
-	lines   *lines
+	lines   *coretest.Lines
 	serving sync.WaitGroup
 }
 
 // newTestServer returns a server that has bound nothing yet. edit may be nil.
 func newTestServer(t testing.TB, edit func(*testServer, *core.ServerConfig)) *testServer {
 	t.Helper()
-	s := &testServer{h: coretest.NewHandler(), fails: make(chan failure, 64), lines: new(lines)}
-	cfg := core.ServerConfig{Env: coretest.Env(t), Listen: anyPort, Timeout: time.Minute, Max: 4096, Handshake: s.handshake, Fail: s.fail}
+	s := &testServer{h: coretest.NewHandler(), fails: make(chan failure, 64), lines: new(coretest.Lines)}
+	cfg := core.ServerConfig{Env: coretest.Env(t), Listen: coretest.AnyPort, Timeout: time.Minute, Max: 4096, Handshake: s.handshake, Fail: s.fail}
 	cfg.Env.Log = slog.New(slog.NewTextHandler(s.lines, nil))
 	if edit != nil {
 		edit(s, &cfg)
@@ -114,7 +108,7 @@ func (s *testServer) handshake(_ context.Context, conn core.Stream, _ core.Clien
 	}
 	switch string(text) {
 	case "ok":
-		return &core.Request{Target: toTarget}, &lineEnd{conn}, nil
+		return &core.Request{Target: coretest.Target}, &lineEnd{conn}, nil
 	case "panic":
 		panicInProtocol()
 	}
@@ -146,21 +140,7 @@ func (p *lineEnd) Reject(error)                 { p.Close() }
 // dial connects to the server and says text.
 func (s *testServer) dial(t testing.TB, text string) *net.TCPConn {
 	t.Helper()
-	return dialAt(t, s.Listening(), text)
-}
-
-func dialAt(t testing.TB, at netip.AddrPort, text string) *net.TCPConn {
-	t.Helper()
-	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	_ = c.SetReadDeadline(time.Now().Add(coretest.Patience))
-	if text != "" {
-		coretest.Write(t, c, []byte(text))
-	}
-	return c
+	return coretest.DialTCP(t, s.Listening(), text)
 }
 
 // served checks that the server takes requests.
@@ -192,8 +172,8 @@ func TestServerRequest(t *testing.T) {
 	for range 2 {
 		c := s.dial(t, "ok\n")
 		r := s.exchange(t, c)
-		if r.Inbound != "front" || r.Client.String() != c.LocalAddr().String() || r.Flow == nil || r.Target != toTarget {
-			t.Errorf("request: got %+v, want inbound front, client %v, a flow, target %v", r, c.LocalAddr(), toTarget)
+		if r.Inbound != "front" || r.Client.String() != c.LocalAddr().String() || r.Flow == nil || r.Target != coretest.Target {
+			t.Errorf("request: got %+v, want inbound front, client %v, a flow, target %v", r, c.LocalAddr(), coretest.Target)
 		}
 		ids = append(ids, r.ID)
 	}
@@ -306,8 +286,8 @@ func TestServerPanics(t *testing.T) {
 			s.exchange(t, other)
 			s.served(t)
 			failedOnce(t, s, 1)
-			eventually(t, "the panic's line", func() bool {
-				return len(s.lines.with("level=ERROR", "a mistake in a protocol", "stack=", "panicInProtocol")) == 1
+			coretest.Eventually(t, "the panic's line", func() bool {
+				return len(s.lines.With("level=ERROR", "a mistake in a protocol", "stack=", "panicInProtocol")) == 1
 			})
 		})
 	}

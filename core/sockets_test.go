@@ -1,7 +1,6 @@
 package core_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
@@ -64,46 +62,6 @@ func greeted(at netip.AddrPort) (string, error) {
 	return string(name), err
 }
 
-// eventually polls until ok, and fails the test if that takes too long.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for until := time.Now().Add(coretest.Patience); !ok(); <-tick.C {
-		if time.Now().After(until) {
-			t.Fatalf("%s: not within %s", what, coretest.Patience)
-		}
-	}
-}
-
-// lines is where a log goes.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer // guarded by mu
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-// with returns the lines that contain all parts.
-func (l *lines) with(parts ...string) (found []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-next:
-	for line := range strings.Lines(l.text.String()) {
-		for _, p := range parts {
-			if !strings.Contains(line, p) {
-				continue next
-			}
-		}
-		found = append(found, line)
-	}
-	return found
-}
-
 // While leases follow one another no client is refused, and none is lost.
 func TestListenerTakeover(t *testing.T) {
 	const names = "abcdef"
@@ -128,12 +86,12 @@ func TestListenerTakeover(t *testing.T) {
 		})
 	}
 	for i := 1; i < len(names); i++ {
-		eventually(t, "clients of "+owner.name, func() bool { return owner.count.Load() >= 10 })
+		coretest.Eventually(t, "clients of "+owner.name, func() bool { return owner.count.Load() >= 10 })
 		next := lease(t, set, at)
 		before := owner.count.Load()
-		eventually(t, "clients of the old owner before the new one serves", func() bool { return owner.count.Load() > before })
+		coretest.Eventually(t, "clients of the old owner before the new one serves", func() bool { return owner.count.Load() > before })
 		owner = serveName(t, next, names[i:i+1])
-		eventually(t, "clients of "+owner.name, func() bool { return owner.count.Load() >= 10 })
+		coretest.Eventually(t, "clients of "+owner.name, func() bool { return owner.count.Load() >= 10 })
 		now.Close()
 		now = next
 	}
@@ -151,7 +109,7 @@ func TestListenerGap(t *testing.T) {
 			t.Fatalf("client: got %q, %v, want a", name, err)
 		}
 		old.Close()
-		c := dialAt(t, at, "")
+		c := coretest.DialTCP(t, at, "")
 		serveName(t, next, "b")
 		if name, err := io.ReadAll(c); string(name) != "b" || err != nil {
 			t.Fatalf("client in the gap: got %q, %v, want b", name, err)
@@ -203,7 +161,7 @@ func TestListenerLastCloseFrees(t *testing.T) {
 }
 
 func TestListenInUse(t *testing.T) {
-	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(anyPort))
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(coretest.AnyPort))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,85 +265,4 @@ func TestListenerConcurrent(t *testing.T) {
 		t.Fatalf("bind after all: %v", err)
 	}
 	l.Close()
-}
-
-// refusing waits until nobody listens on at.
-func refusing(t *testing.T, at netip.AddrPort) {
-	t.Helper()
-	eventually(t, "the end of listening", func() bool {
-		c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
-		if err == nil {
-			c.Close()
-		}
-		return err != nil
-	})
-}
-
-// Shutdown stops accepting at once and waits for the handshakes in progress.
-func TestServerShutdownWaits(t *testing.T) {
-	s := startServer(t, nil)
-	c := s.dial(t, "o")
-	eventually(t, "the handshake", func() bool { return s.begun.Load() == 1 })
-	done := make(chan error, 1)
-	go func() { done <- s.Shutdown(context.Background()) }()
-	refusing(t, s.Listening())
-	select {
-	case err := <-done:
-		t.Errorf("shutdown during a handshake: got %v, want it to wait", err)
-	default:
-	}
-	coretest.Write(t, c, []byte("k\n"))
-	s.exchange(t, c)
-	if err := coretest.Await(t, "the shutdown", done); err != nil {
-		t.Errorf("shutdown: %v", err)
-	}
-}
-
-// When the context ends, handshakes are dropped, also those of a kind that would
-// read on.
-func TestServerShutdownDrops(t *testing.T) {
-	s := startServer(t, func(_ *testServer, cfg *core.ServerConfig) { cfg.Fail = readOn })
-	inHandshake, inFail := s.dial(t, "wr"), s.dial(t, "wrong\n")
-	s.h.WaitEnds(t, 1)
-	eventually(t, "both handshakes", func() bool { return s.begun.Load() == 2 })
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Shutdown(ctx) }()
-	refusing(t, s.Listening())
-	cancel()
-	if err := coretest.Await(t, "the shutdown", done); err != nil {
-		t.Errorf("shutdown: %v", err)
-	}
-	for _, c := range []*net.TCPConn{inHandshake, inFail} {
-		if _, err := c.Read(make([]byte, 1)); err != io.EOF {
-			t.Errorf("read: got %v, want io.EOF", err)
-		}
-	}
-	failedOnce(t, s, 2)
-	s.h.Check(t)
-}
-
-// A request that the pipeline has is no handshake any more, although its dial
-// has not ended.
-func TestServerShutdownLeavesDials(t *testing.T) {
-	dialling := make(chan struct{}, 1)
-	pipeline := core.NewPipeline(core.PipelineConfig{
-		Name: "test", Log: coretest.Log(t), DialTimeout: coretest.Patience, IdleTimeout: coretest.Patience,
-		Dialer: &coretest.Dialer{Stream: func(ctx context.Context, _ *core.Request) (core.Stream, error) {
-			dialling <- struct{}{}
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}},
-	})
-	s := startServer(t, func(s *testServer, _ *core.ServerConfig) { s.handler = pipeline })
-	s.dial(t, "ok\n")
-	coretest.Await(t, "the dial", dialling)
-	if err := s.Shutdown(t.Context()); err != nil || pipeline.Live() != 1 {
-		t.Errorf("shutdown: got %v and %d live, want nil and 1", err, pipeline.Live())
-	}
-	ended, end := context.WithCancel(t.Context())
-	end()
-	if n := pipeline.Drain(ended, ended); n != 1 {
-		t.Errorf("drain: cut %d, want 1", n)
-	}
 }

@@ -113,7 +113,7 @@ func TestSourceIdle(t *testing.T) {
 			}()
 			coretest.Await(t, "the question", asked)
 			if gives {
-				eventually(t, "the buffer's return", func() bool { return core.BuffersOut() <= before })
+				coretest.Eventually(t, "the buffer's return", func() bool { return core.BuffersOut() <= before })
 			}
 			coretest.Write(t, far, []byte("x"))
 			r := coretest.Await(t, "the bytes", results)

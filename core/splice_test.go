@@ -97,7 +97,7 @@ func TestRelayIdleHoldsNothing(t *testing.T) {
 		coretest.Read(t, r.target, []byte("up"))
 		coretest.Write(t, r.target, []byte("down"))
 		coretest.Read(t, r.client, []byte("down"))
-		eventually(t, "the buffers' return", func() bool { return core.BuffersOut() <= before })
+		coretest.Eventually(t, "the buffers' return", func() bool { return core.BuffersOut() <= before })
 	})
 }
 

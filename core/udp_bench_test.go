@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
 // BenchmarkUDPSocket sends bursts of 1,200 bytes a datagram to a socket that
@@ -12,7 +13,7 @@ import (
 func BenchmarkUDPSocket(b *testing.B) {
 	for _, size := range []int{1, 32} {
 		b.Run(fmt.Sprintf("burst=%d", size), func(b *testing.B) {
-			far, near := listenUDP(b, "127.0.0.1:0"), listenUDP(b, "127.0.0.1:0")
+			far, near := coretest.ListenUDP(b, "127.0.0.1:0"), coretest.ListenUDP(b, "127.0.0.1:0")
 			panicked := func(err error) { b.Errorf("a sink panicked: %v", err) }
 			if err := far.Receive(func(ds []core.Datagram) { _, _ = far.Send(ds) }, panicked); err != nil {
 				b.Fatal(err)

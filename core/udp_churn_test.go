@@ -16,7 +16,7 @@ import (
 func TestUDPSocketChurn(t *testing.T) {
 	const sockets, steps = 300, 3000
 	leak := goleak.IgnoreCurrent()
-	files := descriptors()
+	files := coretest.Descriptors()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -29,7 +29,7 @@ func TestUDPSocketChurn(t *testing.T) {
 	came := make(chan string, 8)
 	for step := range steps {
 		if len(live) < sockets && (len(live) == 0 || step < sockets || r.IntN(2) == 0) {
-			s := listenUDP(t, "127.0.0.1:0")
+			s := coretest.ListenUDP(t, "127.0.0.1:0")
 			err := s.Receive(func(ds []core.Datagram) {
 				for _, d := range ds {
 					came <- s.Addr().String() + " " + string(d.Data)
@@ -49,7 +49,7 @@ func TestUDPSocketChurn(t *testing.T) {
 			}
 		}
 		to := live[r.IntN(len(live))].Addr()
-		send(t, out, core.Datagram{Peer: to, Data: []byte("for you")})
+		coretest.SendUDP(t, out, core.Datagram{Peer: to, Data: []byte("for you")})
 		if got, want := coretest.Await(t, "a datagram", came), to.String()+" for you"; got != want {
 			t.Fatalf("step %d: got %q, want %q", step, got, want)
 		}
@@ -59,7 +59,7 @@ func TestUDPSocketChurn(t *testing.T) {
 	}
 	out.Close()
 	goleak.VerifyNone(t, leak)
-	if now := descriptors(); now > files {
+	if now := coretest.Descriptors(); now > files {
 		t.Errorf("descriptors: got %d, want %d as before", now, files)
 	}
 }

@@ -7,22 +7,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// hurry keeps a connection from hanging the test.
-func hurry(t testing.TB, c net.Conn) {
-	t.Helper()
-	if err := c.SetDeadline(time.Now().Add(coretest.Patience)); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestListenUDPErrors(t *testing.T) {
-	s := listenUDP(t, "127.0.0.1:0")
+	s := coretest.ListenUDP(t, "127.0.0.1:0")
 	if again, err := core.ListenUDP(s.Addr()); err == nil {
 		again.Close()
 		t.Errorf("listen on %v again: got nil, want an error", s.Addr())
@@ -35,8 +26,8 @@ func TestListenUDPErrors(t *testing.T) {
 
 // A socket that is closed sends nothing, and may be closed again.
 func TestUDPSocketClosed(t *testing.T) {
-	peer := listenUDP(t, "127.0.0.1:0")
-	in := gather(t, peer)
+	peer := coretest.ListenUDP(t, "127.0.0.1:0")
+	in := coretest.Gather(t, peer)
 	s, err := core.OpenUDP()
 	if err != nil {
 		t.Fatal(err)
@@ -59,15 +50,15 @@ func TestUDPSocketClosed(t *testing.T) {
 		}
 	}
 	s.Grow(1 << 16) // must not panic
-	if len(in.got) != 0 {
-		t.Errorf("the peer got %d datagrams, want none", len(in.got))
+	if len(in.Got) != 0 {
+		t.Errorf("the peer got %d datagrams, want none", len(in.Got))
 	}
 }
 
 // What can't be sent is left out, and what stands around it arrives.
 func TestUDPSocketSendSkips(t *testing.T) {
-	s, peer := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
-	in := gather(t, peer)
+	s, peer := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
+	in := coretest.Gather(t, peer)
 	to := func(at netip.AddrPort, data string) core.Datagram {
 		return core.Datagram{Peer: at, Data: []byte(data)}
 	}
@@ -89,7 +80,7 @@ func TestUDPSocketSendSkips(t *testing.T) {
 				t.Errorf("send it among others: got %d, %v, want 2, nil", n, err)
 			}
 			for _, want := range []string{"one", "two"} {
-				if got := coretest.Await(t, "a datagram", in.got); string(got.Data) != want || got.Peer != s.Addr() {
+				if got := coretest.Await(t, "a datagram", in.Got); string(got.Data) != want || got.Peer != s.Addr() {
 					t.Errorf("got %q from %v, want %q from %v", got.Data, got.Peer, want, s.Addr())
 				}
 			}
@@ -99,7 +90,7 @@ func TestUDPSocketSendSkips(t *testing.T) {
 
 // A panic of the sink is reported and costs the burst; later ones come.
 func TestUDPSocketSinkPanics(t *testing.T) {
-	s, peer := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
+	s, peer := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
 	got, failed := make(chan string, 8), make(chan error, 8)
 	err := s.Receive(func(ds []core.Datagram) {
 		if string(ds[0].Data) == "bad" {
@@ -111,12 +102,12 @@ func TestUDPSocketSinkPanics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		send(t, peer, core.Datagram{Peer: s.Addr(), Data: []byte("bad")})
+		coretest.SendUDP(t, peer, core.Datagram{Peer: s.Addr(), Data: []byte("bad")})
 		var panicked *core.PanicError
 		if err := coretest.Await(t, "the panic", failed); !errors.As(err, &panicked) || panicked.Value != "slice bounds" || len(panicked.Stack) == 0 {
 			t.Errorf("reported: got %v, want a PanicError with its stack", err)
 		}
-		send(t, peer, core.Datagram{Peer: s.Addr(), Data: []byte("good")})
+		coretest.SendUDP(t, peer, core.Datagram{Peer: s.Addr(), Data: []byte("good")})
 		if g := coretest.Await(t, "a datagram after a panic", got); g != "good" {
 			t.Errorf("got %q, want good", g)
 		}
@@ -126,7 +117,7 @@ func TestUDPSocketSinkPanics(t *testing.T) {
 // A close may come from anywhere, at any moment.
 func TestUDPSocketCloseAtOnce(t *testing.T) {
 	for range 20 {
-		a, b := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
+		a, b := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
 		var came atomic.Int64
 		ignore := func(error) {}
 		count := func(ds []core.Datagram) { came.Add(int64(len(ds))) }
@@ -155,7 +146,7 @@ func TestUDPSocketCloseAtOnce(t *testing.T) {
 		all.Go(func() { <-some; a.Close() })
 		all.Go(func() { <-some; a.Close() })
 		all.Go(func() { <-some; b.Close(); b.Close() })
-		eventually(t, "traffic", func() bool { return came.Load() > 0 })
+		coretest.Eventually(t, "traffic", func() bool { return came.Load() > 0 })
 		close(some)
 		all.Wait()
 	}

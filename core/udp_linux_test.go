@@ -30,13 +30,13 @@ func TestUDPSocketLocal(t *testing.T) {
 			if tc.at == "[::]:0" {
 				needIPv6(t)
 			}
-			s := listenUDP(t, tc.at)
-			in := gather(t, s)
+			s := coretest.ListenUDP(t, tc.at)
+			in := coretest.Gather(t, s)
 			local := netip.MustParseAddr(tc.local)
 			to := netip.AddrPortFrom(local, s.Addr().Port())
 			c := dialUDP(t, tc.client, to) // hears nothing of another source
 			coretest.Write(t, c, []byte("hello"))
-			got := coretest.Await(t, "a datagram", in.got)
+			got := coretest.Await(t, "a datagram", in.Got)
 			if got.Local != local {
 				t.Errorf("our address: got %v, want %v", got.Local, local)
 			}
@@ -45,7 +45,7 @@ func TestUDPSocketLocal(t *testing.T) {
 				for i := range n {
 					ds = append(ds, core.Datagram{Peer: got.Peer, Local: got.Local, Data: []byte{byte(n), byte(i)}})
 				}
-				send(t, s, ds...)
+				coretest.SendUDP(t, s, ds...)
 				for i := range n {
 					coretest.Read(t, c, []byte{byte(n), byte(i)})
 				}
@@ -56,10 +56,10 @@ func TestUDPSocketLocal(t *testing.T) {
 
 // One that is bound to an address tells nothing, and does as it is told nothing.
 func TestUDPSocketBoundLocal(t *testing.T) {
-	s, peer := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
-	in := gather(t, peer)
-	send(t, s, core.Datagram{Peer: peer.Addr(), Local: netip.MustParseAddr("127.0.0.5"), Data: []byte("x")})
-	if got := coretest.Await(t, "a datagram", in.got); got.Peer != s.Addr() || got.Local.IsValid() {
+	s, peer := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
+	in := coretest.Gather(t, peer)
+	coretest.SendUDP(t, s, core.Datagram{Peer: peer.Addr(), Local: netip.MustParseAddr("127.0.0.5"), Data: []byte("x")})
+	if got := coretest.Await(t, "a datagram", in.Got); got.Peer != s.Addr() || got.Local.IsValid() {
 		t.Errorf("got source %v, our address %v, want %v, none", got.Peer, got.Local, s.Addr())
 	}
 }
@@ -67,7 +67,7 @@ func TestUDPSocketBoundLocal(t *testing.T) {
 // Runs are made of what goes from one address to one peer: datagrams that differ
 // in that stay apart and in order.
 func TestUDPSocketRunsApart(t *testing.T) {
-	s := listenUDP(t, "0.0.0.0:0")
+	s := coretest.ListenUDP(t, "0.0.0.0:0")
 	var clients []*net.UDPConn
 	var ds []core.Datagram
 	for i := range 20 {
@@ -78,7 +78,7 @@ func TestUDPSocketRunsApart(t *testing.T) {
 			ds = append(ds, core.Datagram{Peer: c.LocalAddr().(*net.UDPAddr).AddrPort(), Local: local, Data: []byte{byte(i), byte(j)}})
 		}
 	}
-	send(t, s, ds...)
+	coretest.SendUDP(t, s, ds...)
 	for i, c := range clients {
 		coretest.Read(t, c, []byte{byte(i), 0})
 		coretest.Read(t, c, []byte{byte(i), 1})
@@ -86,7 +86,7 @@ func TestUDPSocketRunsApart(t *testing.T) {
 }
 
 func TestUDPSocketReceiveClosed(t *testing.T) {
-	s := listenUDP(t, "127.0.0.1:0")
+	s := coretest.ListenUDP(t, "127.0.0.1:0")
 	s.Close()
 	if err := s.Receive(func([]core.Datagram) {}, func(error) {}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("receive after close: got %v, want net.ErrClosed", err)
@@ -102,11 +102,11 @@ func TestPollersEnd(t *testing.T) {
 	for range 3 {
 		var all []*core.UDPSocket
 		for range 5 {
-			s := listenUDP(t, "127.0.0.1:0")
-			gather(t, s)
+			s := coretest.ListenUDP(t, "127.0.0.1:0")
+			coretest.Gather(t, s)
 			all = append(all, s)
 		}
-		idle := listenUDP(t, "127.0.0.1:0") // that does not receive
+		idle := coretest.ListenUDP(t, "127.0.0.1:0") // that does not receive
 		for i, s := range all {
 			if core.Pollers() == 0 {
 				t.Errorf("pollers with %d sockets: got none", len(all)-i)

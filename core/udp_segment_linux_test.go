@@ -22,11 +22,11 @@ func segmented(to netip.AddrPort, sizes ...int) (ds []core.Datagram) {
 	return ds
 }
 
-// same waits for datagrams like those that were sent.
-func (in *gathered) same(t *testing.T, sent []core.Datagram) {
+// sameAs waits for datagrams like those that were sent.
+func sameAs(t *testing.T, in *coretest.Gathered, sent []core.Datagram) {
 	t.Helper()
 	for i, want := range sent {
-		got := coretest.Await(t, "a datagram", in.got)
+		got := coretest.Await(t, "a datagram", in.Got)
 		if !bytes.Equal(got.Data, want.Data) {
 			t.Fatalf("datagram %d: got %d bytes, want %d (or they differ)", i, len(got.Data), len(want.Data))
 		}
@@ -55,14 +55,14 @@ func TestUDPSocketRuns(t *testing.T) {
 		{"the longest datagrams", []int{core.MaxDatagram, core.MaxDatagram - 1, 65_488, 65_487, 1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s, peer := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
+			s, peer := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
 			peer.Grow(4 << 20)
-			in := gather(t, peer)
+			in := coretest.Gather(t, peer)
 			ds := segmented(peer.Addr(), tc.sizes...)
-			send(t, s, ds...)
-			in.same(t, ds)
+			coretest.SendUDP(t, s, ds...)
+			sameAs(t, in, ds)
 			for sum := 0; sum < len(ds); {
-				n := coretest.Await(t, "a burst", in.bursts)
+				n := coretest.Await(t, "a burst", in.Bursts)
 				if n < 1 || n > core.MaxBurst {
 					t.Errorf("burst: got %d datagrams, want 1 to %d", n, core.MaxBurst)
 				}
@@ -78,22 +78,22 @@ func TestUDPSocketRuns(t *testing.T) {
 // A sink may change datagrams and append to them: neighbours that the kernel put
 // together don't notice.
 func TestUDPSocketSinkOwns(t *testing.T) {
-	s, peer := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
-	in := &gathered{got: make(chan core.Datagram, 64), bursts: make(chan int, 64)}
+	s, peer := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
+	in := &coretest.Gathered{Got: make(chan core.Datagram, 64), Bursts: make(chan int, 64)}
 	err := peer.Receive(func(ds []core.Datagram) {
-		in.sink(ds[:1])
+		in.Take(ds[:1])
 		for i := 1; i < len(ds); i++ {
 			before := append(ds[i-1].Data, "longer than it was"...)
 			clear(before)
-			in.sink(ds[i : i+1])
+			in.Take(ds[i : i+1])
 		}
 	}, func(err error) { t.Errorf("the sink panicked: %v", err) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	ds := segmented(peer.Addr(), slices.Repeat([]int{100}, 30)...)
-	send(t, s, ds...)
-	in.same(t, ds)
+	coretest.SendUDP(t, s, ds...)
+	sameAs(t, in, ds)
 }
 
 // Without segmentation, or with little of it, all arrives the same.
@@ -101,7 +101,7 @@ func TestUDPSocketLittleSegmentation(t *testing.T) {
 	for _, segment := range []int{0, 1, 99, 100, 1000} {
 		t.Run(fmt.Sprintf("up to %d bytes", segment), func(t *testing.T) {
 			coretest.TestPacketConn(t, func(t testing.TB) (a, b coretest.PacketEnd) {
-				x, y := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
+				x, y := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
 				core.SetSegment(x, segment)
 				core.SetSegment(y, segment)
 				return endOf(t, x, "127.0.0.1"), endOf(t, y, "127.0.0.1")
@@ -113,16 +113,16 @@ func TestUDPSocketLittleSegmentation(t *testing.T) {
 // A kernel that refuses to segment gets the datagrams one by one, and is not
 // asked again for such.
 func TestUDPSocketSegmentRefused(t *testing.T) {
-	s, peer := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
+	s, peer := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
 	if err := core.NoChecksums(s); err != nil {
 		t.Fatal(err)
 	}
-	in := gather(t, peer)
+	in := coretest.Gather(t, peer)
 	sizes := slices.Concat([]int{7}, slices.Repeat([]int{100}, core.MaxBurst), []int{30, 200, 200, 200, 0, 5})
 	for range 2 {
 		ds := segmented(peer.Addr(), sizes...)
-		send(t, s, ds...)
-		in.same(t, ds)
+		coretest.SendUDP(t, s, ds...)
+		sameAs(t, in, ds)
 		if got := core.Segment(s); got != 99 {
 			t.Errorf("segmentation after a refusal of 100 bytes: got up to %d, want 99", got)
 		}
@@ -144,7 +144,7 @@ func TestUDPSocketLowerSegment(t *testing.T) {
 		{"one byte", syscall.EINVAL, core.MaxDatagram, 1, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := listenUDP(t, "127.0.0.1:0")
+			s := coretest.ListenUDP(t, "127.0.0.1:0")
 			core.SetSegment(s, tc.before)
 			core.LowerSegment(s, tc.errno, tc.size)
 			if got := core.Segment(s); got != tc.want {
@@ -156,7 +156,7 @@ func TestUDPSocketLowerSegment(t *testing.T) {
 
 // A run that fails for another reason than its segments says nothing of them.
 func TestUDPSocketSegmentSpared(t *testing.T) {
-	s, peer := listenUDP(t, "127.0.0.1:0"), listenUDP(t, "127.0.0.1:0")
+	s, peer := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
 	nowhere := segmented(netip.AddrPortFrom(peer.Addr().Addr(), 0), 10, 10, 10)
 	if n, err := s.Send(nowhere); n != 0 || err != nil {
 		t.Errorf("send to port 0: got %d, %v, want 0, nil", n, err)

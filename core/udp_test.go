@@ -3,23 +3,11 @@ package core_test
 import (
 	"net"
 	"net/netip"
-	"slices"
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
-
-// listenUDP returns a socket that is closed at the end of the test.
-func listenUDP(t testing.TB, at string) *core.UDPSocket {
-	t.Helper()
-	s, err := core.ListenUDP(netip.MustParseAddrPort(at))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
 
 // needIPv6 skips the test on a machine without IPv6.
 func needIPv6(t testing.TB) {
@@ -87,7 +75,7 @@ func TestUDPSocket(t *testing.T) {
 				needIPv6(t)
 			}
 			coretest.TestPacketConn(t, func(t testing.TB) (a, b coretest.PacketEnd) {
-				return endOf(t, listenUDP(t, tc.a), tc.hostA), endOf(t, listenUDP(t, tc.b), tc.hostB)
+				return endOf(t, coretest.ListenUDP(t, tc.a), tc.hostA), endOf(t, coretest.ListenUDP(t, tc.b), tc.hostB)
 			})
 		})
 	}
@@ -96,19 +84,19 @@ func TestUDPSocket(t *testing.T) {
 // A socket of all families tells IPv4 and IPv6 clients apart.
 func TestUDPSocketBothFamilies(t *testing.T) {
 	needIPv6(t)
-	s := listenUDP(t, "[::]:0")
+	s := coretest.ListenUDP(t, "[::]:0")
 	if got := s.Addr(); got.Addr() != netip.IPv6Unspecified() || got.Port() == 0 {
 		t.Errorf("address: got %v, want [::] and a port", got)
 	}
-	in := gather(t, s)
+	in := coretest.Gather(t, s)
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		c := dialUDP(t, host, netip.AddrPortFrom(netip.MustParseAddr(host), s.Addr().Port()))
 		coretest.Write(t, c, []byte("from "+host))
-		got := coretest.Await(t, "a datagram", in.got)
+		got := coretest.Await(t, "a datagram", in.Got)
 		if want := c.LocalAddr().(*net.UDPAddr).AddrPort(); got.Peer != want || string(got.Data) != "from "+host {
 			t.Errorf("got %q from %v, want %q from %v", got.Data, got.Peer, "from "+host, want)
 		}
-		send(t, s, core.Datagram{Peer: got.Peer, Data: []byte("answer")})
+		coretest.SendUDP(t, s, core.Datagram{Peer: got.Peer, Data: []byte("answer")})
 		coretest.Read(t, c, []byte("answer"))
 	}
 }
@@ -122,66 +110,6 @@ func dialUDP(t testing.TB, from string, to netip.AddrPort) *net.UDPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	hurry(t, c)
+	coretest.Hurry(t, c)
 	return c
 }
-
-// send sends datagrams, all of which must be taken.
-func send(t testing.TB, s *core.UDPSocket, ds ...core.Datagram) {
-	t.Helper()
-	if n, err := s.Send(ds); n != len(ds) || err != nil {
-		t.Errorf("send: got %d, %v, want %d, nil", n, err, len(ds))
-	}
-}
-
-// gathered are copies of what came to a socket.
-type gathered struct {
-	got    chan core.Datagram
-	bursts chan int // sizes
-}
-
-// gather has a socket receive.
-func gather(t testing.TB, s *core.UDPSocket) *gathered {
-	t.Helper()
-	in := &gathered{got: make(chan core.Datagram, 1024), bursts: make(chan int, 1024)}
-	if err := s.Receive(in.sink, func(err error) { t.Errorf("the sink panicked: %v", err) }); err != nil {
-		t.Fatal(err)
-	}
-	return in
-}
-
-func (in *gathered) sink(ds []core.Datagram) {
-	in.bursts <- len(ds)
-	for _, d := range ds {
-		d.Data = slices.Clone(d.Data)
-		in.got <- d
-	}
-}
-
-// ends are two sockets of core.Net that know each other's address.
-func ends(t testing.TB) (a, b coretest.PacketEnd) {
-	probe, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer probe.Close()
-	hurry(t, probe)
-	open := func() coretest.PacketEnd {
-		c, err := core.Net{}.OpenPackets(t.Context(), &core.Request{Flow: new(core.Flow)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		to := core.AddrFrom(probe.LocalAddr().(*net.UDPAddr).AddrPort())
-		if n, err := c.WritePackets([]core.Packet{{Addr: to, Data: []byte("where am I")}}); n != 1 || err != nil {
-			t.Fatalf("write: got %d, %v, want 1, nil", n, err)
-		}
-		_, at, err := probe.ReadFromUDPAddrPort(make([]byte, 16))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return coretest.PacketEnd{Conn: c, Addr: core.AddrFrom(at)}
-	}
-	return open(), open()
-}
-
-func TestNetPackets(t *testing.T) { coretest.TestPacketConn(t, ends) }

@@ -1,0 +1,63 @@
+package coretest
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// ListenUDP returns a socket that is closed at the end of the test.
+func ListenUDP(t testing.TB, at string) *core.UDPSocket {
+	t.Helper()
+	s, err := core.ListenUDP(netip.MustParseAddrPort(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// SendUDP sends datagrams, all of which must be taken.
+func SendUDP(t testing.TB, s *core.UDPSocket, ds ...core.Datagram) {
+	t.Helper()
+	if n, err := s.Send(ds); n != len(ds) || err != nil {
+		t.Errorf("send: got %d, %v, want %d, nil", n, err, len(ds))
+	}
+}
+
+// Gathered are copies of what came to a socket.
+type Gathered struct {
+	Got    chan core.Datagram
+	Bursts chan int // sizes
+}
+
+// Gather has a socket receive.
+func Gather(t testing.TB, s *core.UDPSocket) *Gathered {
+	t.Helper()
+	in := &Gathered{Got: make(chan core.Datagram, 1024), Bursts: make(chan int, 1024)}
+	if err := s.Receive(in.Take, func(err error) { t.Errorf("the sink panicked: %v", err) }); err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+// Take copies a burst.
+func (in *Gathered) Take(ds []core.Datagram) {
+	in.Bursts <- len(ds)
+	for _, d := range ds {
+		d.Data = slices.Clone(d.Data)
+		in.Got <- d
+	}
+}
+
+// Discard is a PacketConn that takes all and keeps nothing.
+type Discard struct {
+	// Sink is what Receive was called with.
+	Sink core.PacketSink
+}
+
+func (*Discard) WritePackets(ps []core.Packet) (int, error) { return len(ps), nil }
+func (d *Discard) Receive(sink core.PacketSink)             { d.Sink = sink }
+func (*Discard) Close() error                               { return nil }
