@@ -104,8 +104,8 @@ func (echo) HandleStream(_ context.Context, r *core.Request, p core.Pending, _ f
 }
 
 func (echo) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) {}
-func (echo) Admit(core.Client) error                                           { return nil }
-func (echo) Observe(core.Event)                                                {}
+func (echo) Admit(core.Client) error                                                   { return nil }
+func (echo) Observe(core.Event)                                                        {}
 
 // freeAddress returns a loopback address that nobody listened on just now.
 func freeAddress(t *testing.T) string {

@@ -102,7 +102,7 @@ func (p *pipeline) HandleStream(_ context.Context, r *core.Request, client core.
 }
 
 func (*pipeline) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) {}
-func (*pipeline) Admit(core.Client) error                                           { return nil }
+func (*pipeline) Admit(core.Client) error                                                   { return nil }
 
 func (p *pipeline) Observe(e core.Event) {
 	p.mu.Lock()
