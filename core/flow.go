@@ -48,7 +48,7 @@ func (f *Flow) OnCut(end func()) {
 
 // setEnd makes end what a cut calls, in the place of an earlier one; it is called
 // at once if the flow has been cut. nil takes the earlier one away.
-func (f *Flow) setEnd(end func()) {
+func (f *Flow) SetEnd(end func()) {
 	f.mu.Lock()
 	cut := f.cause != nil
 	if !cut {
@@ -103,7 +103,7 @@ func (f *Flow) Cause() error {
 }
 
 // take counts one burst and asks the meters; it returns the longest wait.
-func (f *Flow) take(up, down int) (time.Duration, error) {
+func (f *Flow) Take(up, down int) (time.Duration, error) {
 	if up > 0 {
 		f.Up.Add(int64(up))
 	}

@@ -12,7 +12,7 @@ type Grant struct {
 }
 
 // hold makes f run under the grant; it is cut at once if that has ended.
-func (g *Grant) hold(f *Flow) {
+func (g *Grant) Hold(f *Flow) {
 	if g == nil {
 		return
 	}
@@ -31,7 +31,7 @@ func (g *Grant) hold(f *Flow) {
 }
 
 // drop tells that f has ended.
-func (g *Grant) drop(f *Flow) {
+func (g *Grant) Release(f *Flow) {
 	if g == nil {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // silent is a Handshaker whose clients never make a request.
@@ -49,7 +50,7 @@ func TestBoth(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, network := range []string{"tcp", "udp"} {
-		if !core.SocketsOf(site.env.Process).Has(network, at) {
+		if !netio.SocketsOf(site.env.Process).Has(network, at) {
 			t.Errorf("%s: got not listening at %v", network, at)
 		}
 	}
@@ -94,7 +95,7 @@ func TestBothInUse(t *testing.T) {
 	if err := in.Shutdown(t.Context()); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
-	if core.SocketsOf(site.env.Process).Has("tcp", at) {
+	if netio.SocketsOf(site.env.Process).Has("tcp", at) {
 		t.Error("TCP is listened on after the shutdown")
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/ending"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -17,7 +19,7 @@ import (
 // It returns at once.
 func (r *Rejecter) FailLater(conn core.Stream, deadline time.Time) {
 	if r.how == option.RejectForward { // what was read is lost
-		r.held.take(conn, deadline, core.Drain)
+		r.held.take(conn, deadline, ending.Drain)
 		return
 	}
 	r.held.take(conn, deadline, func(conn core.Stream) { r.Fail(conn, deadline, nil) })
@@ -58,7 +60,7 @@ var (
 func (h *held) NetConn() net.Conn { return h.Stream }
 
 // WaitRead waits for the connection.
-func (h *held) WaitRead() error { return core.WaitReadable(h.Stream) }
+func (h *held) WaitRead() error { return netio.WaitReadable(h.Stream) }
 
 func (h *held) Write(p []byte) (int, error) {
 	h.answered.Store(true)
@@ -86,7 +88,7 @@ func (h *held) CloseWrite() error {
 	if !h.closed && h.end == nil {
 		h.end = time.AfterFunc(time.Until(h.deadline), func() {
 			if h.rejecter.how == option.RejectReset {
-				core.Abort(h.Stream)
+				ending.Abort(h.Stream)
 				return
 			}
 			_ = h.Stream.CloseWrite() // who has gone meanwhile has nothing to miss

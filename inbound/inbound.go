@@ -18,7 +18,7 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 		return nil, err
 	}
 	return served{
-		Server: core.NewServer(core.ServerConfig{
+		Server: NewServer(ServerConfig{
 			Env:        env,
 			Listen:     o.Listen.AddrPort(),
 			Front:      newFront(o.ProxyProtocol),
@@ -35,7 +35,7 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 
 // served is a core.Server that tells whether it serves UDP too.
 type served struct {
-	*core.Server
+	*Server
 	mode       option.Mode
 	handshaker Handshaker
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/panics"
 )
 
 // PacketServer is an inbound whose UDP clients share one socket: each datagram
@@ -17,10 +19,10 @@ type PacketServer struct {
 	listen   netip.AddrPort
 	cipher   core.PacketServer
 	sessions *sessions // of the process, so that they outlive a reload
-	ln       *core.PacketListener
+	ln       *netio.PacketListener
 	handler  atomic.Pointer[servingPackets]
 
-	burst [core.MaxBurst]core.Packet // scratch of receive, which has one burst at a time
+	burst [netio.MaxBurst]core.Packet // scratch of receive, which has one burst at a time
 }
 
 // servingPackets is what Serve was called with.
@@ -47,13 +49,13 @@ func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*Packet
 		return nil, err
 	}
 	// Each has a descriptor at the least.
-	env.WhenServed(func() { kept.bound(min(o.MaxSessions, 2*core.DescriptorShare()), o.ClientSessions) })
+	env.WhenServed(func() { kept.bound(min(o.MaxSessions, 2*netio.DescriptorShare()), o.ClientSessions) })
 	return &PacketServer{env: env, listen: o.Listen.AddrPort(), cipher: cipher, sessions: kept}, nil
 }
 
 // Listen binds the address.
 func (s *PacketServer) Listen(ctx context.Context) error {
-	ln, err := core.SocketsOf(s.env.Process).ListenPackets(ctx, s.listen)
+	ln, err := netio.SocketsOf(s.env.Process).ListenPackets(ctx, s.listen)
 	if err != nil {
 		return &core.OptionError{Key: "listen", Err: err}
 	}
@@ -87,7 +89,7 @@ func (s *PacketServer) Shutdown(context.Context) error {
 
 // receive opens a burst of datagrams and gives each session its own. One that
 // can't be opened is dropped without a word: its source may be forged.
-func (s *PacketServer) receive(ds []core.Datagram) {
+func (s *PacketServer) receive(ds []netio.Datagram) {
 	now := time.Now()
 	var to *session
 	var of sessionKey
@@ -125,7 +127,7 @@ func (s *PacketServer) give(to *session, n int) {
 
 // session returns the session that a datagram belongs to, a new one if need be,
 // or nil if it is refused.
-func (s *PacketServer) session(key sessionKey, d *core.Datagram, now time.Time) *session {
+func (s *PacketServer) session(key sessionKey, d *netio.Datagram, now time.Time) *session {
 	if known := s.sessions.find(key); known != nil {
 		return known
 	}
@@ -172,5 +174,5 @@ func (s *PacketServer) dropped(from netip.AddrPort, size int, err error) {
 
 // panicked logs what ended the serving of one burst.
 func (s *PacketServer) panicked(err error) {
-	core.LogPanic(s.env.Log, "datagrams panicked", err)
+	panics.Log(s.env.Log, "datagrams panicked", err)
 }

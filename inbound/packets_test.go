@@ -13,6 +13,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -159,14 +160,14 @@ func TestPacketServerRoams(t *testing.T) {
 
 // burst are datagrams as a socket gives them, "1a" for the text a of session 1, of a
 // client with that session's port.
-func burst(texts ...string) (ds []core.Datagram) {
+func burst(texts ...string) (ds []netio.Datagram) {
 	for _, text := range texts {
 		peer := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 4710+uint16(text[0]))
 		data := wire(text[0]-'0', web, text[1:])
 		if text[0] == 'x' {
 			data = []byte{0xff}
 		}
-		ds = append(ds, core.Datagram{Peer: peer, Data: data})
+		ds = append(ds, netio.Datagram{Peer: peer, Data: data})
 	}
 	return ds
 }
@@ -174,7 +175,7 @@ func burst(texts ...string) (ds []core.Datagram) {
 // What a burst has of one session in a row reaches it in one call, in order; noise
 // and refused clients between make no difference.
 func TestPacketServerGroups(t *testing.T) {
-	many := slices.Repeat([]string{"1m"}, core.MaxBurst)
+	many := slices.Repeat([]string{"1m"}, netio.MaxBurst)
 	for _, tc := range []struct {
 		name  string
 		burst []string
@@ -187,7 +188,7 @@ func TestPacketServerGroups(t *testing.T) {
 		{"noise within a run", []string{"x", "1a", "x", "1b", "x"}, []string{"user1: a b"}},
 		{"a refused client", []string{"9a", "1b", "9c", "9d", "1e"}, []string{"user1: b", "user1: e"}},
 		{"nothing but noise", []string{"x", "x"}, nil},
-		{"a full burst", many, []string{"user1:" + strings.Repeat(" m", core.MaxBurst)}},
+		{"a full burst", many, []string{"user1:" + strings.Repeat(" m", netio.MaxBurst)}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			site, h := newSite(t, "127.0.0.1"), newHost()
@@ -257,10 +258,10 @@ func TestPacketServerAdmitsAgain(t *testing.T) {
 		}
 		g := site.start(t, newFakeServer(roams), h)
 		client := listenPlain(t)
-		here := core.Datagram{Peer: addrOf(client), Data: wire(1, web, "here")}
-		there := core.Datagram{Peer: netip.AddrPortFrom(moved, 4711), Data: wire(1, web, "there")}
-		g.receive([]core.Datagram{here})
-		g.receive([]core.Datagram{there, here})
+		here := netio.Datagram{Peer: addrOf(client), Data: wire(1, web, "here")}
+		there := netio.Datagram{Peer: netip.AddrPortFrom(moved, 4711), Data: wire(1, web, "there")}
+		g.receive([]netio.Datagram{here})
+		g.receive([]netio.Datagram{there, here})
 		var got []string
 		for len(h.came) > 0 {
 			got = append(got, <-h.came)

@@ -27,7 +27,7 @@ func (o ProxyProtocol) check() error {
 }
 
 // newFront returns the Front that o describes, nil for none.
-func newFront(o *ProxyProtocol) core.Front {
+func newFront(o *ProxyProtocol) Front {
 	if o == nil {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/inbound"
 )
@@ -132,7 +133,7 @@ func TestProxyProtocol(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer near.Close()
-			if core.Bare(near) == nil {
+			if netio.Bare(near) == nil {
 				t.Errorf("stream: got a %T, want a bare connection", near)
 			}
 			got := make([]byte, len("payload"))

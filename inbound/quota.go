@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // Quota counts what clients hold, in all and for each client. It is for what is
@@ -27,7 +28,7 @@ func KeepQuota(env core.Env, o Options) (*Quota, error) {
 		return old, nil
 	})
 	if err == nil {
-		env.WhenServed(func() { q.bound(min(o.MaxSessions, core.DescriptorShare()), o.ClientSessions) })
+		env.WhenServed(func() { q.bound(min(o.MaxSessions, netio.DescriptorShare()), o.ClientSessions) })
 	}
 	return q, err
 }

@@ -8,7 +8,11 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/ending"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
 // Rejection is the keys of an inbound that hides what it is from those without a
@@ -33,7 +37,7 @@ const (
 // say otherwise: as long as every server of that key takes, and less where nothing
 // is gained by waiting for longer.
 func (r Rejection) Patience(c core.Cipher) time.Duration {
-	patience := core.Patience(c)
+	patience := ending.Patience(c)
 	if r.Reject == option.RejectClose || r.Reject == option.RejectReset {
 		patience /= sooner
 	}
@@ -68,12 +72,12 @@ func NewRejecter(env core.Env, r Rejection) (*Rejecter, error) {
 		return nil, err
 	}
 	notUs := func(_ context.Context, network string, to netip.AddrPort) error {
-		if core.SocketsOf(env.Process).Has(network, to) {
+		if netio.SocketsOf(env.Process).Has(network, to) {
 			return fmt.Errorf("%w: the decoy is this process itself", core.ErrDenied)
 		}
 		return nil
 	}
-	return &Rejecter{env: env, how: r.Reject, decoy: r.Decoy.Addr(), network: core.Net{Control: notUs}}, nil
+	return &Rejecter{env: env, how: r.Reject, decoy: r.Decoy.Addr(), network: dial.Net{Control: notUs}}, nil
 }
 
 // Accept has read read a request from conn, as core.Cipher.AcceptStream does: it
@@ -104,12 +108,12 @@ func (r *Rejecter) Accept(ctx context.Context, conn core.Stream, read func(waits
 func (r *Rejecter) Fail(conn core.Stream, deadline time.Time, err error) {
 	switch r.how {
 	case option.RejectReset:
-		core.ReadOn(conn)
-		core.Abort(conn)
+		ending.ReadOn(conn)
+		ending.Abort(conn)
 	case option.RejectForward:
 		r.forward(conn, deadline, err)
 	default:
-		core.Drain(conn)
+		ending.Drain(conn)
 	}
 }
 
@@ -132,7 +136,7 @@ func (r *Rejecter) forward(conn core.Stream, deadline time.Time, cause error) {
 		}
 		r.env.Log.Debug("no decoy", "decoy", r.decoy.String(), "err", err)
 	}
-	core.Drain(conn)
+	ending.Drain(conn)
 }
 
 // join relays between a client and the decoy, whose first bytes are answer.
@@ -144,7 +148,7 @@ func join(conn, decoy core.Stream, answer []byte) {
 			return
 		}
 	}
-	_ = core.Join(new(core.Flow), conn, decoy, decoyIdle)
+	_ = pipeline.Join(new(core.Flow), conn, decoy, decoyIdle)
 }
 
 // stranger is the error of a connection that made no request.

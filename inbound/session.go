@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
 const (
@@ -29,7 +31,7 @@ const (
 // association, and then its datagrams.
 type session struct {
 	table  *sessions
-	socket *core.UDPSocket
+	socket *netio.UDPSocket
 	key    sessionKey
 	source netip.Prefix // the client's, for the bound on sessions
 	flow   *core.Flow
@@ -50,9 +52,9 @@ type session struct {
 }
 
 var (
-	_ core.PendingPackets = (*session)(nil)
-	_ core.PacketConn     = (*session)(nil)
-	_ core.IdleTimeouter  = (*session)(nil)
+	_ core.PendingPackets    = (*session)(nil)
+	_ core.PacketConn        = (*session)(nil)
+	_ pipeline.IdleTimeouter = (*session)(nil)
 )
 
 // Accept returns the session itself: the client awaits no reply.
@@ -70,7 +72,7 @@ func (s *session) Receive(sink core.PacketSink) {
 
 // came notes an authenticated datagram of the client. All later ones are
 // answered to where it came from.
-func (s *session) came(d *core.Datagram, target core.Addr, now time.Time) {
+func (s *session) came(d *netio.Datagram, target core.Addr, now time.Time) {
 	s.mu.Lock()
 	s.peer, s.local = d.Peer, d.Local
 	s.asked++

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // began is when the sessions of these tests begin.
@@ -16,7 +17,7 @@ var began = time.Unix(1_700_000_000, 0)
 // newSession returns a session of a table, and its client.
 func newSession(t testing.TB) (*session, *net.UDPConn) {
 	t.Helper()
-	socket, err := core.ListenUDP(netip.MustParseAddrPort("127.0.0.1:0"))
+	socket, err := netio.ListenUDP(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func newSession(t testing.TB) (*session, *net.UDPConn) {
 // ask has a datagram of size bytes come from a client.
 func (s *session) ask(t testing.TB, to string, size int, after time.Duration) {
 	t.Helper()
-	s.came(&core.Datagram{Peer: s.peer, Data: make([]byte, size)}, target(t, to), began.Add(after))
+	s.came(&netio.Datagram{Peer: s.peer, Data: make([]byte, size)}, target(t, to), began.Add(after))
 }
 
 // answers writes n answers of size bytes on the wire each, and returns how many were
@@ -155,7 +156,7 @@ func TestSessionFollows(t *testing.T) {
 	second := listenPlain(t)
 	to := target(t, "192.0.2.1:443")
 	for _, client := range []*net.UDPConn{first, second, first} {
-		s.came(&core.Datagram{Peer: addrOf(client), Data: make([]byte, 10)}, to, began)
+		s.came(&netio.Datagram{Peer: addrOf(client), Data: make([]byte, 10)}, to, began)
 		if n, err := s.WritePackets([]core.Packet{{Addr: to, Data: []byte("answer")}}); n != 1 || err != nil {
 			t.Fatalf("write: got %d, %v, want 1, nil", n, err)
 		}

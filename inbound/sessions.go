@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // sessionKey tells clients apart: by what the cipher says of them, and, where
@@ -138,7 +139,7 @@ func (t *sessions) unlist(s *session) {
 }
 
 // of returns the sessions of one socket.
-func (t *sessions) of(socket *core.UDPSocket) []*session {
+func (t *sessions) of(socket *netio.UDPSocket) []*session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var all []*session

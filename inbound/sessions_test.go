@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // clients are those of the tests of the table: strangers, two of one /64, and a
@@ -209,8 +210,8 @@ func TestSessionsMakeRoom(t *testing.T) {
 func TestSessionsOf(t *testing.T) {
 	table := newSessions()
 	table.bound(10, 10)
-	a, b := new(core.UDPSocket), new(core.UDPSocket)
-	for i, socket := range []*core.UDPSocket{a, b, a} {
+	a, b := new(netio.UDPSocket), new(netio.UDPSocket)
+	for i, socket := range []*netio.UDPSocket{a, b, a} {
 		s := newEntry(table, clients[0], uint16(i))
 		s.socket = socket
 		table.add(s, time.Now())

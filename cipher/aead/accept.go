@@ -6,6 +6,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // accept reads one request. It opens into scratch, never in place, so that what
@@ -18,7 +19,7 @@ type accept struct {
 	salt    []byte // a copy
 	box     chunk.Box
 	length  int // of the payload that comes next
-	scratch *core.Buffer
+	scratch *netio.Buffer
 	plain   []byte // the plaintext so far; in scratch
 	wire    int    // bytes of the wire that it stands for
 }
@@ -104,7 +105,7 @@ func (a *accept) openPayload() error {
 		return err
 	}
 	if a.scratch == nil {
-		a.scratch = core.BorrowBuffer()
+		a.scratch = netio.BorrowBuffer()
 		a.plain = a.scratch.B[:0]
 	}
 	if n > len(a.scratch.B)-len(a.plain) {

@@ -11,6 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 const (
@@ -58,7 +59,7 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 	if c.own == nil {
 		return nil, errNoClient
 	}
-	buf := core.BorrowBuffer()
+	buf := netio.BorrowBuffer()
 	defer buf.Return()
 	salt := buf.B[:c.spec.KeySize]
 	box, err := c.newBox(c.own, salt)

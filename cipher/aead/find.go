@@ -9,6 +9,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // freeTrials is how many users are tried for anybody, at once.
@@ -120,7 +121,7 @@ func (m manyPackets) Open(wire []byte, from netip.AddrPort) (core.OpenedPacket, 
 	if err := c.spec.checkSize(wire); err != nil {
 		return core.OpenedPacket{}, err
 	}
-	buf := core.BorrowBuffer()
+	buf := netio.BorrowBuffer()
 	defer buf.Return()
 	scratch := buf.B[:0]
 	if len(wire) > cap(scratch) {

@@ -15,6 +15,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/aead"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/dial"
 )
 
 // someone is the client of accepted connections.
@@ -49,7 +50,7 @@ var outcomes = map[string]func(*testing.T, *aead.Cipher, core.Stream, negative){
 			t.Fatalf("got %s, %v, want a target that can't be dialled", a.Target, err)
 		}
 		defer a.Stream.Close()
-		if _, err := (core.Net{}).DialStream(t.Context(), &core.Request{Target: a.Target}); err == nil {
+		if _, err := (dial.Net{}).DialStream(t.Context(), &core.Request{Target: a.Target}); err == nil {
 			t.Error("port 0 was dialled")
 		}
 	},

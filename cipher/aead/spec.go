@@ -15,6 +15,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/ending"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -161,7 +162,7 @@ func (s Spec) newCipher(k []byte, r *roll, salts *replay.Salts, kept *memory) (*
 	if c.secret == nil {
 		c.secret = r.serverKey()
 	}
-	c.patience = core.Patience(c)
+	c.patience = ending.Patience(c)
 	return c, nil
 }
 

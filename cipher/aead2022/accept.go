@@ -8,6 +8,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // AcceptStream reads what DialStream sends. It takes any segments: SIP022 §3.1
@@ -75,7 +76,7 @@ func (a *accept) run() (core.Addr, []byte, error) {
 	if err != nil {
 		return core.Addr{}, nil, err
 	}
-	scratch := core.BorrowBuffer()
+	scratch := netio.BorrowBuffer()
 	defer scratch.Return()
 	plain := scratch.B[:0]
 	if length > cap(plain) {

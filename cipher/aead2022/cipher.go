@@ -11,6 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/ending"
 )
 
 const (
@@ -77,7 +78,7 @@ func New(s Spec, k Keys, salts *replay.Timed) (*Cipher, error) {
 	if err := c.setKeys(k); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Method, err)
 	}
-	c.patience = core.Patience(c)
+	c.patience = ending.Patience(c)
 	c.sessions = newSessions(s.Method, c.first, maxSessions)
 	return c, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // DialStream sends
@@ -23,7 +24,7 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 	if c.client.refusal != nil {
 		return nil, c.client.refusal
 	}
-	buf := core.BorrowBuffer()
+	buf := netio.BorrowBuffer()
 	defer buf.Return()
 	salt := buf.B[:c.spec.KeySize]
 	rand.Read(salt) // never fails

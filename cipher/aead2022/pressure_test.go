@@ -8,14 +8,15 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // TestLongChunksUnderPressure reads the longest chunks while all big buffers are
 // out: with small ones.
 func TestLongChunksUnderPressure(t *testing.T) {
-	var held []*core.Buffer
+	var held []*netio.Buffer
 	for range 256 {
-		held = append(held, core.BorrowBuffer())
+		held = append(held, netio.BorrowBuffer())
 	}
 	defer func() {
 		for _, b := range held {

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -116,12 +117,12 @@ func (v *vector) WriteVector(pieces [][]byte) (int, error) {
 // opening returns a Stream that opens what wire gives.
 func opening(t testing.TB, wire core.Stream, most int) *Stream {
 	t.Helper()
-	out := core.BuffersOut()
+	out := netio.BuffersOut()
 	s := NewStream(wire, nil)
 	s.Start(newBox(t), most, 0)
 	t.Cleanup(func() {
 		s.Close()
-		if n := core.BuffersOut() - out; n != 0 {
+		if n := netio.BuffersOut() - out; n != 0 {
 			t.Errorf("%d buffers were not returned", n)
 		}
 	})

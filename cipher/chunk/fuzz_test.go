@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // FuzzReader damages a good stream and delivers it in arbitrary segments: what
@@ -20,7 +21,7 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"), []byte{3}, uint16(0), byte(0), true)
 	plain := slices.Concat([]byte("one"), bytes.Repeat([]byte("2"), 100), []byte("three"))
 	f.Fuzz(func(t *testing.T, wire, cuts []byte, at uint16, flip byte, burst bool) {
-		out := core.BuffersOut()
+		out := netio.BuffersOut()
 		wire = bytes.Clone(wire)
 		if len(wire) > 0 {
 			wire[int(at)%len(wire)] ^= flip
@@ -48,7 +49,7 @@ func FuzzReader(f *testing.F) {
 			t.Errorf("a good stream: got %d bytes, %v", len(got), err)
 		}
 		s.Close()
-		if n := core.BuffersOut() - out; n != 0 {
+		if n := netio.BuffersOut() - out; n != 0 {
 			t.Errorf("%d buffers were not returned", n)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // smallPiece is the size in bytes below which an opened payload is moved up to
@@ -144,7 +145,7 @@ func (r *Reader) WaitRead() error {
 	if buf := r.buf; buf != nil && r.stow(buf) {
 		buf.Return()
 	}
-	return core.WaitReadable(r.wire)
+	return netio.WaitReadable(r.wire)
 }
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // maxStash is the most bytes of an unfinished chunk that are kept in memory of
@@ -29,9 +30,9 @@ type Reader struct {
 	box    Box
 	max    int                 // largest payload of a chunk in bytes
 	begin  func(*Reader) error // reads what stands before the first chunk; nil after it
-	source *core.Source
-	buf    *core.Buffer // holds what has been read, or nil
-	start  int          // buf.B[start:end] is not opened yet
+	source *netio.Source
+	buf    *netio.Buffer // holds what has been read, or nil
+	start  int           // buf.B[start:end] is not opened yet
 	end    int
 	stash  []byte // the same, while buf is nil
 	length int    // of the payload that comes next, or 0 if its length comes next
@@ -44,7 +45,7 @@ type Reader struct {
 // it fails by a deadline; it uses Peek, Skip and Start.
 func (r *Reader) reset(wire core.Stream, begin func(*Reader) error) {
 	r.wire, r.begin = wire, begin
-	r.source = core.NewSource(wire, r.layout, r.stow)
+	r.source = netio.NewSource(wire, r.layout, r.stow)
 }
 
 // Start tells how chunks are opened from here on. length is that of the first
@@ -86,7 +87,7 @@ func (r *Reader) fill() error {
 // grow moves what is not opened yet from a small buffer to a big one. It reports
 // false if the buffer is a big one already.
 func (r *Reader) grow() bool {
-	big := core.BorrowBigBuffer()
+	big := netio.BorrowBigBuffer()
 	if len(big.B) <= len(r.buf.B) {
 		big.Return()
 		return false
@@ -98,7 +99,7 @@ func (r *Reader) grow() bool {
 }
 
 // layout makes the room behind what is not opened yet the one piece of b.
-func (r *Reader) layout(b *core.Buffer) {
+func (r *Reader) layout(b *netio.Buffer) {
 	from := 0
 	if b == r.buf {
 		if r.start > 0 {
@@ -113,7 +114,7 @@ func (r *Reader) layout(b *core.Buffer) {
 }
 
 // stow gives up the buffer before a wait if what it holds is little.
-func (r *Reader) stow(*core.Buffer) bool {
+func (r *Reader) stow(*netio.Buffer) bool {
 	rest := r.unopened()
 	if len(rest) > maxStash {
 		return false
@@ -125,7 +126,7 @@ func (r *Reader) stow(*core.Buffer) bool {
 
 // unstow takes a buffer for what stow has kept.
 func (r *Reader) unstow() {
-	r.buf = core.BorrowSmallBuffer()
+	r.buf = netio.BorrowSmallBuffer()
 	r.start, r.end, r.stash = 0, copy(r.buf.B, r.stash), nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // TestWriteBurstCoalesces checks how many pieces the chunks of one read become.
@@ -126,7 +127,7 @@ func TestSkipFor(t *testing.T) {
 		payload := bytes.Repeat([]byte("p"), tc.payload)
 		wire := append(bytes.Repeat([]byte("w"), tc.payload+50), make([]byte, tc.behind)...)
 		s := opening(t, ready{&fake{reads: [][]byte{wire}}}, largest)
-		out := core.BuffersOut()
+		out := netio.BuffersOut()
 		if _, err := s.Peek(tc.payload + 50); err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +136,7 @@ func TestSkipFor(t *testing.T) {
 		if string(kept) != strings.Repeat("p", tc.payload) || len(s.Buffered()) != tc.behind {
 			t.Errorf("%d bytes: got %d others and %d behind them, want %d", tc.payload, len(kept), len(s.Buffered()), tc.behind)
 		}
-		if held := core.BuffersOut() - out; held != tc.held {
+		if held := netio.BuffersOut() - out; held != tc.held {
 			t.Errorf("%d bytes and %d behind: %d buffers are held, want %d", tc.payload, tc.behind, held, tc.held)
 		}
 	}
@@ -182,7 +183,7 @@ func TestWaitRead(t *testing.T) {
 	half := len(wire)/2 + 5
 	f := &fake{reads: [][]byte{wire[:half], wire[half:]}}
 	s := opening(t, ready{f}, largest)
-	out := core.BuffersOut()
+	out := netio.BuffersOut()
 	for _, want := range []string{"one", "two"} {
 		for range 3 {
 			if err := s.WaitRead(); err != nil {
@@ -197,7 +198,7 @@ func TestWaitRead(t *testing.T) {
 	if err := s.WaitRead(); err != nil {
 		t.Errorf("at the end: got %v, want nil", err)
 	}
-	if n := core.BuffersOut() - out; n != 0 {
+	if n := netio.BuffersOut() - out; n != 0 {
 		t.Errorf("holds %d buffers while it waits, want none", n)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/ending"
 )
 
 // Stream is a wire with chunks both ways. It owns the wire, and is for the
@@ -78,5 +79,5 @@ var _ core.Absorber = Served{}
 // Absorb discards what comes on the wire.
 func (s Served) Absorb() {
 	_ = s.wire.SetDeadline(time.Now().Add(s.Patience))
-	core.Drain(s.wire)
+	ending.Drain(s.wire)
 }

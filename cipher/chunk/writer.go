@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 const (
@@ -36,9 +37,9 @@ type Writer struct {
 	max    int  // largest payload of a chunk in bytes
 	head   Head // of the first chunk; Put is nil after it
 	src    core.Stream
-	source *core.Source // reads src
-	err    error        // a write that stopped in the middle of a chunk ends the stream
-	ended  atomic.Bool  // CloseWrite was called, perhaps during a write
+	source *netio.Source // reads src
+	err    error         // a write that stopped in the middle of a chunk ends the stream
+	ended  atomic.Bool   // CloseWrite was called, perhaps during a write
 }
 
 // reset makes w ready. Head is the zero Head if the first chunk is out already.
@@ -117,11 +118,11 @@ func (w *Writer) WriteVector(pieces [][]byte) (int, error) {
 }
 
 // borrowFor returns a buffer that suits a write of n bytes.
-func borrowFor(n int) *core.Buffer {
+func borrowFor(n int) *netio.Buffer {
 	if n <= smallWrite {
-		return core.BorrowSmallBuffer()
+		return netio.BorrowSmallBuffer()
 	}
-	return core.BorrowBuffer()
+	return netio.BorrowBuffer()
 }
 
 // flush writes whole chunks.
@@ -147,7 +148,7 @@ func (w *Writer) ReadBurst(src core.Stream) (int, error) {
 		return 0, err
 	}
 	if w.src != src {
-		w.src, w.source = src, core.NewSource(src, w.layout, nil)
+		w.src, w.source = src, netio.NewSource(src, w.layout, nil)
 	}
 	buf, n, err := w.source.Fill(nil)
 	if err != nil {
@@ -169,7 +170,7 @@ func (w *Writer) ReadBurst(src core.Stream) (int, error) {
 }
 
 // layout makes the payloads of as many chunks as fit the pieces of b.
-func (w *Writer) layout(b *core.Buffer) {
+func (w *Writer) layout(b *netio.Buffer) {
 	b.Pieces = b.Pieces[:0]
 	size, tag, off := w.headSize(), w.box.Overhead(), 0
 	for len(b.Pieces) < cap(b.Pieces) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // sealing returns a Stream that seals onto wire.
@@ -147,7 +148,7 @@ func TestWriteErrors(t *testing.T) {
 		{"short write", func(p []byte) (int, error) { return len(p) - 1, nil }, io.ErrShortWrite},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			out := core.BuffersOut()
+			out := netio.BuffersOut()
 			wire := &fake{write: tc.write}
 			s := sealing(t, wire, largest, Head{})
 			src := ready{&fake{reads: [][]byte{[]byte("x")}}}
@@ -161,7 +162,7 @@ func TestWriteErrors(t *testing.T) {
 			if len(wire.wrote) > 0 {
 				t.Error("a stream that broke wrote again")
 			}
-			if n := core.BuffersOut() - out; n != 0 {
+			if n := netio.BuffersOut() - out; n != 0 {
 				t.Errorf("%d buffers were not returned", n)
 			}
 		})

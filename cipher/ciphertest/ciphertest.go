@@ -16,6 +16,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/ending"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // Run runs the whole kit as subtests. newCipher returns a fresh instance with
@@ -116,9 +118,9 @@ func authenticating() []check {
 func (k kit) run(t *testing.T, checks []check) {
 	before := goleak.IgnoreCurrent()
 	for _, c := range checks {
-		out := core.BuffersOut()
+		out := netio.BuffersOut()
 		t.Run(c.name, func(t *testing.T) { c.run(k, t) })
-		if n := core.BuffersOut() - out; n != 0 {
+		if n := netio.BuffersOut() - out; n != 0 {
 			t.Errorf("%s: %d buffers were borrowed and not returned", c.name, n)
 		}
 	}
@@ -143,7 +145,7 @@ func (k kit) identity(t *testing.T) {
 	if b := derive(c, "b"); bytes.Equal(a, b) {
 		t.Errorf("Derive: got %x for two labels", a)
 	}
-	if p, q := core.Patience(c), core.Patience(k.cipher(t)); p != q {
+	if p, q := ending.Patience(c), ending.Patience(k.cipher(t)); p != q {
 		t.Errorf("patience: got %s and %s for one key", p, q)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // mostAllocs is how many allocations a burst through both ends of a stream may
@@ -22,7 +23,7 @@ func (k kit) idle(t *testing.T) {
 	data := coretest.Pattern(1000, 1)
 	for _, came := range []int{0, 1, 30, 900} {
 		synctest.Test(t, func(t *testing.T) {
-			out := core.BuffersOut()
+			out := netio.BuffersOut()
 			a, b := coretest.Pipe()
 			wire := &tap{Stream: a}
 			client, server := k.connect(t, wire, b)
@@ -42,7 +43,7 @@ func (k kit) idle(t *testing.T) {
 			put(t, client, data)
 			put(t, a, wire.held[:came])
 			synctest.Wait()
-			if n := core.BuffersOut() - out; n != 0 {
+			if n := netio.BuffersOut() - out; n != 0 {
 				t.Errorf("%d bytes into a chunk: an idle stream holds %d buffers, want none", came, n)
 			}
 			scribble()
@@ -58,9 +59,9 @@ func (k kit) idle(t *testing.T) {
 
 // scribble uses buffers as other connections do.
 func scribble() {
-	var used []*core.Buffer
+	var used []*netio.Buffer
 	for range 8 {
-		used = append(used, core.BorrowBuffer(), core.BorrowSmallBuffer())
+		used = append(used, netio.BorrowBuffer(), netio.BorrowSmallBuffer())
 	}
 	for _, b := range used {
 		for i := range b.B {

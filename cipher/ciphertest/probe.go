@@ -7,6 +7,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // mostProbe is what a wire in memory takes before anybody reads, in bytes.
@@ -21,7 +22,7 @@ func Probe(t *testing.T, c core.Cipher, wire []byte, cut uint16, then func(a cor
 	if len(wire) > mostProbe {
 		return
 	}
-	out := core.BuffersOut()
+	out := netio.BuffersOut()
 	conn, far := coretest.Pipe()
 	n := int(cut) % (len(wire) + 1)
 	put(t, far, wire[:n])
@@ -50,7 +51,7 @@ func Probe(t *testing.T, c core.Cipher, wire []byte, cut uint16, then func(a cor
 	if said, _ := io.ReadAll(far); len(said) > 0 {
 		t.Errorf("the server said %d bytes", len(said))
 	}
-	if n := core.BuffersOut() - out; n != 0 {
+	if n := netio.BuffersOut() - out; n != 0 {
 		t.Errorf("%d buffers were not returned", n)
 	}
 }

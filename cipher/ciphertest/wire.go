@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // script is a wire whose far end has sent all it will: each Read gives one
@@ -66,7 +67,7 @@ func (waiting) WaitRead() error { return nil }
 // wrapped is a TCP connection that can be waited on but is not bare.
 type wrapped struct{ core.Stream }
 
-func (w wrapped) WaitRead() error { return core.WaitReadable(w.Stream) }
+func (w wrapped) WaitRead() error { return netio.WaitReadable(w.Stream) }
 
 // opaque hides all but the methods of core.Stream, as a TLS stream does.
 type opaque struct{ core.Stream }

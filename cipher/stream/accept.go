@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // firstRead is how many bytes one read of a request takes at the most: all of them
@@ -35,7 +36,7 @@ type accept struct {
 // run reads until the request is whole or is none. On an error a.raw is all that
 // was read.
 func (a *accept) run() error {
-	source := core.NewSource(a.wire, a.layout, nil)
+	source := netio.NewSource(a.wire, a.layout, nil)
 	for {
 		if a.waits != nil {
 			a.waits(a.raw)
@@ -57,7 +58,7 @@ func (a *accept) run() error {
 }
 
 // layout puts what has come before first, and lets a read go behind it.
-func (a *accept) layout(b *core.Buffer) {
+func (a *accept) layout(b *netio.Buffer) {
 	from := copy(b.B, a.raw)
 	b.Pieces = append(b.Pieces[:0], b.B[from:from+firstRead])
 }

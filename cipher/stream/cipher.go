@@ -6,6 +6,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/key"
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // Cipher is a method with its key. It is safe for concurrent use.
@@ -33,7 +34,7 @@ func (c *Cipher) Derive(label string, out []byte) { key.Derive(c.key, label, out
 // as the first flight: the address and as much of payload as fits the buffer. If
 // the method encrypts nothing, the stream is the wire itself.
 func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []byte) (core.Stream, error)) (core.Stream, error) {
-	buf := core.BorrowBuffer()
+	buf := netio.BorrowBuffer()
 	defer buf.Return()
 	iv := buf.B[:c.spec.IVSize]
 	keys, err := c.newKeys(iv)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // reader decrypts what comes on a wire. One goroutine may use it at a time. A
@@ -20,12 +21,12 @@ type reader struct {
 
 	cipher *Cipher
 	wire   core.Stream
-	source *core.Source
+	source *netio.Source
 	keys   keystream
 	begun  bool                 // keys are there
 	iv     [replay.MaxSalt]byte // what has come of it before that
 	ivSize int                  // bytes of that
-	buf    *core.Buffer         // holds plain, or nil
+	buf    *netio.Buffer        // holds plain, or nil
 	plain  []byte               // decrypted, not yet read; in buf
 	err    error                // ends the stream
 }
@@ -33,11 +34,11 @@ type reader struct {
 // reset makes r ready to read an IV first, if the method has one.
 func (r *reader) reset(wire core.Stream, c *Cipher) {
 	r.cipher, r.wire = c, wire
-	r.source = core.NewSource(wire, wholeBuffer, nil)
+	r.source = netio.NewSource(wire, wholeBuffer, nil)
 }
 
 // wholeBuffer makes all of a buffer one piece.
-func wholeBuffer(b *core.Buffer) { b.Pieces = append(b.Pieces[:0], b.B) }
+func wholeBuffer(b *netio.Buffer) { b.Pieces = append(b.Pieces[:0], b.B) }
 
 // Read decrypts into p. Behind the IV it reads straight into it.
 func (r *reader) Read(p []byte) (int, error) {
@@ -107,7 +108,7 @@ func (r *reader) WaitRead() error {
 		return nil // Read tells
 	}
 	if r.source.Waits() {
-		return core.WaitReadable(r.wire)
+		return netio.WaitReadable(r.wire)
 	}
 	if err := r.fill(); errors.Is(err, os.ErrDeadlineExceeded) {
 		return err

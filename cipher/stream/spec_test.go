@@ -15,6 +15,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/stream"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -220,7 +221,7 @@ func TestBare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if core.Bare(s) != near || core.Bare(a.Stream) != far {
+	if netio.Bare(s) != near || netio.Bare(a.Stream) != far {
 		t.Errorf("got %T and %T, want the wires", s, a.Stream)
 	}
 	if a.Target != to || string(a.Payload) != "hello" {

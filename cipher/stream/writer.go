@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // smallWrite is what fits a small buffer, with an IV before it.
@@ -21,9 +22,9 @@ type writer struct {
 	keys   keystream
 	head   []byte // the IV, until it has been sent
 	src    core.Stream
-	source *core.Source // reads src
-	err    error        // a write that stopped in the middle ends the stream
-	ended  atomic.Bool  // CloseWrite was called, perhaps during a write
+	source *netio.Source // reads src
+	err    error         // a write that stopped in the middle ends the stream
+	ended  atomic.Bool   // CloseWrite was called, perhaps during a write
 }
 
 // Write encrypts p. It returns len(p), or fewer and an error that ends the stream.
@@ -49,11 +50,11 @@ func (w *writer) Write(p []byte) (int, error) {
 }
 
 // borrowFor returns a buffer that suits a write of n bytes.
-func borrowFor(n int) *core.Buffer {
+func borrowFor(n int) *netio.Buffer {
 	if n <= smallWrite {
-		return core.BorrowSmallBuffer()
+		return netio.BorrowSmallBuffer()
 	}
-	return core.BorrowBuffer()
+	return netio.BorrowBuffer()
 }
 
 // flush writes encrypted bytes that begin with the head, if that is due.
@@ -75,7 +76,7 @@ func (w *writer) WriteVector(pieces [][]byte) (int, error) {
 	if err := w.ready(); err != nil {
 		return 0, err
 	}
-	buf := core.BorrowSmallBuffer() // for its scratch alone
+	buf := netio.BorrowSmallBuffer() // for its scratch alone
 	defer buf.Return()
 	done := 0
 	for len(pieces) > 0 {
@@ -112,7 +113,7 @@ func (w *writer) ReadBurst(src core.Stream) (int, error) {
 		return 0, err
 	}
 	if w.src != src {
-		w.src, w.source = src, core.NewSource(src, w.layout, nil)
+		w.src, w.source = src, netio.NewSource(src, w.layout, nil)
 	}
 	buf, n, err := w.source.Fill(nil)
 	if err != nil {
@@ -131,7 +132,7 @@ func (w *writer) ReadBurst(src core.Stream) (int, error) {
 }
 
 // layout makes all of b but the room for the head one piece.
-func (w *writer) layout(b *core.Buffer) { b.Pieces = append(b.Pieces[:0], b.B[len(w.head):]) }
+func (w *writer) layout(b *netio.Buffer) { b.Pieces = append(b.Pieces[:0], b.B[len(w.head):]) }
 
 // CloseWrite ends the stream.
 func (w *writer) CloseWrite() error {

@@ -16,6 +16,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
 func env(log *strings.Builder) core.Env {
@@ -229,7 +230,7 @@ func held(t *testing.T, g *core.Grant) <-chan error {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}
-	p := core.NewPipeline(core.PipelineConfig{
+	p := pipeline.New(pipeline.Config{
 		Log: slog.New(slog.DiscardHandler), Dialer: dialer, DialTimeout: time.Hour, IdleTimeout: time.Hour,
 	})
 	flow.OnCut(func() { cut <- flow.Cause() })

@@ -9,6 +9,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"go.uber.org/goleak"
 )
 
@@ -23,7 +24,7 @@ func TestLoopbackPair(t *testing.T) {
 }
 
 func TestNet(t *testing.T) {
-	coretest.TestDialer(t, func(testing.TB) core.Dialer { return core.Net{} })
+	coretest.TestDialer(t, func(testing.TB) core.Dialer { return dial.Net{} })
 }
 
 // first is the outbound that lays nothing over its wire.
@@ -36,7 +37,7 @@ func TestOutbound(t *testing.T) {
 }
 
 func TestSystemResolver(t *testing.T) {
-	coretest.TestResolver(t, coretest.Names{Known: "localhost"}, func(testing.TB) core.Resolver { return core.SystemResolver{} })
+	coretest.TestResolver(t, coretest.Names{Known: "localhost"}, func(testing.TB) core.Resolver { return dial.SystemResolver{} })
 }
 
 func TestResolver(t *testing.T) {

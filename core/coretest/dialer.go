@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
 )
 
 // TestDialer checks that a dialer keeps the contract of core.Dialer. makeDialer
@@ -39,14 +40,14 @@ func TestDialer(t *testing.T, makeDialer func(t testing.TB) core.Dialer) {
 // core.ErrFirstHop.
 func TestOutbound(t *testing.T, makeOutbound func(t testing.TB) core.Outbound) {
 	TestDialer(t, func(t testing.TB) core.Dialer {
-		d, err := makeOutbound(t).Over(core.Net{})
+		d, err := makeOutbound(t).Over(dial.Net{})
 		if err != nil {
 			t.Fatalf("over core.Net: %v", err)
 		}
 		return d
 	})
 	t.Run("later hop", func(t *testing.T) {
-		wire := &Dialer{Stream: core.Net{}.DialStream}
+		wire := &Dialer{Stream: dial.Net{}.DialStream}
 		d, err := makeOutbound(t).Over(wire)
 		if errors.Is(err, core.ErrFirstHop) {
 			return
@@ -98,7 +99,7 @@ func request(to core.Addr, payload []byte) *core.Request {
 }
 
 // dial opens a stream and closes it at the end of the test.
-func dial(t *testing.T, ctx context.Context, d core.Dialer, r *core.Request) core.Stream {
+func dialTarget(t *testing.T, ctx context.Context, d core.Dialer, r *core.Request) core.Stream {
 	t.Helper()
 	s, err := d.DialStream(ctx, r)
 	if err != nil {
@@ -122,7 +123,7 @@ func dialerPayload(t *testing.T, d core.Dialer) {
 				Read(t, c, payload)
 			})
 		})
-		s := dial(t, t.Context(), d, request(tg.addr, sent))
+		s := dialTarget(t, t.Context(), d, request(tg.addr, sent))
 		clear(sent) // it is the caller's again
 		all.Wait()
 		Write(t, s, []byte("more"))
@@ -136,7 +137,7 @@ func dialerRequest(t *testing.T, d core.Dialer) {
 	r.IPs = []netip.Addr{tg.addr.IP()}
 	before := snapshot(r)
 	d.PayloadWait(r)
-	dial(t, t.Context(), d, r)
+	dialTarget(t, t.Context(), d, r)
 	if after := snapshot(r); !reflect.DeepEqual(before, after) {
 		t.Errorf("the request was changed: got %+v, want %+v", after, before)
 	}
@@ -148,7 +149,7 @@ func dialerRequest(t *testing.T, d core.Dialer) {
 func dialerExchange(t *testing.T, d core.Dialer) {
 	tg := newTarget(t)
 	up, down := Pattern(1<<20+3, 1), Pattern(1<<20+5, 2)
-	s := dial(t, t.Context(), d, request(tg.addr, up[:100]))
+	s := dialTarget(t, t.Context(), d, request(tg.addr, up[:100]))
 	within(t, "the exchange", func() {
 		far := <-tg.conns
 		var all sync.WaitGroup
@@ -163,7 +164,7 @@ func dialerExchange(t *testing.T, d core.Dialer) {
 func dialerContext(t *testing.T, d core.Dialer) {
 	tg := newTarget(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	s := dial(t, ctx, d, request(tg.addr, []byte("a")))
+	s := dialTarget(t, ctx, d, request(tg.addr, []byte("a")))
 	cancel()
 	within(t, "bytes after the dial's context has ended", func() {
 		far := <-tg.conns

@@ -23,7 +23,7 @@ func TestMiddleware(t *testing.T, makeMiddleware func(t testing.TB) core.Middlew
 		next := NewDialer()
 		r := request(to, []byte("payload"))
 		before := snapshot(r)
-		s := dial(t, t.Context(), makeMiddleware(t).Wrap(next), r)
+		s := dialTarget(t, t.Context(), makeMiddleware(t).Wrap(next), r)
 		if after := snapshot(r); !reflect.DeepEqual(before, after) {
 			t.Errorf("the request was changed: got %+v, want a changed copy passed on", after)
 		}

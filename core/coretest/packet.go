@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // TestPacketConn checks that a packet connection keeps the contract of
@@ -64,7 +65,7 @@ func packetSizes(t *testing.T, a, b *packetPeer) {
 
 func packetBatch(t *testing.T, a, b *packetPeer) {
 	b.listen()
-	const count = 2*core.MaxBurst + 7
+	const count = 2*netio.MaxBurst + 7
 	var all, want [][]byte
 	for i := range count {
 		all, want = append(all, Pattern(100, byte(i))), append(want, Pattern(100, byte(i)))

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // packetQueue is how many datagrams wait for a sink; more are lost, as on a real
@@ -99,7 +100,7 @@ func (m *mailbox) take() []core.Packet {
 	if m.closed {
 		return nil
 	}
-	n := min(len(m.queue), core.MaxBurst)
+	n := min(len(m.queue), netio.MaxBurst)
 	ps := m.queue[:n:n]
 	m.queue = m.queue[n:]
 	return ps

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 func streamReadDeadline(t *testing.T, a, b core.Stream) {
@@ -55,13 +56,13 @@ func streamWriteDeadline(t *testing.T, a, b core.Stream) {
 }
 
 func streamWait(t *testing.T, a, b core.Stream) {
-	if _, ok := a.(core.Waiter); !ok && core.Bare(a) == nil {
+	if _, ok := a.(core.Waiter); !ok && netio.Bare(a) == nil {
 		t.Skip("the stream can't be waited on")
 	}
 	within(t, "waiting for a read", func() {
 		setReadDeadline(t, a, time.Now().Add(quiet))
 		if _, ok := a.(core.Waiter); ok {
-			timedOut(t, "wait", core.WaitReadable(a))
+			timedOut(t, "wait", netio.WaitReadable(a))
 		}
 		setReadDeadline(t, a, time.Time{})
 
@@ -84,7 +85,7 @@ func streamWait(t *testing.T, a, b core.Stream) {
 
 func wait(t testing.TB, s core.Stream, what string) {
 	t.Helper()
-	if err := core.WaitReadable(s); err != nil {
+	if err := netio.WaitReadable(s); err != nil {
 		t.Errorf("wait for %s: got %v, want nil", what, err)
 	}
 }

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // ListenUDP returns a socket that is closed at the end of the test.
-func ListenUDP(t testing.TB, at string) *core.UDPSocket {
+func ListenUDP(t testing.TB, at string) *netio.UDPSocket {
 	t.Helper()
-	s, err := core.ListenUDP(netip.MustParseAddrPort(at))
+	s, err := netio.ListenUDP(netip.MustParseAddrPort(at))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +21,7 @@ func ListenUDP(t testing.TB, at string) *core.UDPSocket {
 }
 
 // SendUDP sends datagrams, all of which must be taken.
-func SendUDP(t testing.TB, s *core.UDPSocket, ds ...core.Datagram) {
+func SendUDP(t testing.TB, s *netio.UDPSocket, ds ...netio.Datagram) {
 	t.Helper()
 	if n, err := s.Send(ds); n != len(ds) || err != nil {
 		t.Errorf("send: got %d, %v, want %d, nil", n, err, len(ds))
@@ -29,14 +30,14 @@ func SendUDP(t testing.TB, s *core.UDPSocket, ds ...core.Datagram) {
 
 // Gathered are copies of what came to a socket.
 type Gathered struct {
-	Got    chan core.Datagram
+	Got    chan netio.Datagram
 	Bursts chan int // sizes
 }
 
 // Gather has a socket receive.
-func Gather(t testing.TB, s *core.UDPSocket) *Gathered {
+func Gather(t testing.TB, s *netio.UDPSocket) *Gathered {
 	t.Helper()
-	in := &Gathered{Got: make(chan core.Datagram, 1024), Bursts: make(chan int, 1024)}
+	in := &Gathered{Got: make(chan netio.Datagram, 1024), Bursts: make(chan int, 1024)}
 	if err := s.Receive(in.Take, func(err error) { t.Errorf("the sink panicked: %v", err) }); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func Gather(t testing.TB, s *core.UDPSocket) *Gathered {
 }
 
 // Take copies a burst.
-func (in *Gathered) Take(ds []core.Datagram) {
+func (in *Gathered) Take(ds []netio.Datagram) {
 	in.Bursts <- len(ds)
 	for _, d := range ds {
 		d.Data = slices.Clone(d.Data)

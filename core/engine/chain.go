@@ -7,6 +7,8 @@ import (
 	"github.com/samber/do/v2"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
 // line builds a pipeline from the stages of its chain.
@@ -25,7 +27,7 @@ func (g *generation) line(i do.Injector, p *config.Pipeline) (*line, error) {
 		return nil, errReported
 	}
 	l := &line{name: p.Name, inbound: inbound, id: p.Inbound(), of: g}
-	l.pipeline = core.NewPipeline(core.PipelineConfig{
+	l.pipeline = pipeline.New(pipeline.Config{
 		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Dialer: dialer,
 		DialTimeout: p.DialTimeout.Std(), IdleTimeout: p.IdleTimeout.Std(),
 	})
@@ -62,7 +64,7 @@ func (c *chain) refuse(id config.ID, err error) {
 // hops lays each outbound over the one before it, the first over the bare
 // network. packets says whether they must carry UDP.
 func (c *chain) hops(packets bool) core.Dialer {
-	var wire core.Dialer = core.Net{}
+	var wire core.Dialer = dial.Net{}
 	for _, id := range c.table.Outbounds() {
 		out, err := stage[core.Outbound](c, id)
 		if err != nil {
@@ -95,7 +97,7 @@ func (c *chain) wrap(dialer core.Dialer, ids []config.ID, beforeInbound bool) co
 			r, err := stage[core.Resolver](c, id)
 			c.note(err)
 			if err == nil {
-				dialer = core.Resolve(r).Wrap(dialer)
+				dialer = dial.Resolve(r).Wrap(dialer)
 			}
 			continue
 		}

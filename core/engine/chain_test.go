@@ -15,8 +15,10 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/engine"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/inbound"
 )
 
 // world is a registry of tiny kinds, and what they did.
@@ -121,17 +123,17 @@ type inboundOptions struct {
 }
 
 // inbound reads one byte as the request of each client.
-type inbound struct {
-	*core.Server
+type fakeInbound struct {
+	*inbound.Server
 	part
 	o      inboundOptions
 	target core.Addr
 }
 
 func (w *world) newInbound(env core.Env, o inboundOptions) (core.Inbound, error) {
-	in := &inbound{part: w.part(env), o: o}
+	in := &fakeInbound{part: w.part(env), o: o}
 	in.target, _ = core.NewAddr("name.test", 443)
-	in.Server = core.NewServer(core.ServerConfig{
+	in.Server = inbound.NewServer(inbound.ServerConfig{
 		Env: env, Listen: o.Listen.AddrPort(), Timeout: time.Hour, Max: 100,
 		Handshake: func(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Waiting, error) {
 			_, err := io.ReadFull(conn, make([]byte, 1))
@@ -142,7 +144,7 @@ func (w *world) newInbound(env core.Env, o inboundOptions) (core.Inbound, error)
 	return in, o.check(env)
 }
 
-func (in *inbound) Serve(ctx context.Context, h core.Handler) error {
+func (in *fakeInbound) Serve(ctx context.Context, h core.Handler) error {
 	if in.o.Breaks {
 		return errors.New("broken")
 	}
@@ -152,7 +154,7 @@ func (in *inbound) Serve(ctx context.Context, h core.Handler) error {
 	return in.Server.Serve(ctx, h)
 }
 
-func (in *inbound) Shutdown(ctx context.Context) error {
+func (in *fakeInbound) Shutdown(ctx context.Context) error {
 	err := in.Server.Shutdown(ctx)
 	return errors.Join(err, in.part.Shutdown(ctx))
 }
@@ -190,7 +192,7 @@ func (o outbound) Over(wire core.Dialer) (core.Dialer, error) {
 	if o.o.Refuses != "" {
 		return nil, errors.New(o.o.Refuses)
 	}
-	if _, first := wire.(core.Net); !first {
+	if _, first := wire.(dial.Net); !first {
 		if o.o.First {
 			return nil, core.ErrFirstHop
 		}

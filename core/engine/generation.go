@@ -13,6 +13,7 @@ import (
 	"github.com/samber/do/v2"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
 // generation is what one loaded file became.
@@ -46,7 +47,7 @@ type line struct {
 	name     string
 	inbound  core.Inbound
 	id       config.ID // of the inbound
-	pipeline *core.Pipeline
+	pipeline *pipeline.Pipeline
 	of       *generation
 	served   sync.WaitGroup
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/samber/do/v2"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/dial"
 )
 
 // Resolution is what a pipeline finds of a name.
@@ -45,7 +46,7 @@ func Resolve(ctx context.Context, reg *core.Registry, f *config.File, log *slog.
 func (g *generation) resolve(ctx context.Context, p *config.Pipeline, name string) (Resolution, error) {
 	by := targets(g.file, p)
 	r := Resolution{Pipeline: p.Name, Finder: by.text}
-	var resolver core.Resolver = core.SystemResolver{}
+	var resolver core.Resolver = dial.SystemResolver{}
 	switch {
 	case by.server.Name != "":
 		r.Elsewhere = true

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/ending"
 	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/inbound"
 )
@@ -68,7 +69,7 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 // ownPatience is 75 to 90 s, fixed by the key, or as much less as the servers behind
 // take less with such a rejection.
 func ownPatience(r inbound.Rejection, c core.Cipher) time.Duration {
-	full := core.Patience(c)
+	full := ending.Patience(c)
 	own := patience + (full-45*time.Second)/2
 	return own / (full / r.Patience(c))
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // associate is a client that waits for the reply to its UDP ASSOCIATE, and then
@@ -25,7 +26,7 @@ type associate struct {
 	mu     sync.Mutex
 	peer   netip.AddrPort // where the client sends from; guarded by mu
 	port   uint16         // that it said it will send from; 0 for the first that comes
-	socket *core.UDPSocket
+	socket *netio.UDPSocket
 	end    sync.Once
 }
 
@@ -67,7 +68,7 @@ func (a *associate) Accept() (core.PacketConn, error) {
 
 // open binds a port of the kernel's choice, or one of udp_ports, from a random
 // one on.
-func (a *associate) open() (*core.UDPSocket, error) {
+func (a *associate) open() (*netio.UDPSocket, error) {
 	local, ok := a.conn.LocalAddr().(*net.TCPAddr)
 	if !ok {
 		return nil, fmt.Errorf("no address of ours: %v", a.conn.LocalAddr())
@@ -75,11 +76,11 @@ func (a *associate) open() (*core.UDPSocket, error) {
 	ip := local.AddrPort().Addr().Unmap()
 	ports := a.handler.ports
 	if !ports.IsValid() {
-		return core.ListenUDP(netip.AddrPortFrom(ip, 0))
+		return netio.ListenUDP(netip.AddrPortFrom(ip, 0))
 	}
 	var last error
 	for i, first := 0, rand.IntN(ports.Len()); i < ports.Len(); i++ {
-		socket, err := core.ListenUDP(netip.AddrPortFrom(ip, ports.At(first+i)))
+		socket, err := netio.ListenUDP(netip.AddrPortFrom(ip, ports.At(first+i)))
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			return socket, err
 		}
@@ -95,7 +96,7 @@ func (a *associate) Reject(cause error) { pending{a.conn}.Reject(cause) }
 // Receive gives the client's datagrams to sink, until its control connection
 // ends.
 func (a *associate) Receive(sink core.PacketSink) {
-	err := a.socket.ReceivePackets(sink, a.flow.Cut, func(d *core.Datagram) (core.Packet, bool) {
+	err := a.socket.ReceivePackets(sink, a.flow.Cut, func(d *netio.Datagram) (core.Packet, bool) {
 		p, err := a.handler.memo.parse(d.Data)
 		return p, err == nil && a.isClient(d.Peer)
 	})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -121,7 +122,7 @@ func TestAssociateClose(t *testing.T) {
 		if n, err := a.control.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 			t.Errorf("the control connection: got %d, %v, want its end", n, err)
 		}
-		if _, err := a.socket.Send([]core.Datagram{{Peer: a.socket.Addr(), Data: []byte("x")}}); !errors.Is(err, net.ErrClosed) {
+		if _, err := a.socket.Send([]netio.Datagram{{Peer: a.socket.Addr(), Data: []byte("x")}}); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("the socket: got %v, want net.ErrClosed", err)
 		}
 	}

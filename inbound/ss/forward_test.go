@@ -15,6 +15,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/ending"
 	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/inbound"
 )
@@ -107,7 +108,7 @@ func forwarding(t *testing.T, c core.Cipher, to string, p core.Handler) netip.Ad
 func TestForward(t *testing.T) {
 	for _, m := range methods(t) {
 		t.Run(m.name, func(t *testing.T) {
-			d, p := newDecoy(t), &pipeline{}
+			d, p := newDecoy(t), &fakePipeline{}
 			at := forwarding(t, m.cipher(t), d.Addr().String(), p)
 			all := probes(hello(t, m.cipher(t), "hello"))
 			var group sync.WaitGroup
@@ -157,7 +158,7 @@ func TestForwardServes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	p := &pipeline{}
+	p := &fakePipeline{}
 	c := newCipher(t)
 	at := forwarding(t, c, silent.Addr().String(), p)
 	flight := hello(t, newCipher(t), "hello")
@@ -203,7 +204,7 @@ func TestForwardServes(t *testing.T) {
 }
 
 // banning refuses everybody before a byte is read.
-type banning struct{ pipeline }
+type banning struct{ fakePipeline }
 
 func (*banning) Admit(core.Client) error { return core.ErrDenied }
 
@@ -221,7 +222,7 @@ func TestForwardBanned(t *testing.T) {
 		t.Errorf("got %q, %v, want the decoy's greeting", said, err)
 	}
 	nobody := coretest.FreeAddr(t)
-	at = forwarding(t, newCipher(t), nobody.String(), &pipeline{})
+	at = forwarding(t, newCipher(t), nobody.String(), &fakePipeline{})
 	for _, n := range []int{1, 300} {
 		conn := dial(t, at)
 		if _, err := conn.Write(noise(n)); err != nil {
@@ -270,8 +271,8 @@ func TestRejection(t *testing.T) {
 func TestPatience(t *testing.T) {
 	c := newCipher(t)
 	for how, want := range map[option.Reject]time.Duration{
-		"": core.Patience(c), option.RejectDrain: core.Patience(c), option.RejectForward: core.Patience(c),
-		option.RejectClose: core.Patience(c) / 6, option.RejectReset: core.Patience(c) / 6,
+		"": ending.Patience(c), option.RejectDrain: ending.Patience(c), option.RejectForward: ending.Patience(c),
+		option.RejectClose: ending.Patience(c) / 6, option.RejectReset: ending.Patience(c) / 6,
 	} {
 		if got := (inbound.Rejection{Reject: how}).Patience(c); got != want {
 			t.Errorf("%q: got %s, want %s", how, got, want)

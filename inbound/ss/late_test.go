@@ -13,6 +13,8 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/stream"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/pipeline"
 	"github.com/umbra-proxy/umbra/inbound"
 )
 
@@ -38,9 +40,9 @@ func TestRefusedLate(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, out := newServer(t, tc.cipher(t), inbound.Rejection{}), core.BuffersOut()
+				s, out := newServer(t, tc.cipher(t), inbound.Rejection{}), netio.BuffersOut()
 				d := &coretest.Dialer{Wait: tc.wait, Stream: func(context.Context, *core.Request) (core.Stream, error) { return nil, tc.err }}
-				p := core.NewPipeline(core.PipelineConfig{Log: slog.New(slog.DiscardHandler), Dialer: d, DialTimeout: time.Second, IdleTimeout: time.Hour})
+				p := pipeline.New(pipeline.Config{Log: slog.New(slog.DiscardHandler), Dialer: d, DialTimeout: time.Second, IdleTimeout: time.Hour})
 				client, conn := coretest.Pipe()
 				defer client.Close()
 				began := time.Now()
@@ -62,7 +64,7 @@ func TestRefusedLate(t *testing.T) {
 				client.Close()
 				synctest.Wait()
 				s.Shutdown(t.Context())
-				if n := core.BuffersOut() - out; n != 0 {
+				if n := netio.BuffersOut() - out; n != 0 {
 					t.Errorf("%d buffers are out", n)
 				}
 			})

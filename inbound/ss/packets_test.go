@@ -63,7 +63,7 @@ func TestNewModes(t *testing.T) {
 
 // packetEcho is a handler that sends back what comes, and counts associations.
 type packetEcho struct {
-	pipeline
+	fakePipeline
 	mu     sync.Mutex
 	opened int // guarded by mu
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/ending"
 	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/inbound"
 )
@@ -105,5 +106,5 @@ func (p pending) Reject(cause error) {
 		p.rejecter.FailLater(p.conn, p.deadline)
 		return
 	}
-	core.Dismiss(p.Stream)
+	ending.Dismiss(p.Stream)
 }

@@ -80,13 +80,13 @@ func TestNew(t *testing.T) {
 }
 
 // pipeline echoes each request's stream, and keeps what it is told.
-type pipeline struct {
+type fakePipeline struct {
 	mu     sync.Mutex
 	served int          // requests
 	events []core.Event // of failures
 }
 
-func (p *pipeline) HandleStream(_ context.Context, r *core.Request, client core.Pending, _ func()) {
+func (p *fakePipeline) HandleStream(_ context.Context, r *core.Request, client core.Pending, _ func()) {
 	p.mu.Lock()
 	p.served++
 	p.mu.Unlock()
@@ -101,16 +101,16 @@ func (p *pipeline) HandleStream(_ context.Context, r *core.Request, client core.
 	_, _ = io.Copy(s, s) // the client sees what is missing
 }
 
-func (*pipeline) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) {}
-func (*pipeline) Admit(core.Client) error                                                   { return nil }
+func (*fakePipeline) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) {}
+func (*fakePipeline) Admit(core.Client) error                                                   { return nil }
 
-func (p *pipeline) Observe(e core.Event) {
+func (p *fakePipeline) Observe(e core.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events = append(p.events, e)
 }
 
-func (p *pipeline) seen() (served int, events []core.Event) {
+func (p *fakePipeline) seen() (served int, events []core.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.served, p.events
@@ -118,7 +118,7 @@ func (p *pipeline) seen() (served int, events []core.Event) {
 
 // serve starts an inbound on loopback, ended with the test, and returns its
 // address.
-func serve(t *testing.T, c core.Cipher, wait time.Duration, p *pipeline) netip.AddrPort {
+func serve(t *testing.T, c core.Cipher, wait time.Duration, p *fakePipeline) netip.AddrPort {
 	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -167,7 +167,7 @@ func dial(t testing.TB, to netip.AddrPort) *net.TCPConn {
 // to the timeout, and by an end in order, no reset.
 func TestProbesOverTCP(t *testing.T) {
 	const wait = 400 * time.Millisecond
-	p := &pipeline{}
+	p := &fakePipeline{}
 	c := newCipher(t)
 	addr := serve(t, c, wait, p)
 	all := probes(hello(t, newCipher(t), "hello"))
@@ -203,7 +203,7 @@ func TestProbesOverTCP(t *testing.T) {
 // TestProbeThenFINOverTCP would not end before its deadline if the server waited
 // for its own.
 func TestProbeThenFINOverTCP(t *testing.T) {
-	addr := serve(t, newCipher(t), time.Hour, &pipeline{})
+	addr := serve(t, newCipher(t), time.Hour, &fakePipeline{})
 	for _, n := range []int{0, 1, 49, 50, 51, 221, 20000} {
 		conn := dial(t, addr)
 		if _, err := conn.Write(noise(n)); err != nil {
@@ -221,7 +221,7 @@ func TestProbeThenFINOverTCP(t *testing.T) {
 // TestServed sends a request and its recording: the second reaches no target.
 func TestServed(t *testing.T) {
 	const wait = 300 * time.Millisecond
-	p := &pipeline{}
+	p := &fakePipeline{}
 	addr := serve(t, newCipher(t), wait, p)
 	client := newCipher(t)
 	var flight []byte

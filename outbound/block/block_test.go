@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/outbound/block"
 )
 
@@ -14,7 +15,7 @@ func TestBlock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, wire := range map[string]core.Dialer{"first hop": core.Net{}, "no wire": nil} {
+	for name, wire := range map[string]core.Dialer{"first hop": dial.Net{}, "no wire": nil} {
 		d, err := out.Over(wire)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -25,7 +27,7 @@ type Outbound struct {
 	allow     []netip.Prefix
 	headers   bool // PROXY headers are sent
 	listening func(network string, ap netip.AddrPort) bool
-	net       core.Net
+	net       dial.Net
 }
 
 var (
@@ -35,11 +37,11 @@ var (
 
 // New returns the outbound.
 func New(env core.Env, o Options) (core.Outbound, error) {
-	d := &Outbound{listening: core.SocketsOf(env.Process).Has}
+	d := &Outbound{listening: netio.SocketsOf(env.Process).Has}
 	for _, p := range o.Allow {
 		d.allow = append(d.allow, p.Prefix)
 	}
-	d.net = core.Net{Control: d.guard}
+	d.net = dial.Net{Control: d.guard}
 	switch o.ProxyProtocol {
 	case 0:
 	case 1:
@@ -63,7 +65,7 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 // Over returns the outbound itself for the first hop, and core.ErrFirstHop for
 // a later one: it dials for itself.
 func (d *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
-	if _, first := wire.(core.Net); !first {
+	if _, first := wire.(dial.Net); !first {
 		return nil, core.ErrFirstHop
 	}
 	return d, nil

@@ -14,6 +14,8 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -35,7 +37,7 @@ func newDialer(t testing.TB, p *core.Process, allow ...string) core.Dialer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := out.Over(core.Net{})
+	d, err := out.Over(dial.Net{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +197,7 @@ func TestOwnListener(t *testing.T) {
 	for _, at := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::]:0"} {
 		t.Run(at, func(t *testing.T) {
 			p := new(core.Process)
-			l, err := core.SocketsOf(p).Listen(t.Context(), netip.MustParseAddrPort(at))
+			l, err := netio.SocketsOf(p).Listen(t.Context(), netip.MustParseAddrPort(at))
 			if err != nil {
 				t.Skipf("no such address here: %v", err)
 			}

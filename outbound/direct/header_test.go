@@ -18,6 +18,8 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -30,7 +32,7 @@ func withHeaders(t testing.TB, version int) core.Dialer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := out.Over(core.Net{})
+	d, err := out.Over(dial.Net{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +113,7 @@ func TestHeaderSent(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer s.Close()
-				if core.Bare(s) == nil {
+				if netio.Bare(s) == nil {
 					t.Errorf("stream: got a %T, want a bare connection", s)
 				}
 				c, err := l.AcceptTCP()

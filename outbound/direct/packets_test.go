@@ -8,6 +8,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // open opens an association of d, closed at the end of the test.
@@ -84,7 +85,7 @@ func TestPacketsOwnListener(t *testing.T) {
 	for _, at := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::]:0"} {
 		t.Run(at, func(t *testing.T) {
 			p := new(core.Process)
-			l, err := core.SocketsOf(p).ListenPackets(t.Context(), netip.MustParseAddrPort(at))
+			l, err := netio.SocketsOf(p).ListenPackets(t.Context(), netip.MustParseAddrPort(at))
 			if err != nil {
 				t.Skipf("no such address here: %v", err)
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -23,7 +24,7 @@ func TestResolver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := out.Over(core.Net{})
+	d, err := out.Over(dial.Net{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // OpenPackets opens a session with the server. Over earlier hops its datagrams are
@@ -45,7 +46,7 @@ type packetConn struct {
 
 // WritePackets sends each datagram, sealed with its target, to the server.
 func (c *packetConn) WritePackets(ps []core.Packet) (int, error) {
-	return core.SealPackets(c.wire, c.server, c.client, ps)
+	return netio.SealPackets(c.wire, c.server, c.client, ps)
 }
 
 // Receive opens what the server sends. What does not open is nobody's.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -54,7 +55,7 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 
 // Over returns the Dialer that reaches the server over wire.
 func (o *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
-	return &hop{Outbound: o, wire: core.OverTransports(core.WithResolver(wire, o.resolver), o.transports)}, nil
+	return &hop{Outbound: o, wire: dial.OverTransports(dial.WithResolver(wire, o.resolver), o.transports)}, nil
 }
 
 // hop is the Outbound at one place of a chain.
@@ -95,5 +96,5 @@ func target(r *core.Request) core.Addr {
 	if len(r.IPs) == 0 {
 		return r.Target
 	}
-	return core.NewIPAddr(core.OneOf(r.IPs), r.Target.Port())
+	return core.NewIPAddr(dial.OneOf(r.IPs), r.Target.Port())
 }

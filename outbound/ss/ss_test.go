@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -102,8 +103,8 @@ func (badTransport) CheckClient() error { return errors.New("no client options")
 func TestPayloadWait(t *testing.T) {
 	const wait = 50 * time.Millisecond
 	g := graph{ciphers: map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")}}
-	d := over(t, newOutbound(t, g, "192.0.2.1:8388", Options{Cipher: "house", FirstPayloadWait: option.Duration(wait)}), core.Net{})
-	never := over(t, newOutbound(t, g, "192.0.2.1:8388", Options{Cipher: "house"}), core.Net{})
+	d := over(t, newOutbound(t, g, "192.0.2.1:8388", Options{Cipher: "house", FirstPayloadWait: option.Duration(wait)}), dial.Net{})
+	never := over(t, newOutbound(t, g, "192.0.2.1:8388", Options{Cipher: "house"}), dial.Net{})
 	for _, port := range []uint16{21, 22, 23, 25, 53, 80, 110, 119, 143, 443, 587, 993, 3306, 5900, 8443} {
 		r := &core.Request{Target: addr(t, fmt.Sprintf("example.com:%d", port))}
 		want := wait

@@ -10,6 +10,8 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/pipeline"
 	"github.com/umbra-proxy/umbra/inbound"
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
 )
@@ -81,7 +83,7 @@ func serve(t testing.TB, c core.Cipher) string {
 	if err := in.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p := core.NewPipeline(core.PipelineConfig{Name: "server", Log: env.Log, Dialer: core.Net{}, DialTimeout: time.Minute, IdleTimeout: time.Minute})
+	p := pipeline.New(pipeline.Config{Name: "server", Log: env.Log, Dialer: dial.Net{}, DialTimeout: time.Minute, IdleTimeout: time.Minute})
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := in.Serve(context.Background(), p); err != nil {

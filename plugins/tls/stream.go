@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/ending"
 )
 
 const (
@@ -198,5 +199,5 @@ func (s *stream) Close() error {
 // stream, never a complete one.
 func (s *stream) Abort() {
 	s.aborted.Store(true)
-	core.Abort(s.Stream)
+	ending.Abort(s.Stream)
 }

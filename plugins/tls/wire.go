@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // errTruncated is what crypto/tls sees at the end of the wire. It must be no
@@ -29,9 +30,9 @@ type wire struct {
 	noWait bool // Read returns wouldWait; only the reading goroutine touches it
 
 	mu  sync.Mutex
-	out *core.Buffer // guarded by mu; what collects records, or nil
-	n   int          // guarded by mu; bytes in out
-	err error        // guarded by mu; ends all writing
+	out *netio.Buffer // guarded by mu; what collects records, or nil
+	n   int           // guarded by mu; bytes in out
+	err error         // guarded by mu; ends all writing
 }
 
 // Read reads straight into the buffer of crypto/tls, which takes 32 KiB at a
@@ -81,7 +82,7 @@ func (w *wire) send(p []byte) {
 // up to 16 KiB and at first about 1 KiB; sending them together took a fifth of
 // the CPU time off a bulk transfer.
 func (w *wire) collect() {
-	out := core.BorrowBuffer()
+	out := netio.BorrowBuffer()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.out = out

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
 )
 
 // dialer is the policy before a dialer.
@@ -79,7 +80,7 @@ func (d *dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketC
 	}
 	// What has a name is judged by it, is given an address, and judged by that.
 	next = &packets{d.policy, next, (*rules).resolved}
-	next = core.ResolvePackets(next, opener{d.policy}, r.Flow)
+	next = dial.ResolvePackets(next, opener{d.policy}, r.Flow)
 	return &packets{d.policy, next, (*rules).hint}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
@@ -127,7 +128,7 @@ func (p *Policy) runKernel(ctx context.Context) {
 	if name == "" {
 		name = "umbra_" + p.env.Name
 	}
-	ports := func() []uint16 { return core.SocketsOf(p.env.Process).Ports() }
+	ports := func() []uint16 { return netio.SocketsOf(p.env.Process).Ports() }
 	open := func() (firewall, error) { return openFirewall(name, p.rules.PrefixV4, p.rules.PrefixV6) }
 	newKernel(p.table, ports, open).run(ctx, p.env.Log)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // inNamespace tells the test binary that it runs in a network namespace of its own.
@@ -106,7 +107,7 @@ func TestInNamespace(t *testing.T) {
 	o := defaults()
 	o.ExemptLoopback, o.Kernel = false, true
 	p, log := newPolicy(t, o)
-	ln, err := core.SocketsOf(p.env.Process).Listen(t.Context(), netip.MustParseAddrPort("[::]:8388"))
+	ln, err := netio.SocketsOf(p.env.Process).Listen(t.Context(), netip.MustParseAddrPort("[::]:8388"))
 	if err != nil {
 		t.Fatal(err)
 	}

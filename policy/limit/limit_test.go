@@ -15,6 +15,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -146,14 +147,14 @@ func TestAdmit(t *testing.T) {
 
 // served is a pipeline with a policy, and one stream through it.
 type served struct {
-	*core.Pipeline
+	*pipeline.Pipeline
 	dialer *coretest.Dialer
 	gate   *coretest.Gate
 }
 
 func serve(t testing.TB, p *Policy) *served {
 	s := &served{dialer: coretest.NewDialer(), gate: new(coretest.Gate)}
-	s.Pipeline = core.NewPipeline(core.PipelineConfig{
+	s.Pipeline = pipeline.New(pipeline.Config{
 		Name: "test", Log: slog.New(slog.DiscardHandler), Gates: []core.Gate{p, s.gate}, Dialer: p.Wrap(s.dialer),
 		DialTimeout: patience, IdleTimeout: time.Hour,
 	})

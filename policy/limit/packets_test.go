@@ -11,6 +11,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
 // side is a core.PacketConn without a network, which counts what is written.
@@ -35,7 +36,7 @@ func (s *side) WritePackets(ps []core.Packet) (int, error) {
 func associate(t testing.TB, p *Policy) (client, target *side, gate *coretest.Gate, r *core.Request) {
 	client, target, gate = new(side), new(side), new(coretest.Gate)
 	dialer := &coretest.Dialer{Packets: func(context.Context, *core.Request) (core.PacketConn, error) { return target, nil }}
-	pipeline := core.NewPipeline(core.PipelineConfig{
+	pipeline := pipeline.New(pipeline.Config{
 		Name: "test", Log: slog.New(slog.DiscardHandler), Gates: []core.Gate{p, gate}, Dialer: p.Wrap(dialer),
 		DialTimeout: patience, IdleTimeout: time.Hour,
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/engine"
 	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/plugins"
@@ -50,7 +51,7 @@ func system(b *testing.B, port int) core.Resolver {
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, peer.Addr(port))
 	}}
-	return core.SystemResolver{}
+	return dial.SystemResolver{}
 }
 
 // resolver returns resolver.dns with one server.

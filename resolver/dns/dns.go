@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -34,7 +35,7 @@ type Resolver struct {
 	life        context.Context    // of everything that runs
 	end         context.CancelFunc // ends life
 	running     sync.WaitGroup     // goroutines
-	routes      core.Routes
+	routes      dial.Routes
 
 	mu      sync.Mutex
 	flights map[question]*flight // guarded by mu, as all that follows
@@ -56,7 +57,7 @@ func New(env core.Env, o Options) (core.Resolver, error) {
 		domains: map[string]*group{}, flights: map[question]*flight{}, slots: make(chan struct{}, o.MaxQueries),
 	}
 	r.life, r.end = context.WithCancel(context.Background())
-	b := builder{resolver: r, env: env, options: &o, known: map[option.NameServer]*upstream{}, dialer: core.Net{}}
+	b := builder{resolver: r, env: env, options: &o, known: map[option.NameServer]*upstream{}, dialer: dial.Net{}}
 	if err := b.build(); err != nil {
 		return nil, err
 	}
@@ -120,7 +121,7 @@ func (b *builder) build() (err error) {
 		if err != nil {
 			return err
 		}
-		if b.dialer, err = out.Over(core.Net{}); err != nil {
+		if b.dialer, err = out.Over(dial.Net{}); err != nil {
 			return core.BadOption("via", "outbound.%s: %w", b.options.Via, err)
 		}
 	}

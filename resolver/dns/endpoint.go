@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // addressLife is for how long the addresses of a server's own name are used before
@@ -49,7 +51,7 @@ func (p *endpoint) stream(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if conn := core.Bare(s); conn != nil {
+	if conn := netio.Bare(s); conn != nil {
 		return newEager(conn), nil
 	}
 	return s, nil
@@ -63,7 +65,7 @@ func (p *endpoint) addresses(ctx context.Context) ([]netip.Addr, error) {
 		return append(p.known[p.first:len(p.known):len(p.known)], p.known[:p.first]...), nil
 	}
 	p.mu.Unlock()
-	ips, err := core.SystemResolver{}.LookupIP(ctx, p.server.Name())
+	ips, err := dial.SystemResolver{}.LookupIP(ctx, p.server.Name())
 	if err != nil {
 		return nil, err
 	}

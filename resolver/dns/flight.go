@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/panics"
 )
 
 const (
@@ -97,7 +99,7 @@ func (r *Resolver) find(ctx context.Context, q question) *entry {
 		if chain += a.chain; chain >= maxChain {
 			return r.failure(q, fmt.Errorf("%s: %w: a chain of over %d names", from, core.ErrMalformed, maxChain))
 		}
-		if _, own, _ := core.OwnName(a.next); own || !isHost(a.next) {
+		if _, own, _ := dial.OwnName(a.next); own || !isHost(a.next) {
 			return r.entry(q, answer{status: missing}, ttl, from)
 		}
 		at.name = a.next
@@ -119,7 +121,7 @@ func (r *Resolver) entry(q question, a answer, ttl time.Duration, from string) *
 
 // failure is the entry of a question that nobody answered.
 func (r *Resolver) failure(q question, err error) *entry {
-	if !core.LogPanic(r.log, "lookup panicked", err) {
+	if !panics.Log(r.log, "lookup panicked", err) {
 		r.warn(q, err)
 	}
 	return &entry{question: q, status: failed, err: err, ttl: failedTTL, until: time.Now().Add(failedTTL)}

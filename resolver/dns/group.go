@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/panics"
 )
 
 // Strategy is how several servers are used: "failover", "race" or "spread".
@@ -121,7 +121,7 @@ func settled(failed []error) bool {
 func (g *group) try(ctx context.Context, u *upstream, q question, number int) (result attempt) {
 	defer func() {
 		if v := recover(); v != nil {
-			result = attempt{from: u.name, number: number, err: &core.PanicError{Value: v, Stack: debug.Stack()}}
+			result = attempt{from: u.name, number: number, err: &panics.Error{Value: v, Stack: debug.Stack()}}
 		}
 	}()
 	tried, cancel := context.WithTimeout(ctx, g.timeout)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
 )
 
 const (
@@ -73,7 +74,7 @@ func literal(name string) ([]netip.Addr, bool, error) {
 			return []netip.Addr{ip.Unmap()}, true, nil
 		}
 	}
-	return core.OwnName(name)
+	return dial.OwnName(name)
 }
 
 // pair is what is known of a name: an entry for each family, or nil for one that

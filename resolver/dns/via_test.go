@@ -12,6 +12,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
@@ -25,7 +26,7 @@ type tunnel struct {
 }
 
 func (u *tunnel) Over(wire core.Dialer) (core.Dialer, error) {
-	u.wire = core.WithResolver(wire, &coretest.Resolver{Names: map[string][]netip.Addr{"dns.test": addrs("127.0.0.1")}})
+	u.wire = dial.WithResolver(wire, &coretest.Resolver{Names: map[string][]netip.Addr{"dns.test": addrs("127.0.0.1")}})
 	return u, nil
 }
 

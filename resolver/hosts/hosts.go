@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -93,7 +94,7 @@ func (r *Resolver) Tell(_ context.Context, name string) ([]core.Found, error) {
 
 // find returns the addresses of a name, and what gives them.
 func (r *Resolver) find(name string) (ips []netip.Addr, from string, err error) {
-	if ips, ok, err := core.OwnName(name); ok {
+	if ips, ok, err := dial.OwnName(name); ok {
 		return ips, "the name itself", err
 	}
 	host := strings.ToLower(strings.TrimSuffix(name, "."))

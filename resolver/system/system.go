@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -20,14 +21,14 @@ type Options struct {
 type Resolver struct {
 	from   core.Resolver
 	family option.Family
-	routes core.Routes
+	routes dial.Routes
 }
 
 var _ core.Teller = (*Resolver)(nil)
 
 // New returns the resolver.
 func New(_ core.Env, o Options) (core.Resolver, error) {
-	return &Resolver{from: core.SystemResolver{}, family: o.Prefer}, nil
+	return &Resolver{from: dial.SystemResolver{}, family: o.Prefer}, nil
 }
 
 // LookupIP implements core.Resolver.

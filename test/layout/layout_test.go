@@ -96,7 +96,7 @@ func tree(t *testing.T) []source {
 // A nested module is as a third party's: it imports what its own go.mod allows.
 // The other rules hold for it too.
 func TestImports(t *testing.T) {
-	all := rules()
+	all := rules(t)
 	for _, s := range tree(t) {
 		if s.isTest() || s.nested {
 			continue

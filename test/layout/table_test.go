@@ -2,7 +2,9 @@ package layout
 
 import (
 	"fmt"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,51 +13,12 @@ import (
 // module is the path of this module.
 const module = "github.com/umbra-proxy/umbra"
 
-// table says which folder's package may import what, beside the standard
-// library: folders of the project, with "*" for any one name, and modules of
+// page holds the table of who may import whom, in a block that begins with
+// "```imports". A line has a folder, with "*" for any one name, and what its package
+// may import beside the standard library: folders of the project and modules of
 // others. The first line that matches a folder holds. Tests may import what they
-// like. Keep the order of the tree: what may be imported by more stands higher.
-const table = `
-	# The centre: contracts and the data path.
-	core                golang.org/x/sys
-	core/option         core
-	core/journal
-	core/follow
-	core/coretest       core go.uber.org/goleak
-
-	# From a file to running pipelines. Only here are toml, do and cobra known.
-	core/config         core core/option github.com/BurntSushi/toml github.com/hashicorp/go-multierror
-	core/engine         core core/option core/config github.com/samber/do/v2 github.com/hashicorp/go-multierror
-	core/probe          core
-	core/autoban        core
-	core/app            core core/option core/config core/engine core/probe core/autoban github.com/spf13/cobra
-
-	# What kinds of one section share.
-	inbound             core core/option github.com/pires/go-proxyproto
-	cipher/key          golang.org/x/crypto
-	cipher/replay       core core/journal
-	cipher/chunk        core
-	cipher/users        core core/option core/follow
-	cipher/ciphertest   core core/coretest go.uber.org/goleak
-	policy/store        core core/option core/journal github.com/redis/go-redis/v9
-	policy/store/*      core policy/store
-
-	# Kinds. They import neither one another nor what reads files.
-	cipher/*            core core/option cipher/key cipher/replay cipher/chunk cipher/users golang.org/x/crypto lukechampine.com/blake3
-	inbound/*           core core/option inbound
-	outbound/*          core core/option
-	resolver/*          core core/option github.com/miekg/dns github.com/hashicorp/golang-lru/v2
-	policy/*            core core/option core/follow policy/store github.com/gaissmai/bart github.com/google/nftables golang.org/x/time
-	plugins/*           core core/option
-
-	# The list of what ships, and the program.
-	plugins             core cipher/* inbound/* outbound/* resolver/* policy/* plugins/*
-	cmd/umbra           core/app plugins
-
-	# Programs and packages that tests use.
-	test/*              core core/option core/coretest golang.org/x/sys
-	test/*/*            core core/option core/coretest
-`
+// like.
+const page = "docs/architecture.md"
 
 // rule is one line of the table.
 type rule struct {
@@ -64,10 +27,21 @@ type rule struct {
 }
 
 // rules reads the table.
-func rules() []rule {
+func rules(t *testing.T) []rule {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(page)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "\n```imports\n")
+	table, _, ended := strings.Cut(table, "\n```\n")
+	if !found || !ended {
+		t.Fatalf("%s has no block ```imports", page)
+	}
 	var all []rule
 	for line := range strings.Lines(table) {
-		if fields := strings.Fields(line); len(fields) > 0 && fields[0] != "#" {
+		line, _, _ = strings.Cut(line, "#")
+		if fields := strings.Fields(line); len(fields) > 0 {
 			all = append(all, rule{fields[0], fields[1:]})
 		}
 	}
@@ -90,7 +64,7 @@ func matches(pattern, folder string) bool {
 
 // check returns why the package in folder may not import what it does, or "".
 func check(all []rule, folder, imported string) string {
-	const where = "; the table is in test/layout/table_test.go"
+	const where = "; the table is in " + page
 	r, ok := ruleFor(all, folder)
 	if !ok {
 		return fmt.Sprintf("%s: no line says what this folder may import%s", folder, where)
@@ -110,12 +84,16 @@ func check(all []rule, folder, imported string) string {
 }
 
 func TestCheck(t *testing.T) {
+	all := rules(t)
 	for _, tc := range []struct {
 		folder, imported string
 		ok               bool
 	}{
 		{"core", "net/netip", true},
-		{"core", "golang.org/x/sys/unix", true},
+		{"core", "golang.org/x/sys/unix", false},
+		{"core/netio", "golang.org/x/sys/unix", true},
+		{"core", module + "/core/netio", false},
+		{"core/netio", module + "/core/pipeline", false},
 		{"core", "golang.org/x/system", false},
 		{"core", module + "/core/option", false},
 		{"core/option", module + "/core", true},
@@ -131,7 +109,7 @@ func TestCheck(t *testing.T) {
 		{"policy/ban", module + "/policy/store", true},
 		{"nowhere", "net", false},
 	} {
-		if got := check(rules(), tc.folder, tc.imported); (got == "") != tc.ok {
+		if got := check(all, tc.folder, tc.imported); (got == "") != tc.ok {
 			t.Errorf("%s imports %s: got %q, want allowed %t", tc.folder, tc.imported, got, tc.ok)
 		}
 	}

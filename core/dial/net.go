@@ -1,0 +1,119 @@
+package dial
+
+import (
+	"context"
+	"fmt"
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Net is the Dialer under the first hop of each chain: it reaches servers that
+// the operator named, so it guards no address. Its zero value asks the
+// operating system for names.
+type Net struct {
+	Resolver core.Resolver // nil for the operating system's
+	Control  Control       // nil for none
+	Preamble Preamble      // nil for none
+}
+
+// Preamble returns what a connection to an address that was dialled for r begins
+// with, before r.Payload and in one write with it.
+type Preamble func(r *core.Request, to netip.AddrPort) []byte
+
+// Control is asked about each address before a socket connects to it, or before
+// a datagram goes there. network is "tcp" or "udp".
+type Control func(ctx context.Context, network string, to netip.AddrPort) error
+
+var _ core.Dialer = Net{}
+
+// DialStream connects to r.Target and writes r.Payload.
+func (n Net) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
+	ips, err := n.addresses(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := Race(ctx, ips, r.Target.Port(), n.dial)
+	if err != nil {
+		return nil, err
+	}
+	first := r.Payload
+	if n.Preamble != nil {
+		first = append(n.Preamble(r, netio.RemoteAddr(conn)), first...)
+	}
+	if err := writeFirst(ctx, conn, first); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// writeFirst writes the first bytes of a stream within ctx's deadline.
+func writeFirst(ctx context.Context, s core.Stream, first []byte) error {
+	if len(first) == 0 {
+		return nil
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = s.SetWriteDeadline(deadline)
+		defer s.SetWriteDeadline(time.Time{})
+	}
+	_, err := s.Write(first)
+	return err
+}
+
+// WithResolver returns wire with r for the names of what it dials, such as an
+// outbound's own server. Where r is nil it is wire itself.
+func WithResolver(wire core.Dialer, r core.Resolver) core.Dialer {
+	if r == nil {
+		return wire
+	}
+	if n, ok := wire.(Net); ok {
+		n.Resolver = r
+		return n
+	}
+	return Resolve(r).Wrap(wire)
+}
+
+// PayloadWait returns 0: a bare connection has no header to share a packet with.
+func (n Net) PayloadWait(*core.Request) time.Duration { return 0 }
+
+func (n Net) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) {
+	d := net.Dialer{KeepAlive: -1} // see Pipeline.look
+	if n.Control != nil {
+		d.ControlContext = guardSocket(n.Control)
+	}
+	// Not d.DialTCP: given no local address it binds to an unspecified one, and
+	// the kernel then looks for a port that is free for every destination, which
+	// gets slow, and fails, with many connections in TIME_WAIT.
+	conn, err := d.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.TCPConn), nil
+}
+
+// addresses returns where r.Target is.
+func (n Net) addresses(ctx context.Context, r *core.Request) ([]netip.Addr, error) {
+	switch {
+	case r.Target.Port() == 0:
+		return nil, fmt.Errorf("%w: port 0 in target %s", core.ErrMalformed, r.Target)
+	case len(r.IPs) > 0:
+		return r.IPs, nil
+	case r.Target.IP().IsValid():
+		return []netip.Addr{r.Target.IP()}, nil
+	}
+	resolver := n.Resolver
+	if resolver == nil {
+		resolver = SystemResolver{}
+	}
+	ips, err := resolver.LookupIP(ctx, r.Target.Name())
+	if err != nil {
+		return nil, err
+	}
+	if len(ips) == 0 {
+		return nil, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
+	}
+	return ips, nil
+}

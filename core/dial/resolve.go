@@ -1,0 +1,54 @@
+package dial
+
+import (
+	"context"
+	"github.com/umbra-proxy/umbra/core"
+	"net"
+	"time"
+)
+
+// Resolve returns the middleware of a resolver: it sets the addresses of a
+// request whose target is a name, and keeps the name.
+func Resolve(r core.Resolver) core.Middleware { return resolving{resolver: r} }
+
+type resolving struct {
+	resolver core.Resolver
+	next     core.Dialer
+}
+
+// Wrap implements Middleware.
+func (m resolving) Wrap(next core.Dialer) core.Dialer {
+	return resolving{resolver: m.resolver, next: next}
+}
+
+// DialStream resolves the target, unless an earlier stage has.
+func (m resolving) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
+	if r.Target.Name() == "" || len(r.IPs) > 0 {
+		return m.next.DialStream(ctx, r)
+	}
+	ips, err := m.resolver.LookupIP(ctx, r.Target.Name())
+	switch {
+	case err != nil:
+		return nil, err
+	case len(ips) == 0: // else the next stage might ask somebody else
+		return nil, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
+	}
+	known := *r
+	known.IPs = ips
+	return m.next.DialStream(ctx, &known)
+}
+
+// OpenPackets resolves the target of each datagram; see ResolvePackets.
+func (m resolving) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
+	next, err := m.next.OpenPackets(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return ResolvePackets(next, m.resolver, r.Flow), nil
+}
+
+// CheckPackets returns what the next stage says.
+func (m resolving) CheckPackets() error { return m.next.CheckPackets() }
+
+// PayloadWait returns what the next stage wants.
+func (m resolving) PayloadWait(r *core.Request) time.Duration { return m.next.PayloadWait(r) }

@@ -1,0 +1,58 @@
+package dial
+
+import (
+	"context"
+	"fmt"
+	"github.com/umbra-proxy/umbra/core"
+	"time"
+)
+
+// OverTransports returns a Dialer whose streams go through the transports, from
+// the wire up. With none it returns wire.
+func OverTransports(wire core.Dialer, transports []core.Transport) core.Dialer {
+	if len(transports) == 0 {
+		return wire
+	}
+	return carried{wire: wire, transports: transports}
+}
+
+// carried is a wire under transports.
+type carried struct {
+	wire       core.Dialer
+	transports []core.Transport
+}
+
+// DialStream dials the wire bare, builds the transports on it and sends the
+// payload through them.
+func (c carried) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
+	under := *r
+	under.Payload = nil
+	s, err := c.wire.DialStream(ctx, &under)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range c.transports {
+		over, err := t.Client(ctx, s, r.Target)
+		if err != nil {
+			s.Close()
+			return nil, err
+		}
+		s = over
+	}
+	if err := writeFirst(ctx, s, r.Payload); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpenPackets returns ErrNoPackets: a transport carries streams only, and
+// datagrams must not travel beside it unprotected.
+func (c carried) OpenPackets(context.Context, *core.Request) (core.PacketConn, error) {
+	return nil, c.CheckPackets()
+}
+
+// CheckPackets returns an ErrNoPackets.
+func (carried) CheckPackets() error { return fmt.Errorf("%w over a transport", core.ErrNoPackets) }
+
+func (c carried) PayloadWait(r *core.Request) time.Duration { return c.wire.PayloadWait(r) }

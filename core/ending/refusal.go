@@ -1,0 +1,49 @@
+package ending
+
+import (
+	"errors"
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
+	"time"
+)
+
+const (
+	tarpitTime = time.Hour   // for which a client is held at the most
+	tarpitStep = time.Second // between one byte that is taken from it and the next
+)
+
+// endAs ends a connection as a gate has asked for. It reports false if that is the
+// inbound's own affair.
+func Refuse(conn core.Stream, cause error) bool {
+	refusal, ok := errors.AsType[*core.Refusal](cause)
+	if !ok {
+		return false
+	}
+	switch refusal.End {
+	case core.EndDrained:
+		Drain(conn)
+	case core.EndClosed:
+		Dismiss(conn)
+	case core.EndReset:
+		Abort(conn)
+	case core.EndTarpit:
+		tarpit(conn)
+	default:
+		return false
+	}
+	return true
+}
+
+// tarpit takes a byte a second from a client and says nothing. Whoever sets conn's
+// deadline afterwards ends it.
+func tarpit(conn core.Stream) {
+	_ = conn.SetDeadline(time.Now().Add(tarpitTime))
+	for b := make([]byte, 1); ; time.Sleep(tarpitStep) {
+		if err := netio.WaitReadable(conn); err != nil {
+			return
+		}
+		if _, err := conn.Read(b); err != nil {
+			return
+		}
+	}
+}

@@ -1,7 +1,0 @@
-package core
-
-// Sizes of the buffers that are lent.
-const (
-	BigBuffer   = bigBuffer
-	SmallBuffer = smallBuffer
-)

@@ -1,0 +1,35 @@
+package netio
+
+import "github.com/umbra-proxy/umbra/core"
+
+// A burster moves one burst of bytes from one side of a relay to the other and
+// returns their count, or io.EOF at the end of the source.
+type Burster func() (int, error)
+
+// newBurster picks the cheapest way from src to dst: a cipher reads and writes
+// the wire itself, the kernel splices between two bare connections, and
+// whatever is left is copied through a buffer that is borrowed when bytes are
+// there.
+func NewBurster(dst, src core.Stream) Burster {
+	if w, ok := src.(core.BurstWriter); ok {
+		return func() (int, error) { return w.WriteBurst(dst) }
+	}
+	if r, ok := dst.(core.BurstReader); ok {
+		return func() (int, error) { return r.ReadBurst(src) }
+	}
+	if s := newSplicer(dst, src); s != nil {
+		return s.burst
+	}
+	source := NewSource(src, wholeBuffer, nil)
+	return func() (int, error) {
+		buf, n, err := source.Fill(nil)
+		if err != nil {
+			return 0, err
+		}
+		defer buf.Return()
+		return dst.Write(buf.B[:n])
+	}
+}
+
+// wholeBuffer makes all of a buffer one piece.
+func wholeBuffer(b *Buffer) { b.Pieces = append(b.Pieces[:0], b.B) }

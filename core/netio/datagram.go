@@ -1,0 +1,21 @@
+package netio
+
+import "net/netip"
+
+// Datagram is one datagram at a UDPSocket.
+type Datagram struct {
+	Peer  netip.AddrPort // its source, or its destination; IPv4 unmapped
+	Local netip.Addr     // our address that it came to, or leaves from; not valid where the kernel is to choose
+	Data  []byte
+}
+
+// DatagramSink takes a burst of datagrams under the rules of PacketSink.
+type DatagramSink func(ds []Datagram)
+
+// MaxBurst is how many datagrams a burst has at the most. It is what one
+// message of the kernel's segmentation may hold, too.
+const MaxBurst = 64
+
+// listenBuffer is how many bytes the kernel may keep for a socket that many
+// clients share, each way: some 20 ms at 1 Gbit/s.
+const listenBuffer = 4 << 20

@@ -1,0 +1,7 @@
+package netio
+
+// Sizes of the buffers that are lent.
+const (
+	BigBuffer   = bigBuffer
+	SmallBuffer = smallBuffer
+)

@@ -1,0 +1,150 @@
+package netio
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// packetSocket is one UDP socket that serves clients. What it receives goes to
+// the lease that called Serve last.
+type packetSocket struct {
+	udp    *UDPSocket
+	key    netip.AddrPort                 // in SocketSet.packets
+	leases map[int]struct{}               // their numbers; guarded by SocketSet.mu
+	number int                            // of the last lease; guarded by SocketSet.mu
+	owner  atomic.Pointer[PacketListener] // set under SocketSet.mu
+	begun  bool                           // it receives; guarded by SocketSet.mu
+	served *sync.Cond                     // of SocketSet.mu; told when a lease serves or ends
+}
+
+// PacketListener is a lease of a UDP socket that serves clients.
+type PacketListener struct {
+	set    *SocketSet
+	sock   *packetSocket
+	number int // later leases of a socket have higher ones
+	sink   DatagramSink
+	failed func(error)
+	closed chan struct{}
+	busy   sync.Mutex // held while sink has a burst; not under SocketSet.mu
+	ended  bool       // guarded by SocketSet.mu
+	gone   bool       // the socket was closed with this lease; guarded by SocketSet.mu
+}
+
+// ListenPackets leases the UDP socket on addr, as Listen does for TCP. The kernel
+// keeps what comes before the first Serve.
+func (s *SocketSet) ListenPackets(_ context.Context, addr netip.AddrPort) (*PacketListener, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sock := s.packets[addr]
+	if sock == nil {
+		udp, err := ListenUDP(addr)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s, UDP: %w", addr, err)
+		}
+		udp.Grow(listenBuffer)
+		sock = &packetSocket{udp: udp, key: addr, leases: map[int]struct{}{}, served: sync.NewCond(&s.mu)}
+		if s.packets == nil {
+			s.packets = map[netip.AddrPort]*packetSocket{}
+		}
+		s.packets[addr] = sock
+	}
+	sock.number++
+	sock.leases[sock.number] = struct{}{}
+	return &PacketListener{set: s, sock: sock, number: sock.number, closed: make(chan struct{})}, nil
+}
+
+// receive gives a burst to the owner. Without one it is lost.
+func (s *packetSocket) receive(ds []Datagram) {
+	l := s.owner.Load()
+	if l == nil {
+		return
+	}
+	l.busy.Lock()
+	defer l.busy.Unlock()
+	l.sink(ds)
+}
+
+// failed tells the owner that its sink has panicked.
+func (s *packetSocket) failed(err error) {
+	if l := s.owner.Load(); l != nil {
+		l.failed(err)
+	}
+}
+
+// hasAfter reports whether there is a lease with a number higher than n.
+// SocketSet.mu is held.
+func (s *packetSocket) hasAfter(n int) bool {
+	for number := range s.leases {
+		if number > n {
+			return true
+		}
+	}
+	return false
+}
+
+// Addr returns the address that is listened on.
+func (l *PacketListener) Addr() netip.AddrPort { return l.sock.udp.Addr() }
+
+// Socket returns the socket, to send with. It is open for as long as any lease.
+func (l *PacketListener) Socket() *UDPSocket { return l.sock.udp }
+
+// Serve gives what comes to sink, until Close, or until a later lease of the same
+// socket calls Serve. failed is told if sink panics; that burst is lost then.
+func (l *PacketListener) Serve(sink DatagramSink, failed func(error)) error {
+	if err := l.own(sink, failed); err != nil {
+		return err
+	}
+	<-l.closed
+	return nil
+}
+
+// own makes l the socket's owner, unless it has ended or a later lease owns the
+// socket already.
+func (l *PacketListener) own(sink DatagramSink, failed func(error)) error {
+	l.set.mu.Lock()
+	defer l.set.mu.Unlock()
+	l.sink, l.failed = sink, failed
+	if now := l.sock.owner.Load(); l.ended || now != nil && now.number > l.number {
+		return nil
+	}
+	l.sock.owner.Store(l)
+	l.sock.served.Broadcast()
+	if l.sock.begun {
+		return nil
+	}
+	err := l.sock.udp.Receive(l.sock.receive, l.sock.failed)
+	l.sock.begun = err == nil
+	return err
+}
+
+// Close ends the lease; it is safe to call twice. It reports whether that closed
+// the socket too, as the end of the last lease does. If there is a later lease, it
+// waits until that serves, or ends too: a client that comes in between is served
+// by this one still. It must not be called from within the sink.
+func (l *PacketListener) Close() (gone bool) {
+	l.set.mu.Lock()
+	if l.ended {
+		defer l.set.mu.Unlock()
+		return l.gone
+	}
+	l.ended = true
+	delete(l.sock.leases, l.number)
+	l.sock.served.Broadcast()
+	for l.sock.owner.Load() == l && l.sock.hasAfter(l.number) {
+		l.sock.served.Wait()
+	}
+	gone = len(l.sock.leases) == 0
+	if gone && l.set.packets[l.sock.key] == l.sock {
+		delete(l.set.packets, l.sock.key)
+		l.sock.udp.Close()
+	}
+	l.gone = gone
+	close(l.closed)
+	l.set.mu.Unlock()
+	l.busy.Lock() // a burst that it has been given is served to its end
+	defer l.busy.Unlock()
+	return gone
+}

@@ -1,0 +1,28 @@
+package netio
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// received returns how many bytes have come on a connection, read or not. It
+// reports false where that can't be known.
+func Received(conn *net.TCPConn) (uint64, bool) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	var info *unix.TCPInfo
+	if raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.SOL_TCP, unix.TCP_INFO) }) != nil || err != nil {
+		return 0, false // it is closed
+	}
+	n := info.Bytes_received
+	if n > 0 && info.State == closeWait {
+		n-- // the kernel counts the end as one
+	}
+	return n, true
+}
+
+// closeWait is the state of a connection whose peer has ended: TCP_CLOSE_WAIT.
+const closeWait = 8

@@ -1,0 +1,201 @@
+package netio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"github.com/umbra-proxy/umbra/core"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// SocketSet holds the listening sockets of the process and leases them by
+// address, so that a reload serves the same address without a moment in which a
+// client is refused. The zero SocketSet is empty and ready.
+type SocketSet struct {
+	mu      sync.Mutex
+	open    map[netip.AddrPort]*socket       // of TCP; guarded by mu
+	packets map[netip.AddrPort]*packetSocket // of UDP; guarded by mu
+	own     ownAddrs                         // guarded by mu
+}
+
+// SocketsOf returns the listening sockets of a process.
+func SocketsOf(p *core.Process) *SocketSet { return core.Shared[SocketSet](p) }
+
+// socket is one listening socket. One goroutine accepts on it, from the first
+// Serve of a lease to the Close of the last, and gives each connection to the
+// lease that called Serve last.
+type socket struct {
+	ln     *net.TCPListener
+	key    netip.AddrPort           // in SocketSet.open
+	addr   netip.AddrPort           // that is bound
+	leases int                      // guarded by SocketSet.mu
+	number int                      // of the last lease; guarded by SocketSet.mu
+	owner  atomic.Pointer[Listener] // set under SocketSet.mu
+	start  sync.Once
+	served chan struct{}  // capacity 1: told of each new owner
+	done   sync.WaitGroup // the accepting goroutine
+	closed chan struct{}
+}
+
+// Acceptor takes what a Listener accepts.
+type Acceptor interface {
+	// AcceptConn takes a connection over. It must not block: the next one is
+	// accepted after it returns.
+	AcceptConn(c *net.TCPConn)
+	// AcceptError is told of an error after which accepting is tried again.
+	AcceptError(err error)
+}
+
+// Listener is a lease of a listening socket.
+type Listener struct {
+	set      *SocketSet
+	sock     *socket
+	number   int // later leases of a socket have higher ones
+	acceptor Acceptor
+	close    sync.Once
+	closed   chan struct{}
+
+	mu    sync.Mutex // held while a connection is passed on; after SocketSet.mu
+	ended bool       // guarded by mu
+}
+
+// Listen leases the socket on addr and binds it if this process does not hold
+// it yet. The unspecified IPv6 address stands for every address of both
+// families. Nothing is accepted before Serve.
+func (s *SocketSet) Listen(ctx context.Context, addr netip.AddrPort) (*Listener, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sock := s.open[addr]
+	if sock == nil {
+		ln, err := bind(ctx, addr)
+		if err != nil {
+			return nil, err
+		}
+		sock = &socket{ln: ln, key: addr, addr: ln.Addr().(*net.TCPAddr).AddrPort(), served: make(chan struct{}, 1), closed: make(chan struct{})}
+		if s.open == nil {
+			s.open = map[netip.AddrPort]*socket{}
+		}
+		s.open[addr] = sock
+	}
+	sock.leases++
+	sock.number++
+	return &Listener{set: s, sock: sock, number: sock.number, closed: make(chan struct{})}, nil
+}
+
+// bind opens a listening socket. Keep-alive is set on it, once, and inherited by
+// what it accepts, where the kernel does that.
+func bind(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) {
+	host := addr.Addr().String()
+	if addr.Addr() == netip.IPv6Unspecified() {
+		host = ""
+	}
+	lc := net.ListenConfig{KeepAliveConfig: KeepAlive()}
+	if inheritsKeepAlive {
+		lc = net.ListenConfig{KeepAlive: -1, Control: listenKeepAlive}
+	}
+	lc.SetMultipathTCP(false) // it costs, and nothing here uses it
+	ln, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(addr.Port()))))
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err
+		}
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return ln.(*net.TCPListener), nil
+}
+
+// Ports returns the TCP ports that are listened on, doubles among them.
+func (s *SocketSet) Ports() []uint16 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ports []uint16
+	for _, sock := range s.open {
+		ports = append(ports, sock.addr.Port())
+	}
+	return ports
+}
+
+// Has reports whether the process listens on ap: on that address, or on every
+// one and ap is the machine's own. network is "tcp" or "udp".
+func (s *SocketSet) Has(network string, ap netip.AddrPort) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if network == "udp" {
+		for _, sock := range s.packets {
+			if s.covers(sock.udp.Addr(), ap) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, sock := range s.open {
+		if s.covers(sock.addr, ap) {
+			return true
+		}
+	}
+	return false
+}
+
+// covers reports whether a socket at the address at takes what is sent to ap. mu
+// is held.
+func (s *SocketSet) covers(at, ap netip.AddrPort) bool {
+	return at.Port() == ap.Port() && (at.Addr().Unmap() == ap.Addr() || at.Addr().IsUnspecified() && s.own.has(ap.Addr()))
+}
+
+// Addr returns the address that is listened on.
+func (l *Listener) Addr() netip.AddrPort { return l.sock.addr }
+
+// Serve gives each connection to a, until Close, or until a later lease of the
+// same socket calls Serve.
+func (l *Listener) Serve(a Acceptor) {
+	l.own(a)
+	<-l.closed
+}
+
+// own makes l the socket's owner, unless it has ended or a later lease owns the
+// socket already.
+func (l *Listener) own(a Acceptor) {
+	l.set.mu.Lock()
+	defer l.set.mu.Unlock()
+	l.mu.Lock()
+	ended := l.ended
+	l.acceptor = a
+	l.mu.Unlock()
+	if now := l.sock.owner.Load(); ended || now != nil && now.number > l.number {
+		return
+	}
+	l.sock.owner.Store(l)
+	select {
+	case l.sock.served <- struct{}{}:
+	default: // whoever waits is told already
+	}
+	l.sock.start.Do(func() { l.sock.done.Go(l.sock.acceptAll) })
+}
+
+// Close ends the lease; it is safe to call twice. The socket is closed with its
+// last lease.
+func (l *Listener) Close() {
+	l.close.Do(func() {
+		l.set.mu.Lock()
+		l.mu.Lock()
+		l.ended = true
+		l.mu.Unlock()
+		close(l.closed)
+		l.sock.leases--
+		last := l.sock.leases == 0
+		if last {
+			delete(l.set.open, l.sock.key)
+			close(l.sock.closed)
+			l.sock.ln.Close()
+		}
+		l.set.mu.Unlock()
+		if last {
+			l.sock.done.Wait()
+		}
+	})
+}

@@ -1,0 +1,135 @@
+package netio
+
+import (
+	"github.com/umbra-proxy/umbra/core"
+	"io"
+	"syscall"
+)
+
+// Source fills borrowed buffers from a stream, and holds none while it waits.
+type Source struct {
+	src    core.Stream
+	layout func(*Buffer)
+	idle   func(*Buffer) bool
+	raw    syscall.RawConn       // nil if src is not bare
+	try    func(fd uintptr) bool // s.attempt, bound once
+	wait   func() error          // of a stream that is not bare; may be nil
+
+	// The call in progress, for try.
+	buf  *Buffer
+	held bool
+	n    int
+	err  error
+}
+
+// NewSource returns a Source that reads src. layout sets the Pieces of a fresh
+// or a held buffer to where the bytes shall go. idle, which may be nil, is asked
+// before a wait with a held buffer: if it returns true, it has kept what it
+// needs of it elsewhere, and the buffer is given back.
+func NewSource(src core.Stream, layout func(*Buffer), idle func(*Buffer) bool) *Source {
+	s := &Source{src: src, layout: layout, idle: idle}
+	if s.raw = rawConn(src); s.raw != nil {
+		s.try = s.attempt
+		return s
+	}
+	if w, ok := src.(core.Waiter); ok {
+		s.wait = w.WaitRead
+	}
+	return s
+}
+
+// Waits reports whether the stream can be waited on without a buffer.
+func (s *Source) Waits() bool { return s.raw != nil || s.wait != nil }
+
+// Fill waits until the stream has bytes, then reads once into the pieces of a
+// borrowed buffer, or of held if that is not nil and need not be given back, and
+// returns the buffer and the count of bytes. On an error, io.EOF among them, it
+// returns held, or nil if that was given back.
+func (s *Source) Fill(held *Buffer) (*Buffer, int, error) {
+	if s.raw == nil {
+		return s.fillByRead(held)
+	}
+	s.buf, s.held, s.n, s.err = held, held != nil, 0, nil
+	err := s.raw.Read(s.try)
+	buf, n := s.buf, s.n
+	s.buf = nil
+	if err == nil {
+		err = s.err
+	}
+	return buf, n, err
+}
+
+// attempt reads without blocking. It returns false if there is nothing yet, and
+// then holds no buffer of its own.
+func (s *Source) attempt(fd uintptr) bool {
+	buf := s.buf
+	if buf == nil {
+		buf = BorrowBuffer()
+	}
+	s.layout(buf)
+	n, err := readPieces(fd, buf)
+	if err == nil && n > 0 {
+		s.buf, s.n = buf, n
+		return true
+	}
+	if !s.held || err == syscall.EAGAIN && s.idle != nil && s.idle(buf) {
+		buf.Return()
+		s.buf, s.held = nil, false
+	}
+	if err == syscall.EAGAIN {
+		return false
+	}
+	if s.err = io.EOF; err != nil {
+		s.err = wireError("read", s.src, err)
+	}
+	return true
+}
+
+// fillByRead is Fill for a stream without a descriptor of its own: one Read
+// into the first piece.
+func (s *Source) fillByRead(held *Buffer) (*Buffer, int, error) {
+	if s.wait != nil {
+		if held != nil && s.idle != nil && s.idle(held) {
+			held.Return()
+			held = nil
+		}
+		if err := s.wait(); err != nil {
+			return held, 0, err
+		}
+	}
+	buf := held
+	switch {
+	case buf != nil:
+	case s.wait != nil:
+		buf = BorrowBuffer()
+	default:
+		buf = BorrowSmallBuffer() // it is held for as long as the peer is silent
+	}
+	n := 0
+	defer func() { // a Read of somebody else's may panic
+		if n == 0 && held == nil {
+			buf.Return()
+		}
+	}()
+	s.layout(buf)
+	n, err := s.src.Read(buf.Pieces[0])
+	switch {
+	case n > 0:
+		return buf, n, nil // an error comes again
+	case err == nil:
+		err = io.ErrNoProgress
+	}
+	return held, 0, err
+}
+
+// WaitReadable waits until a Read of s would not wait for the peer, if s can be
+// waited on without a buffer, and returns at once otherwise.
+func WaitReadable(s core.Stream) error {
+	if w, ok := s.(core.Waiter); ok {
+		return w.WaitRead()
+	}
+	if raw := rawConn(s); raw != nil {
+		return raw.Read(readable)
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package netio
+
+import (
+	"net"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"github.com/umbra-proxy/umbra/core"
+	"golang.org/x/sys/unix"
+)
+
+// vector is the scratch of readv.
+type vector [maxPieces]unix.Iovec
+
+// rawConn returns the descriptor of a bare stream, or nil.
+func rawConn(s core.Stream) syscall.RawConn {
+	tcp := Bare(s)
+	if tcp == nil {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// readPieces reads once into the pieces of b, without blocking. It returns 0
+// and nil at the end of the stream. unix.Readv is not used because it allocates
+// its vector at each call.
+func readPieces(fd uintptr, b *Buffer) (int, error) {
+	for i, p := range b.Pieces {
+		b.iov[i].Base = &p[0]
+		b.iov[i].SetLen(len(p))
+	}
+	for {
+		n, _, errno := unix.Syscall(unix.SYS_READV, fd, uintptr(unsafe.Pointer(&b.iov)), uintptr(len(b.Pieces)))
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// readable reports whether a read of fd would not block.
+func readable(fd uintptr) bool {
+	_, err := peek(fd)
+	return err != unix.EAGAIN
+}
+
+// peek looks at the next byte of fd without taking it. It returns 0 and nil at
+// the end of the stream, EAGAIN if there is nothing yet.
+func peek(fd uintptr) (int, error) {
+	var one byte
+	for {
+		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&one)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// wireError gives errno the form that package net gives its own errors.
+func wireError(op string, s core.Stream, errno error) error {
+	return &net.OpError{Op: op, Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError(op, errno)}
+}

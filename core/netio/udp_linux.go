@@ -1,0 +1,192 @@
+//go:build linux && !portable
+
+package netio
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/umbra-proxy/umbra/core"
+	"golang.org/x/sys/unix"
+)
+
+// UDPSocket is a UDP socket that moves many datagrams a system call: recvmmsg
+// and sendmmsg, and where the kernel has it, segmentation of one large message
+// into datagrams (UDP GSO) and the reverse (GRO). It is driven by a poller, not
+// by Go's: an idle socket costs no goroutine, and a busy one no switch between
+// goroutines.
+type UDPSocket struct {
+	fd      int
+	inet6   bool // the socket is of IPv6, which carries IPv4 too unless it is bound to IPv6
+	choose  bool // Local is told and obeyed: the socket is bound to every address
+	addr    netip.AddrPort
+	segment atomic.Int32 // largest datagram that the kernel may segment into; 0 without GSO
+
+	mu     sync.RWMutex // held for reading around system calls, so that a closed descriptor is never used
+	closed bool         // guarded by mu
+
+	poller *poller
+	slot   int
+
+	// The poller's, which alone uses them.
+	batched bool   // it is read many messages at a time, with GRO
+	round   uint64 // of the poller, at which it was read last
+	streak  int    // rounds on end at which it had something
+	burst   int    // messages that it had last
+
+	sink     DatagramSink
+	panicked func(error)
+}
+
+// OpenUDP opens a socket of both families on a port of the kernel's choice. It
+// reaches targets and takes their answers from anywhere.
+func OpenUDP() (*UDPSocket, error) {
+	return openUDP(netip.AddrPort{})
+}
+
+// ListenUDP opens a socket on addr; port 0 is the kernel's choice. The unspecified
+// IPv6 address stands for every address of both families.
+func ListenUDP(addr netip.AddrPort) (*UDPSocket, error) {
+	return openUDP(addr)
+}
+
+func openUDP(addr netip.AddrPort) (*UDPSocket, error) {
+	s := &UDPSocket{inet6: !addr.Addr().Is4()}
+	family := unix.AF_INET
+	if s.inet6 {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if errors.Is(err, unix.EAFNOSUPPORT) && ofBothFamilies(addr) { // a kernel without IPv6
+		s.inet6 = false
+		if addr.IsValid() {
+			addr = netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port())
+		}
+		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	s.fd = fd
+	if err := s.prepare(addr); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return s, nil
+}
+
+// ofBothFamilies reports whether a socket on addr takes IPv4 and IPv6: addr is
+// the unspecified IPv6 address, or none.
+func ofBothFamilies(addr netip.AddrPort) bool {
+	return !addr.IsValid() || addr.Addr() == netip.IPv6Unspecified()
+}
+
+// prepare sets the socket's options and binds it.
+func (s *UDPSocket) prepare(addr netip.AddrPort) error {
+	if s.inet6 {
+		only := 1
+		if ofBothFamilies(addr) {
+			only = 0
+		}
+		if err := unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
+	if unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 0) == nil { // a kernel without it goes on without
+		s.segment.Store(core.MaxDatagram)
+	}
+	if !addr.IsValid() {
+		return nil // the kernel binds it when it first sends
+	}
+	if addr.Addr().IsUnspecified() {
+		if s.inet6 {
+			s.choose = unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1) == nil
+		} else {
+			s.choose = unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1) == nil
+		}
+	}
+	if err := unix.Bind(s.fd, s.sockaddr(addr)); err != nil {
+		return os.NewSyscallError("bind", err)
+	}
+	bound, err := unix.Getsockname(s.fd)
+	if err != nil {
+		return os.NewSyscallError("getsockname", err)
+	}
+	port := uint16(0)
+	switch sa := bound.(type) {
+	case *unix.SockaddrInet4:
+		port = uint16(sa.Port)
+	case *unix.SockaddrInet6:
+		port = uint16(sa.Port)
+	}
+	s.addr = netip.AddrPortFrom(addr.Addr(), port)
+	return nil
+}
+
+// Grow asks the kernel to keep up to size bytes for the socket, each way, or as
+// many as the system allows.
+func (s *UDPSocket) Grow(size int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return
+	}
+	for _, o := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
+		if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[0], size) != nil {
+			_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[1], size) // what the system allows is taken
+		}
+	}
+}
+
+func (s *UDPSocket) sockaddr(ap netip.AddrPort) unix.Sockaddr {
+	if !s.inet6 {
+		return &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16(), ZoneId: zoneID(ap.Addr().Zone())}
+}
+
+// zoneID returns the number of a zone, which is a number already in an address
+// that the kernel told.
+func zoneID(zone string) uint32 {
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil || zone == "" {
+		return uint32(n)
+	}
+	ifi, err := net.InterfaceByName(zone)
+	if err != nil {
+		return 0
+	}
+	return uint32(ifi.Index)
+}
+
+// Addr returns the address that the socket is bound to; it is not valid for one
+// of OpenUDP.
+func (s *UDPSocket) Addr() netip.AddrPort { return s.addr }
+
+// Receive gives what arrives to sink from now on. It is called once at the most.
+// panicked is told if sink panics; the burst is lost then.
+func (s *UDPSocket) Receive(sink DatagramSink, panicked func(error)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	s.sink, s.panicked = sink, panicked
+	return pollers.add(s)
+}
+
+// Close closes the socket. It may be called again.
+func (s *UDPSocket) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	pollers.remove(s)
+	return os.NewSyscallError("close", unix.Close(s.fd))
+}

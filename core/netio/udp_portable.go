@@ -1,0 +1,121 @@
+//go:build !linux || portable
+
+package netio
+
+import (
+	"errors"
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/panics"
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// UDPSocket is a UDP socket of package net: one datagram a system call, and a
+// goroutine for each socket that receives. Systems other than Linux have it;
+// the build tag "portable" puts it there too, for tests.
+type UDPSocket struct {
+	conn  *net.UDPConn
+	inet6 bool // the socket is of IPv6, which carries IPv4 too unless it is bound to IPv6
+	addr  netip.AddrPort
+	close sync.Once
+}
+
+// OpenUDP opens a socket of both families on a port of the kernel's choice. It
+// reaches targets and takes their answers from anywhere.
+func OpenUDP() (*UDPSocket, error) {
+	conn, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		return nil, err
+	}
+	return newUDPSocket(conn, netip.AddrPort{}), nil
+}
+
+// ListenUDP opens a socket on addr; port 0 is the kernel's choice. The unspecified
+// IPv6 address stands for every address of both families.
+func ListenUDP(addr netip.AddrPort) (*UDPSocket, error) {
+	at := net.UDPAddrFromAddrPort(addr)
+	if addr.Addr() == netip.IPv6Unspecified() {
+		at.IP = nil
+	}
+	conn, err := net.ListenUDP("udp", at)
+	if err != nil {
+		return nil, err
+	}
+	s := newUDPSocket(conn, addr)
+	s.addr = netip.AddrPortFrom(addr.Addr(), conn.LocalAddr().(*net.UDPAddr).AddrPort().Port())
+	return s, nil
+}
+
+func newUDPSocket(conn *net.UDPConn, addr netip.AddrPort) *UDPSocket {
+	bound := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
+	return &UDPSocket{conn: conn, addr: addr, inet6: !bound.Is4()}
+}
+
+// Grow asks the kernel to keep up to size bytes for the socket, each way, or as
+// many as the system allows.
+func (s *UDPSocket) Grow(size int) {
+	_ = s.conn.SetReadBuffer(size)
+	_ = s.conn.SetWriteBuffer(size)
+}
+
+// Addr returns the address that the socket is bound to; it is not valid for one
+// of OpenUDP.
+func (s *UDPSocket) Addr() netip.AddrPort { return s.addr }
+
+// Receive gives what arrives to sink from now on. It is called once at the most.
+// panicked is told if sink panics; the burst is lost then.
+func (s *UDPSocket) Receive(sink DatagramSink, panicked func(error)) error {
+	go s.run(sink, panicked)
+	return nil
+}
+
+// run reads until the socket is closed.
+func (s *UDPSocket) run(sink DatagramSink, panicked func(error)) {
+	memory := make([]byte, core.MaxDatagram+1)
+	for {
+		n, peer, err := s.conn.ReadFromUDPAddrPort(memory)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil || n > core.MaxDatagram {
+			continue // an answer to an earlier send
+		}
+		err = panics.Call(func() error {
+			sink([]Datagram{{Peer: Unmap(peer), Data: memory[:n:n]}})
+			return nil
+		})
+		if err != nil {
+			panicked(err)
+		}
+	}
+}
+
+// Send sends datagrams in order, and returns how many the kernel took. The
+// others are lost. It returns net.ErrClosed after Close.
+func (s *UDPSocket) Send(ds []Datagram) (int, error) {
+	sent := 0
+	for _, d := range ds {
+		if !d.Peer.IsValid() {
+			continue
+		}
+		peer := d.Peer
+		if s.inet6 && peer.Addr().Is4() {
+			peer = netip.AddrPortFrom(netip.AddrFrom16(peer.Addr().As16()), peer.Port())
+		}
+		_, err := s.conn.WriteToUDPAddrPort(d.Data, peer)
+		if errors.Is(err, net.ErrClosed) {
+			return sent, err
+		}
+		if err == nil {
+			sent++
+		}
+	}
+	return sent, nil
+}
+
+// Close closes the socket. It may be called again.
+func (s *UDPSocket) Close() (err error) {
+	s.close.Do(func() { err = s.conn.Close() })
+	return err
+}
