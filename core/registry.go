@@ -59,6 +59,24 @@ type Kind[T any] struct {
 //	help:"…"     one line on what it does, required
 //	default:"…"  its default as text; lists are split at commas
 //	required:"true"  if the table must have it
+//	min:"…"      the least value; the value itself is refused after a ">", as in ">0s"
+//	max:"…"      the greatest value
+//	oneof:"…"    the only values of a plain string, split at commas
+//
+// min and max are for numbers and for types that are numbers and read themselves
+// from text, such as option.Duration; the tag has the text that a file would have.
+// On a pointer, a list or a map the bounds hold for each element, not for how many
+// there are. A file that breaks them is refused before build is called. A program
+// that calls a constructor itself bypasses this check: a constructor that relies on
+// the bounds calls option.Check. A bound that depends on another option can't be a
+// tag; the constructor checks it.
+//
+// A type that reads itself from text may describe itself, for messages and for
+// `umbra kinds`, by methods that are called on its zero value:
+//
+//	Type() string      what such an option is called: "duration"
+//	Example() string   a text that it reads: "30s"
+//	Values() []string  all texts that it reads, if they are few
 //
 // A blank field of type About has the kind's own help line. Embedded structs
 // without a tag are part of the table. A name has lower-case letters, digits, "_"

@@ -12,7 +12,7 @@ import (
 // by PROXY headers, version 1 or 2, who its clients are.
 type ProxyProtocol struct {
 	Trusted []option.Prefix `toml:"trusted" required:"true" help:"the balancers' ranges or addresses; whoever else connects is dropped as one who makes no request"`
-	Timeout option.Duration `toml:"timeout" default:"5s" help:"how long a balancer may take over its header"`
+	Timeout option.Duration `toml:"timeout" default:"5s" min:">0s" help:"how long a balancer may take over its header"`
 }
 
 // check returns what is wrong with the options.

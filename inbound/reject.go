@@ -18,7 +18,7 @@ import (
 // Rejection is the keys of an inbound that hides what it is from those without a
 // key. Embed it in the kind's own options.
 type Rejection struct {
-	Reject option.Reject `toml:"reject" default:"drain" help:"what a connection gets that makes no request: drain, close, reset or forward"`
+	Reject option.Reject `toml:"reject" default:"drain" help:"what a connection gets that makes no request"`
 	Decoy  option.Server `toml:"decoy" help:"host and port of a server that waits for its client to speak; with reject = \"forward\" it answers in our place"`
 }
 

@@ -39,7 +39,7 @@ func (a *app) kindsCommand() *cobra.Command {
 		Short: "list the kinds of components and their options",
 		Long: `kinds lists what this program has to build pipelines of. With a section, such
 as outbound, or one kind of it, such as outbound.ss, it lists every option, with
-its type and its default. pipeline, log, admin and process are the tables
+its type, its bounds and its default. pipeline, log, admin and process are the tables
 without kinds.`,
 		Example: `  umbra kinds
   umbra kinds outbound.ss`,
@@ -148,7 +148,7 @@ func writeOptions(b *strings.Builder, indent, within string, options reflect.Typ
 		case f.Default != "":
 			is = ", default " + f.Default
 		}
-		fmt.Fprintf(b, "%s%s (%s%s)\n%s    %s\n", indent, key, typeWords(f.Type), is, indent, f.Help)
+		fmt.Fprintf(b, "%s%s (%s%s)\n%s    %s\n", indent, key, fieldWords(f), is, indent, f.Help)
 		if table, ok := tableOf(f.Type); ok && table != options {
 			writeOptions(b, indent, key+".", table)
 		}

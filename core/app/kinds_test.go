@@ -25,6 +25,10 @@ type allOptions struct {
 	_       core.About                 `help:"every type of option"`
 	Number  int                        `toml:"number" default:"3" help:"a number"`
 	Port    uint16                     `toml:"port" help:"a port"`
+	Ports   []uint16                   `toml:"ports" min:"1" help:"ports"`
+	Way     string                     `toml:"way" default:"up" oneof:"up, down" help:"a word"`
+	Wait    option.Duration            `toml:"wait" min:">0s" max:"24h" help:"a duration in bounds"`
+	Listen  option.Listen              `toml:"listen" required:"true" help:"an address"`
 	Share   float64                    `toml:"share" help:"a share"`
 	Maybe   *option.Duration           `toml:"maybe" help:"a duration or none"`
 	Level   config.Level               `toml:"level" help:"a type that reads itself"`
@@ -65,11 +69,19 @@ func TestKindsOfEveryType(t *testing.T) {
       a number
   port (integer, not negative)
       a port
+  ports (list: integer, 1 or more)
+      ports
+  way (up|down, default up)
+      a word
+  wait (duration, more than 0s, up to 24h)
+      a duration in bounds
+  listen (address and port such as 127.0.0.1:1080, required)
+      an address
   share (number)
       a share
-  maybe (duration)
+  maybe (duration such as 30s)
       a duration or none
-  level (text)
+  level (debug|info|warn|error)
       a type that reads itself
   limits (table of names: integer)
       limits by name
@@ -83,7 +95,7 @@ func TestKindsOfEveryType(t *testing.T) {
       its name
   rules.and (list: table)
       more rules
-  secrets (table of names: list: address range)
+  secrets (table of names: list: address range such as 10.0.0.0/8)
       lists by name
 `
 	got, stderr, status := run(testKinds, "kinds", "policy.all")

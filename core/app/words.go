@@ -1,38 +1,43 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
-	"github.com/umbra-proxy/umbra/core/option"
 )
+
+// fieldWords says in words what an option takes: its type, its bounds, and an
+// example where neither bounds nor a default give one.
+func fieldWords(f config.Field) string {
+	words := typeWords(f.Type)
+	switch example := config.ExampleOf(element(f.Type)); {
+	case f.Bounds.Words() != nil:
+		return strings.TrimSuffix(words, "text") + alternatives(f.Bounds.Words())
+	case !f.Bounds.IsZero():
+		return strings.TrimSuffix(words, ", not negative") + ", " + f.Bounds.String()
+	case f.Default == "" && example != "":
+		return words + " such as " + example
+	}
+	return words
+}
+
+// alternatives returns the values that an option may have, as a usage line has them.
+func alternatives(values []string) string { return strings.Join(values, "|") }
 
 // typeWords says in words what an option of type t takes.
 func typeWords(t reflect.Type) string {
-	switch t {
-	case reflect.TypeFor[option.Duration]():
-		return "duration"
-	case reflect.TypeFor[option.Listen]():
-		return "address and port"
-	case reflect.TypeFor[option.Server]():
-		return "host and port"
-	case reflect.TypeFor[option.NameServer]():
-		return "DNS server"
-	case reflect.TypeFor[option.IP]():
-		return "address"
-	case reflect.TypeFor[option.Prefix]():
-		return "address range"
-	case reflect.TypeFor[option.Text]():
-		return "secret text"
-	}
 	if ref, ok := reflect.Zero(t).Interface().(core.Reference); ok {
 		return fmt.Sprintf("name of a [%s.x]", ref.RefSection())
 	}
 	if config.ReadsText(t) {
-		return "text"
+		if values := config.ValuesOf(t); values != nil {
+			return alternatives(values)
+		}
+		return cmp.Or(config.TypeOf(t), "text")
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -59,15 +64,14 @@ func typeWords(t reflect.Type) string {
 // tableOf returns the struct of an option that is a table, a list of tables or a
 // table of tables.
 func tableOf(t reflect.Type) (reflect.Type, bool) {
-	for !config.ReadsText(t) {
-		switch t.Kind() {
-		case reflect.Pointer, reflect.Slice, reflect.Map:
-			t = t.Elem()
-			continue
-		case reflect.Struct:
-			return t, true
-		}
-		break
+	t = element(t)
+	return t, t.Kind() == reflect.Struct && !config.ReadsText(t)
+}
+
+// element returns the type of the values that a pointer, a list or a map holds.
+func element(t reflect.Type) reflect.Type {
+	for !config.ReadsText(t) && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map) {
+		t = t.Elem()
 	}
-	return nil, false
+	return t
 }

@@ -12,11 +12,6 @@ import (
 func (c *checker) pipeline(name string, values map[string]any, n *node, path string) {
 	var t PipelineTable
 	c.table(values, reflect.ValueOf(&t).Elem(), n, path)
-	for _, f := range Fields(reflect.TypeFor[PipelineOptions]()) {
-		if f.In(reflect.ValueOf(t.PipelineOptions)).IsZero() {
-			c.add(n.child(f.Key).value, join(path, f.Key), "want more than 0, which would end every connection at once")
-		}
-	}
 	p := &Pipeline{Name: name, PipelineOptions: t.PipelineOptions, at: n, stages: t.Chain}
 	for _, stage := range t.Chain {
 		section, name, _ := strings.Cut(stage, ".")

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // table decodes the values of a table into a struct. It sets defaults first,
@@ -26,7 +28,11 @@ func (c *checker) table(values map[string]any, into reflect.Value, n *node, path
 			continue
 		}
 		given[key] = true
-		c.value(values[key], f.In(into), n.child(key), join(path, key))
+		if f.wrong != nil {
+			c.add(n.child(key).value, join(path, key), "a mistake in the program: %v", f.wrong)
+			continue
+		}
+		c.value(values[key], f.In(into), f.Bounds, n.child(key), join(path, key))
 	}
 	for _, f := range fields {
 		if f.Required && !given[f.Key] {
@@ -57,16 +63,17 @@ func (c *checker) unknownKey(key string, known []string, at int, path string) st
 	return near
 }
 
-// value decodes one value.
-func (c *checker) value(value any, into reflect.Value, n *node, path string) {
+// value decodes one value, which must be within bounds.
+func (c *checker) value(value any, into reflect.Value, bounds option.Bounds, n *node, path string) {
 	if u, ok := asText(into); ok {
 		text, ok := value.(string)
 		if !ok {
 			c.wrongType(value, into.Type(), n, path)
 		} else if err := u.UnmarshalText([]byte(text)); err != nil {
-			c.add(n.value, path, "%v", err)
+			c.add(n.value, path, "%v%s", err, c.didYouMean(text, ValuesOf(into.Type())))
 		} else {
 			c.emptyReference(text, into, n, path)
+			c.checkBounds(into, bounds, n, path)
 		}
 		return
 	}
@@ -74,7 +81,7 @@ func (c *checker) value(value any, into reflect.Value, n *node, path string) {
 	switch into.Kind() {
 	case reflect.Pointer:
 		v := reflect.New(into.Type().Elem())
-		c.value(value, v.Elem(), n, path)
+		c.value(value, v.Elem(), bounds, n, path)
 		into.Set(v)
 		return
 	case reflect.Struct:
@@ -85,16 +92,16 @@ func (c *checker) value(value any, into reflect.Value, n *node, path string) {
 	case reflect.Map:
 		var values map[string]any
 		if values, fits = value.(map[string]any); fits {
-			c.mapping(values, into, n, path)
+			c.mapping(values, into, bounds, n, path)
 		}
 	case reflect.Slice:
-		fits = c.list(value, into, n, path)
+		fits = c.list(value, into, bounds, n, path)
 	default:
 		if errs := checkType(into.Type(), nil); errs != nil {
 			c.add(n.value, path, "a mistake in the program: %v", errs[0])
 			return
 		}
-		fits = c.scalar(value, into, n, path)
+		fits = c.scalar(value, into, bounds, n, path)
 	}
 	if !fits {
 		c.wrongType(value, into.Type(), n, path)
@@ -108,18 +115,18 @@ func (c *checker) emptyReference(text string, into reflect.Value, n *node, path 
 }
 
 // mapping decodes a table whose keys the writer chooses.
-func (c *checker) mapping(values map[string]any, into reflect.Value, n *node, path string) {
+func (c *checker) mapping(values map[string]any, into reflect.Value, bounds option.Bounds, n *node, path string) {
 	t := into.Type()
 	into.Set(reflect.MakeMapWithSize(t, len(values)))
 	for _, key := range sortedKeys(values) {
 		v := reflect.New(t.Elem()).Elem()
-		c.value(values[key], v, n.child(key), join(path, key))
+		c.value(values[key], v, bounds, n.child(key), join(path, key))
 		into.SetMapIndex(reflect.ValueOf(key).Convert(t.Key()), v)
 	}
 }
 
 // list decodes a list, or a list of tables. It returns false for other values.
-func (c *checker) list(value any, into reflect.Value, n *node, path string) bool {
+func (c *checker) list(value any, into reflect.Value, bounds option.Bounds, n *node, path string) bool {
 	var values []any
 	switch v := value.(type) {
 	case []any:
@@ -133,14 +140,14 @@ func (c *checker) list(value any, into reflect.Value, n *node, path string) bool
 	}
 	into.Set(reflect.MakeSlice(into.Type(), len(values), len(values)))
 	for i, v := range values {
-		c.value(v, into.Index(i), n.item(i), path)
+		c.value(v, into.Index(i), bounds, n.item(i), path)
 	}
 	return true
 }
 
 // scalar decodes a string, a number or a boolean. It returns false if value is
 // of another type.
-func (c *checker) scalar(value any, into reflect.Value, n *node, path string) bool {
+func (c *checker) scalar(value any, into reflect.Value, bounds option.Bounds, n *node, path string) bool {
 	switch v := value.(type) {
 	case string:
 		if into.Kind() != reflect.String {
@@ -168,13 +175,26 @@ func (c *checker) scalar(value any, into reflect.Value, n *node, path string) bo
 			into.SetUint(uint64(v))
 		case into.CanInt() || into.CanUint():
 			c.add(n.value, path, "out of range; want an integer %s", rangeOf(into.Type()))
+			return true
 		default:
 			return false
 		}
 	default:
 		return false
 	}
+	c.checkBounds(into, bounds, n, path)
 	return true
+}
+
+// checkBounds records a value that is out of its bounds.
+func (c *checker) checkBounds(v reflect.Value, bounds option.Bounds, n *node, path string) {
+	if err := bounds.Check(v); err != nil {
+		near := ""
+		if words := bounds.Words(); words != nil {
+			near = c.didYouMean(v.String(), words)
+		}
+		c.add(n.value, path, "%v%s", err, near)
+	}
 }
 
 // rangeOf returns the range of an integer type in words.

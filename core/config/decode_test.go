@@ -58,8 +58,9 @@ func TestMistakes(t *testing.T) {
 		{"a boolean for a number", bad, policy + "rate = false", "x:8:8: policy.all.rate: want a number, got a boolean"},
 		{"a number in quotes", bad, policy + "rate = '1.5'", "x:8:8: policy.all.rate: want a number, got a string; leave the quotes out"},
 		{"levels", bad, "log.level = 1\nlog.format = 2\n" + policy,
-			"x:1:13: log.level: want a string such as \"info\", got an integer\nx:2:14: log.format: want a string such as \"text\", got an integer"},
-		{"format", bad, "log.format = 'xml'\n" + policy, `x:1:14: log.format: "xml" is no format; there are text, json and python`},
+			"x:1:13: log.level: want one of debug, info, warn, error, got an integer\nx:2:14: log.format: want one of text, json, python, got an integer"},
+		{"format", bad, "log.format = 'xml'\n" + policy, `x:1:14: log.format: want one of text, json, python, got "xml"`},
+		{"format nearly", bad, "log.format = 'Jsn'\n" + policy, `x:1:14: log.format: want one of text, json, python, got "Jsn"; did you mean json?`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := strings.TrimSuffix(report(Parse("x", []byte(tc.text), tc.reg)), "\n")

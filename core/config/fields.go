@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // Field is one key of an options struct, as its tags describe it (see
@@ -19,9 +20,11 @@ type Field struct {
 	Help     string
 	Default  string // as text; "" for none
 	Required bool
+	Bounds   option.Bounds // of the value, or of each element of a list or a map
 	Type     reflect.Type
 
 	index []int
+	wrong error // what is wrong with the tags of the bounds
 }
 
 // In returns the field's value in a struct of the type whose Fields it is from.
@@ -48,9 +51,10 @@ func Fields(t reflect.Type) []Field {
 		if !tagged || key == "-" || !sf.IsExported() {
 			continue
 		}
+		bounds, wrong := option.BoundsOf(sf.Type, sf.Tag)
 		fields = append(fields, Field{
 			Key: key, Help: sf.Tag.Get("help"), Default: sf.Tag.Get("default"),
-			Required: sf.Tag.Get("required") == "true", Type: sf.Type, index: []int{i},
+			Required: sf.Tag.Get("required") == "true", Bounds: bounds, Type: sf.Type, index: []int{i}, wrong: wrong,
 		})
 	}
 	return fields

@@ -36,8 +36,8 @@ type Pipeline struct {
 
 // PipelineOptions are the keys of a pipeline beside its chain.
 type PipelineOptions struct {
-	IdleTimeout option.Duration `toml:"idle_timeout" default:"5m" help:"how long a connection may move no byte before it is ended"`
-	DialTimeout option.Duration `toml:"dial_timeout" default:"10s" help:"how long reaching a target may take, all hops together"`
+	IdleTimeout option.Duration `toml:"idle_timeout" default:"5m" min:">0s" help:"how long a connection may move no byte before it is ended"`
+	DialTimeout option.Duration `toml:"dial_timeout" default:"10s" min:">0s" help:"how long reaching a target may take, all hops together"`
 }
 
 // PipelineTable describes a whole [pipeline.name] table, for Fields.

@@ -13,7 +13,8 @@ import (
 
 // CheckKinds reports the mistakes that a program makes in the options structs
 // of its kinds: a field without a key or a help line, a type that no file can
-// give, a default that is none. A test of every program calls it.
+// give, a default that can't be read, bounds that
+// leave nothing. A test of every program calls it.
 func CheckKinds(reg *core.Registry) error {
 	list := &multierror.Error{ErrorFormat: lines}
 	for _, s := range core.Sections() {
@@ -85,9 +86,42 @@ func checkField(f Field, within []reflect.Type) []error {
 		errs = append(errs, errors.New("both required and with a default"))
 	}
 	errs = append(errs, checkType(f.Type, within)...)
+	if f.wrong != nil {
+		errs = append(errs, f.wrong)
+	}
 	if f.Default != "" && len(errs) == 0 {
-		if err := setText(reflect.New(f.Type).Elem(), f.Default); err != nil {
+		if err := checkDefault(f); err != nil {
 			errs = append(errs, fmt.Errorf("default: %w", err))
+		}
+	}
+	return errs
+}
+
+// checkDefault checks that a field's default is of its type and within its bounds.
+func checkDefault(f Field) error {
+	v := reflect.New(f.Type).Elem()
+	if err := setText(v, f.Default); err != nil {
+		return err
+	}
+	var wrong error
+	walk(v, &node{}, "", func(v reflect.Value, _ *node, _ string) {
+		if err := f.Bounds.Check(v); err != nil && wrong == nil {
+			wrong = err
+		}
+	})
+	return wrong
+}
+
+// checkWords checks that a type reads the values and the example that it gives.
+func checkWords(t reflect.Type) []error {
+	var errs []error
+	texts := ValuesOf(t)
+	if example := ExampleOf(t); example != "" {
+		texts = append(texts, example)
+	}
+	for _, text := range texts {
+		if err := setText(reflect.New(t).Elem(), text); err != nil {
+			errs = append(errs, fmt.Errorf("%s does not read its own %q: %w", t, text, err))
 		}
 	}
 	return errs
@@ -96,7 +130,7 @@ func checkField(f Field, within []reflect.Type) []error {
 // checkType checks that a file can give values of type t.
 func checkType(t reflect.Type, within []reflect.Type) []error {
 	if ReadsText(t) {
-		return nil
+		return checkWords(t)
 	}
 	if t == reflect.TypeFor[time.Duration]() {
 		return []error{errDuration}

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/base64"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -72,7 +73,7 @@ type tuning struct {
 type allOptions struct {
 	Text     string                     `toml:"text" default:"hello" help:"text"`
 	Flag     bool                       `toml:"flag" default:"true" help:"flag"`
-	Int      int                        `toml:"int" default:"-3" help:"int"`
+	Int      int                        `toml:"int" default:"-3" max:"9999" help:"int"`
 	Small    int8                       `toml:"small" help:"small"`
 	Port     uint16                     `toml:"port" default:"53" help:"port"`
 	Big      uint64                     `toml:"big" help:"big"`
@@ -80,7 +81,12 @@ type allOptions struct {
 	Window   option.Duration            `toml:"window" default:"10m" help:"window"`
 	Maybe    *option.Duration           `toml:"maybe" help:"maybe"`
 	List     []string                   `toml:"list" default:"a, b" help:"list"`
-	Ints     []int                      `toml:"ints" help:"ints"`
+	Ints     []int                      `toml:"ints" min:"1" help:"ints"`
+	Share    *float64                   `toml:"share" min:"0" max:"1" help:"share"`
+	Word     string                     `toml:"word" oneof:"up,down" help:"word"`
+	Words    []string                   `toml:"words" oneof:"left, right" help:"words"`
+	Wait     option.Duration            `toml:"wait" min:">0s" max:"24h" help:"wait"`
+	Waits    map[string]option.Duration `toml:"waits" min:"1s" help:"waits"`
 	Ranges   []option.Prefix            `toml:"ranges" help:"ranges"`
 	Limits   map[string]int             `toml:"limits" help:"limits"`
 	Windows  map[string]option.Duration `toml:"windows" help:"windows"`
@@ -135,7 +141,14 @@ func TestCheckKinds(t *testing.T) {
 		Nested  struct {
 			B int `toml:"b"`
 		} `toml:"nested" help:"x"`
-		Skipped int `toml:"-"`
+		Skipped int             `toml:"-"`
+		Min     option.Duration `toml:"min" min:"soon" help:"x"`
+		Range   int             `toml:"range" min:"2" max:"1" help:"x"`
+		Low     int             `toml:"low" min:"1" default:"0" help:"x"`
+		Ports   []uint16        `toml:"ports" min:"1" default:"80, 0" help:"x"`
+		Words   map[string]int  `toml:"words" oneof:"a,b" help:"x"`
+		Word    string          `toml:"word" oneof:"a,b" default:"c" help:"x"`
+		Liar    liar            `toml:"liar" help:"x"`
 	}
 	_ = bad{}.hidden
 	reg := &core.Registry{}
@@ -155,10 +168,34 @@ policy of kind bad: channel: no file can give a chan int
 policy of kind bad: any: no file can give a interface {}
 policy of kind bad: map: no file can give a map[int]string
 policy of kind bad: nested: b: no help tag
+policy of kind bad: min: min: "soon" is no duration; write it as "30s" or "5m"
+policy of kind bad: range: min 2 is not below max 1
+policy of kind bad: low: default: want 1 or more, got 0
+policy of kind bad: ports: default: want 1 or more, got 0
+policy of kind bad: words: oneof: only a plain string can have it, not a int
+policy of kind bad: word: default: want one of a, b, got "c"
+policy of kind bad: liar: config.liar does not read its own "no": want one of yes, got "no"
+policy of kind bad: liar: config.liar does not read its own "maybe": want one of yes, got "maybe"
 policy of kind text: options are a string; they must be a struct`
 	err := CheckKinds(reg)
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+// liar tells of itself what it does not read.
+type liar string
+
+func (l *liar) UnmarshalText(text []byte) error { return option.ReadWord(l, text, []string{"yes"}) }
+func (liar) Values() []string                   { return []string{"yes", "no"} }
+func (*liar) Example() string                   { return "maybe" }
+
+// TestOwnTables checks the tags of the tables that have no kinds.
+func TestOwnTables(t *testing.T) {
+	for _, table := range []reflect.Type{reflect.TypeFor[PipelineTable](), reflect.TypeFor[Log](), reflect.TypeFor[Process](), reflect.TypeFor[Admin]()} {
+		for _, err := range checkOptions(table, nil, nil) {
+			t.Errorf("%s: %v", table, err)
+		}
 	}
 }
 

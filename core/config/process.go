@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"log/slog"
 
 	"github.com/umbra-proxy/umbra/core/option"
@@ -9,8 +8,8 @@ import (
 
 // Log is the [log] table.
 type Log struct {
-	Level  Level  `toml:"level" default:"info" help:"the least important messages to log: debug, info, warn or error"`
-	Format Format `toml:"format" default:"text" help:"the form of a line: text, json, or python, which is that of the Python original"`
+	Level  Level  `toml:"level" default:"info" help:"the least important messages to log"`
+	Format Format `toml:"format" default:"text" help:"the form of a line; python is that of the Python original"`
 }
 
 // Process is the [process] table.
@@ -28,7 +27,10 @@ type Level slog.Level
 
 var _ slog.Leveler = Level(0)
 
-// UnmarshalText reads debug, info, warn or error.
+// Values returns the names of the levels.
+func (Level) Values() []string { return []string{"debug", "info", "warn", "error"} }
+
+// UnmarshalText reads one of the names.
 func (l *Level) UnmarshalText(text []byte) error {
 	switch string(text) {
 	case "debug":
@@ -40,7 +42,7 @@ func (l *Level) UnmarshalText(text []byte) error {
 	case "error":
 		*l = Level(slog.LevelError)
 	default:
-		return fmt.Errorf("%q is no level; there are debug, info, warn and error", text)
+		return option.WrongWord(string(text), l.Values())
 	}
 	return nil
 }
@@ -58,12 +60,10 @@ const (
 	FormatPython Format = "python"
 )
 
-// UnmarshalText reads one of the formats.
-func (f *Format) UnmarshalText(text []byte) error {
-	switch Format(text) {
-	case FormatText, FormatJSON, FormatPython:
-		*f = Format(text)
-		return nil
-	}
-	return fmt.Errorf("%q is no format; there are %s, %s and %s", text, FormatText, FormatJSON, FormatPython)
+// Values returns the formats.
+func (Format) Values() []string {
+	return []string{string(FormatText), string(FormatJSON), string(FormatPython)}
 }
+
+// UnmarshalText reads one of the formats.
+func (f *Format) UnmarshalText(text []byte) error { return option.ReadWord(f, text, f.Values()) }

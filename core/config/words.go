@@ -3,9 +3,8 @@ package config
 import (
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
-
-	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // wrongType records a value of the wrong type. It never quotes the value, which
@@ -17,7 +16,10 @@ func (c *checker) wrongType(value any, want reflect.Type, n *node, path string) 
 // wanted says in words what an option of type t takes.
 func wanted(t reflect.Type) string {
 	if ReadsText(t) {
-		if example := exampleOf(t); example != "" {
+		if values := ValuesOf(t); values != nil {
+			return "one of " + strings.Join(values, ", ")
+		}
+		if example := ExampleOf(t); example != "" {
 			return "a string such as " + strconv.Quote(example)
 		}
 		return "a string"
@@ -39,27 +41,35 @@ func wanted(t reflect.Type) string {
 	return "an integer"
 }
 
-// exampleOf returns a text that a type reads, or "" if none is known.
-func exampleOf(t reflect.Type) string {
-	switch t {
-	case reflect.TypeFor[option.Duration]():
-		return "30s"
-	case reflect.TypeFor[option.Listen]():
-		return "127.0.0.1:1080"
-	case reflect.TypeFor[option.Server]():
-		return "example.net:8388"
-	case reflect.TypeFor[option.NameServer]():
-		return "tls://1.1.1.1"
-	case reflect.TypeFor[option.IP]():
-		return "192.0.2.1"
-	case reflect.TypeFor[option.Prefix]():
-		return "10.0.0.0/8"
-	case reflect.TypeFor[Level]():
-		return "info"
-	case reflect.TypeFor[Format]():
-		return "text"
+// The methods by which a type of options describes itself (see core.Add).
+type (
+	hasType    interface{ Type() string }
+	hasExample interface{ Example() string }
+	hasValues  interface{ Values() []string }
+)
+
+// TypeOf returns what an option of type t is called, or "" if the type does not say.
+func TypeOf(t reflect.Type) string {
+	if v, ok := reflect.New(t).Interface().(hasType); ok {
+		return v.Type()
 	}
 	return ""
+}
+
+// ExampleOf returns a text that t reads, or "" if the type does not say.
+func ExampleOf(t reflect.Type) string {
+	if v, ok := reflect.New(t).Interface().(hasExample); ok {
+		return v.Example()
+	}
+	return ""
+}
+
+// ValuesOf returns the only texts that t reads, or nil if the type does not say.
+func ValuesOf(t reflect.Type) []string {
+	if v, ok := reflect.New(t).Interface().(hasValues); ok {
+		return v.Values()
+	}
+	return nil
 }
 
 // typeName says in words what the TOML library read.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
-	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // row is one option of a drawing.
@@ -88,8 +87,6 @@ func (d *drawing) show(v reflect.Value) string {
 			return c.Kind
 		}
 		return c.ID.Name + ": " + c.Kind
-	case option.Duration:
-		return shortDuration(t)
 	case fmt.Stringer:
 		return printable(t.String())
 	case encoding.TextMarshaler:
@@ -146,18 +143,6 @@ func sortedKeys(v reflect.Value) []reflect.Value {
 	keys := v.MapKeys()
 	slices.SortFunc(keys, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
 	return keys
-}
-
-// shortDuration leaves out the zeros that time.Duration writes: "5m" for "5m0s".
-func shortDuration(d option.Duration) string {
-	s := d.String()
-	if rest, ok := strings.CutSuffix(s, "m0s"); ok {
-		s = rest + "m"
-	}
-	if rest, ok := strings.CutSuffix(s, "h0m"); ok {
-		s = rest + "h"
-	}
-	return s
 }
 
 // printable returns s, quoted if something in it does not print.

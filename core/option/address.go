@@ -38,6 +38,12 @@ func (l *Listen) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Type returns what such an option is called.
+func (Listen) Type() string { return "address and port" }
+
+// Example returns one.
+func (Listen) Example() string { return "127.0.0.1:1080" }
+
 // AddrPort returns the address; for ":port" it is the unspecified IPv6 address,
 // on which a socket serves IPv4 too.
 func (l Listen) AddrPort() netip.AddrPort { return l.addr }
@@ -93,6 +99,12 @@ func (s *Server) UnmarshalText(text []byte) error {
 	s.addr = addr
 	return nil
 }
+
+// Type returns what such an option is called.
+func (Server) Type() string { return "host and port" }
+
+// Example returns one.
+func (Server) Example() string { return "example.net:8388" }
 
 // Addr returns the address.
 func (s Server) Addr() core.Addr { return s.addr }

@@ -5,6 +5,7 @@ package option
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -25,8 +26,24 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String returns the duration as text that UnmarshalText reads.
-func (d Duration) String() string { return time.Duration(d).String() }
+// String returns the duration as text that UnmarshalText reads, without the zeros
+// that time.Duration writes: "5m" for "5m0s".
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	if rest, ok := strings.CutSuffix(s, "m0s"); ok {
+		s = rest + "m"
+	}
+	if rest, ok := strings.CutSuffix(s, "h0m"); ok {
+		s = rest + "h"
+	}
+	return s
+}
+
+// Type returns what a duration is called.
+func (Duration) Type() string { return "duration" }
+
+// Example returns a duration.
+func (Duration) Example() string { return "30s" }
 
 // Std returns the duration as the standard library's type.
 func (d Duration) Std() time.Duration { return time.Duration(d) }

@@ -1,7 +1,6 @@
 package option
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 )
@@ -10,16 +9,11 @@ import (
 // "auto", which "" means too, "ipv4", "ipv6", "ipv4-only" or "ipv6-only".
 type Family string
 
-// UnmarshalText reads one of the five words.
-func (f *Family) UnmarshalText(text []byte) error {
-	switch s := string(text); s {
-	case "auto", "ipv4", "ipv6", "ipv4-only", "ipv6-only":
-		*f = Family(s)
-		return nil
-	default:
-		return fmt.Errorf("%q is no preference; write %q, %q, %q, %q or %q", s, "auto", "ipv4", "ipv6", "ipv4-only", "ipv6-only")
-	}
-}
+// Values returns the five words.
+func (Family) Values() []string { return []string{"auto", "ipv4", "ipv6", "ipv4-only", "ipv6-only"} }
+
+// UnmarshalText reads one of them.
+func (f *Family) UnmarshalText(text []byte) error { return ReadWord(f, text, f.Values()) }
 
 // Wants reports whether addresses of ip's family are wanted.
 func (f Family) Wants(ip netip.Addr) bool {

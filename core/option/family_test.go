@@ -45,7 +45,7 @@ func TestFamily(t *testing.T) {
 		t.Errorf("zero: got %v, want %v", got, sixFirst)
 	}
 	var f option.Family
-	if err := f.UnmarshalText([]byte("IPv4")); err == nil || !strings.Contains(err.Error(), `"ipv4-only"`) {
+	if err := f.UnmarshalText([]byte("IPv4")); err == nil || !strings.Contains(err.Error(), "ipv4-only") {
 		t.Errorf("got %v, want the words that there are", err)
 	}
 }

@@ -17,3 +17,9 @@ func (i *IP) UnmarshalText(text []byte) error {
 	i.Addr = ip.Unmap()
 	return nil
 }
+
+// Type returns what such an option is called.
+func (IP) Type() string { return "address" }
+
+// Example returns one.
+func (IP) Example() string { return "192.0.2.1" }

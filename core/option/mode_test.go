@@ -29,7 +29,7 @@ func TestMode(t *testing.T) {
 	for _, text := range []string{"", "TCP", "tcp ", "tcp_and_udp", "quic"} {
 		t.Run("not "+text, func(t *testing.T) {
 			m := option.Mode("tcp")
-			want := `"` + text + `" is no mode; write "tcp", "udp" or "both"`
+			want := `want one of tcp, udp, both, got "` + text + `"`
 			if err := m.UnmarshalText([]byte(text)); err == nil || err.Error() != want || m != "tcp" {
 				t.Errorf("got %q, %v, want tcp still, %s", m, err, want)
 			}

@@ -92,6 +92,12 @@ func hostPort(s string, port uint16) (core.Addr, error) {
 	return addr, nil
 }
 
+// Type returns what such an option is called.
+func (NameServer) Type() string { return "DNS server" }
+
+// Example returns one.
+func (NameServer) Example() string { return "tls://1.1.1.1" }
+
 // Scheme returns "udp", "tcp", "tls" or "https".
 func (n NameServer) Scheme() string { return n.scheme }
 

@@ -29,6 +29,12 @@ func (p *Ports) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Type returns what such an option is called.
+func (Ports) Type() string { return "port or range" }
+
+// Example returns one.
+func (Ports) Example() string { return "20000-20100" }
+
 // IsValid reports whether p was set.
 func (p Ports) IsValid() bool { return p.first != 0 }
 

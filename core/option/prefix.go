@@ -30,3 +30,9 @@ func (p *Prefix) UnmarshalText(text []byte) error {
 	p.Prefix = v
 	return nil
 }
+
+// Type returns what such an option is called.
+func (Prefix) Type() string { return "address range" }
+
+// Example returns one.
+func (Prefix) Example() string { return "10.0.0.0/8" }

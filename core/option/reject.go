@@ -1,7 +1,5 @@
 package option
 
-import "fmt"
-
 // Reject is how a connection ends that makes no request: "drain", which "" means
 // too, "close", "reset" or "forward".
 type Reject string
@@ -14,13 +12,10 @@ const (
 	RejectForward Reject = "forward"
 )
 
-// UnmarshalText reads one of the four words.
-func (r *Reject) UnmarshalText(text []byte) error {
-	switch w := Reject(text); w {
-	case RejectDrain, RejectClose, RejectReset, RejectForward:
-		*r = w
-		return nil
-	default:
-		return fmt.Errorf("%q is no way to reject; write %q, %q, %q or %q", text, RejectDrain, RejectClose, RejectReset, RejectForward)
-	}
+// Values returns the ways.
+func (Reject) Values() []string {
+	return []string{string(RejectDrain), string(RejectClose), string(RejectReset), string(RejectForward)}
 }
+
+// UnmarshalText reads one of the ways.
+func (r *Reject) UnmarshalText(text []byte) error { return ReadWord(r, text, r.Values()) }

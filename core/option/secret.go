@@ -21,6 +21,9 @@ type Text string
 // UnmarshalText takes any text.
 func (t *Text) UnmarshalText(text []byte) error { *t = Text(text); return nil }
 
+// Type returns what such an option is called.
+func (Text) Type() string { return "secret text" }
+
 // String returns [redacted], or "" for an empty secret.
 func (t Text) String() string {
 	if t == "" {

@@ -19,7 +19,7 @@ type Options struct {
 	_             core.About       `help:"reaches targets straight from this machine; public addresses only, unless opened"`
 	Allow         []option.Prefix  `toml:"allow" help:"ranges to open that are closed by default: loopback, private, link-local, multicast and other non-public addresses"`
 	Resolver      core.ResolverRef `toml:"resolver" help:"the [resolver.x] that finds targets' names, unless one stands in the chain; else the operating system's"`
-	ProxyProtocol int              `toml:"proxy_protocol" default:"0" help:"the version, 1 or 2, of the PROXY header that tells each target who the client is; 0 for none"`
+	ProxyProtocol int              `toml:"proxy_protocol" default:"0" min:"0" max:"2" help:"the version, 1 or 2, of the PROXY header that tells each target who the client is; 0 for none"`
 }
 
 // Outbound reaches targets itself.
@@ -37,19 +37,19 @@ var (
 
 // New returns the outbound.
 func New(env core.Env, o Options) (core.Outbound, error) {
+	if err := option.Check(o); err != nil {
+		return nil, err
+	}
 	d := &Outbound{listening: netio.SocketsOf(env.Process).Has}
 	for _, p := range o.Allow {
 		d.allow = append(d.allow, p.Prefix)
 	}
 	d.net = dial.Net{Control: d.guard}
 	switch o.ProxyProtocol {
-	case 0:
 	case 1:
 		d.net.Preamble = headerLine
 	case 2:
 		d.net.Preamble = binaryHeader
-	default:
-		return nil, core.BadOption("proxy_protocol", "there is no version %d; write 1 or 2, or 0 for no header", o.ProxyProtocol)
 	}
 	d.headers = o.ProxyProtocol != 0
 	if o.Resolver == "" {

@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // Pin is the SHA-256 hash of a public key, in the form of a certificate's
@@ -19,6 +21,12 @@ type Pin struct{ sum [sha256.Size]byte }
 func PinOf(cert *x509.Certificate) Pin {
 	return Pin{sha256.Sum256(cert.RawSubjectPublicKeyInfo)}
 }
+
+// Type returns what a pin is called.
+func (Pin) Type() string { return "SHA-256 of a public key" }
+
+// Example returns a pin.
+func (Pin) Example() string { return "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
 
 // UnmarshalText reads 32 bytes in base64 or hex, after "sha256//" (as curl has
 // it), "sha256:" or nothing.
@@ -50,7 +58,10 @@ func (p Pin) String() string { return "sha256//" + base64.StdEncoding.EncodeToSt
 // Version is a TLS version. The zero Version is 1.3.
 type Version uint16
 
-// UnmarshalText reads "1.2" or "1.3".
+// Values returns the versions that are still safe.
+func (Version) Values() []string { return []string{"1.2", "1.3"} }
+
+// UnmarshalText reads one of them.
 func (v *Version) UnmarshalText(text []byte) error {
 	switch string(text) {
 	case "1.2":
@@ -58,7 +69,7 @@ func (v *Version) UnmarshalText(text []byte) error {
 	case "1.3":
 		*v = stdtls.VersionTLS13
 	default:
-		return fmt.Errorf("%q is no TLS version that is still safe; write %q or %q", text, "1.2", "1.3")
+		return fmt.Errorf("%w; other versions are not safe", option.WrongWord(string(text), v.Values()))
 	}
 	return nil
 }

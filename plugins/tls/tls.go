@@ -28,7 +28,7 @@ type Options struct {
 	CA         string   `toml:"ca" help:"client: PEM file with the CAs to trust instead of the system's"`
 	Pin        []Pin    `toml:"pin" help:"client: SHA-256 of a public key that the server may have, in base64 or hex; without ca it replaces the check of CA, name and dates"`
 	ALPN       []string `toml:"alpn" help:"names of protocols to offer or accept, the best first"`
-	MinVersion Version  `toml:"min_version" default:"1.3" help:"the lowest TLS version to speak: 1.2 or 1.3"`
+	MinVersion Version  `toml:"min_version" default:"1.3" help:"the lowest TLS version to speak"`
 }
 
 // Transport is one configured component. It serves both roles for which its

@@ -212,7 +212,7 @@ func TestErrors(t *testing.T) {
 		want string // "" for none
 	}{
 		{"no lists", Options{}, ""},
-		{"default", Options{Default: "drop"}, `default: "drop" is no default`},
+		{"default", Options{Default: "drop"}, `default: want one of allow, deny, got "drop"`},
 		{"deny all", Options{Default: "deny", DenyTargets: targetsOf(t, "example.org")}, `default: "deny" without an allow list`},
 		{"deny by ports", Options{Default: "deny", AllowPorts: portsOf(t, "443")}, ""},
 		{"file of targets", Options{DenyTargets: targetsOf(t, "file:"+good)}, ""},

@@ -12,7 +12,7 @@ import (
 // Options are the keys of a [policy.x] table of kind "acl".
 type Options struct {
 	_            core.About       `help:"allows or denies by source, user, target and port"`
-	Default      string           `toml:"default" default:"allow" help:"what happens to what no list has: \"allow\", or \"deny\" where there is an allow list"`
+	Default      string           `toml:"default" default:"allow" oneof:"allow,deny" help:"what happens to what no list has; \"deny\" needs an allow list"`
 	AllowTargets []Target         `toml:"allow_targets" help:"targets that are allowed, whatever deny_targets says: names, ranges of addresses, \"domain:…\", \"keyword:…\", \"regexp:…\", \"file:…\""`
 	DenyTargets  []Target         `toml:"deny_targets" help:"targets that are denied"`
 	AllowPorts   []option.Ports   `toml:"allow_ports" help:"ports of targets that are allowed, whatever deny_ports says: \"443\", \"6881-6889\""`
@@ -26,10 +26,8 @@ type Options struct {
 
 // check returns what is wrong with the options by themselves.
 func (o Options) check() error {
-	switch o.Default {
-	case "allow", "deny":
-	default:
-		return core.BadOption("default", "%q is no default; write %q or %q", o.Default, "allow", "deny")
+	if err := option.Check(o); err != nil {
+		return err
 	}
 	if o.Default == "deny" && o.AllowTargets == nil && o.AllowPorts == nil && o.AllowSources == nil && o.AllowUsers == nil {
 		return core.BadOption("default", "%q without an allow list has nothing to deny; give allow_targets, allow_ports, allow_sources or allow_users", o.Default)
@@ -39,6 +37,9 @@ func (o Options) check() error {
 
 // Target is an entry of a list of targets.
 type Target struct{ entry }
+
+// Example returns an entry.
+func (Target) Example() string { return "example.org" }
 
 // UnmarshalText reads an entry as it stands in a table or a file.
 func (t *Target) UnmarshalText(text []byte) (err error) {
@@ -65,6 +66,9 @@ type Source struct {
 	prefix netip.Prefix
 	path   string // of a file of entries, if it is one
 }
+
+// Example returns a range of addresses.
+func (Source) Example() string { return "10.0.0.0/8" }
 
 // UnmarshalText reads a range of addresses, one address, or "file:PATH".
 func (s *Source) UnmarshalText(text []byte) error {

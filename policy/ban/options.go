@@ -3,7 +3,6 @@
 package ban
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"net/netip"
@@ -18,61 +17,53 @@ import (
 // Options are the keys of a [policy.x] table of kind "ban".
 type Options struct {
 	_              core.About         `help:"bans clients that try keys or passwords, for a while"`
-	Failures       int                `toml:"failures" default:"3" help:"how many failures within the window ban a client; ten times as many for one that was served within the last day"`
-	Window         option.Duration    `toml:"window" default:"10m" help:"for how long a failure counts"`
-	Duration       option.Duration    `toml:"duration" default:"10m" help:"how long a first ban lasts; each further one lasts twice as long"`
+	Failures       int                `toml:"failures" default:"3" min:"1" max:"65" help:"how many failures within the window ban a client; ten times as many for one that was served within the last day"`
+	Window         option.Duration    `toml:"window" default:"10m" min:"8ns" help:"for how long a failure counts"`
+	Duration       option.Duration    `toml:"duration" default:"10m" min:">0s" help:"how long a first ban lasts; each further one lasts twice as long"`
 	MaxDuration    option.Duration    `toml:"max_duration" default:"168h" help:"how long a ban lasts at the most"`
-	Decay          option.Duration    `toml:"decay" default:"24h" help:"after how long without a ban one earlier ban is forgotten"`
-	Weights        map[string]float64 `toml:"weights" help:"how much a failure counts: auth and replay 1, short and malformed 0.1, unless they are given"`
-	PrefixV4       int                `toml:"prefix_v4" default:"32" help:"how many bits of an IPv4 address make a client"`
-	PrefixV6       int                `toml:"prefix_v6" default:"64" help:"how many bits of an IPv6 address make a client"`
+	Decay          option.Duration    `toml:"decay" default:"24h" min:">0s" help:"after how long without a ban one earlier ban is forgotten"`
+	Weights        map[string]float64 `toml:"weights" min:"0" max:"100" help:"how much a failure counts: auth and replay 1, short and malformed 0.1, unless they are given"`
+	PrefixV4       int                `toml:"prefix_v4" default:"32" min:"8" max:"32" help:"how many bits of an IPv4 address make a client"`
+	PrefixV6       int                `toml:"prefix_v6" default:"64" min:"16" max:"128" help:"how many bits of an IPv6 address make a client"`
 	Exempt         []option.Prefix    `toml:"exempt" help:"clients that are never banned"`
 	ExemptLoopback bool               `toml:"exempt_loopback" default:"true" help:"never ban programs on this machine"`
 	Mode           Mode               `toml:"mode" default:"ban" help:"ban, or observe: log what would be banned and let all in"`
-	Action         Action             `toml:"action" help:"what a banned client gets: drain, close, reset or tarpit; left out, what the inbound gives to whoever makes no request"`
-	MaxEntries     int                `toml:"max_entries" default:"100000" help:"how many addresses are remembered of each: those that failed, that were served, that are banned"`
+	Action         Action             `toml:"action" help:"what a banned client gets; left out, what the inbound gives to whoever makes no request"`
+	MaxEntries     int                `toml:"max_entries" default:"100000" min:"1" help:"how many addresses are remembered of each: those that failed, that were served, that are banned"`
 	Kernel         bool               `toml:"kernel" help:"have the kernel drop what banned clients begin, by nftables: it costs no accept then, but tells them that they are banned"`
 	KernelTable    string             `toml:"kernel_table" help:"the name of the table of nftables; left out, umbra_ and the policy's name"`
 	Store          store.Place        `toml:"store" default:"memory" help:"where bans are kept: memory, file:PATH, or redis://HOST:PORT for all nodes of a fleet"`
 }
 
+// The bounds in the tags of Options follow from how failures are counted. A window of
+// less than 8 ns has no stretches. These constants don't compile if that changes, or
+// if 65 failures don't fit into the counter of a stretch.
+const (
+	_ = uint(8 - stretches)
+	_ = uint16(65 * generous * point)
+)
+
 // check returns what is wrong with the options, and the weights in points. Its
 // errors name the key to mend.
 func (o Options) check() (weights [reasons]int, err error) {
+	if err := option.Check(o); err != nil {
+		return weights, err
+	}
 	switch {
-	case o.Failures <= 0:
-		return weights, core.BadOption("failures", "%d is not positive", o.Failures)
-	case o.Failures > math.MaxUint16/point/generous:
-		return weights, core.BadOption("failures", "%d is more than %d", o.Failures, math.MaxUint16/point/generous)
-	case o.Window.Std() < stretches:
-		return weights, core.BadOption("window", "%s is too short", o.Window)
-	case o.Duration <= 0:
-		return weights, core.BadOption("duration", "%s is not positive", o.Duration)
 	case o.MaxDuration < o.Duration:
 		return weights, core.BadOption("max_duration", "%s is less than the duration of %s", o.MaxDuration, o.Duration)
-	case o.Decay <= 0:
-		return weights, core.BadOption("decay", "%s is not positive", o.Decay)
-	case o.PrefixV4 < 8 || o.PrefixV4 > 32:
-		return weights, core.BadOption("prefix_v4", "%d; want 8 to 32", o.PrefixV4)
-	case o.PrefixV6 < 16 || o.PrefixV6 > 128:
-		return weights, core.BadOption("prefix_v6", "%d; want 16 to 128", o.PrefixV6)
 	case o.KernelTable != "" && !isTableName(o.KernelTable):
 		return weights, core.BadOption("kernel_table", "%q; want up to 31 letters, digits, _ and -", o.KernelTable)
-	case o.MaxEntries <= 0:
-		return weights, core.BadOption("max_entries", "%d is not positive", o.MaxEntries)
 	}
 	for r, w := range defaultWeights {
 		weights[r] = int(w * point)
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Weights)) {
-		r, w := slices.Index(reasonNames[:], name), o.Weights[name]
-		switch {
-		case r < 0:
+		r := slices.Index(reasonNames[:], name)
+		if r < 0 {
 			return weights, core.BadOption("weights", "%q is no failure; known are %s", name, strings.Join(reasonNames[:], ", "))
-		case !(w >= 0 && w <= point): // not a number either
-			return weights, core.BadOption("weights", "%s = %v; want 0 to %d", name, w, point)
 		}
-		weights[r] = int(math.Round(w * point))
+		weights[r] = int(math.Round(o.Weights[name] * point))
 	}
 	return weights, nil
 }
@@ -104,14 +95,11 @@ func (o Options) clientOf(ip netip.Addr) netip.Prefix {
 // Mode is what a ban does: "ban", which "" means too, or "observe".
 type Mode string
 
-// UnmarshalText reads one of the words.
-func (m *Mode) UnmarshalText(text []byte) error {
-	if s := string(text); s != "ban" && s != "observe" {
-		return fmt.Errorf("%q is no mode; write %q or %q", s, "ban", "observe")
-	}
-	*m = Mode(text)
-	return nil
-}
+// Values returns the two words.
+func (Mode) Values() []string { return []string{"ban", "observe"} }
+
+// UnmarshalText reads one of them.
+func (m *Mode) UnmarshalText(text []byte) error { return option.ReadWord(m, text, m.Values()) }
 
 // word is what the log says of a ban.
 func (m Mode) word() string {
@@ -130,11 +118,20 @@ type Action struct {
 // actions are those that have a name.
 var actions = []Action{{"drain", core.EndDrained}, {"close", core.EndClosed}, {"reset", core.EndReset}, {"tarpit", core.EndTarpit}}
 
-// UnmarshalText reads one of the words.
+// Values returns their names.
+func (Action) Values() []string {
+	var names []string
+	for _, a := range actions {
+		names = append(names, a.name)
+	}
+	return names
+}
+
+// UnmarshalText reads one of the names.
 func (a *Action) UnmarshalText(text []byte) error {
 	i := slices.IndexFunc(actions, func(a Action) bool { return a.name == string(text) })
 	if i < 0 {
-		return fmt.Errorf("%q is no action; write %q, %q, %q or %q", text, "drain", "close", "reset", "tarpit")
+		return option.WrongWord(string(text), a.Values())
 	}
 	*a = actions[i]
 	return nil

@@ -26,7 +26,7 @@ func TestOptions(t *testing.T) {
 		{"max_entries", func(o *Options) { o.MaxEntries = 0 }, "max_entries"},
 		{"kernel_table", func(o *Options) { o.KernelTable = "a b" }, "kernel_table"},
 		{"unknown weight", func(o *Options) { o.Weights = map[string]float64{"auht": 1} }, "weights"},
-		{"negative weight", func(o *Options) { o.Weights = map[string]float64{"auth": -1} }, "weights"},
+		{"negative weight", func(o *Options) { o.Weights = map[string]float64{"auth": -1} }, "weights.auth"},
 		{"weights", func(o *Options) { o.Weights = map[string]float64{"auth": 0.5, "short": 0} }, ""},
 		{"store in no folder", func(o *Options) { _ = o.Store.UnmarshalText([]byte("file:/none/such/bans")) }, "store"},
 	} {
@@ -41,8 +41,8 @@ func TestOptions(t *testing.T) {
 		})
 	}
 	for _, into := range []interface{ UnmarshalText([]byte) error }{new(Mode), new(Action)} {
-		if err := into.UnmarshalText([]byte("nonsense")); err == nil || !strings.Contains(err.Error(), "write") {
-			t.Errorf("%T: got %v, want an error that says what to write", into, err)
+		if err := into.UnmarshalText([]byte("nonsense")); err == nil || !strings.Contains(err.Error(), "want one of ") {
+			t.Errorf("%T: got %v, want an error with the words", into, err)
 		}
 	}
 }

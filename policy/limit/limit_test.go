@@ -89,8 +89,8 @@ func TestNewErrors(t *testing.T) {
 		"day 32":             {func(o *Options) { o.QuotaResetDay = 32 }, "quota_reset_day"},
 		"clients":            {func(o *Options) { o.MaxClients = 0 }, "max_clients"},
 		"no name":            {func(o *Options) { o.Users = map[string]User{"": {}} }, "users"},
-		"alice's number":     {user(User{Connections: ptr(-1)}), "users"},
-		"alice's rate":       {user(User{NewPerSecond: &nan}), "users"},
+		"alice's number":     {user(User{Connections: ptr(-1)}), "users.alice.connections"},
+		"alice's rate":       {user(User{NewPerSecond: &nan}), "users.alice.new_per_second"},
 		"store": {func(o *Options) {
 			if err := o.Store.UnmarshalText([]byte("file:" + t.TempDir() + "/none/x")); err != nil {
 				t.Fatal(err)

@@ -16,28 +16,28 @@ import (
 // Options are the keys of a [policy.x] table of kind "limit".
 type Options struct {
 	_                     core.About      `help:"bounds what clients and users may take: connections, bandwidth, bytes a month"`
-	ConnectionsPerClient  int             `toml:"connections_per_client" help:"how many connections and UDP sessions an address may have at once; left out, as many as it likes"`
-	ConnectionsPerUser    int             `toml:"connections_per_user" help:"the same of a user"`
-	NewPerSecondPerClient float64         `toml:"new_per_second_per_client" help:"how many new ones a second an address may have, over time"`
-	NewPerSecondPerUser   float64         `toml:"new_per_second_per_user" help:"the same of a user"`
-	NewBurst              int             `toml:"new_burst" help:"how many may come at once before new_per_second counts; left out, as many as in ten seconds"`
+	ConnectionsPerClient  int             `toml:"connections_per_client" min:"0" help:"how many connections and UDP sessions an address may have at once; left out, as many as it likes"`
+	ConnectionsPerUser    int             `toml:"connections_per_user" min:"0" help:"the same of a user"`
+	NewPerSecondPerClient float64         `toml:"new_per_second_per_client" min:"0" max:"1000000" help:"how many new ones a second an address may have, over time"`
+	NewPerSecondPerUser   float64         `toml:"new_per_second_per_user" min:"0" max:"1000000" help:"the same of a user"`
+	NewBurst              int             `toml:"new_burst" min:"0" max:"10000000" help:"how many may come at once before new_per_second counts; left out, as many as in ten seconds"`
 	BandwidthPerUser      Bandwidth       `toml:"bandwidth_per_user" help:"bytes a second of a user, each way: 10MiB/s, 100Mbit/s, or 1MiB/s up, 10MiB/s down"`
 	Bandwidth             Bandwidth       `toml:"bandwidth" help:"the same of all together"`
 	QuotaPerUser          Size            `toml:"quota_per_user" help:"how many bytes, both ways together, a user has a month"`
-	QuotaResetDay         int             `toml:"quota_reset_day" default:"1" help:"on which day of the month, in UTC, quotas begin anew"`
+	QuotaResetDay         int             `toml:"quota_reset_day" default:"1" min:"1" max:"31" help:"on which day of the month, in UTC, quotas begin anew"`
 	Users                 map[string]User `toml:"users" help:"what single users have instead"`
 	Nameless              bool            `toml:"nameless" help:"count all requests that come without a user's name as one user's; else no bound of users holds for them"`
 	Exempt                []option.Prefix `toml:"exempt" help:"clients for whose addresses no bound holds"`
 	ExemptLoopback        bool            `toml:"exempt_loopback" default:"true" help:"no bound holds for the addresses of this machine"`
-	MaxClients            int             `toml:"max_clients" default:"100000" help:"how many addresses are remembered that have no connection"`
+	MaxClients            int             `toml:"max_clients" default:"100000" min:"1" help:"how many addresses are remembered that have no connection"`
 	Store                 store.Place     `toml:"store" default:"memory" help:"where the bytes of quotas are counted: memory, file:PATH, or redis://HOST:PORT for all nodes of a fleet"`
 }
 
 // User is what a single user has instead of what all have. What is left out is as for
 // all.
 type User struct {
-	Connections  *int       `toml:"connections" help:"how many connections and UDP sessions at once; 0 for as many as they like"`
-	NewPerSecond *float64   `toml:"new_per_second" help:"how many new ones a second; 0 for as many as they like"`
+	Connections  *int       `toml:"connections" min:"0" help:"how many connections and UDP sessions at once; 0 for as many as they like"`
+	NewPerSecond *float64   `toml:"new_per_second" min:"0" max:"1000000" help:"how many new ones a second; 0 for as many as they like"`
 	Bandwidth    *Bandwidth `toml:"bandwidth" help:"bytes a second, each way; or unlimited"`
 	Quota        *Size      `toml:"quota" help:"bytes a month; or unlimited"`
 }
@@ -47,41 +47,16 @@ const maxUserName = 255
 
 // check returns what is wrong with the options. Its errors name the key to mend.
 func (o Options) check() error {
-	switch {
-	case o.ConnectionsPerClient < 0:
-		return core.BadOption("connections_per_client", "%d is negative", o.ConnectionsPerClient)
-	case o.ConnectionsPerUser < 0:
-		return core.BadOption("connections_per_user", "%d is negative", o.ConnectionsPerUser)
-	case !isRate(o.NewPerSecondPerClient):
-		return core.BadOption("new_per_second_per_client", "%v; want 0 to %d", o.NewPerSecondPerClient, maxRate)
-	case !isRate(o.NewPerSecondPerUser):
-		return core.BadOption("new_per_second_per_user", "%v; want 0 to %d", o.NewPerSecondPerUser, maxRate)
-	case o.NewBurst < 0 || o.NewBurst > 10*maxRate:
-		return core.BadOption("new_burst", "%d; want 1 to %d, or leave it out", o.NewBurst, 10*maxRate)
-	case o.QuotaResetDay < 1 || o.QuotaResetDay > 31:
-		return core.BadOption("quota_reset_day", "%d; want 1 to 31", o.QuotaResetDay)
-	case o.MaxClients <= 0:
-		return core.BadOption("max_clients", "%d is not positive", o.MaxClients)
-	case len(o.Users) > maxUsers:
+	if len(o.Users) > maxUsers {
 		return core.BadOption("users", "%d are too many; want %d at the most", len(o.Users), maxUsers)
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Users)) {
-		switch u := o.Users[name]; {
-		case name == "" || len(name) > maxUserName:
+		if name == "" || len(name) > maxUserName {
 			return core.BadOption("users", "%.20q; a name has 1 to %d bytes", name, maxUserName)
-		case u.Connections != nil && *u.Connections < 0:
-			return core.BadOption("users", "%s: connections: %d is negative", name, *u.Connections)
-		case u.NewPerSecond != nil && !isRate(*u.NewPerSecond):
-			return core.BadOption("users", "%s: new_per_second: %v; want 0 to %d", name, *u.NewPerSecond, maxRate)
 		}
 	}
-	return nil
+	return option.Check(o)
 }
-
-// maxRate is the most of new connections a second that a bound may be.
-const maxRate = 1_000_000
-
-func isRate(x float64) bool { return x >= 0 && x <= maxRate } // no NaN either
 
 // burst returns how many connections may come at once where so many a second may.
 func (o Options) burst(perSecond float64) int {

@@ -35,6 +35,12 @@ const maxSize = 1 << 60
 
 var errSize = errors.New(`write a size as "100GiB", "1.5TB" or "unlimited"`)
 
+// Type returns what such an option is called.
+func (Size) Type() string { return "size" }
+
+// Example returns one.
+func (Size) Example() string { return "100GiB" }
+
 // UnmarshalText reads a number, whole or with a fraction, and a unit.
 func (s *Size) UnmarshalText(text []byte) error {
 	if string(text) == unlimited {
@@ -115,6 +121,12 @@ type Bandwidth struct{ Up, Down Size }
 const leastBandwidth = 1 << 10
 
 var errBandwidth = errors.New(`write a bandwidth as "10MiB/s", "100Mbit/s", "1MiB/s up, 10MiB/s down" or "unlimited"`)
+
+// Type returns what such an option is called.
+func (Bandwidth) Type() string { return "bandwidth" }
+
+// Example returns one.
+func (Bandwidth) Example() string { return "10MiB/s" }
 
 // UnmarshalText reads one rate for both ways, or one for each.
 func (b *Bandwidth) UnmarshalText(text []byte) error {

@@ -20,8 +20,8 @@ import (
 type Options struct {
 	_        core.About      `help:"refuses what another node of the fleet has received: a recording is good on none of them"`
 	Store    store.Place     `toml:"store" required:"true" help:"where the nodes tell each other what they have received: redis://HOST:PORT"`
-	Wait     option.Duration `toml:"wait" default:"100ms" help:"how long a request waits for the store; after that it is served"`
-	Remember option.Duration `toml:"remember" default:"24h" help:"for how long what has no time in it is remembered"`
+	Wait     option.Duration `toml:"wait" default:"100ms" min:">0s" help:"how long a request waits for the store; after that it is served"`
+	Remember option.Duration `toml:"remember" default:"24h" min:"1m" help:"for how long what has no time in it is remembered"`
 }
 
 const (
@@ -59,11 +59,8 @@ var (
 
 // New returns the policy. Its errors name the key to mend.
 func New(env core.Env, o Options) (core.Policy, error) {
-	switch {
-	case o.Wait <= 0:
-		return nil, core.BadOption("wait", "%s is not positive", o.Wait)
-	case o.Remember < option.Duration(time.Minute):
-		return nil, core.BadOption("remember", "%s is less than a minute", o.Remember)
+	if err := option.Check(o); err != nil {
+		return nil, err
 	}
 	s, err := o.Store.Open(env.Log)
 	if err == nil && s == nil {

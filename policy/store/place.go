@@ -13,6 +13,9 @@ import (
 // "unix://:PASSWORD@PATH?db=DB" on this machine. It prints without the password.
 type Place struct{ text string }
 
+// Example returns a place.
+func (Place) Example() string { return "redis://127.0.0.1:6379" }
+
 // UnmarshalText reads one of the forms.
 func (p *Place) UnmarshalText(text []byte) error {
 	s := string(text)

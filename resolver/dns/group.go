@@ -3,28 +3,24 @@ package dns
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/core/panics"
 )
 
 // Strategy is how several servers are used: "failover", "race" or "spread".
 type Strategy string
 
-// UnmarshalText reads one of the three words.
-func (s *Strategy) UnmarshalText(text []byte) error {
-	switch string(text) {
-	case "failover", "race", "spread":
-		*s = Strategy(text)
-		return nil
-	}
-	return fmt.Errorf("%q is no strategy; write %q, %q or %q", text, "failover", "race", "spread")
-}
+// Values returns the three words.
+func (Strategy) Values() []string { return []string{"failover", "race", "spread"} }
+
+// UnmarshalText reads one of them.
+func (s *Strategy) UnmarshalText(text []byte) error { return option.ReadWord(s, text, s.Values()) }
 
 // impatience is how long a server that has failed of late is waited for before the
 // next one is asked beside it.

@@ -10,13 +10,13 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// Options are the keys of a [resolver.x] table of kind "dns".
+// Options are the keys of a [resolver.x] table of kind "dns". The bound of
+// serve_stale is that of RFC 8767 §5, 1 to 3 days; that of timeout is totalTimeout.
 type Options struct {
 	_            core.About                     `help:"asks DNS servers, by UDP, TCP, TLS or HTTPS, and remembers their answers"`
 	Servers      []option.NameServer            `toml:"servers" required:"true" help:"who is asked: \"8.8.8.8\", \"tcp://8.8.8.8\", \"tls://1.1.1.1\" or \"https://dns.example/dns-query\""`
@@ -26,26 +26,25 @@ type Options struct {
 	Via          core.OutboundRef               `toml:"via" help:"the [outbound.x] that questions go through"`
 	CA           string                         `toml:"ca" help:"file of the CAs to trust for TLS and HTTPS instead of the system's"`
 	Prefer       option.Family                  `toml:"prefer" default:"auto" help:"addresses to try first: ipv4, ipv6, or auto for IPv6 where this machine has it; ipv4-only and ipv6-only leave the others out"`
-	Timeout      option.Duration                `toml:"timeout" default:"2s" help:"how long one server may take; a question may take 5s in all"`
-	MaxQueries   int                            `toml:"max_queries" default:"256" help:"how many questions may be underway at once; more wait"`
-	CacheEntries int                            `toml:"cache_entries" default:"16384" help:"how many answers are remembered; a name has one for IPv4 and one for IPv6"`
-	CacheBytes   int                            `toml:"cache_bytes" default:"8388608" help:"how much memory they may take"`
-	MinTTL       option.Duration                `toml:"min_ttl" default:"0s" help:"the shortest time for which an answer is remembered, whatever its TTL"`
-	MaxTTL       option.Duration                `toml:"max_ttl" default:"24h" help:"the longest time"`
-	NegativeTTL  option.Duration                `toml:"negative_ttl" default:"15m" help:"the longest time for which it is remembered that a name or an address does not exist"`
-	ServeStale   option.Duration                `toml:"serve_stale" default:"1h" help:"how long after its end an answer may serve while no server answers; 0s for never"`
+	Timeout      option.Duration                `toml:"timeout" default:"2s" min:"100ms" max:"5s" help:"how long one server may take; a question may take 5s in all"`
+	MaxQueries   int                            `toml:"max_queries" default:"256" min:"1" max:"65536" help:"how many questions may be underway at once; more wait"`
+	CacheEntries int                            `toml:"cache_entries" default:"16384" min:"1" max:"16777216" help:"how many answers are remembered; a name has one for IPv4 and one for IPv6"`
+	CacheBytes   int                            `toml:"cache_bytes" default:"8388608" min:"65536" max:"1099511627776" help:"how much memory they may take, in bytes"`
+	MinTTL       option.Duration                `toml:"min_ttl" default:"0s" min:"0s" max:"168h" help:"the shortest time for which an answer is remembered, whatever its TTL"`
+	MaxTTL       option.Duration                `toml:"max_ttl" default:"24h" min:"1s" max:"168h" help:"the longest time"`
+	NegativeTTL  option.Duration                `toml:"negative_ttl" default:"15m" min:"0s" max:"168h" help:"the longest time for which it is remembered that a name or an address does not exist"`
+	ServeStale   option.Duration                `toml:"serve_stale" default:"1h" min:"0s" max:"72h" help:"how long after its end an answer may serve while no server answers; 0s for never"`
 	Prefetch     bool                           `toml:"prefetch" default:"true" help:"ask anew for names in use shortly before their answers end"`
 }
 
-// Bounds on options.
-const (
-	maxServers  = 16
-	maxStaleFor = 72 * time.Hour // RFC 8767 §5: 1 to 3 days
-	longestTTL  = 7 * 24 * time.Hour
-)
+// maxServers is how many servers a list may have.
+const maxServers = 16
 
 // check finds the mistakes that stand in the options alone.
 func (o *Options) check() error {
+	if err := option.Check(*o); err != nil {
+		return err
+	}
 	if err := checkServers("servers", "", o.Servers); err != nil {
 		return err
 	}
@@ -59,37 +58,6 @@ func (o *Options) check() error {
 	}
 	if err := o.checkBootstrap(); err != nil {
 		return err
-	}
-	for _, n := range []struct {
-		key                    string
-		value, least, greatest int
-	}{
-		{"max_queries", o.MaxQueries, 1, 65536},
-		{"cache_entries", o.CacheEntries, 1, 1 << 24},
-		{"cache_bytes", o.CacheBytes, 64 << 10, 1 << 40},
-	} {
-		if n.value < n.least || n.value > n.greatest {
-			return core.BadOption(n.key, "%d is not from %d to %d", n.value, n.least, n.greatest)
-		}
-	}
-	return o.checkTimes()
-}
-
-func (o *Options) checkTimes() error {
-	for _, d := range []struct {
-		key             string
-		value           option.Duration
-		least, greatest time.Duration
-	}{
-		{"timeout", o.Timeout, 100 * time.Millisecond, totalTimeout},
-		{"min_ttl", o.MinTTL, 0, longestTTL},
-		{"max_ttl", o.MaxTTL, time.Second, longestTTL},
-		{"negative_ttl", o.NegativeTTL, 0, longestTTL},
-		{"serve_stale", o.ServeStale, 0, maxStaleFor},
-	} {
-		if v := d.value.Std(); v < d.least || v > d.greatest {
-			return core.BadOption(d.key, "%s is not from %s to %s", v, d.least, d.greatest)
-		}
 	}
 	if o.MinTTL > o.MaxTTL {
 		return core.BadOption("min_ttl", "%s is longer than max_ttl, which is %s", o.MinTTL, o.MaxTTL)

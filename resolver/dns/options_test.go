@@ -48,14 +48,14 @@ func TestOptionsRefused(t *testing.T) {
 		{"empty bootstrap", func(o *Options) {
 			o.Servers, o.Bootstrap = nameServers(t, "tls://dns.test"), bootstrap("DNS.test")
 		}, "bootstrap", "an empty list"},
-		{"no timeout", func(o *Options) { o.Timeout = 0 }, "timeout", "is not from 100ms to 5s"},
-		{"a long timeout", func(o *Options) { o.Timeout = option.Duration(time.Minute) }, "timeout", "is not from"},
-		{"no queries", func(o *Options) { o.MaxQueries = 0 }, "max_queries", "is not from 1"},
-		{"negative entries", func(o *Options) { o.CacheEntries = -1 }, "cache_entries", "is not from 1"},
-		{"few bytes", func(o *Options) { o.CacheBytes = 100 }, "cache_bytes", "is not from 65536"},
+		{"no timeout", func(o *Options) { o.Timeout = 0 }, "timeout", "want 100ms to 5s, got 0s"},
+		{"a long timeout", func(o *Options) { o.Timeout = option.Duration(time.Minute) }, "timeout", "want 100ms to 5s, got 1m"},
+		{"no queries", func(o *Options) { o.MaxQueries = 0 }, "max_queries", "want 1 to 65536, got 0"},
+		{"negative entries", func(o *Options) { o.CacheEntries = -1 }, "cache_entries", "want 1 to 16777216, got -1"},
+		{"few bytes", func(o *Options) { o.CacheBytes = 100 }, "cache_bytes", "want 65536 to "},
 		{"min over max", func(o *Options) { o.MinTTL, o.MaxTTL = option.Duration(time.Hour), option.Duration(time.Minute) }, "min_ttl", "longer than max_ttl"},
-		{"no max_ttl", func(o *Options) { o.MaxTTL = 0 }, "max_ttl", "is not from 1s"},
-		{"long negative_ttl", func(o *Options) { o.NegativeTTL = option.Duration(1000 * time.Hour) }, "negative_ttl", "is not from"},
+		{"no max_ttl", func(o *Options) { o.MaxTTL = 0 }, "max_ttl", "want 1s to 168h, got 0s"},
+		{"long negative_ttl", func(o *Options) { o.NegativeTTL = option.Duration(1000 * time.Hour) }, "negative_ttl", "want 0s to 168h, got 1000h"},
 		{"stale for weeks", func(o *Options) { o.ServeStale = option.Duration(1000 * time.Hour) }, "serve_stale", "to 72h"},
 		{"no CA", func(o *Options) { o.CA = filepath.Join(filepath.Dir(junk), "none.pem") }, "ca", "no such file"},
 		{"a CA that is none", func(o *Options) { o.CA = junk }, "ca", "has no certificate"},
@@ -93,7 +93,7 @@ func TestStrategy(t *testing.T) {
 		}
 	}
 	var s Strategy
-	if err := s.UnmarshalText([]byte("fastest")); err == nil || !strings.Contains(err.Error(), `"race"`) {
+	if err := s.UnmarshalText([]byte("fastest")); err == nil || !strings.Contains(err.Error(), "race") {
 		t.Errorf("got %v, want the words that there are", err)
 	}
 }
