@@ -21,6 +21,6 @@ func SourceOf(client netip.Addr) netip.Prefix {
 // Client is who connects, before its first byte is read.
 type Client struct {
 	Addr    netip.AddrPort // true client, IPv4 unmapped
-	Network string         // "tcp" or "udp"
+	Network Network
 	Inbound string         // name of the inbound's table
 }

@@ -49,7 +49,7 @@ func TestBoth(t *testing.T) {
 	if err := in.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, network := range []string{"tcp", "udp"} {
+	for _, network := range []core.Network{core.TCP, core.UDP} {
 		if !netio.SocketsOf(site.env.Process).Has(network, at) {
 			t.Errorf("%s: got not listening at %v", network, at)
 		}

@@ -26,7 +26,7 @@ type visit struct {
 
 // AcceptConn serves one connection.
 func (s *Server) AcceptConn(conn *net.TCPConn) {
-	v := &visit{on: s.handler.Load(), conn: conn, client: core.Client{Addr: netio.RemoteAddr(conn), Network: "tcp", Inbound: s.cfg.Env.Name}}
+	v := &visit{on: s.handler.Load(), conn: conn, client: core.Client{Addr: netio.RemoteAddr(conn), Network: core.TCP, Inbound: s.cfg.Env.Name}}
 	source, timeout := v.client.Addr.Addr(), s.cfg.Timeout
 	switch f := s.cfg.Front; {
 	case f == nil:

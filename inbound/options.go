@@ -36,9 +36,9 @@ func (o Options) check() error {
 	case o.Mode.Packets() && o.ClientSessions <= 0:
 		return core.BadOption("client_sessions", "%d is not positive", o.ClientSessions)
 	case o.Mode.Packets() && len(o.Transport) > 0:
-		return core.BadOption("mode", "a transport carries no UDP, and UDP must not leave beside it; add mode = %q", "tcp")
+		return core.BadOption("mode", "a transport carries no UDP, and UDP must not leave beside it; add mode = %q", core.TCP)
 	case o.Mode.Packets() && o.ProxyProtocol != nil:
-		return core.BadOption("mode", "proxy_protocol names the clients of TCP alone; add mode = %q", "tcp")
+		return core.BadOption("mode", "proxy_protocol names the clients of TCP alone; add mode = %q", core.TCP)
 	case o.ProxyProtocol != nil:
 		return o.ProxyProtocol.check()
 	}

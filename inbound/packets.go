@@ -132,7 +132,7 @@ func (s *PacketServer) session(key sessionKey, d *netio.Datagram, now time.Time)
 		return known
 	}
 	on := s.handler.Load()
-	client := core.Client{Addr: d.Peer, Network: "udp", Inbound: s.env.Name}
+	client := core.Client{Addr: d.Peer, Network: core.UDP, Inbound: s.env.Name}
 	if err := on.h.Admit(client); err != nil {
 		key.session.Close()
 		return nil
@@ -156,7 +156,7 @@ func (s *PacketServer) session(key sessionKey, d *netio.Datagram, now time.Time)
 
 // admitsAgain asks the gates about a client that has moved, whose session goes on.
 func (s *PacketServer) admitsAgain(at netip.AddrPort) bool {
-	h, client := s.handler.Load().h, core.Client{Addr: at, Network: "udp", Inbound: s.env.Name}
+	h, client := s.handler.Load().h, core.Client{Addr: at, Network: core.UDP, Inbound: s.env.Name}
 	if h.Admit(client) != nil {
 		return false
 	}

@@ -71,7 +71,7 @@ func NewRejecter(env core.Env, r Rejection) (*Rejecter, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	notUs := func(_ context.Context, network string, to netip.AddrPort) error {
+	notUs := func(_ context.Context, network core.Network, to netip.AddrPort) error {
 		if netio.SocketsOf(env.Process).Has(network, to) {
 			return fmt.Errorf("%w: the decoy is this process itself", core.ErrDenied)
 		}

@@ -15,7 +15,7 @@ import (
 // sends, from many goroutines at once and without blocking. makeGate returns a
 // fresh gate that admits a new client.
 func TestGate(t *testing.T, makeGate func(t testing.TB) core.Gate) {
-	client := func(i int, network string) core.Client {
+	client := func(i int, network core.Network) core.Client {
 		ip := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
 		if i%2 == 1 {
 			ip = netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 7: byte(i), 15: 1})
@@ -27,7 +27,7 @@ func TestGate(t *testing.T, makeGate func(t testing.TB) core.Gate) {
 		t.Run(life.name, func(t *testing.T) {
 			g := makeGate(t)
 			within(t, "the gate's answers", func() {
-				for i, network := range []string{"tcp", "udp"} {
+				for i, network := range []core.Network{core.TCP, core.UDP} {
 					c := client(i, network)
 					if err := g.Admit(c); err != nil {
 						t.Errorf("first admit of %v: %v", c, err)
@@ -45,7 +45,7 @@ func TestGate(t *testing.T, makeGate func(t testing.TB) core.Gate) {
 			for worker := range 8 {
 				all.Go(func() {
 					for i := range 100 {
-						c := client(i%16, "tcp")
+						c := client(i%16, core.TCP)
 						if g.Admit(c) == nil {
 							lives[(worker+i)%len(lives)].run(g, c)
 						}

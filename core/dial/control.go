@@ -16,6 +16,6 @@ func guardSocket(control Control) func(context.Context, string, string, syscall.
 		if err != nil {
 			return fmt.Errorf("%w: socket address %q", core.ErrDenied, address)
 		}
-		return control(ctx, "tcp", netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
+		return control(ctx, core.TCP, netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
 	}
 }

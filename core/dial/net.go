@@ -24,8 +24,8 @@ type Net struct {
 type Preamble func(r *core.Request, to netip.AddrPort) []byte
 
 // Control is asked about each address before a socket connects to it, or before
-// a datagram goes there. network is "tcp" or "udp".
-type Control func(ctx context.Context, network string, to netip.AddrPort) error
+// a datagram goes there.
+type Control func(ctx context.Context, network core.Network, to netip.AddrPort) error
 
 var _ core.Dialer = Net{}
 

@@ -103,7 +103,7 @@ func TestNetControl(t *testing.T) {
 	names := &coretest.Resolver{Names: map[string][]netip.Addr{"name.test": addrs("127.0.0.2", "127.0.0.1")}}
 	var mu sync.Mutex
 	var asked []netip.AddrPort
-	control := func(_ context.Context, _ string, to netip.AddrPort) error {
+	control := func(_ context.Context, _ core.Network, to netip.AddrPort) error {
 		mu.Lock()
 		defer mu.Unlock()
 		asked = append(asked, to)
@@ -130,7 +130,7 @@ func TestNetControl(t *testing.T) {
 	defer far.Close()
 	coretest.Read(t, far, []byte("x"))
 
-	denied := dial.Net{Control: func(context.Context, string, netip.AddrPort) error { return core.ErrDenied }}
+	denied := dial.Net{Control: func(context.Context, core.Network, netip.AddrPort) error { return core.ErrDenied }}
 	r.IPs, r.Payload = addrs("127.0.0.1", "::ffff:127.0.0.1"), nil
 	if s, err := denied.DialStream(t.Context(), r); s != nil || !errors.Is(err, core.ErrDenied) {
 		t.Errorf("all denied: got %v, %v, want nil, core.ErrDenied", s, err)

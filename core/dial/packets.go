@@ -80,7 +80,7 @@ func (p *netPackets) check(to netip.AddrPort) error {
 	case p.control == nil:
 		return nil
 	}
-	return p.control(context.Background(), "udp", to)
+	return p.control(context.Background(), core.UDP, to)
 }
 
 // pick returns the first address that may be reached and to which there is a

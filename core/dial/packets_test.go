@@ -47,7 +47,7 @@ type watch struct {
 	asked []netip.AddrPort // guarded by mu
 }
 
-func (w *watch) control(_ context.Context, network string, to netip.AddrPort) error {
+func (w *watch) control(_ context.Context, network core.Network, to netip.AddrPort) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, to)

@@ -119,7 +119,7 @@ func TestResolvePacketsBare(t *testing.T) {
 	}
 	defer here.Close()
 	port := here.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-	wire := dial.Net{Control: func(_ context.Context, _ string, to netip.AddrPort) error {
+	wire := dial.Net{Control: func(_ context.Context, _ core.Network, to netip.AddrPort) error {
 		if to.Addr() != addrs("127.0.0.1")[0] {
 			return core.ErrDenied
 		}

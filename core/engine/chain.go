@@ -81,7 +81,7 @@ func (c *chain) hops(packets bool) core.Dialer {
 			wire = over
 			if err := over.CheckPackets(); packets && err != nil {
 				packets = false // later hops would say the same
-				c.refuse(id, fmt.Errorf("%s %w, and %s serves UDP; set mode = %q in [%[3]s]", id, err, c.table.Inbound(), "tcp"))
+				c.refuse(id, fmt.Errorf("%s %w, and %s serves UDP; set mode = %q in [%[3]s]", id, err, c.table.Inbound(), core.TCP))
 			}
 		}
 	}

@@ -121,11 +121,11 @@ func (s *SocketSet) Ports() []uint16 {
 }
 
 // Has reports whether the process listens on ap: on that address, or on every
-// one and ap is the machine's own. network is "tcp" or "udp".
-func (s *SocketSet) Has(network string, ap netip.AddrPort) bool {
+// one and ap is the machine's own.
+func (s *SocketSet) Has(network core.Network, ap netip.AddrPort) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if network == "udp" {
+	if network == core.UDP {
 		for _, sock := range s.packets {
 			if s.covers(sock.udp.Addr(), ap) {
 				return true

@@ -1,5 +1,7 @@
 package option
 
+import "github.com/umbra-proxy/umbra/core"
+
 // Mode is what an inbound serves: "tcp", "udp" or "both", which "" means too.
 type Mode string
 
@@ -10,7 +12,7 @@ func (Mode) Values() []string { return []string{"tcp", "udp", "both"} }
 func (m *Mode) UnmarshalText(text []byte) error { return ReadWord(m, text, m.Values()) }
 
 // Streams reports whether TCP is served.
-func (m Mode) Streams() bool { return m != "udp" }
+func (m Mode) Streams() bool { return m != Mode(core.UDP) }
 
 // Packets reports whether UDP is served.
-func (m Mode) Packets() bool { return m != "tcp" }
+func (m Mode) Packets() bool { return m != Mode(core.TCP) }

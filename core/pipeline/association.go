@@ -46,7 +46,7 @@ func (p *Pipeline) HandlePackets(ctx context.Context, r *core.Request, pending c
 	a := &association{pipeline: p, request: r, began: time.Now()}
 	if !p.enterPackets(a, live) {
 		pending.Reject(core.ErrShutdown)
-		p.observe(r, "udp", a.began, core.Refused, core.ErrShutdown)
+		p.observe(r, core.UDP, a.began, core.Refused, core.ErrShutdown)
 		return
 	}
 	err := panics.Call(func() error { return a.open(ctx, pending) })
@@ -82,7 +82,7 @@ func (a *association) open(ctx context.Context, pending core.PendingPackets) err
 	}
 	a.join(client, upstream)
 	flow := a.request.Flow
-	a.pipeline.observe(a.request, "udp", a.began, core.Opened, nil)
+	a.pipeline.observe(a.request, core.UDP, a.began, core.Opened, nil)
 	flow.SetEnd(func() { a.pipeline.leavePackets(a) })
 	a.request.Grant.Hold(flow)
 	upstream.Receive(func(ps []core.Packet) { a.move(client, ps, down) })
@@ -174,7 +174,7 @@ func (p *Pipeline) leavePackets(a *association) {
 		a.upstream.Close()
 	}
 	p.log("association", a.request, a.began, err)
-	p.observe(a.request, "udp", a.began, kind, err)
+	p.observe(a.request, core.UDP, a.began, kind, err)
 	a.request.Grant.Release(a.request.Flow)
 
 	p.mu.Lock()

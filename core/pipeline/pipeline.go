@@ -53,7 +53,7 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *core.Request, pending co
 	run := &running{request: r, began: time.Now(), pending: pending}
 	if !p.enter(run, live) {
 		pending.Reject(core.ErrShutdown)
-		p.observe(r, "tcp", run.began, core.Refused, core.ErrShutdown)
+		p.observe(r, core.TCP, run.began, core.Refused, core.ErrShutdown)
 		return
 	}
 	defer p.unlessRelayed(run, pending)
@@ -87,7 +87,7 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *core.Request, pending co
 	if run.client == nil && !run.accept(pending) {
 		return
 	}
-	p.observe(r, "tcp", run.began, core.Opened, nil)
+	p.observe(r, core.TCP, run.began, core.Opened, nil)
 	run.relayed.Store(true)
 	// The relay has goroutines of its own because this one has a deep stack,
 	// which would be kept for as long as the stream lives.
@@ -192,7 +192,7 @@ func (p *Pipeline) cutAll(cause error) int {
 }
 
 // observe tells the gates of one step in the life of a request.
-func (p *Pipeline) observe(r *core.Request, network string, began time.Time, kind core.EventKind, err error) {
+func (p *Pipeline) observe(r *core.Request, network core.Network, began time.Time, kind core.EventKind, err error) {
 	if len(p.cfg.Gates) == 0 || r.Unattributed {
 		return
 	}

@@ -68,7 +68,7 @@ func (p *Pipeline) leave(run *running) {
 		run.upstream.Close()
 	}
 	p.log("stream", run.request, run.began, run.err)
-	p.observe(run.request, "tcp", run.began, endOf(run), run.err)
+	p.observe(run.request, core.TCP, run.began, endOf(run), run.err)
 	run.request.Grant.Release(flow)
 
 	p.mu.Lock()

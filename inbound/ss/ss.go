@@ -52,7 +52,7 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 func newPackets(env core.Env, o Options, c core.Cipher) (*inbound.PacketServer, error) {
 	pc, ok := c.(core.PacketCipher)
 	if !ok {
-		return nil, core.BadOption("mode", "the method %s protects no UDP; add mode = %q", c.Method(), "tcp")
+		return nil, core.BadOption("mode", "the method %s protects no UDP; add mode = %q", c.Method(), core.TCP)
 	}
 	opener, err := pc.NewPacketServer()
 	if err != nil {

@@ -26,7 +26,7 @@ type Options struct {
 type Outbound struct {
 	allow     []netip.Prefix
 	headers   bool // PROXY headers are sent
-	listening func(network string, ap netip.AddrPort) bool
+	listening func(network core.Network, ap netip.AddrPort) bool
 	net       dial.Net
 }
 
@@ -104,7 +104,7 @@ func (d *Outbound) PayloadWait(*core.Request) time.Duration { return 0 }
 // guard refuses addresses that are neither public nor allowed, and our own
 // listeners: a request that comes back in is a loop. To the kernel the
 // unspecified address is this machine, whatever ranges are open.
-func (d *Outbound) guard(_ context.Context, network string, to netip.AddrPort) error {
+func (d *Outbound) guard(_ context.Context, network core.Network, to netip.AddrPort) error {
 	if to.Addr().IsUnspecified() {
 		return fmt.Errorf("%w: %s is not a public address, and can't be opened", core.ErrDenied, to.Addr())
 	}

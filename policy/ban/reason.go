@@ -29,7 +29,7 @@ var defaultWeights = [reasons]float64{1, 1, 0.1, 0.1}
 // is no fault of an attacker: mistakes of those who have a key, a wrong clock among
 // them, what policy refused, and all of UDP, whose sources can be forged.
 func reasonOf(e core.Event) (reason, bool) {
-	if e.Client.Network != "tcp" {
+	if e.Client.Network != core.TCP {
 		return 0, false
 	}
 	if e.Kind != core.HandshakeFailed || e.Authenticated {
@@ -53,5 +53,5 @@ func reasonOf(e core.Event) (reason, bool) {
 
 // isProof reports whether an event shows that its client has a key.
 func isProof(e core.Event) bool {
-	return e.Kind == core.Opened && e.Authenticated && e.Client.Network == "tcp"
+	return e.Kind == core.Opened && e.Authenticated && e.Client.Network == core.TCP
 }
