@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/nft"
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
@@ -128,7 +129,9 @@ func (p *Policy) runKernel(ctx context.Context) {
 		name = "umbra_" + p.env.Name
 	}
 	ports := func() []uint16 { return p.env.Process.Sockets.Ports() }
-	open := func() (firewall, error) { return openFirewall(name, p.rules.PrefixV4, p.rules.PrefixV6) }
+	open := func() (firewall, error) {
+		return nft.Open(nft.Options{Name: name, Bits4: p.rules.PrefixV4, Bits6: p.rules.PrefixV6, Scope: nft.NewConnections})
+	}
 	newKernel(p.table, ports, open).run(ctx, p.env.Log)
 }
 

@@ -21,13 +21,14 @@ const table = `
 	core/option         core
 	core/journal
 	core/follow
+	core/nft            github.com/google/nftables
 	core/coretest       core go.uber.org/goleak
 
 	# From a file to running pipelines. Only here are toml, do and cobra known.
 	core/config         core core/option github.com/BurntSushi/toml github.com/hashicorp/go-multierror
 	core/engine         core core/option core/config github.com/samber/do/v2 github.com/hashicorp/go-multierror
 	core/probe          core
-	core/autoban        core
+	core/autoban        core core/nft
 	core/app            core core/option core/config core/engine core/probe core/autoban github.com/spf13/cobra
 
 	# What kinds of one section share.
@@ -45,7 +46,7 @@ const table = `
 	inbound/*           core core/option inbound
 	outbound/*          core core/option
 	resolver/*          core core/option github.com/miekg/dns github.com/hashicorp/golang-lru/v2
-	policy/*            core core/option core/follow policy/store github.com/gaissmai/bart github.com/google/nftables golang.org/x/time
+	policy/*            core core/option core/follow core/nft policy/store github.com/gaissmai/bart golang.org/x/time
 	plugins/*           core core/option
 
 	# The list of what ships, and the program.
