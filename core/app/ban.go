@@ -26,7 +26,7 @@ about the bans of its policy of kind ban.`,
 			if len(args) == 0 {
 				return nil
 			}
-			return fmt.Errorf("unknown command %q%s", args[0], didYouMean(args[0], commandNames(cmd)))
+			return fmt.Errorf("unknown command %q%s", args[0], config.DidYouMean(args[0], commandNames(cmd)))
 		},
 		RunE:                  func(*cobra.Command, []string) error { return errors.New("want list, add, remove or stats") },
 		DisableFlagsInUseLine: true,
@@ -101,7 +101,7 @@ func banPolicy(f *config.File, name string) (config.ID, error) {
 	case len(ids) == 1:
 		return config.ID{Section: core.SectionPolicy, Name: ids[0]}, nil
 	case len(ids) > 1:
-		return config.ID{}, fmt.Errorf("%s has several policies of kind ban; say which with --policy %s", f.Name, oneOf(ids))
+		return config.ID{}, fmt.Errorf("%s has several policies of kind ban; say which with --policy %s", f.Name, config.OneOf(ids))
 	case name != "":
 		return config.ID{}, fmt.Errorf("%s has no policy.%s of kind ban", f.Name, name)
 	}
