@@ -35,14 +35,15 @@ const table = `
 	inbound             core core/option github.com/pires/go-proxyproto
 	cipher/key          golang.org/x/crypto
 	cipher/replay       core core/journal
-	cipher/chunk        core
+	cipher/wire         core
+	cipher/chunk        core cipher/wire
 	cipher/users        core core/option core/follow
 	cipher/ciphertest   core core/coretest go.uber.org/goleak
 	policy/store        core core/option core/journal github.com/redis/go-redis/v9
 	policy/store/*      core policy/store
 
 	# Kinds. They import neither one another nor what reads files.
-	cipher/*            core core/option cipher/key cipher/replay cipher/chunk cipher/users golang.org/x/crypto lukechampine.com/blake3
+	cipher/*            core core/option cipher/key cipher/replay cipher/wire cipher/chunk cipher/users golang.org/x/crypto lukechampine.com/blake3
 	inbound/*           core core/option inbound
 	outbound/*          core core/option
 	resolver/*          core core/option github.com/miekg/dns github.com/hashicorp/golang-lru/v2
