@@ -15,7 +15,7 @@ func FuzzAccept(f *testing.F) {
 		}
 	}
 	var n struct{ TCP []negative }
-	readJSON(f, "negative.json", &n)
+	ciphertest.ReadJSON(f, "negative.json", &n)
 	for _, v := range n.TCP {
 		if v.Method == "aes-256-gcm" {
 			f.Add([]byte(v.Stream), uint16(len(v.Stream)))

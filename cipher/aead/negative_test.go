@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/cipher/aead"
+	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/dial"
@@ -30,7 +31,7 @@ func tcpPair(t testing.TB) (a, b *net.TCPConn) {
 // negative is one malformed stream of testdata/negative.json.
 type negative struct {
 	Name, Method string
-	Stream       bytesHex
+	Stream       ciphertest.Hex
 	Expect       string
 	Why          string
 }
@@ -97,7 +98,7 @@ func refused(want error, authenticated bool) func(*testing.T, *aead.Cipher, core
 
 func TestNegativeVectors(t *testing.T) {
 	var f struct{ TCP []negative }
-	readJSON(t, "negative.json", &f)
+	ciphertest.ReadJSON(t, "negative.json", &f)
 	ran := 0
 	for _, n := range f.TCP {
 		outcome := outcomes[n.Expect]

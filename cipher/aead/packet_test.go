@@ -14,19 +14,14 @@ import (
 // packetVector is one of testdata/aead_udp.json.
 type packetVector struct {
 	Name, Method string
-	Address      bytesHex
-	Payload      bytesHex
-	Packet       bytesHex
+	Address      ciphertest.Hex
+	Payload      ciphertest.Hex
+	Packet       ciphertest.Hex
 }
 
 func packetVectors(t testing.TB) []packetVector {
 	t.Helper()
-	var f struct{ Vectors []packetVector }
-	readJSON(t, "aead_udp.json", &f)
-	if len(f.Vectors) == 0 {
-		t.Fatal("aead_udp.json has no vectors")
-	}
-	return f.Vectors
+	return ciphertest.ReadVectors[packetVector](t, "aead_udp.json")
 }
 
 func packetPair(t testing.TB, s aead.Spec) (core.PacketClient, core.PacketServer) {

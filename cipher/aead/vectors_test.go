@@ -5,67 +5,39 @@ import (
 	"crypto/sha256"
 	"crypto/sha3"
 	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
 	"io"
-	"os"
 	"slices"
 	"testing"
 
 	"github.com/umbra-proxy/umbra/cipher/aead"
 	"github.com/umbra-proxy/umbra/cipher/chunk"
+	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/cipher/key"
 	"github.com/umbra-proxy/umbra/core"
 )
-
-// bytesHex is a byte string as the vector files have it.
-type bytesHex []byte
-
-func (b *bytesHex) UnmarshalText(text []byte) error {
-	var err error
-	*b, err = hex.DecodeString(string(text))
-	return err
-}
 
 // streamVector is one of testdata/aead_tcp.json.
 type streamVector struct {
 	Name, Method string
 	Password     string
-	Key          bytesHex
-	Salt         bytesHex
-	Subkey       bytesHex
+	Key          ciphertest.Hex
+	Salt         ciphertest.Hex
+	Subkey       ciphertest.Hex
 	Chunks       []struct {
-		LengthNonce  bytesHex `json:"length_nonce"`
-		LengthCT     bytesHex `json:"length_ct"`
-		PayloadNonce bytesHex `json:"payload_nonce"`
-		Payload      bytesHex `json:"payload_pt"` // missing for the largest chunk
-		Size         int      `json:"payload_pt_len"`
-		Hash         bytesHex `json:"payload_pt_sha256"`
+		LengthNonce  ciphertest.Hex `json:"length_nonce"`
+		LengthCT     ciphertest.Hex `json:"length_ct"`
+		PayloadNonce ciphertest.Hex `json:"payload_nonce"`
+		Payload      ciphertest.Hex `json:"payload_pt"` // missing for the largest chunk
+		Size         int            `json:"payload_pt_len"`
+		Hash         ciphertest.Hex `json:"payload_pt_sha256"`
 	}
-	Stream     bytesHex
-	StreamHash bytesHex `json:"stream_sha256"`
-}
-
-// readJSON reads a file of testdata.
-func readJSON(t testing.TB, name string, into any) {
-	t.Helper()
-	data, err := os.ReadFile("testdata/" + name)
-	if err == nil {
-		err = json.Unmarshal(data, into)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	Stream     ciphertest.Hex
+	StreamHash ciphertest.Hex `json:"stream_sha256"`
 }
 
 func streamVectors(t testing.TB) []streamVector {
 	t.Helper()
-	var f struct{ Vectors []streamVector }
-	readJSON(t, "aead_tcp.json", &f)
-	if len(f.Vectors) == 0 {
-		t.Fatal("aead_tcp.json has no vectors")
-	}
-	return f.Vectors
+	return ciphertest.ReadVectors[streamVector](t, "aead_tcp.json")
 }
 
 // spec returns the Spec of a method.

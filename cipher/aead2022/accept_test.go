@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/cipher/chunk"
+	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
@@ -24,7 +25,7 @@ func rules(t testing.TB) []rule {
 	var f struct {
 		Rules []rule `json:"ss2022_negative_rules"`
 	}
-	readJSON(t, "negative.json", &f)
+	ciphertest.ReadJSON(t, "negative.json", &f)
 	if len(f.Rules) == 0 {
 		t.Fatal("negative.json has no rules")
 	}

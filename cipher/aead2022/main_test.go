@@ -2,10 +2,7 @@ package aead2022
 
 import (
 	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -27,27 +24,6 @@ const (
 
 // someone is the client of requests.
 var someone = netip.MustParseAddrPort("192.0.2.7:4711")
-
-// bytesHex is a byte string as the vector files have it.
-type bytesHex []byte
-
-func (b *bytesHex) UnmarshalText(text []byte) error {
-	var err error
-	*b, err = hex.DecodeString(string(text))
-	return err
-}
-
-// readJSON reads a file of testdata.
-func readJSON(t testing.TB, name string, into any) {
-	t.Helper()
-	data, err := os.ReadFile("testdata/" + name)
-	if err == nil {
-		err = json.Unmarshal(data, into)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // specOf returns the Spec of a method.
 func specOf(t testing.TB, method string) Spec {

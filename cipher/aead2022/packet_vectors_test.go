@@ -7,24 +7,25 @@ import (
 	"testing"
 	"time"
 
+	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/core"
 )
 
 // packetSide is one direction of a packetVector.
 type packetSide struct {
-	SessionID  bytesHex `json:"session_id"`
-	PacketID   uint64   `json:"packet_id"`
+	SessionID  ciphertest.Hex `json:"session_id"`
+	PacketID   uint64         `json:"packet_id"`
 	Timestamp  int64
-	ClientID   bytesHex `json:"client_session_id"`
-	Separate   bytesHex `json:"separate_header_pt"`
-	Body       bytesHex `json:"body_pt"`
-	Subkey     bytesHex `json:"session_subkey"`
-	Identities bytesHex `json:"identity_headers"`
-	Padding    bytesHex
-	Address    bytesHex
-	Payload    bytesHex
-	Packet     bytesHex
+	ClientID   ciphertest.Hex `json:"client_session_id"`
+	Separate   ciphertest.Hex `json:"separate_header_pt"`
+	Body       ciphertest.Hex `json:"body_pt"`
+	Subkey     ciphertest.Hex `json:"session_subkey"`
+	Identities ciphertest.Hex `json:"identity_headers"`
+	Padding    ciphertest.Hex
+	Address    ciphertest.Hex
+	Payload    ciphertest.Hex
+	Packet     ciphertest.Hex
 }
 
 // packetVector is one of testdata/ss2022_udp.json. Both datagrams have the same
@@ -37,12 +38,7 @@ type packetVector struct {
 
 func packetVectors(t testing.TB) []packetVector {
 	t.Helper()
-	var f struct{ Vectors []packetVector }
-	readJSON(t, "ss2022_udp.json", &f)
-	if len(f.Vectors) == 0 {
-		t.Fatal("ss2022_udp.json has no vectors")
-	}
-	return f.Vectors
+	return ciphertest.ReadVectors[packetVector](t, "ss2022_udp.json")
 }
 
 // client returns the client session of the vector, about to send its request.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/umbra-proxy/umbra/cipher/ciphertest"
+
 	"lukechampine.com/blake3"
 )
 
@@ -11,15 +13,15 @@ func TestBLAKE3Vectors(t *testing.T) {
 	var f struct {
 		Hash []struct {
 			Size int `json:"input_len"`
-			Hash bytesHex
+			Hash ciphertest.Hex
 		}
 		Derive []struct {
 			Method, Use, Context string
-			PSK, Salt, Subkey    bytesHex
-			Hash16               bytesHex
+			PSK, Salt, Subkey    ciphertest.Hex
+			Hash16               ciphertest.Hex
 		}
 	}
-	readJSON(t, "blake3.json", &f)
+	ciphertest.ReadJSON(t, "blake3.json", &f)
 	if len(f.Hash) == 0 || len(f.Derive) == 0 {
 		t.Fatal("blake3.json has no vectors")
 	}

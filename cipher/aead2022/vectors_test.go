@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/cipher/chunk"
+	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/core"
 )
 
@@ -16,35 +17,30 @@ type streamVector struct {
 	Name, Method, Password string
 	Timestamp              int64
 	Request                struct {
-		Salt       bytesHex
-		Subkey     bytesHex   `json:"session_subkey"`
-		Identities bytesHex   `json:"identity_headers"`
-		Fixed      bytesHex   `json:"fixed_header_pt"`
-		Length     int        `json:"variable_header_len"`
-		Later      []bytesHex `json:"later_chunks"`
-		Address    bytesHex
-		Padding    bytesHex
-		Payload    bytesHex
-		Stream     bytesHex
+		Salt       ciphertest.Hex
+		Subkey     ciphertest.Hex   `json:"session_subkey"`
+		Identities ciphertest.Hex   `json:"identity_headers"`
+		Fixed      ciphertest.Hex   `json:"fixed_header_pt"`
+		Length     int              `json:"variable_header_len"`
+		Later      []ciphertest.Hex `json:"later_chunks"`
+		Address    ciphertest.Hex
+		Padding    ciphertest.Hex
+		Payload    ciphertest.Hex
+		Stream     ciphertest.Hex
 	}
 	Response struct {
-		Salt      bytesHex
+		Salt      ciphertest.Hex
 		Timestamp int64
-		Subkey    bytesHex `json:"session_subkey"`
-		Fixed     bytesHex `json:"fixed_header_pt"`
-		Chunks    []bytesHex
-		Stream    bytesHex
+		Subkey    ciphertest.Hex `json:"session_subkey"`
+		Fixed     ciphertest.Hex `json:"fixed_header_pt"`
+		Chunks    []ciphertest.Hex
+		Stream    ciphertest.Hex
 	}
 }
 
 func streamVectors(t testing.TB) []streamVector {
 	t.Helper()
-	var f struct{ Vectors []streamVector }
-	readJSON(t, "ss2022_tcp.json", &f)
-	if len(f.Vectors) == 0 {
-		t.Fatal("ss2022_tcp.json has no vectors")
-	}
-	return f.Vectors
+	return ciphertest.ReadVectors[streamVector](t, "ss2022_tcp.json")
 }
 
 // cipher returns the cipher of the vector, at the time of its request.

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
-	"sync/atomic"
 
+	"github.com/umbra-proxy/umbra/cipher/wire"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
 )
@@ -20,8 +19,7 @@ const maxStash = 1 << 10
 // time. A read that ends by a deadline, even in the middle of a chunk, loses
 // nothing: the next one goes on.
 type Reader struct {
-	mu     sync.Mutex // held while the reader is in use; see close
-	closed atomic.Bool
+	use wire.Lock
 
 	// Waits is called by Peek before each wait, if it is not nil; see core.Caller.
 	Waits func(soFar []byte)
@@ -43,9 +41,9 @@ type Reader struct {
 
 // reset makes r ready. begin is called before the first chunk is read, again if
 // it fails by a deadline; it uses Peek, Skip and Start.
-func (r *Reader) reset(wire core.Stream, begin func(*Reader) error) {
-	r.wire, r.begin = wire, begin
-	r.source = netio.NewSource(wire, r.layout, r.stow)
+func (r *Reader) reset(w core.Stream, begin func(*Reader) error) {
+	r.wire, r.begin = w, begin
+	r.source = netio.NewSource(w, r.layout, r.stow)
 }
 
 // Start tells how chunks are opened from here on. length is that of the first
@@ -218,30 +216,17 @@ func (r *Reader) stop(err error) error {
 }
 
 func (r *Reader) lock() {
-	r.mu.Lock()
+	r.use.Lock()
 	if r.lent {
 		r.lent = false
 		r.release()
 	}
 }
 
-func (r *Reader) unlock() {
-	r.mu.Unlock()
-	if r.closed.Load() {
-		r.close()
-	}
-}
+func (r *Reader) unlock() { r.use.Unlock(r.Discard) }
 
-// close gives up the buffer once nobody uses the reader: now, or when the call
-// that does so ends. The wire has been closed before.
-func (r *Reader) close() {
-	r.closed.Store(true)
-	if !r.mu.TryLock() {
-		return // unlock comes here again
-	}
-	defer r.mu.Unlock()
-	r.Discard()
-}
+// close gives up the buffer. The wire has been closed before.
+func (r *Reader) close() { r.use.Close(r.Discard) }
 
 // Discard gives up what has been read; the stream can't be read after it. It
 // leaves the wire alone.

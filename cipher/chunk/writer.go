@@ -1,10 +1,7 @@
 package chunk
 
 import (
-	"errors"
-	"io"
-	"sync/atomic"
-
+	"github.com/umbra-proxy/umbra/cipher/wire"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
 )
@@ -18,9 +15,6 @@ const (
 	smallWrite = 8 << 10
 )
 
-// errEnded is what writes return after CloseWrite.
-var errEnded = errors.New("write after CloseWrite")
-
 // Head is what stands before the payload of a stream's first chunk, where later
 // chunks have their sealed length.
 type Head struct {
@@ -32,19 +26,17 @@ type Head struct {
 // Writer seals a stream of bytes into chunks on a wire. One goroutine may use
 // it at a time.
 type Writer struct {
-	wire   core.Stream
+	out    wire.Sender
 	box    Box
 	max    int  // largest payload of a chunk in bytes
 	head   Head // of the first chunk; Put is nil after it
 	src    core.Stream
 	source *netio.Source // reads src
-	err    error         // a write that stopped in the middle of a chunk ends the stream
-	ended  atomic.Bool   // CloseWrite was called, perhaps during a write
 }
 
 // reset makes w ready. Head is the zero Head if the first chunk is out already.
-func (w *Writer) reset(wire core.Stream, box Box, largest int, head Head) {
-	w.wire, w.box, w.max, w.head = wire, box, largest, head
+func (w *Writer) reset(to core.Stream, box Box, largest int, head Head) {
+	w.out.Wire, w.box, w.max, w.head = to, box, largest, head
 }
 
 // headSize returns the size of what stands before the next payload.
@@ -87,21 +79,21 @@ func (w *Writer) Write(p []byte) (int, error) {
 // WriteVector seals the pieces, as few writes to the wire as fit. It implements
 // core.VectorWriter.
 func (w *Writer) WriteVector(pieces [][]byte) (int, error) {
-	if err := w.ready(); err != nil {
+	if err := w.out.Ready(); err != nil {
 		return 0, err
 	}
 	total := 0
 	for _, p := range pieces {
 		total += len(p)
 	}
-	buf := borrowFor(total)
+	buf := wire.BorrowFor(total, smallWrite)
 	defer buf.Return()
 	done, end, sealed := 0, 0, 0
 	for _, p := range pieces {
 		for len(p) > 0 {
 			n := min(len(p), w.room(len(buf.B), end, w.headSize()))
 			if n == 0 {
-				if err := w.flush(buf.B[:end]); err != nil {
+				if err := w.out.Send(buf.B[:end]); err != nil {
 					return done, err
 				}
 				done, end, sealed = done+sealed, 0, 0
@@ -111,40 +103,17 @@ func (w *Writer) WriteVector(pieces [][]byte) (int, error) {
 			p, sealed = p[n:], sealed+n
 		}
 	}
-	if err := w.flush(buf.B[:end]); err != nil {
+	if err := w.out.Send(buf.B[:end]); err != nil {
 		return done, err
 	}
 	return done + sealed, nil
-}
-
-// borrowFor returns a buffer that suits a write of n bytes.
-func borrowFor(n int) *netio.Buffer {
-	if n <= smallWrite {
-		return netio.BorrowSmallBuffer()
-	}
-	return netio.BorrowBuffer()
-}
-
-// flush writes whole chunks.
-func (w *Writer) flush(b []byte) error {
-	if len(b) == 0 {
-		return nil
-	}
-	n, err := w.wire.Write(b)
-	if err == nil && n < len(b) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
-		w.err = err // the nonce has moved on: what follows could not be opened
-	}
-	return err
 }
 
 // ReadBurst reads what src has straight into the payloads of a row of chunks,
 // seals them where they stand and writes them at once. It implements
 // core.BurstReader.
 func (w *Writer) ReadBurst(src core.Stream) (int, error) {
-	if err := w.ready(); err != nil {
+	if err := w.out.Ready(); err != nil {
 		return 0, err
 	}
 	if w.src != src {
@@ -163,7 +132,7 @@ func (w *Writer) ReadBurst(src core.Stream) (int, error) {
 			break
 		}
 	}
-	if err := w.flush(buf.B[:end]); err != nil {
+	if err := w.out.Send(buf.B[:end]); err != nil {
 		return 0, err
 	}
 	return n, nil
@@ -185,15 +154,4 @@ func (w *Writer) layout(b *netio.Buffer) {
 }
 
 // CloseWrite ends the stream after the last chunk.
-func (w *Writer) CloseWrite() error {
-	w.ended.Store(true)
-	return w.wire.CloseWrite()
-}
-
-// ready returns why nothing more can be written, or nil.
-func (w *Writer) ready() error {
-	if w.err == nil && w.ended.Load() {
-		return errEnded
-	}
-	return w.err
-}
+func (w *Writer) CloseWrite() error { return w.out.CloseWrite() }

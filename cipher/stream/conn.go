@@ -1,9 +1,7 @@
 package stream
 
 import (
-	"net"
-	"time"
-
+	"github.com/umbra-proxy/umbra/cipher/wire"
 	"github.com/umbra-proxy/umbra/core"
 )
 
@@ -12,7 +10,7 @@ import (
 type conn struct {
 	reader
 	writer
-	wire core.Stream
+	wire.Conn
 }
 
 var (
@@ -25,36 +23,16 @@ var (
 
 // newConn returns a conn whose peer has sent nothing yet. It encrypts under keys,
 // and sends head before its first bytes.
-func newConn(wire core.Stream, c *Cipher, keys keystream, head []byte) *conn {
-	s := &conn{wire: wire}
-	s.writer.wire, s.writer.keys, s.writer.head = wire, keys, head
-	s.reader.reset(wire, c)
+func newConn(w core.Stream, c *Cipher, keys keystream, head []byte) *conn {
+	s := &conn{Conn: wire.Over(w)}
+	s.writer.out.Wire, s.writer.keys, s.writer.head = w, keys, head
+	s.reader.reset(w, c)
 	return s
 }
 
-// NetConn returns the wire. It is for socket options: bytes that go around the
-// conn break it.
-func (s *conn) NetConn() net.Conn { return s.wire }
-
 // Close closes the wire.
 func (s *conn) Close() error {
-	err := s.wire.Close()
+	err := s.reader.wire.Close()
 	s.reader.close()
 	return err
 }
-
-// LocalAddr returns the wire's.
-func (s *conn) LocalAddr() net.Addr { return s.wire.LocalAddr() }
-
-// RemoteAddr returns the wire's.
-func (s *conn) RemoteAddr() net.Addr { return s.wire.RemoteAddr() }
-
-// SetDeadline sets the wire's. A write that it stops ends the stream; a read goes
-// on.
-func (s *conn) SetDeadline(t time.Time) error { return s.wire.SetDeadline(t) }
-
-// SetReadDeadline sets the wire's.
-func (s *conn) SetReadDeadline(t time.Time) error { return s.wire.SetReadDeadline(t) }
-
-// SetWriteDeadline sets the wire's.
-func (s *conn) SetWriteDeadline(t time.Time) error { return s.wire.SetWriteDeadline(t) }

@@ -5,10 +5,9 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
-	"sync/atomic"
 
 	"github.com/umbra-proxy/umbra/cipher/replay"
+	"github.com/umbra-proxy/umbra/cipher/wire"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
 )
@@ -16,8 +15,7 @@ import (
 // reader decrypts what comes on a wire. One goroutine may use it at a time. A
 // read that ends by a deadline loses nothing.
 type reader struct {
-	mu     sync.Mutex // held while the reader is in use; see close
-	closed atomic.Bool
+	use wire.Lock
 
 	cipher *Cipher
 	wire   core.Stream
@@ -32,9 +30,9 @@ type reader struct {
 }
 
 // reset makes r ready to read an IV first, if the method has one.
-func (r *reader) reset(wire core.Stream, c *Cipher) {
-	r.cipher, r.wire = c, wire
-	r.source = netio.NewSource(wire, wholeBuffer, nil)
+func (r *reader) reset(w core.Stream, c *Cipher) {
+	r.cipher, r.wire = c, w
+	r.source = netio.NewSource(w, wholeBuffer, nil)
 }
 
 // wholeBuffer makes all of a buffer one piece.
@@ -45,7 +43,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	r.lock()
+	r.use.Lock()
 	defer r.unlock()
 	for r.err == nil && len(r.plain) == 0 {
 		if r.begun {
@@ -81,7 +79,7 @@ func (r *reader) readInto(p []byte) (int, error) {
 // WriteBurst reads once, decrypts in place and writes to dst. It implements
 // core.BurstWriter.
 func (r *reader) WriteBurst(dst core.Stream) (int, error) {
-	r.lock()
+	r.use.Lock()
 	defer r.unlock()
 	for r.err == nil && len(r.plain) == 0 {
 		if err := r.fill(); err != nil {
@@ -102,7 +100,7 @@ func (r *reader) WriteBurst(dst core.Stream) (int, error) {
 // WaitRead waits until Read has something, without a buffer where the wire can
 // be waited on. It implements core.Waiter.
 func (r *reader) WaitRead() error {
-	r.lock()
+	r.use.Lock()
 	defer r.unlock()
 	if r.err != nil || len(r.plain) > 0 {
 		return nil // Read tells
@@ -173,23 +171,13 @@ func (r *reader) release() {
 	r.buf, r.plain = nil, nil
 }
 
-func (r *reader) lock() { r.mu.Lock() }
+func (r *reader) unlock() { r.use.Unlock(r.discard) }
 
-func (r *reader) unlock() {
-	r.mu.Unlock()
-	if r.closed.Load() {
-		r.close()
-	}
-}
+// close gives up the buffer. The wire has been closed before.
+func (r *reader) close() { r.use.Close(r.discard) }
 
-// close gives up the buffer once nobody uses the reader: now, or when the call
-// that does so ends. The wire has been closed before.
-func (r *reader) close() {
-	r.closed.Store(true)
-	if !r.mu.TryLock() {
-		return // unlock comes here again
-	}
-	defer r.mu.Unlock()
+// discard gives up what has been read; the stream can't be read after it.
+func (r *reader) discard() {
 	if r.err == nil {
 		_ = r.stop(net.ErrClosed)
 	}

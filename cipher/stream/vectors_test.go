@@ -2,50 +2,31 @@ package stream_test
 
 import (
 	"bytes"
-	"encoding/hex"
-	"encoding/json"
 	"io"
 	"net/netip"
-	"os"
 	"slices"
 	"testing"
 
+	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/cipher/stream"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
-
-// bytesHex is a byte string as the vector files have it.
-type bytesHex []byte
-
-func (b *bytesHex) UnmarshalText(text []byte) error {
-	var err error
-	*b, err = hex.DecodeString(string(text))
-	return err
-}
 
 // vector is one of testdata/legacy_stream.json. A datagram has the same form as a
 // stream.
 type vector struct {
 	Name, Method string
 	Password     string
-	Key          bytesHex
-	IV           bytesHex
-	Plaintext    bytesHex
-	Stream       bytesHex
+	Key          ciphertest.Hex
+	IV           ciphertest.Hex
+	Plaintext    ciphertest.Hex
+	Stream       ciphertest.Hex
 }
 
 func vectors(t testing.TB) []vector {
 	t.Helper()
-	var f struct{ Vectors []vector }
-	data, err := os.ReadFile("testdata/legacy_stream.json")
-	if err == nil {
-		err = json.Unmarshal(data, &f)
-	}
-	if err != nil || len(f.Vectors) == 0 {
-		t.Fatalf("got %d vectors, %v", len(f.Vectors), err)
-	}
-	return f.Vectors
+	return ciphertest.ReadVectors[vector](t, "legacy_stream.json")
 }
 
 // spec returns the Spec of a method.

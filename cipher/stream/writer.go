@@ -1,10 +1,7 @@
 package stream
 
 import (
-	"errors"
-	"io"
-	"sync/atomic"
-
+	"github.com/umbra-proxy/umbra/cipher/wire"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
 )
@@ -12,34 +9,29 @@ import (
 // smallWrite is what fits a small buffer, with an IV before it.
 const smallWrite = 16 << 10
 
-// errEnded is what writes return after CloseWrite.
-var errEnded = errors.New("write after CloseWrite")
-
 // writer encrypts a stream of bytes onto a wire. One goroutine may use it at a
 // time.
 type writer struct {
-	wire   core.Stream
+	out    wire.Sender
 	keys   keystream
 	head   []byte // the IV, until it has been sent
 	src    core.Stream
 	source *netio.Source // reads src
-	err    error         // a write that stopped in the middle ends the stream
-	ended  atomic.Bool   // CloseWrite was called, perhaps during a write
 }
 
 // Write encrypts p. It returns len(p), or fewer and an error that ends the stream.
 func (w *writer) Write(p []byte) (int, error) {
-	if err := w.ready(); err != nil {
+	if err := w.out.Ready(); err != nil {
 		return 0, err
 	}
-	buf := borrowFor(len(p))
+	buf := wire.BorrowFor(len(p), smallWrite)
 	defer buf.Return()
 	done := 0
 	for done < len(p) {
 		from := copy(buf.B, w.head)
 		n := min(len(p)-done, len(buf.B)-from)
 		if err := w.keys.apply(buf.B[from:from+n], p[done:done+n]); err != nil {
-			return done, w.stop(err)
+			return done, w.out.Stop(err)
 		}
 		if err := w.flush(buf.B[:from+n]); err != nil {
 			return done, err
@@ -49,31 +41,19 @@ func (w *writer) Write(p []byte) (int, error) {
 	return done, nil
 }
 
-// borrowFor returns a buffer that suits a write of n bytes.
-func borrowFor(n int) *netio.Buffer {
-	if n <= smallWrite {
-		return netio.BorrowSmallBuffer()
-	}
-	return netio.BorrowBuffer()
-}
-
 // flush writes encrypted bytes that begin with the head, if that is due.
 func (w *writer) flush(b []byte) error {
-	n, err := w.wire.Write(b)
-	if err == nil && n < len(b) {
-		err = io.ErrShortWrite
+	err := w.out.Send(b)
+	if err == nil {
+		w.head = nil
 	}
-	if err != nil {
-		return w.stop(err) // the keystream has moved on: what follows would be noise
-	}
-	w.head = nil
-	return nil
+	return err
 }
 
 // WriteVector encrypts the pieces where they stand and writes them at once. It
 // implements core.VectorWriter.
 func (w *writer) WriteVector(pieces [][]byte) (int, error) {
-	if err := w.ready(); err != nil {
+	if err := w.out.Ready(); err != nil {
 		return 0, err
 	}
 	buf := netio.BorrowSmallBuffer() // for its scratch alone
@@ -88,17 +68,14 @@ func (w *writer) WriteVector(pieces [][]byte) (int, error) {
 		for len(pieces) > 0 && len(buf.Pieces) < cap(buf.Pieces) {
 			p := pieces[0]
 			if err := w.keys.apply(p, p); err != nil {
-				return done, w.stop(err)
+				return done, w.out.Stop(err)
 			}
 			pieces, size = pieces[1:], size+len(p)
 			buf.Pieces = append(buf.Pieces, p)
 		}
-		n, err := buf.WritePieces(w.wire)
-		if err == nil && n < size {
-			err = io.ErrShortWrite
-		}
+		n, err := w.out.SendPieces(buf, size)
 		if err != nil {
-			return done + max(0, n-head), w.stop(err)
+			return done + max(0, n-head), err
 		}
 		w.head = nil
 		done += size - head
@@ -109,7 +86,7 @@ func (w *writer) WriteVector(pieces [][]byte) (int, error) {
 // ReadBurst reads what src has, encrypts it where it stands and writes it at once.
 // It implements core.BurstReader.
 func (w *writer) ReadBurst(src core.Stream) (int, error) {
-	if err := w.ready(); err != nil {
+	if err := w.out.Ready(); err != nil {
 		return 0, err
 	}
 	if w.src != src {
@@ -123,7 +100,7 @@ func (w *writer) ReadBurst(src core.Stream) (int, error) {
 	from := copy(buf.B, w.head)
 	b := buf.B[from : from+n]
 	if err := w.keys.apply(b, b); err != nil {
-		return 0, w.stop(err)
+		return 0, w.out.Stop(err)
 	}
 	if err := w.flush(buf.B[:from+n]); err != nil {
 		return 0, err
@@ -135,21 +112,4 @@ func (w *writer) ReadBurst(src core.Stream) (int, error) {
 func (w *writer) layout(b *netio.Buffer) { b.Pieces = append(b.Pieces[:0], b.B[len(w.head):]) }
 
 // CloseWrite ends the stream.
-func (w *writer) CloseWrite() error {
-	w.ended.Store(true)
-	return w.wire.CloseWrite()
-}
-
-// stop makes err the end of all writing.
-func (w *writer) stop(err error) error {
-	w.err = err
-	return err
-}
-
-// ready returns why nothing more can be written, or nil.
-func (w *writer) ready() error {
-	if w.err == nil && w.ended.Load() {
-		return errEnded
-	}
-	return w.err
-}
+func (w *writer) CloseWrite() error { return w.out.CloseWrite() }

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,7 +22,7 @@ const (
 	adminPath    = "/command"
 	adminTimeout = 10 * time.Second // of a command
 	maxCommand   = 64 << 10         // bytes of a request
-	maxAnswer    = 256 << 20        // bytes of an answer: a list of very many bans
+	maxAnswer    = 256 << 20        // bytes of an answer: a list of very many lines
 )
 
 // adminRequest is a command for a component of the running process.
@@ -31,11 +30,14 @@ type adminRequest struct {
 	Section core.Section `json:"section"` // of the component, such as "policy"
 	Name    string       `json:"name"`
 	Words   []string     `json:"words"`
+	Text    bool         `json:"text,omitempty"` // ask for Text in the place of Result
 }
 
-// adminAnswer is what it returned.
+// adminAnswer is what it returned. A result that is a fmt.Stringer has a text for
+// people; others are in Result even if Text was asked for.
 type adminAnswer struct {
 	Result json.RawMessage `json:"result,omitempty"`
+	Text   string          `json:"text,omitempty"`
 	Error  string          `json:"error,omitempty"`
 }
 
@@ -97,7 +99,13 @@ func answerCommand(w http.ResponseWriter, r *http.Request, e *engine.Engine, log
 	if err == nil {
 		id := config.ID{Section: req.Section, Name: req.Name}
 		var result any
-		if result, err = e.Command(ctx, id, req.Words); err == nil {
+		result, err = e.Command(ctx, id, req.Words)
+		text, hasText := result.(fmt.Stringer)
+		switch {
+		case err != nil:
+		case req.Text && hasText:
+			answer.Text = text.String()
+		default:
 			answer.Result, err = json.Marshal(result)
 		}
 		log.Debug("command", slog.String("component", id.String()), slog.Any("words", req.Words), slog.Any("err", err))
@@ -107,37 +115,6 @@ func answerCommand(w http.ResponseWriter, r *http.Request, e *engine.Engine, log
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(answer) // whoever asked has gone if that fails
-}
-
-// command has the running process of a file do a command, and reads what it returned
-// into result.
-func (a *app) command(f *config.File, id config.ID, words []string, result any) error {
-	path := f.Admin.Socket
-	if path == "" {
-		return fmt.Errorf("%s has no [admin] socket, through which the running process could be asked; add\n\n  [admin]\n  socket = \"umbra.sock\"", f.Name)
-	}
-	body, err := json.Marshal(adminRequest{id.Section, id.Name, words})
-	if err != nil {
-		return err
-	}
-	dialer := net.Dialer{}
-	client := http.Client{Timeout: 3 * adminTimeout, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) },
-	}}
-	defer client.CloseIdleConnections()
-	resp, err := client.Post("http://umbra"+adminPath, "application/json", bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("reach the running process at %s: %w; is it running, with this file?", path, cause(err))
-	}
-	defer resp.Body.Close()
-	var answer adminAnswer
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&answer); err != nil {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if answer.Error != "" {
-		return fmt.Errorf("%s: %s", id, answer.Error)
-	}
-	return json.Unmarshal(answer.Result, result)
 }
 
 // cause returns the error of the system under those of net and net/http.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -20,7 +19,7 @@ const maxLogLine = 64 << 10
 
 // banner puts bans in force.
 type banner interface {
-	Ban(ctx context.Context, b autoban.Ban, j *autoban.Jail) error
+	Ban(client netip.Prefix, d time.Duration) error
 	Close() error
 }
 
@@ -32,11 +31,11 @@ func (a *app) autoban(rules autoban.Rules, dryRun bool) error {
 	defer cancel()
 	b := &banning{app: a, jail: autoban.NewJail(rules)}
 	if dryRun {
-		pretend(a.Stderr, autoban.Setup)
+		fmt.Fprintf(a.Stderr, "would make the table inet %s\n", autoban.TableName)
 		b.table = pretence{a.Stderr}
 		return b.follow(ctx, signals)
 	}
-	table, err := autoban.NewTable(ctx)
+	table, err := autoban.OpenTable()
 	if err != nil {
 		return err
 	}
@@ -68,7 +67,7 @@ func (b *banning) follow(ctx context.Context, signals <-chan os.Signal) (err err
 	for {
 		select {
 		case f := <-failures:
-			b.add(ctx, f)
+			b.add(f)
 		case err := <-end:
 			left := time.Until(b.last)
 			if err != nil || !b.holds || left <= 0 {
@@ -87,13 +86,13 @@ func (b *banning) follow(ctx context.Context, signals <-chan os.Signal) (err err
 }
 
 // add counts a failure, and bans its client if it is one too many.
-func (b *banning) add(ctx context.Context, f autoban.Failure) {
+func (b *banning) add(f autoban.Failure) {
 	now := time.Now()
 	ban, banned := b.jail.Add(f, now)
 	if !banned {
 		return
 	}
-	if err := b.table.Ban(ctx, ban, b.jail); err != nil {
+	if err := b.table.Ban(ban.Client, ban.Duration); err != nil {
 		fmt.Fprintf(b.Stderr, "umbra autoban: %s is not banned: %v\n", clientName(ban.Client), err)
 		return
 	}
@@ -140,19 +139,12 @@ func readFailures(ctx context.Context, r io.Reader, to chan<- autoban.Failure) e
 // pretence is a banner that says what it would do.
 type pretence struct{ to io.Writer }
 
-func (p pretence) Ban(_ context.Context, b autoban.Ban, _ *autoban.Jail) error {
-	pretend(p.to, autoban.Element(b.Client, b.Duration))
-	return nil
+func (p pretence) Ban(client netip.Prefix, d time.Duration) error {
+	_, err := fmt.Fprintf(p.to, "would drop packets of %s for %s\n", clientName(client), d)
+	return err
 }
 
 func (p pretence) Close() error {
-	pretend(p.to, autoban.Remove)
-	return nil
-}
-
-// pretend writes what nft would be told.
-func pretend(to io.Writer, script string) {
-	for line := range strings.Lines(script) {
-		fmt.Fprintf(to, "would tell nft: %s", line)
-	}
+	_, err := fmt.Fprintf(p.to, "would delete the table inet %s\n", autoban.TableName)
+	return err
 }

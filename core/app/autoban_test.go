@@ -2,10 +2,10 @@ package app
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -106,8 +106,8 @@ type holder struct {
 	fail         error
 }
 
-func (h *holder) Ban(context.Context, autoban.Ban, *autoban.Jail) error { h.bans++; return h.fail }
-func (h *holder) Close() error                                          { h.closed++; return nil }
+func (h *holder) Ban(netip.Prefix, time.Duration) error { h.bans++; return h.fail }
+func (h *holder) Close() error                          { h.closed++; return nil }
 
 // After the end of the log bans that are in force last, to their end or until a
 // signal.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/umbra-proxy/umbra/core/config"
 )
 
 // benchTime is how long each figure is measured, unless a flag says otherwise.
@@ -27,7 +28,7 @@ func (a *app) benchCommand() *cobra.Command {
 			if len(args) == 0 {
 				return nil
 			}
-			return fmt.Errorf("unknown bench %q%s", args[0], didYouMean(args[0], commandNames(cmd)))
+			return fmt.Errorf("unknown bench %q%s", args[0], config.DidYouMean(args[0], commandNames(cmd)))
 		},
 		RunE:                  func(*cobra.Command, []string) error { return errors.New("want ciphers") },
 		DisableFlagsInUseLine: true,

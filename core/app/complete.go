@@ -3,6 +3,7 @@ package app
 import (
 	"github.com/spf13/cobra"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/engine"
 )
 
@@ -12,6 +13,18 @@ func completeFile(_ *cobra.Command, args []string, _ string) ([]cobra.Completion
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return []cobra.Completion{"toml"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+// completeComponent completes a FILE and then a SECTION.NAME of it.
+func (a *app) completeComponent(cmd *cobra.Command, args []string, text string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) != 1 {
+		return completeFile(cmd, args, text)
+	}
+	f, err := config.Load(args[0], a.reg)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return componentNames(f), cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeMethod completes a METHOD.

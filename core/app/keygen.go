@@ -51,7 +51,7 @@ func (a *app) method(name string) (core.KindInfo, error) {
 	return info, nil
 }
 
-// didYouMeanMethod is didYouMean for methods. Insecure ones are named only if no
+// didYouMeanMethod is config.DidYouMean for methods. Insecure ones are named only if no
 // other is like word.
 func (a *app) didYouMeanMethod(word string) string {
 	var secure []string
@@ -60,7 +60,7 @@ func (a *app) didYouMeanMethod(word string) string {
 			secure = append(secure, name)
 		}
 	}
-	return cmp.Or(didYouMean(word, secure), didYouMean(word, allNames(&a.reg.Cipher)))
+	return cmp.Or(config.DidYouMean(word, secure), config.DidYouMean(word, allNames(&a.reg.Cipher)))
 }
 
 // newSecret returns a new secret of size random bytes as text.

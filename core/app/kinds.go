@@ -101,13 +101,13 @@ func (a *app) describe(what string) error {
 	}
 	kinds := a.reg.Section(core.Section(section))
 	if kinds == nil {
-		return fmt.Errorf("unknown section %q%s", section, didYouMean(section, sectionNames()))
+		return fmt.Errorf("unknown section %q%s", section, config.DidYouMean(section, sectionNames()))
 	}
 	names := kinds.Names()
 	if one {
 		info, ok := kinds.Describe(name)
 		if !ok {
-			return fmt.Errorf("unknown kind %q of %s%s", name, section, didYouMean(name, allNames(kinds)))
+			return fmt.Errorf("unknown kind %q of %s%s", name, section, config.DidYouMean(name, allNames(kinds)))
 		}
 		names = []string{info.Name}
 	}

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/umbra-proxy/umbra/core/config"
 )
 
 // root returns the whole command tree.
@@ -22,7 +22,7 @@ chains of proxies. One TOML file says all of it.`,
 			if len(args) == 0 {
 				return nil
 			}
-			return fmt.Errorf("unknown command %q%s", args[0], didYouMean(args[0], commandNames(cmd)))
+			return fmt.Errorf("unknown command %q%s", args[0], config.DidYouMean(args[0], commandNames(cmd)))
 		},
 		SilenceErrors:         true,
 		SilenceUsage:          true,
@@ -38,7 +38,7 @@ chains of proxies. One TOML file says all of it.`,
 	}
 	root.AddCommand(
 		a.autobanCommand(), a.runCommand(), a.checkCommand(), a.explainCommand(), a.resolveCommand(), a.kindsCommand(),
-		a.keygenCommand(), a.benchCommand(), a.probeCommand(), a.banCommand(), a.buildCommand(), a.versionCommand(), completionCommand(),
+		a.keygenCommand(), a.benchCommand(), a.probeCommand(), a.banCommand(), a.commandCommand(), a.buildCommand(), a.versionCommand(), completionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })
@@ -67,7 +67,7 @@ func helpCommand() *cobra.Command {
 			if len(args) > 0 {
 				found, rest, err := cmd.Root().Find(args)
 				if err != nil || len(rest) > 0 {
-					return fmt.Errorf("unknown command %q%s", args[0], didYouMean(args[0], commandNames(cmd.Root())))
+					return fmt.Errorf("unknown command %q%s", args[0], config.DidYouMean(args[0], commandNames(cmd.Root())))
 				}
 				about = found
 			}
@@ -100,7 +100,7 @@ func completionCommand() *cobra.Command {
 			case "zsh":
 				return fail(root.GenZshCompletion(out))
 			}
-			return fmt.Errorf("unknown shell %q; want %s", args[0], oneOf(shells))
+			return fmt.Errorf("unknown shell %q; want %s", args[0], config.OneOf(shells))
 		},
 	}
 }
@@ -174,30 +174,4 @@ func commandNames(cmd *cobra.Command) []string {
 		}
 	}
 	return names
-}
-
-// didYouMean returns "; did you mean x?" for the candidates that are like word,
-// or "". It asks cobra, which suggests the names of commands.
-func didYouMean(word string, candidates []string) string {
-	if word == "" {
-		return ""
-	}
-	names := &cobra.Command{SuggestionsMinimumDistance: 2}
-	for _, c := range candidates {
-		names.AddCommand(&cobra.Command{Use: c, Run: func(*cobra.Command, []string) {}})
-	}
-	near := names.SuggestionsFor(word)
-	if len(near) == 0 {
-		return ""
-	}
-	return "; did you mean " + oneOf(near) + "?"
-}
-
-// oneOf joins alternatives: "a", "a or b", "a, b or c".
-func oneOf(words []string) string {
-	last := len(words) - 1
-	if last < 1 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:last], ", ") + " or " + words[last]
 }

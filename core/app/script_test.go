@@ -22,7 +22,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"umbra": func() { app.Main(plugins.Standard) }})
+	testscript.Main(m, map[string]func(){
+		"umbra":         func() { app.Main(plugins.Standard) },
+		"umbra-counter": func() { app.Main(plugins.Standard, registerCounter) },
+	})
 }
 
 // TestScripts runs what a person would type. Each script has $PORT1 to $PORT3,

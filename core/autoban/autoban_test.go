@@ -109,9 +109,6 @@ func FuzzParse(f *testing.F) {
 		if want := map[bool]int{true: 32, false: 64}[ip.Is4()]; fail.Client.Bits() != want || ip.Is4In6() || ip.Zone() != "" || fail.Client != fail.Client.Masked() {
 			t.Errorf("got %v of %q, want a masked /%d", fail.Client, line, want)
 		}
-		if e := Element(fail.Client, time.Minute); strings.Count(e, "\n") != 3 || strings.Count(e, ip.String()) != 3 {
-			t.Errorf("got the commands %q of %q", e, line)
-		}
 		if _, err := netip.ParseAddr(ip.String()); err != nil {
 			t.Errorf("%q: %v", line, err)
 		}

@@ -76,15 +76,6 @@ func (j *Jail) Add(f Failure, now time.Time) (Ban, bool) {
 	return b, true
 }
 
-// Active calls yield for each ban that has not ended at now, with what is left.
-func (j *Jail) Active(now time.Time, yield func(client netip.Prefix, left time.Duration)) {
-	for e := j.order.Front(); e != nil; e = e.Next() {
-		if r := e.Value.(*record); now.Before(r.until) {
-			yield(r.client, r.until.Sub(now))
-		}
-	}
-}
-
 // exempts reports whether a client, or a part of it, is never banned. Nobody is
 // reached without link-local addresses, so they are not either.
 func (j *Jail) exempts(client netip.Prefix) bool {

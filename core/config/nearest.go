@@ -10,45 +10,103 @@ import (
 // that a file of nothing but wrong names is still read in no time.
 const maxGuesses = 200_000
 
-// guess returns the candidate that the writer of word most likely meant, or "".
+// maxBegun is how many candidates that begin with a wrong name are listed. Of more,
+// none is likely.
+const maxBegun = 8
+
+// DidYouMean returns "; did you mean a, b or c?" for the candidates that the writer of
+// word most likely meant, or "". Configuration files and command lines share it.
+func DidYouMean(word string, candidates []string) string {
+	near := nearest(word, candidates)
+	if len(near) == 0 {
+		near = begun(word, candidates)
+	}
+	if len(near) == 0 {
+		return ""
+	}
+	for i := range near {
+		near[i] = show(near[i])
+	}
+	return "; did you mean " + OneOf(near) + "?"
+}
+
+// OneOf joins alternatives: "a", "a or b", "a, b or c".
+func OneOf(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// guess returns the one candidate that the writer of word most likely meant, or "".
 func (c *checker) guess(word string, candidates []string) string {
 	if c.guesses -= len(candidates); c.guesses < 0 {
 		return ""
 	}
-	return nearest(word, candidates)
-}
-
-// didYouMean returns "; did you mean x?" for the nearest candidate, or "".
-func (c *checker) didYouMean(word string, candidates []string) string {
-	if near := c.guess(word, candidates); near != "" {
-		return "; did you mean " + show(near) + "?"
+	if near := nearest(word, candidates); len(near) > 0 {
+		return near[0]
+	}
+	if near := begun(word, candidates); len(near) == 1 {
+		return near[0]
 	}
 	return ""
 }
 
-// nearest returns the candidate within two edits of word (one for a short
-// word), or "". Upper and lower case are alike, and so are - and _. Of several
-// the nearest and then the first of the alphabet is taken.
-func nearest(word string, candidates []string) string {
-	word = fold(word)
-	most := 2
-	if len(word) <= 4 {
-		most = 1
-	}
-	if len(word) > 64 {
+// didYouMean is DidYouMean within the bound of maxGuesses.
+func (c *checker) didYouMean(word string, candidates []string) string {
+	if c.guesses -= len(candidates); c.guesses < 0 {
 		return ""
 	}
-	best, bestDistance := "", most+1
+	return DidYouMean(word, candidates)
+}
+
+// nearest returns the candidates with the fewest edits from word, two at the most (one
+// for a short word), in alphabetical order. Upper and lower case are alike, and so are
+// - and _.
+func nearest(word string, candidates []string) []string {
+	word = fold(word)
+	fewest := 2
+	if len(word) <= 4 {
+		fewest = 1
+	}
+	if len(word) > 64 {
+		return nil
+	}
+	var near []string
 	for _, candidate := range candidates {
-		if d := len(candidate) - len(word); d > most || d < -most {
+		if d := len(candidate) - len(word); d > fewest || d < -fewest {
 			continue
 		}
 		d := distance(word, fold(candidate))
-		if d < bestDistance || d == bestDistance && d <= most && candidate < best {
-			best, bestDistance = candidate, d
+		if d < fewest {
+			fewest, near = d, nil
+		}
+		if d == fewest {
+			near = append(near, candidate)
 		}
 	}
-	return best
+	slices.Sort(near)
+	return slices.Compact(near)
+}
+
+// begun returns the candidates that begin with word, up to maxBegun, in alphabetical
+// order. It returns nil if there are more.
+func begun(word string, candidates []string) []string {
+	if word = fold(word); word == "" {
+		return nil
+	}
+	var all []string
+	for _, candidate := range candidates {
+		if strings.HasPrefix(fold(candidate), word) {
+			all = append(all, candidate)
+		}
+	}
+	slices.Sort(all)
+	if all = slices.Compact(all); len(all) > maxBegun {
+		return nil
+	}
+	return all
 }
 
 // fold makes alike what nearest takes as alike.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/nft"
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
@@ -129,7 +130,9 @@ func (p *Policy) runKernel(ctx context.Context) {
 		name = "umbra_" + p.env.Name
 	}
 	ports := func() []uint16 { return netio.SocketsOf(p.env.Process).Ports() }
-	open := func() (firewall, error) { return openFirewall(name, p.rules.PrefixV4, p.rules.PrefixV6) }
+	open := func() (firewall, error) {
+		return nft.Open(nft.Options{Name: name, Bits4: p.rules.PrefixV4, Bits6: p.rules.PrefixV6, Scope: nft.NewConnections})
+	}
 	newKernel(p.table, ports, open).run(ctx, p.env.Log)
 }
 

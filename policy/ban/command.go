@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
+	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -14,7 +17,7 @@ import (
 
 var _ core.Commander = (*Policy)(nil)
 
-// Line is a ban as `umbra ban list` shows it.
+// Line is a ban as `umbra ban list` shows it. Its text is what `umbra ban add` says.
 type Line struct {
 	Client   string    `json:"client"`
 	Since    time.Time `json:"since"`
@@ -23,6 +26,33 @@ type Line struct {
 	Failures string    `json:"failures"`
 	Refused  int64     `json:"refused"`
 }
+
+// String returns the answer to a ban that was added.
+func (l Line) String() string {
+	return fmt.Sprintf("%s is banned for %s", l.Client, l.Until.Sub(l.Since).Round(time.Second))
+}
+
+// Lines are the bans that hold.
+type Lines []Line
+
+// String returns a table.
+func (all Lines) String() string {
+	if len(all) == 0 {
+		return "nobody is banned"
+	}
+	return aligned("client\tsince\tleft\ttimes\trefused\tfailures\n", func(w io.Writer) {
+		for _, l := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", l.Client, l.Since.Local().Format(time.DateTime),
+				time.Until(l.Until).Round(time.Second), l.Times, l.Refused, l.Failures)
+		}
+	})
+}
+
+// Freed is a client whose ban was taken back.
+type Freed string
+
+// String returns the answer to a ban that was removed.
+func (f Freed) String() string { return string(f) + " is free" }
 
 // Stats is what `umbra ban stats` shows.
 type Stats struct {
@@ -33,7 +63,25 @@ type Stats struct {
 	Refused    int64 `json:"refused"`    // connections, of those that are banned now
 }
 
-// Command does what `umbra ban` asks for:
+// String returns a table.
+func (s Stats) String() string {
+	return aligned("", func(w io.Writer) {
+		fmt.Fprintf(w, "banned\t%d\nrefused connections of theirs\t%d\nended bans that still count\t%d\n", s.Banned, s.Refused, s.Remembered)
+		fmt.Fprintf(w, "addresses with failures\t%d\naddresses that were served\t%d\n", s.Failing, s.Served)
+	})
+}
+
+// aligned returns the lines that write writes, with their cells in columns.
+func aligned(head string, write func(io.Writer)) string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, head)
+	write(t)
+	_ = t.Flush() // to memory
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// Command does what `umbra ban` asks for. Each answer is a fmt.Stringer, for people.
 //
 //	list                     all bans that hold
 //	add ADDRESS [DURATION]   bans an address or a range
@@ -56,7 +104,7 @@ func (p *Policy) Command(_ context.Context, words []string) (any, error) {
 		if !p.table.lift(addr, now) {
 			return nil, fmt.Errorf("%s is not banned", name(addr))
 		}
-		return name(addr), nil
+		return Freed(name(addr)), nil
 	}
 	return nil, errors.New("want list, stats, add ADDRESS [DURATION] or remove ADDRESS")
 }
@@ -95,8 +143,8 @@ func (p *Policy) parse(text string) (netip.Prefix, error) {
 }
 
 // lines returns the bans that hold, the latest first.
-func (p *Policy) lines(now time.Time) []Line {
-	lines := []Line{}
+func (p *Policy) lines(now time.Time) Lines {
+	lines := Lines{}
 	for _, b := range p.table.list() {
 		if b.IsOn(now) {
 			lines = append(lines, Line{name(b.Addr), b.Since, b.Until, max(1, b.Count), b.Failure, b.Refused})

@@ -21,15 +21,11 @@ type kernel struct {
 	pending map[netip.Prefix]Ban // guarded by mu
 }
 
-// firewall is the rules of one process in the kernel.
+// firewall is what kernel needs of an nft.Table.
 type firewall interface {
-	// Guard says which ports are guarded.
 	Guard(ports []uint16) error
-	// Ban drops what a client begins, for a while.
 	Ban(client netip.Prefix, d time.Duration) error
-	// Free takes that back.
 	Free(client netip.Prefix) error
-	// Close takes all rules away.
 	Close() error
 }
 
@@ -119,9 +115,11 @@ func (k *kernel) carryOut(f firewall) error {
 	rules, now := k.table.rules.Load(), time.Now()
 	var failed error
 	for addr, b := range pending {
-		err := f.Free(addr)
+		var err error
 		if b.IsOn(now) && addr == rules.clientOf(addr.Addr()) && !rules.exempts(addr.Addr()) && rules.Mode != "observe" {
 			err = f.Ban(addr, b.Until.Sub(now)) // ranges are the table's alone
+		} else {
+			err = f.Free(addr)
 		}
 		if err != nil {
 			failed = err

@@ -7,62 +7,21 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/test/peer"
 )
-
-// inNamespace tells the test binary that it runs in a network namespace of its own.
-const inNamespace = "UMBRA_TEST_NAMESPACE"
-
-// TestKernel runs the tests of the kernel's rules in a network namespace.
-func TestKernel(t *testing.T) {
-	if os.Getenv(inNamespace) != "" {
-		t.Skip("this is the namespace")
-	}
-	if os.Getuid() != 0 {
-		t.Skip("only root can make a network namespace")
-	}
-	for _, program := range []string{"unshare", "ip", "nft"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("%s is not installed; `make deps` installs it", program)
-			}
-			t.Skipf("%s is not installed; `make deps` installs it", program)
-		}
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "unshare", "-n", self, "-test.run=^TestInNamespace$", "-test.v", "-test.count=1")
-	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestInNamespace ") {
-		t.Errorf("in a namespace: %v\n%s", err, out)
-	}
-}
-
-func command(t testing.TB, words ...string) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), words[0], words[1:]...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%q: %v\n%s", words, err, out)
-	}
-	return string(out)
-}
 
 // waitFor waits until ok.
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for until := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(until) {
-			t.Fatalf("waited in vain for: %s\n%s", what, command(t, "nft", "list", "ruleset"))
+			t.Fatalf("waited in vain for: %s\n%s", what, peer.Command(t, "nft", "list", "ruleset"))
 		}
 	}
 }
@@ -92,17 +51,16 @@ type echoing struct{}
 func (echoing) AcceptConn(c *net.TCPConn) { go func() { defer c.Close(); _, _ = io.Copy(c, c) }() }
 func (echoing) AcceptError(error)         {}
 
-func TestInNamespace(t *testing.T) {
-	if os.Getenv(inNamespace) == "" {
-		t.Skip("TestKernel runs this in a namespace")
+func TestKernel(t *testing.T) {
+	if !peer.InNamespace(t) {
+		return
 	}
-	command(t, "ip", "link", "set", "lo", "up")
 	for _, a := range []string{"2001:db8::1/64", "2001:db8::2/64", "2001:db8:0:1::1/64"} {
-		command(t, "ip", "addr", "add", a, "dev", "lo", "nodad")
+		peer.AddAddress(t, a)
 	}
-	command(t, "nft", "add", "table", "inet", "umbra_ban") // as a process that was killed leaves it
-	command(t, "nft", "add", "set", "inet", "umbra_ban", "old", "{ type ipv4_addr; }")
-	command(t, "nft", "add", "table", "inet", "somebody_elses")
+	peer.Command(t, "nft", "add", "table", "inet", "umbra_ban") // as a process that was killed leaves it
+	peer.Command(t, "nft", "add", "set", "inet", "umbra_ban", "old", "{ type ipv4_addr; }")
+	peer.Command(t, "nft", "add", "table", "inet", "somebody_elses")
 
 	o := defaults()
 	o.ExemptLoopback, o.Kernel = false, true
@@ -126,8 +84,8 @@ func TestInNamespace(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); p.Run(ctx) }()
 	defer func() { stop(); <-ended }()
-	waitFor(t, "the rules", func() bool { return strings.Contains(command(t, "nft", "list", "ruleset"), "127.0.0.8") })
-	if strings.Contains(command(t, "nft", "list", "table", "inet", "umbra_ban"), "set old") {
+	waitFor(t, "the rules", func() bool { return strings.Contains(peer.Command(t, "nft", "list", "ruleset"), "127.0.0.8") })
+	if strings.Contains(peer.Command(t, "nft", "list", "table", "inet", "umbra_ban"), "set old") {
 		t.Error("what an earlier process has left is still there")
 	}
 
@@ -143,7 +101,7 @@ func TestInNamespace(t *testing.T) {
 	fail(p, client("2001:db8::1"), 3, core.ErrAuth)
 	p.table.impose(netip.MustParsePrefix("127.7.0.0/16"), time.Hour, time.Now()) // which is the table's alone
 	waitFor(t, "the bans", func() bool {
-		set := command(t, "nft", "list", "ruleset")
+		set := peer.Command(t, "nft", "list", "ruleset")
 		return strings.Contains(set, "127.0.0.66") && strings.Contains(set, "2001:db8::")
 	})
 	for from, want := range map[string]bool{
@@ -167,12 +125,12 @@ func TestInNamespace(t *testing.T) {
 	p.table.lift(netip.MustParsePrefix("127.0.0.66/32"), time.Now())
 	waitFor(t, "a ban that was lifted", func() bool { return reaches("127.0.0.66", 8388) })
 	p.table.impose(netip.MustParsePrefix("127.0.0.67/32"), time.Second, time.Now())
-	waitFor(t, "a ban of a second to begin", func() bool { return strings.Contains(command(t, "nft", "list", "ruleset"), "127.0.0.67") })
+	waitFor(t, "a ban of a second to begin", func() bool { return strings.Contains(peer.Command(t, "nft", "list", "ruleset"), "127.0.0.67") })
 	waitFor(t, "a ban of a second to end by itself", func() bool { return reaches("127.0.0.67", 8388) })
 
 	stop()
 	<-ended
-	if rules := command(t, "nft", "list", "tables"); strings.TrimSpace(rules) != "table inet somebody_elses" {
+	if rules := peer.Command(t, "nft", "list", "tables"); strings.TrimSpace(rules) != "table inet somebody_elses" {
 		t.Errorf("the end left %q, want somebody else's table alone", rules)
 	}
 	if strings.Contains(log.String(), "level=ERROR") || strings.Contains(log.String(), "level=WARN") {

@@ -229,7 +229,7 @@ func TestCommand(t *testing.T) {
 		t.Errorf("remove: %v, banned still: %t", err, isBanned(p, client("198.51.100.250")))
 	}
 	lines, err := do("list")
-	if got := lines.([]Line); err != nil || len(got) != 3 || got[0].Failures != byHand {
+	if got := lines.(Lines); err != nil || len(got) != 3 || got[0].Failures != byHand {
 		t.Errorf("list: got %v, %v, want three", lines, err)
 	}
 	if got, err := do("stats"); err != nil || got != (Stats{Banned: 3, Remembered: 1, Failing: 1, Refused: 3}) {
@@ -242,5 +242,33 @@ func TestCommand(t *testing.T) {
 		if got, err := do(words...); err == nil {
 			t.Errorf("%q: got %v, want an error", words, got)
 		}
+	}
+}
+
+// TestAnswers checks what people see.
+func TestAnswers(t *testing.T) {
+	p, _ := newPolicy(t, defaults())
+	do := func(words ...string) string {
+		t.Helper()
+		answer, err := p.Command(t.Context(), words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(answer)
+	}
+	if got := do("list"); got != "nobody is banned" {
+		t.Errorf("got %q", got)
+	}
+	if got := do("add", "198.51.100.9/24", "24h"); got != "198.51.100.0/24 is banned for 24h0m0s" {
+		t.Errorf("got %q", got)
+	}
+	if got := do("list"); !strings.HasPrefix(got, "client           since                left") || !strings.Contains(got, "\n198.51.100.0/24  20") || strings.Count(got, "\n") != 1 {
+		t.Errorf("got\n%s", got)
+	}
+	if got := do("remove", "198.51.100.0/24"); got != "198.51.100.0/24 is free" {
+		t.Errorf("got %q", got)
+	}
+	if got := do("stats"); !strings.HasPrefix(got, "banned                         0\nrefused ") {
+		t.Errorf("got\n%s", got)
 	}
 }

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -19,9 +18,6 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// inNamespace, in the environment, tells a test that it has a network of its own.
-const inNamespace = "UMBRA_TEST_IN_NAMESPACE"
-
 // Two addresses of attackers and two of others, and the networks around them.
 const (
 	attacker4, other4 = "198.51.100.7", "198.51.100.8"
@@ -29,39 +25,14 @@ const (
 	other6            = "2001:db8:1:3::7"
 )
 
-// TestAutobanNft runs TestAutobanInNamespace in a network namespace, so that no
-// rule of this machine is touched.
+// TestAutobanNft: a server's log goes to umbra autoban through a pipe; attackers are
+// kept out by the kernel then, and others are not.
 func TestAutobanNft(t *testing.T) {
-	peer.Need(t, "nft")
-	peer.Need(t, "ip")
-	unshare := peer.Need(t, "unshare")
-	if os.Geteuid() != 0 {
-		t.Skip("only root makes network namespaces and rules of nftables")
+	if !peer.InNamespace(t) {
+		return
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, unshare, "-n", self(t), "-test.run=^TestAutobanInNamespace$", "-test.v", "-test.timeout=50s")
-	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestAutobanInNamespace")) {
-		t.Errorf("in the namespace: %v\n%s", err, out)
-	}
-}
-
-// TestAutobanInNamespace is no test of its own: TestAutobanNft runs it. A server's
-// log goes to umbra autoban through a pipe; attackers are kept out by the kernel
-// then, and others are not.
-func TestAutobanInNamespace(t *testing.T) {
-	if os.Getenv(inNamespace) == "" {
-		t.Skip("runs in a network namespace of its own only, by TestAutobanNft")
-	}
-	must(t, "ip", "link", "set", "lo", "up")
 	for _, a := range []string{attacker4, other4, attacker6, near6, other6} {
-		args := []string{"addr", "add", a, "dev", "lo"}
-		if strings.Contains(a, ":") {
-			args = append(args, "nodad")
-		}
-		must(t, "ip", args...)
+		peer.AddAddress(t, a)
 	}
 	port := peer.FreePort(t)
 	file := write(t, "umbra.toml", strings.Replace(serverFile(port, "aes-256-gcm"), peer.Addr(port), fmt.Sprintf(":%d", port), 1))
@@ -85,7 +56,7 @@ func TestAutobanInNamespace(t *testing.T) {
 	}
 	knock(t, attacker4, port)
 	autoban.until(t, "ban", func() bool { return strings.Contains(autoban.text(), "ban "+attacker4+" for 1h0m0s: 2 failures in ") })
-	must(t, "nft", "flush", "ruleset") // as somebody does who loads other rules
+	peer.Command(t, "nft", "flush", "ruleset") // as somebody does who loads other rules
 	knock(t, attacker6, port)
 	knock(t, attacker6, port)
 	autoban.until(t, "ban", func() bool {
@@ -127,16 +98,7 @@ func TestAutobanInNamespace(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	out, err := exec.Command(peer.Need(t, name), args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-	}
-	return string(out)
-}
-
-func rules(t *testing.T) string { return must(t, "nft", "list", "ruleset") }
+func rules(t *testing.T) string { return peer.Command(t, "nft", "list", "ruleset") }
 
 // dialFrom connects to the server from a source address and to the same, where the
 // answer comes back to.
