@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"net/netip"
 	"os"
 	"slices"
@@ -42,6 +43,8 @@ const (
 	maxServers  = 16
 	maxStaleFor = 72 * time.Hour // RFC 8767 §5: 1 to 3 days
 	longestTTL  = 7 * 24 * time.Hour
+
+	maxCacheBytes = min(1<<40, math.MaxInt) // an int has 32 bits on some machines
 )
 
 // check finds the mistakes that stand in the options alone.
@@ -66,7 +69,7 @@ func (o *Options) check() error {
 	}{
 		{"max_queries", o.MaxQueries, 1, 65536},
 		{"cache_entries", o.CacheEntries, 1, 1 << 24},
-		{"cache_bytes", o.CacheBytes, 64 << 10, 1 << 40},
+		{"cache_bytes", o.CacheBytes, 64 << 10, maxCacheBytes},
 	} {
 		if n.value < n.least || n.value > n.greatest {
 			return core.BadOption(n.key, "%d is not from %d to %d", n.value, n.least, n.greatest)
