@@ -38,7 +38,7 @@ func (b Ban) IsOn(now time.Time) bool { return !b.Lifted && now.Before(b.Until) 
 // countAt returns how many bans count at a time: one less for each decay since the
 // end of the last.
 func (b Ban) countAt(now time.Time, decay time.Duration) int {
-	return max(0, b.Count-int(max(0, now.Sub(b.Until))/decay))
+	return int(max(0, int64(b.Count)-int64(max(0, now.Sub(b.Until))/decay)))
 }
 
 // forgetAt returns when nothing of it counts any more.
