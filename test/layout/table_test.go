@@ -44,9 +44,9 @@ const table = `
 	cipher/*            core core/option cipher/key cipher/replay cipher/chunk cipher/users golang.org/x/crypto lukechampine.com/blake3
 	inbound/*           core core/option inbound
 	outbound/*          core core/option
-	resolver/*          core core/option github.com/miekg/dns github.com/hashicorp/golang-lru/v2
+	resolver/*          core core/option core/follow github.com/miekg/dns github.com/hashicorp/golang-lru/v2
 	policy/*            core core/option core/follow policy/store github.com/gaissmai/bart github.com/google/nftables golang.org/x/time
-	plugins/*           core core/option
+	plugins/*           core core/option core/follow
 
 	# The list of what ships, and the program.
 	plugins             core cipher/* inbound/* outbound/* resolver/* policy/* plugins/*
