@@ -27,7 +27,7 @@ const table = `
 	core/config         core core/option github.com/BurntSushi/toml github.com/hashicorp/go-multierror
 	core/engine         core core/option core/config github.com/samber/do/v2 github.com/hashicorp/go-multierror
 	core/probe          core
-	core/autoban        core
+	core/autoban        core github.com/hashicorp/golang-lru/v2
 	core/app            core core/option core/config core/engine core/probe core/autoban github.com/spf13/cobra
 
 	# What kinds of one section share.
@@ -41,11 +41,11 @@ const table = `
 	policy/store/*      core policy/store
 
 	# Kinds. They import neither one another nor what reads files.
-	cipher/*            core core/option cipher/key cipher/replay cipher/chunk cipher/users golang.org/x/crypto lukechampine.com/blake3
+	cipher/*            core core/option cipher/key cipher/replay cipher/chunk cipher/users golang.org/x/crypto github.com/hashicorp/golang-lru/v2 lukechampine.com/blake3
 	inbound/*           core core/option inbound
 	outbound/*          core core/option
 	resolver/*          core core/option core/follow github.com/miekg/dns github.com/hashicorp/golang-lru/v2
-	policy/*            core core/option core/follow policy/store github.com/gaissmai/bart github.com/google/nftables golang.org/x/time
+	policy/*            core core/option core/follow policy/store github.com/gaissmai/bart github.com/google/nftables github.com/hashicorp/golang-lru/v2 golang.org/x/time
 	plugins/*           core core/option core/follow
 
 	# The list of what ships, and the program.
