@@ -1,10 +1,11 @@
 package aead
 
 import (
-	"container/list"
 	"net/netip"
 	"slices"
 	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -21,19 +22,16 @@ const (
 // recents knows which users were last seen at which client addresses (IPv6: one
 // /64). Only who has proved a key gets into it. It is safe for concurrent use.
 type recents struct {
-	mu       sync.Mutex
-	byClient map[netip.Addr]*list.Element // of *recent; guarded by mu
-	order    *list.List                   // the longest unused last
-}
-
-// recent is one client address.
-type recent struct {
-	client netip.Addr
-	users  []userID // the last one first
+	mu      sync.Mutex
+	clients *simplelru.LRU[netip.Addr, []userID] // the users of each, the last one first; guarded by mu
 }
 
 func newRecents() *recents {
-	return &recents{byClient: map[netip.Addr]*list.Element{}, order: list.New()}
+	l, err := simplelru.NewLRU[netip.Addr, []userID](maxClients, nil)
+	if err != nil {
+		panic(err) // it is for a bound below 1 alone
+	}
+	return &recents{clients: l}
 }
 
 // at appends to ids those who were last seen at client, the last one first.
@@ -41,11 +39,8 @@ func (r *recents) at(client netip.Addr, ids []userID) []userID {
 	client = core.SourceOf(client).Addr()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e := r.byClient[client]; e != nil {
-		r.order.MoveToFront(e)
-		ids = append(ids, e.Value.(*recent).users...)
-	}
-	return ids
+	users, _ := r.clients.Get(client)
+	return append(ids, users...)
 }
 
 // saw notes that a user was seen at client.
@@ -53,17 +48,9 @@ func (r *recents) saw(client netip.Addr, id userID) {
 	client = core.SourceOf(client).Addr()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := r.byClient[client]
-	if e == nil {
-		e = r.order.PushFront(&recent{client: client})
-		r.byClient[client] = e
-		if oldest := r.order.Back(); r.order.Len() > maxClients {
-			delete(r.byClient, r.order.Remove(oldest).(*recent).client)
-		}
+	users, _ := r.clients.Peek(client)
+	if i := slices.Index(users, id); i >= 0 {
+		users = slices.Delete(users, i, i+1)
 	}
-	c := e.Value.(*recent)
-	if i := slices.Index(c.users, id); i >= 0 {
-		c.users = slices.Delete(c.users, i, i+1)
-	}
-	c.users = slices.Insert(c.users[:min(len(c.users), maxRecent-1)], 0, id)
+	r.clients.Add(client, slices.Insert(users[:min(len(users), maxRecent-1)], 0, id))
 }

@@ -53,7 +53,7 @@ func TestRecentsBounded(t *testing.T) {
 			t.Fatal("an address in use was forgotten")
 		}
 	}
-	if got := r.at(at(0), nil); len(got) != 0 || len(r.byClient) != maxClients || r.order.Len() != maxClients {
-		t.Errorf("got %d addresses and %d users of the oldest, want %d and 0", len(r.byClient), len(got), maxClients)
+	if got := r.at(at(0), nil); len(got) != 0 || r.clients.Len() != maxClients {
+		t.Errorf("got %d addresses and %d users of the oldest, want %d and 0", r.clients.Len(), len(got), maxClients)
 	}
 }

@@ -1,7 +1,6 @@
 package aead2022
 
 import (
-	"container/list"
 	"encoding/binary"
 	"iter"
 	"time"
@@ -55,9 +54,8 @@ func (c *Cipher) noteSessions() {
 func (t *sessions) records(which func(*session) bool) (records []replay.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, l := range []*list.List{t.live, t.closed} {
-		for e := l.Front(); e != nil; e = e.Next() {
-			s := e.Value.(*session)
+	for _, l := range []*sessionList{t.live, t.closed} {
+		for _, s := range l.Values() {
 			if which(s) {
 				records = append(records, s.record())
 				s.noted, s.isNoted = s.window.Highest(), true
@@ -79,12 +77,11 @@ func (t *sessions) recall(r replay.Record, now time.Time) {
 	id, highest := binary.BigEndian.Uint64(r.Data), binary.BigEndian.Uint64(r.Data[idSize:])
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.byID[id]
+	s := t.get(id)
 	if s == nil {
 		t.makeRoom(now)
 		s = &session{id: id, owner: hash(r.Data[2*idSize:]), serverID: newSessionID()}
-		s.at = t.closed.PushBack(s)
-		t.byID[id] = s
+		t.closed.Add(id, s)
 	} else if s.replies != nil || highest < s.window.Highest() {
 		return // it is in use, or the record an older one
 	}

@@ -2,19 +2,21 @@ package aead2022
 
 import (
 	"bytes"
-	"container/list"
 	"crypto/cipher"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/core"
 )
 
 const (
-	// maxSessions bounds the sessions that a server remembers. One takes about 550
+	// maxSessions bounds the sessions that a server remembers. One takes about 580
 	// bytes, and with AES 1600 more while its association lasts.
 	maxSessions = 1 << 16
 	// sessionKept is for how long one is remembered after its last good datagram, at
@@ -40,7 +42,6 @@ type session struct {
 	replies *replies    // of its association, or nil
 	used    time.Time   // when the last good datagram came
 	until   time.Time   // the last instant at which one that came is good, by the wall clock
-	at      *list.Element
 
 	noted   uint64 // the highest packetID that a journal has
 	isNoted bool
@@ -52,14 +53,35 @@ type sessions struct {
 	key    []byte // that all clients have in common
 	max    int
 
-	mu   sync.Mutex
-	byID map[uint64]*session
-	// The longest unused first: those with an association, and those without.
-	live, closed *list.List
+	// Guarded by mu: the sessions with an association, in the order of their last good
+	// datagrams, and those without, in the order in which they lost theirs.
+	mu           sync.Mutex
+	live, closed *sessionList
+}
+
+// sessionList is sessions by ID. It has no bound of its own: the bound is on both lists
+// together.
+type sessionList = simplelru.LRU[uint64, *session]
+
+func newSessionList() *sessionList {
+	l, err := simplelru.NewLRU[uint64, *session](math.MaxInt, nil)
+	if err != nil {
+		panic(err) // it is for a bound below 1 alone
+	}
+	return l
 }
 
 func newSessions(method string, key []byte, most int) *sessions {
-	return &sessions{method: method, key: key, max: most, byID: map[uint64]*session{}, live: list.New(), closed: list.New()}
+	return &sessions{method: method, key: key, max: most, live: newSessionList(), closed: newSessionList()}
+}
+
+// get returns a session, or nil. mu is held.
+func (t *sessions) get(id uint64) *session {
+	if s, ok := t.live.Peek(id); ok {
+		return s
+	}
+	s, _ := t.closed.Peek(id)
+	return s
 }
 
 // isFor reports whether t holds the sessions of that method and key.
@@ -81,7 +103,7 @@ type received struct {
 func (t *sessions) find(r received) (cipher.AEAD, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.byID[r.sessionID]
+	s := t.get(r.sessionID)
 	if s == nil {
 		return nil, nil
 	}
@@ -104,7 +126,7 @@ func (s *session) check(r received) error {
 func (t *sessions) take(c *Cipher, r received, now time.Time) (*replies, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.byID[r.sessionID]
+	s := t.get(r.sessionID)
 	if s != nil {
 		if err := s.check(r); err != nil {
 			return nil, err
@@ -124,42 +146,39 @@ func (t *sessions) take(c *Cipher, r received, now time.Time) (*replies, error) 
 	if until := r.sent.Add(timeGuard); until.After(s.until) {
 		s.until = until
 	}
-	t.live.MoveToBack(s.at)
+	t.live.Get(s.id) // makes it the last one
 	return s.replies, nil
 }
 
 // open puts s among the live sessions, with its association.
 func (t *sessions) open(s *session, made *replies, aead cipher.AEAD, now time.Time) {
-	if s.at != nil {
-		t.closed.Remove(s.at)
-	} else {
+	if !t.closed.Remove(s.id) {
 		t.makeRoom(now)
-		t.byID[s.id] = s
 	}
-	s.at, s.replies, s.aead = t.live.PushBack(s), made, aead
+	t.live.Add(s.id, s)
+	s.replies, s.aead = made, aead
 }
 
 // makeRoom forgets the sessions that can't be replayed any more, and, if there are
 // too many still, the one that has been unused for longest, best one without an
 // association.
 func (t *sessions) makeRoom(now time.Time) {
-	for e := t.closed.Front(); e != nil && e.Value.(*session).isOver(now); e = t.closed.Front() {
-		t.forget(t.closed, e)
+	for {
+		_, s, ok := t.closed.GetOldest()
+		if !ok || !s.isOver(now) {
+			break
+		}
+		t.closed.RemoveOldest()
 	}
-	if len(t.byID) < t.max {
+	if t.closed.Len()+t.live.Len() < t.max {
 		return
 	}
-	if e := t.closed.Front(); e != nil {
-		t.forget(t.closed, e)
-	} else if e := t.live.Front(); e != nil {
-		t.forget(t.live, e)
+	if _, _, ok := t.closed.RemoveOldest(); ok {
+		return
 	}
-}
-
-func (t *sessions) forget(from *list.List, e *list.Element) {
-	s := from.Remove(e).(*session)
-	delete(t.byID, s.id)
-	s.at, s.replies = nil, nil
+	if _, s, ok := t.live.RemoveOldest(); ok {
+		s.replies = nil
+	}
 }
 
 // isOver reports whether none of the session's datagrams is good any more, by both
@@ -176,13 +195,14 @@ func (t *sessions) close(r *replies) {
 	if s.replies != r {
 		return // closed before, or forgotten
 	}
-	t.live.Remove(s.at)
-	s.at, s.replies, s.aead = t.closed.PushBack(s), nil, nil
+	t.live.Remove(s.id)
+	t.closed.Add(s.id, s)
+	s.replies, s.aead = nil, nil
 }
 
 // len returns how many sessions there are, and how many have an association.
 func (t *sessions) len() (all, live int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.byID), t.live.Len()
+	return t.live.Len() + t.closed.Len(), t.live.Len()
 }

@@ -100,7 +100,7 @@ func TestSessionIsKept(t *testing.T) {
 		}{{30 * time.Second, true}, {34999 * time.Millisecond, true}, {time.Millisecond, false}} {
 			time.Sleep(step.after)
 			opens(t, server, sealed(t, clientOf(t, client), "another"))
-			if _, known := c.sessions.byID[p.sessionID]; known != step.known {
+			if known := c.sessions.get(p.sessionID) != nil; known != step.known {
 				t.Errorf("after %s more: known %t, want %t", step.after, known, step.known)
 			}
 		}
@@ -110,7 +110,7 @@ func TestSessionIsKept(t *testing.T) {
 		sent := time.Now().Add(off)
 		off = -20 * time.Second
 		opens(t, server, sealed(t, p, "y"))
-		if got, want := c.sessions.byID[p.sessionID].until, sent.Add(timeGuard).Truncate(time.Second); !got.Equal(want) {
+		if got, want := c.sessions.get(p.sessionID).until, sent.Add(timeGuard).Truncate(time.Second); !got.Equal(want) {
 			t.Errorf("a datagram is good until %s, want %s", got, want)
 		}
 		now := time.Now()
@@ -146,7 +146,7 @@ func TestSessionsBound(t *testing.T) {
 	begin() // forgets 2, which is closed
 	begin() // forgets 1, the longest unused
 	for i, want := range []bool{true, false, false, true, true, true} {
-		if _, known := c.sessions.byID[clients[i].sessionID]; known != want {
+		if known := c.sessions.get(clients[i].sessionID) != nil; known != want {
 			t.Errorf("session %d is known: %t, want %t", i, known, want)
 		}
 	}

@@ -115,7 +115,7 @@ func TestSalsa20Counter(t *testing.T) {
 	for _, first := range []uint64{0, 1<<32 - 5, 7<<32 - 1, 1<<63 - 2} {
 		for _, piece := range []int{blocks * 64, 64, 63, 1} {
 			c := begun(t, specOf(t, "salsa20"), key, nonce, Encrypt).(*salsa20)
-			c.count(int(first))
+			c.count(first)
 			got := make([]byte, blocks*64)
 			for p := range slices.Chunk(got, piece) {
 				c.XORKeyStream(p, p)

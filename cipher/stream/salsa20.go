@@ -40,7 +40,7 @@ func (s *salsa20) XORKeyStream(dst, src []byte) {
 	}
 	if n := len(src) / salsaBlock * salsaBlock; n > 0 {
 		salsa.XORKeyStream(dst[:n], src[:n], &s.counter, s.key)
-		s.count(n / salsaBlock)
+		s.count(uint64(n / salsaBlock))
 		dst, src = dst[n:], src[n:]
 	}
 	if len(src) > 0 {
@@ -52,7 +52,7 @@ func (s *salsa20) XORKeyStream(dst, src []byte) {
 }
 
 // count adds blocks to the counter, which the library leaves as it is.
-func (s *salsa20) count(blocks int) {
-	next := binary.LittleEndian.Uint64(s.counter[8:]) + uint64(blocks)
+func (s *salsa20) count(blocks uint64) {
+	next := binary.LittleEndian.Uint64(s.counter[8:]) + blocks
 	binary.LittleEndian.PutUint64(s.counter[8:], next)
 }

@@ -32,7 +32,7 @@ func readFile(f *follow.File) (list []User, err error) {
 func parseFile(path string, data []byte) ([]User, error) {
 	list, at, err := parse(data)
 	if err != nil {
-		line := 1 + bytes.Count(data[:min(int(at), len(data))], []byte("\n"))
+		line := 1 + bytes.Count(data[:min(at, int64(len(data)))], []byte("\n"))
 		return nil, fmt.Errorf("%s:%d: %w", path, line, err)
 	}
 	slices.SortFunc(list, func(a, b User) int { return cmp.Compare(a.Name, b.Name) })

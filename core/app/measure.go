@@ -99,10 +99,10 @@ func sealSpeed(c core.Cipher, each time.Duration) (float64, error) {
 	}
 	defer s.Close()
 	block := make([]byte, benchBlock)
-	total, began := 0, time.Now()
+	total, began := int64(0), time.Now()
 	for time.Since(began) < each {
 		n, err := s.Write(block)
-		if total += n; err != nil {
+		if total += int64(n); err != nil {
 			return 0, err
 		}
 	}
@@ -112,7 +112,7 @@ func sealSpeed(c core.Cipher, each time.Duration) (float64, error) {
 // openSpeed reads streams that were written before. Only the reading counts.
 func openSpeed(c core.Cipher, each time.Duration) (float64, error) {
 	block := make([]byte, benchBlock)
-	total, took := 0, time.Duration(0)
+	total, took := int64(0), time.Duration(0)
 	for took < each {
 		wire := &tape{}
 		s, err := dialTape(c, wire)
@@ -136,7 +136,7 @@ func openSpeed(c core.Cipher, each time.Duration) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		total += int(n)
+		total += n
 	}
 	return rate(total, took), nil
 }
@@ -167,7 +167,7 @@ func datagramSpeed(c core.PacketCipher, each time.Duration) (float64, error) {
 	return float64(total) / time.Since(began).Seconds(), nil
 }
 
-func rate(bytes int, took time.Duration) float64 { return float64(bytes) / 1e6 / took.Seconds() }
+func rate(bytes int64, took time.Duration) float64 { return float64(bytes) / 1e6 / took.Seconds() }
 
 func dialTape(c core.Cipher, wire *tape) (core.Stream, error) {
 	return c.DialStream(benchTarget, nil, func(hello []byte) (core.Stream, error) {

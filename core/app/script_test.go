@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,6 +50,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each exit takes a second under the race detector
+			env.Setenv("GOARCH", runtime.GOARCH)      // umbra build runs what it built if that is for this machine
 			for name, value := range goCaches(t) {
 				env.Setenv(name, value)
 			}

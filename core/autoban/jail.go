@@ -1,9 +1,10 @@
 package autoban
 
 import (
-	"container/list"
 	"net/netip"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 const (
@@ -34,20 +35,24 @@ type Ban struct {
 // Jail counts the failures of clients. It is not safe for concurrent use.
 type Jail struct {
 	rules   Rules
-	records map[netip.Prefix]*list.Element
-	order   list.List // of *record, by their last failure
+	records *simplelru.LRU[netip.Prefix, *record] // by their last failure
 }
 
 // record is one client.
 type record struct {
-	client netip.Prefix
-	times  []time.Time // of failures in the window, at most Rules.Count
-	bans   int         // so far
-	until  time.Time   // end of the last one
+	times []time.Time // of failures in the window, at most Rules.Count
+	bans  int         // so far
+	until time.Time   // end of the last one
 }
 
 // NewJail returns an empty Jail.
-func NewJail(r Rules) *Jail { return &Jail{rules: r, records: map[netip.Prefix]*list.Element{}} }
+func NewJail(r Rules) *Jail {
+	records, err := simplelru.NewLRU[netip.Prefix, *record](MaxClients, nil)
+	if err != nil {
+		panic(err) // it is for a bound below 1 alone
+	}
+	return &Jail{rules: r, records: records}
+}
 
 // Add counts a failure that was read at now, and tells if it makes a ban. A ban
 // begins at now, even if the line that makes it is old; what else is read of its
@@ -93,16 +98,11 @@ func (j *Jail) exempts(client netip.Prefix) bool {
 
 // record returns the record of a client as the one that failed last.
 func (j *Jail) record(client netip.Prefix) *record {
-	if e := j.records[client]; e != nil {
-		j.order.MoveToBack(e)
-		return e.Value.(*record)
+	r, ok := j.records.Get(client)
+	if !ok {
+		r = new(record)
+		j.records.Add(client, r)
 	}
-	if j.order.Len() >= MaxClients {
-		oldest := j.order.Remove(j.order.Front()).(*record)
-		delete(j.records, oldest.client)
-	}
-	r := &record{client: client}
-	j.records[client] = j.order.PushBack(r)
 	return r
 }
 

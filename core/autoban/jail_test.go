@@ -113,8 +113,8 @@ func TestJailBound(t *testing.T) {
 	for i := range MaxClients + 100 {
 		j.Add(Failure{Client: at(i)}, now)
 	}
-	if len(j.records) != MaxClients || j.order.Len() != MaxClients {
-		t.Errorf("got %d and %d clients, want %d", len(j.records), j.order.Len(), MaxClients)
+	if got := j.records.Len(); got != MaxClients {
+		t.Errorf("got %d clients, want %d", got, MaxClients)
 	}
 	for i, want := range map[int]bool{0: false, MaxClients + 99: true} {
 		j.Add(Failure{Client: at(i)}, now)

@@ -1,6 +1,10 @@
 // Package follow has what components share that read a file again when it
 // changes: when to look, how to tell a new file from the old one, and what to say of
 // one that is wrong.
+//
+// A component with a goroutine calls Watch and File.Changed: the change is found
+// without traffic, and only when the file has stood still for a moment. A component
+// without a goroutine has a Value, whose users look at the files as they need them.
 package follow
 
 import (
@@ -33,6 +37,7 @@ type File struct {
 	read  time.Time   // when
 	sum   uint64      // of what it had
 	other *uint64     // the sum at the last look, if it was another
+	lost  bool        // the last Read could not read it
 }
 
 // New returns the file at path, of at most limit bytes, which has not been read.
@@ -53,7 +58,26 @@ func (f *File) Read(take func(io.Reader) error) error {
 	if next != nil {
 		f.info, f.read, f.sum, f.other = next.info, next.read, next.sum, nil
 	}
+	f.lost = next == nil
 	return err
+}
+
+// Differs reports whether the last Read would give another result now: the file has
+// other bytes, can't be read any more, or can be read again. Unlike Changed it does not
+// wait until the file stands still, so the next Read may find it half written.
+func (f *File) Differs() bool {
+	if !f.lost && f.isCurrent() {
+		return false
+	}
+	next, err := f.open(func(io.Reader) error { return nil })
+	if err != nil || f.lost {
+		return (err != nil) != f.lost
+	}
+	if next.sum != f.sum {
+		return true
+	}
+	f.info, f.read = next.info, next.read
+	return false
 }
 
 // Changed reports whether the file has other bytes than when it was read last, and has

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -105,12 +106,15 @@ func oddOnes(cfg Config, records []Record) []int {
 	return odd
 }
 
+// byAfter orders records by when they ended.
+func byAfter(a, b Record) int { return cmp.Compare(a.After, b.After) }
+
 // clusters groups the records of one class by when they ended, the earliest
 // first. If they fall into many groups, it returns them as one.
 func clusters(cfg Config, records []Record) [][]Record {
 	const most = 3
 	records = slices.Clone(records)
-	slices.SortStableFunc(records, func(a, b Record) int { return int(a.After - b.After) })
+	slices.SortStableFunc(records, byAfter)
 	var all [][]Record
 	for i, r := range records {
 		if i == 0 || r.After-records[i-1].After > cfg.tolerance() {

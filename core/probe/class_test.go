@@ -98,6 +98,18 @@ func TestClusters(t *testing.T) {
 	}
 }
 
+// The order of two times holds where their difference in nanoseconds does not fit in
+// 32 bits.
+func TestByAfter(t *testing.T) {
+	for _, tc := range []struct{ a, b, want int }{
+		{10000, 60000, -1}, {60000, 10000, 1}, {45000, 57000, -1}, {57000, 45000, 1}, {10000, 10010, -1}, {60000, 60000, 0},
+	} {
+		if got := byAfter(at(Random, 1, tc.a), at(Random, 1, tc.b)); got != tc.want {
+			t.Errorf("%d ms and %d ms: got %d, want %d", tc.a, tc.b, got, tc.want)
+		}
+	}
+}
+
 func TestRanges(t *testing.T) {
 	all := []int{0, 1, 7, 8, 9, 43, 44, 100, 221}
 	for _, tc := range []struct {

@@ -17,8 +17,8 @@ func (j *judge) deadline(f Finish) {
 	if len(all) < 2 {
 		return
 	}
-	early := slices.MinFunc(all, func(a, b Record) int { return int(a.After - b.After) })
-	late := slices.MaxFunc(all, func(a, b Record) int { return int(a.After - b.After) })
+	early := slices.MinFunc(all, byAfter)
+	late := slices.MaxFunc(all, byAfter)
 	spread := late.After - early.After
 	if spread <= j.cfg.tolerance() {
 		return

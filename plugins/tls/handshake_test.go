@@ -169,8 +169,8 @@ func TestResumption(t *testing.T) {
 		t.Error("second connection: got a full handshake, want a resumed session")
 	}
 	strict := newPlain(t, Options{Pin: []Pin{{}}})
-	config := strict.store.get().client
-	config.ClientSessionCache = client.store.get().client.ClientSessionCache
+	config := strict.material.Get().client
+	config.ClientSessionCache = client.material.Get().client.ClientSessionCache
 	if e := shake(t, server, strict, "example.test"); !errors.Is(e.clientErr, core.ErrAuth) {
 		t.Errorf("resumed session of another key: got %v, want ErrAuth", e.clientErr)
 	}

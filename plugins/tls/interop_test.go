@@ -211,7 +211,7 @@ func TestReadmeCommands(t *testing.T) {
 			if err := pin.UnmarshalText([]byte(strings.TrimSpace(out))); err != nil {
 				t.Fatal(err)
 			}
-			cert := newPlain(t, Options{Cert: "cert.pem", Key: "key.pem"}).store.get().server.Certificates[0].Leaf
+			cert := newPlain(t, Options{Cert: "cert.pem", Key: "key.pem"}).material.Get().server.Certificates[0].Leaf
 			if want := PinOf(cert); pin != want {
 				t.Errorf("got pin %v, want %v", pin, want)
 			}

@@ -6,16 +6,14 @@ import (
 	stdtls "crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/follow"
 )
 
 // material is what one consistent reading of the files gave. Configs are never
@@ -27,11 +25,38 @@ type material struct {
 	client *stdtls.Config // ServerName is empty if it is to be the dialled host
 }
 
-// load reads the files and makes both roles' configs.
-func (o Options) load(log *slog.Logger, now time.Time) (*material, error) {
+const (
+	// checkEvery is the least time between two looks at the files. A look is a few
+	// stat calls, made by one handshake for all others.
+	checkEvery = time.Second
+	// maxFile bounds each file, in bytes: the CAs of a system take 0.3 MB.
+	maxFile = 16 << 20
+)
+
+// reader returns the bytes of a file, or the error of reading it, which names it.
+type reader func(file string) ([]byte, error)
+
+// follow reads the files and follows their changes. Files that don't fit together,
+// such as a certificate whose key is not yet written, change nothing.
+func (o Options) follow(log *slog.Logger, now func() time.Time) (*follow.Value[*material], error) {
+	return follow.NewValue(follow.Source[*material]{
+		Paths: o.files(), Limit: maxFile, Every: checkEvery, Now: now,
+		Make: func(read func(string) ([]byte, error)) (*material, error) { return o.load(read, log, now()) },
+		Tell: func(err error) {
+			if err != nil {
+				log.LogAttrs(context.Background(), slog.LevelWarn, "changed certificate files are bad, keeping the old ones", slog.Any("err", err))
+				return
+			}
+			log.LogAttrs(context.Background(), slog.LevelInfo, "certificate files read again", slog.Any("files", o.files()))
+		},
+	})
+}
+
+// load makes both roles' configs of the files.
+func (o Options) load(read reader, log *slog.Logger, now time.Time) (*material, error) {
 	var own []stdtls.Certificate
 	if o.Cert != "" {
-		pair, err := readPair(o.Cert, o.Key)
+		pair, err := readPair(read, o.Cert, o.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -46,7 +71,7 @@ func (o Options) load(log *slog.Logger, now time.Time) (*material, error) {
 		ClientSessionCache: stdtls.NewLRUClientSessionCache(0),
 	}}
 	if o.CA != "" {
-		pool, err := readPool("ca", o.CA)
+		pool, err := readPool(read, "ca", o.CA)
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +88,7 @@ func (o Options) load(log *slog.Logger, now time.Time) (*material, error) {
 	}
 	m.server = &stdtls.Config{Certificates: own, NextProtos: o.ALPN, MinVersion: o.MinVersion.id()}
 	if o.ClientCA != "" {
-		pool, err := readPool("client_ca", o.ClientCA)
+		pool, err := readPool(read, "client_ca", o.ClientCA)
 		if err != nil {
 			return nil, err
 		}
@@ -87,15 +112,15 @@ func (o Options) verifyPin(state stdtls.ConnectionState) error {
 
 // readPair reads a certificate chain and its private key. No text of an error
 // holds anything of the key.
-func readPair(certFile, keyFile string) (stdtls.Certificate, error) {
-	certPEM, err := readFile("cert", certFile)
+func readPair(read reader, certFile, keyFile string) (stdtls.Certificate, error) {
+	certPEM, err := read.option("cert", certFile)
 	if err != nil {
 		return stdtls.Certificate{}, err
 	}
 	if _, err := parseCertificates("cert", certFile, certPEM); err != nil {
 		return stdtls.Certificate{}, err
 	}
-	keyPEM, err := readFile("key", keyFile)
+	keyPEM, err := read.option("key", keyFile)
 	if err != nil {
 		return stdtls.Certificate{}, err
 	}
@@ -124,8 +149,8 @@ func checkKey(file string, data []byte) error {
 }
 
 // readPool reads a file of CA certificates for the option key.
-func readPool(key, file string) (*x509.CertPool, error) {
-	data, err := readFile(key, file)
+func readPool(read reader, key, file string) (*x509.CertPool, error) {
+	data, err := read.option(key, file)
 	if err != nil {
 		return nil, err
 	}
@@ -163,13 +188,11 @@ func parseCertificates(key, file string, data []byte) ([]*x509.Certificate, erro
 	return nil, core.BadOption(key, "no PEM certificate in %s", file)
 }
 
-func readFile(key, file string) ([]byte, error) {
-	data, err := os.ReadFile(file)
+// option reads the file of an option.
+func (read reader) option(key, file string) ([]byte, error) {
+	data, err := read(file)
 	if err != nil {
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pe.Err
-		}
-		return nil, core.BadOption(key, "read %s: %w", file, err)
+		return nil, core.BadOption(key, "%w", err)
 	}
 	return data, nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/follow"
 )
 
 // Options are the keys of a [transport.x] table of kind "tls".
@@ -34,8 +35,8 @@ type Options struct {
 // Transport is one configured component. It serves both roles for which its
 // options have what is needed.
 type Transport struct {
-	options Options
-	store   *store
+	options  Options
+	material *follow.Value[*material]
 }
 
 var _ core.Transport = (*Transport)(nil)
@@ -50,12 +51,11 @@ func newTransport(log *slog.Logger, o Options, now func() time.Time) (*Transport
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	load := func() (*material, error) { return o.load(log, now()) }
-	s, err := newStore(load, o.files(), log, now)
+	m, err := o.follow(log, now)
 	if err != nil {
 		return nil, err
 	}
-	return &Transport{options: o, store: s}, nil
+	return &Transport{options: o, material: m}, nil
 }
 
 // CheckServer reports why t can't wrap what an inbound accepts.
@@ -83,7 +83,7 @@ func (t *Transport) Client(ctx context.Context, wire core.Stream, server core.Ad
 	if err := t.CheckClient(); err != nil {
 		return nil, fmt.Errorf("tls client: %w", err)
 	}
-	config := t.store.get().client
+	config := t.material.Get().client
 	if config.ServerName == "" {
 		config = config.Clone()
 		config.ServerName = server.Host()
@@ -96,7 +96,7 @@ func (t *Transport) Server(ctx context.Context, wire core.Stream) (core.Stream, 
 	if err := t.CheckServer(); err != nil {
 		return nil, fmt.Errorf("tls server: %w", err)
 	}
-	return handshake(ctx, wire, t.store.get().server, stdtls.Server)
+	return handshake(ctx, wire, t.material.Get().server, stdtls.Server)
 }
 
 // check reports what is wrong with o before any file is read.

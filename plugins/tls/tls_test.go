@@ -45,7 +45,7 @@ func TestNewReportsTheKey(t *testing.T) {
 		{"client_ca without cert", Options{ClientCA: ca.file}, "client_ca", "needs cert"},
 		{"missing cert", Options{Cert: missing, Key: id.key}, "cert", missing + ": no such file"},
 		{"missing key", Options{Cert: id.file, Key: missing}, "key", missing + ": no such file"},
-		{"cert is a folder", Options{Cert: dir, Key: id.key}, "cert", "is a directory"},
+		{"cert is a folder", Options{Cert: dir, Key: id.key}, "cert", "is not a file"},
 		{"empty cert", Options{Cert: empty, Key: id.key}, "cert", "is empty"},
 		{"text as cert", Options{Cert: text, Key: id.key}, "cert", "no PEM certificate"},
 		{"broken cert", Options{Cert: broken, Key: id.key}, "cert", "certificate 1 of"},

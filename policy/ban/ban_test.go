@@ -338,13 +338,13 @@ func TestFlood(t *testing.T) {
 	if !isBanned(p, steady) && len(p.table.bans) < o.MaxEntries {
 		t.Error("an attacker who went on was not banned")
 	}
-	if n := p.table.tallies.order.Len(); n > o.MaxEntries || len(p.table.tallies.byAddr) != n {
+	if n := p.table.tallies.Len(); n > o.MaxEntries {
 		t.Errorf("got %d tallies, want at most %d", n, o.MaxEntries)
 	}
 	if n := len(p.table.bans); n > o.MaxEntries || len(p.table.queue) != n {
 		t.Errorf("got %d bans, want at most %d", n, o.MaxEntries)
 	}
-	if _, ok := p.table.served.get(o.clientOf(netip.MustParseAddr("192.0.2.99"))); !ok {
+	if _, ok := p.table.served.Peek(o.clientOf(netip.MustParseAddr("192.0.2.99"))); !ok {
 		t.Error("a flood of failures made a success forgotten")
 	}
 }

@@ -165,6 +165,6 @@ func (t *table) stats(now time.Time) (s Stats) {
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	s.Failing, s.Served = t.tallies.order.Len(), t.served.order.Len()
+	s.Failing, s.Served = t.tallies.Len(), t.served.Len()
 	return s
 }

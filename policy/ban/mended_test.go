@@ -135,3 +135,13 @@ func TestKernelExempt(t *testing.T) {
 		t.Error("a ban of one that is exempt was taken, and does not hold")
 	}
 }
+
+// A ban that ended so long ago that the decays since then don't fit in 32 bits counts
+// for nothing.
+func TestCountAtLong(t *testing.T) {
+	now, decays := time.Now(), int64(1<<32-5)
+	b := Ban{Until: now.Add(-time.Duration(decays) * time.Second), Count: 3}
+	if got := b.countAt(now, time.Second); got != 0 {
+		t.Errorf("got %d bans that count, want 0", got)
+	}
+}

@@ -93,7 +93,7 @@ func (t *table) merge(b Ban, now time.Time) {
 	t.enforce(r.Ban)
 	switch is := r.IsOn(now); {
 	case is && !was:
-		t.tallies.drop(b.Addr)
+		t.tallies.Remove(b.Addr)
 		t.log.Info(t.rules.Load().Mode.word(), slog.String("client", name(b.Addr)), slog.Duration("for", b.Until.Sub(now).Round(time.Second)),
 			slog.String("failures", b.Failure), slog.Int("times", max(1, b.Count)), slog.String("by", "the store"))
 	case was && !is:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -114,7 +115,7 @@ func TestMerge(t *testing.T) {
 		{"over long ago", nil, entry(0, value(-48*time.Hour, 1)), false, 0},
 		{"ended, still counts", nil, entry(0, value(-time.Hour, 3)), false, -time.Hour},
 		{"too long", nil, entry(0, value(100_000*time.Hour, 1)), true, 168 * time.Hour},
-		{"too often", nil, entry(0, value(time.Hour, 1<<60)), true, time.Hour},
+		{"too often", nil, entry(0, value(time.Hour, math.MaxInt)), true, time.Hour},
 		{"older than ours", func(t *table) { t.impose(addr, time.Minute, now) }, entry(-time.Second, value(time.Hour, 1)), true, time.Minute},
 		{"newer than ours", func(t *table) { t.impose(addr, time.Minute, now) }, entry(time.Second, value(time.Hour, 1)), true, time.Hour},
 		{"lifted by others", func(t *table) { t.impose(addr, time.Minute, now) }, entry(time.Second, ""), false, time.Minute},

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 const (
@@ -38,7 +40,7 @@ func (b Ban) IsOn(now time.Time) bool { return !b.Lifted && now.Before(b.Until) 
 // countAt returns how many bans count at a time: one less for each decay since the
 // end of the last.
 func (b Ban) countAt(now time.Time, decay time.Duration) int {
-	return max(0, b.Count-int(max(0, now.Sub(b.Until))/decay))
+	return int(max(0, int64(b.Count)-int64(max(0, now.Sub(b.Until))/decay)))
 }
 
 // forgetAt returns when nothing of it counts any more.
@@ -63,11 +65,11 @@ type table struct {
 	inKernel chan struct{} // is held by whoever keeps the kernel's rules; has room for one
 
 	mu      sync.RWMutex
-	changed func(b Ban)       // tells others of a change that was made here; guarded by mu
-	enforce func(b Ban)       // tells the kernel of any change
-	running bool              // a file with it is, or was, served
-	tallies recent[*tally]    // guarded by mu, as all that follows
-	served  recent[time.Time] // when somebody was
+	changed func(b Ban)     // tells others of a change that was made here; guarded by mu
+	enforce func(b Ban)     // tells the kernel of any change
+	running bool            // a file with it is, or was, served
+	tallies list[*tally]    // guarded by mu, as all that follows
+	served  list[time.Time] // when somebody was
 	bans    map[netip.Prefix]*record
 	queue   queue
 	v4, v6  lengths
@@ -79,10 +81,23 @@ type rules struct {
 	weights [reasons]int
 }
 
+// list is a bounded map of addresses; over its bound it forgets the one that was added
+// longest ago. Peek alone may be called while mu is held for reading.
+type list[V any] = *simplelru.LRU[netip.Prefix, V]
+
+// newList returns a list of a bound above 0.
+func newList[V any](most int) list[V] {
+	l, err := simplelru.NewLRU[netip.Prefix, V](most, nil)
+	if err != nil {
+		panic(err) // it is for a bound below 1 alone
+	}
+	return l
+}
+
 func newTable(r *rules, log *slog.Logger) *table {
 	t := &table{
 		log: log, inKernel: make(chan struct{}, 1), began: time.Now(), changed: func(Ban) {}, enforce: func(Ban) {},
-		tallies: newRecent[*tally](r.MaxEntries), served: newRecent[time.Time](r.MaxEntries),
+		tallies: newList[*tally](r.MaxEntries), served: newList[time.Time](r.MaxEntries),
 		bans: map[netip.Prefix]*record{},
 	}
 	t.rules.Store(r)
@@ -101,10 +116,11 @@ func (t *table) configure(r *rules, changed func(Ban)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if old := t.rules.Swap(r); old.Window != r.Window { // which what was counted is in parts of
-		t.tallies = newRecent[*tally](r.MaxEntries)
+		t.tallies = newList[*tally](r.MaxEntries)
 	}
 	t.changed, t.running = changed, true
-	t.tallies.most, t.served.most = r.MaxEntries, r.MaxEntries
+	t.tallies.Resize(r.MaxEntries)
+	t.served.Resize(r.MaxEntries)
 }
 
 // banned returns the ban that holds for a client, and counts it.
@@ -167,20 +183,20 @@ func (t *table) failed(ip netip.Addr, why reason, now time.Time) {
 	if t.find(ip, now) != nil {
 		return // of a connection from before
 	}
-	c, ok := t.tallies.get(addr)
+	c, ok := t.tallies.Peek(addr)
 	if !ok {
 		c = new(tally)
 	}
 	c.add(why, rules.weights[why], now.Sub(t.began), rules.Window.Std())
-	t.tallies.put(addr, c)
+	t.tallies.Add(addr, c)
 	allowed := rules.Failures
-	if at, ok := t.served.get(addr); ok && now.Sub(at) < servedFor {
+	if at, ok := t.served.Peek(addr); ok && now.Sub(at) < servedFor {
 		allowed *= generous
 	}
 	if c.sum() < allowed*point {
 		return
 	}
-	t.tallies.drop(addr)
+	t.tallies.Remove(addr)
 	r := t.ban(addr, t.durationOf(addr, now), c.evidence(), now)
 	r.Count++
 	t.told(r, now)
@@ -268,16 +284,16 @@ func (t *table) reschedule(r *record, next time.Time) {
 func (t *table) succeeded(ip netip.Addr, now time.Time) {
 	addr := t.rules.Load().clientOf(ip)
 	t.mu.RLock()
-	at, known := t.served.get(addr)
-	_, failed := t.tallies.get(addr)
+	at, known := t.served.Peek(addr)
+	_, failed := t.tallies.Peek(addr)
 	t.mu.RUnlock()
 	if known && !failed && now.Sub(at) < servedStep {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.served.put(addr, now)
-	t.tallies.drop(addr)
+	t.served.Add(addr, now)
+	t.tallies.Remove(addr)
 }
 
 // sweep tells of the bans that have ended, and forgets those that don't count any
@@ -305,7 +321,7 @@ func (t *table) sweep(now time.Time) {
 func (t *table) lift(addr netip.Prefix, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.tallies.drop(addr)
+	t.tallies.Remove(addr)
 	r := t.bans[addr]
 	if r == nil || !r.IsOn(now) {
 		return false

@@ -1,12 +1,13 @@
 package limit
 
 import (
-	"container/list"
 	"fmt"
+	"math"
 	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -17,19 +18,22 @@ import (
 // for the longest is forgotten.
 type clients struct {
 	mu   sync.Mutex
-	all  map[netip.Prefix]*client // guarded by mu, as is idle
-	idle *list.List               // of netip.Prefix; those without connections, the last one last
+	busy map[netip.Prefix]*client              // those with connections; guarded by mu, as is idle
+	idle *simplelru.LRU[netip.Prefix, *client] // the others, by when they came or left last
 }
 
 // client is an address.
 type client struct {
 	connections int
 	rate        *rate.Limiter // nil until there is one
-	idle        *list.Element // nil while there are connections
 }
 
 func newClients() *clients {
-	return &clients{all: map[netip.Prefix]*client{}, idle: list.New()}
+	idle, err := simplelru.NewLRU[netip.Prefix, *client](math.MaxInt, nil) // settle bounds it
+	if err != nil {
+		panic(err) // it is for a bound below 1 alone
+	}
+	return &clients{busy: map[netip.Prefix]*client{}, idle: idle}
 }
 
 // enter counts one more connection, or returns why it may not be.
@@ -37,10 +41,11 @@ func (cs *clients) enter(ip netip.Addr, o *Options, now time.Time) error {
 	source := core.SourceOf(ip)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	c := cs.all[source]
-	if c == nil {
-		c = &client{}
-		cs.all[source] = c
+	c, ok := cs.busy[source]
+	if !ok {
+		if c, ok = cs.idle.Peek(source); !ok {
+			c = &client{}
+		}
 	}
 	err := c.admit(source, o, now)
 	if err == nil {
@@ -82,30 +87,30 @@ func (cs *clients) leave(ip netip.Addr, o *Options, now time.Time) {
 	source := core.SourceOf(ip)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	c := cs.all[source]
-	if c == nil || c.connections == 0 {
+	c := cs.busy[source]
+	if c == nil {
 		return // nobody has entered
 	}
 	c.connections--
 	cs.settle(source, c, o, now)
 }
 
-// settle puts a client into the list of idle ones, or takes it out. mu is held.
+// settle puts a client among the busy or the idle ones, or forgets it. mu is held.
 func (cs *clients) settle(source netip.Prefix, c *client, o *Options, now time.Time) {
-	if c.idle != nil {
-		cs.idle.Remove(c.idle)
-		c.idle = nil
-	}
-	if c.connections > 0 {
-		return
-	}
-	if c.isFresh(now) {
-		delete(cs.all, source)
-		return
-	}
-	c.idle = cs.idle.PushBack(source)
-	for cs.idle.Len() > o.MaxClients {
-		cs.forget(cs.idle.Front())
+	switch {
+	case c.connections > 1:
+	case c.connections == 1:
+		cs.idle.Remove(source)
+		cs.busy[source] = c
+	case c.isFresh(now):
+		cs.idle.Remove(source)
+		delete(cs.busy, source)
+	default:
+		delete(cs.busy, source)
+		cs.idle.Add(source, c)
+		for cs.idle.Len() > o.MaxClients {
+			cs.idle.RemoveOldest()
+		}
 	}
 }
 
@@ -114,22 +119,15 @@ func (c *client) isFresh(now time.Time) bool {
 	return c.rate == nil || c.rate.TokensAt(now) >= float64(c.rate.Burst())
 }
 
-// forget forgets an idle client. mu is held.
-func (cs *clients) forget(e *list.Element) {
-	delete(cs.all, e.Value.(netip.Prefix))
-	cs.idle.Remove(e)
-}
-
 // sweep forgets the idle clients that are as if they had never come.
 func (cs *clients) sweep(now time.Time) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	for e := cs.idle.Front(); e != nil; {
-		next := e.Next()
-		if !cs.all[e.Value.(netip.Prefix)].isFresh(now) {
+	for {
+		_, c, ok := cs.idle.GetOldest()
+		if !ok || !c.isFresh(now) {
 			return // those behind came later
 		}
-		cs.forget(e)
-		e = next
+		cs.idle.RemoveOldest()
 	}
 }

@@ -90,10 +90,10 @@ func TestClientsBounded(t *testing.T) {
 			cs.leave(ip(n), o, now)
 		}
 	}
-	if len(cs.all) != 600 || cs.idle.Len() != 100 {
-		t.Errorf("got %d clients, %d of them idle, want 600 and 100", len(cs.all), cs.idle.Len())
+	if len(cs.busy) != 500 || cs.idle.Len() != 100 {
+		t.Errorf("got %d busy clients and %d idle ones, want 500 and 100", len(cs.busy), cs.idle.Len())
 	}
-	if cs.all[core.SourceOf(ip(800))] == nil || cs.all[core.SourceOf(ip(798))] != nil {
+	if !cs.idle.Contains(core.SourceOf(ip(800))) || cs.idle.Contains(core.SourceOf(ip(798))) {
 		t.Error("the one that was idle for the longest should be forgotten, and no other")
 	}
 	for n := range 1000 {
@@ -102,17 +102,17 @@ func TestClientsBounded(t *testing.T) {
 		}
 	}
 	cs.sweep(now.Add(900 * time.Millisecond))
-	if len(cs.all) != 100 {
-		t.Errorf("got %d clients, want 100", len(cs.all))
+	if len(cs.busy) != 0 || cs.idle.Len() != 100 {
+		t.Errorf("got %d busy clients and %d idle ones, want 0 and 100", len(cs.busy), cs.idle.Len())
 	}
 	cs.sweep(now.Add(2 * time.Second))
-	if len(cs.all) != 0 || cs.idle.Len() != 0 {
-		t.Errorf("got %d clients, %d idle, want none", len(cs.all), cs.idle.Len())
+	if cs.idle.Len() != 0 {
+		t.Errorf("got %d clients, want none", cs.idle.Len())
 	}
 	o.NewPerSecondPerClient = 0
 	_ = cs.enter(ip(1), o, now)
 	cs.leave(ip(1), o, now)
-	if len(cs.all) != 0 {
-		t.Errorf("without a rate: got %d clients, want none", len(cs.all))
+	if len(cs.busy) != 0 || cs.idle.Len() != 0 {
+		t.Errorf("without a rate: got %d busy clients and %d idle ones, want none", len(cs.busy), cs.idle.Len())
 	}
 }

@@ -22,7 +22,7 @@ func (m *meter) Take(up, down int) (time.Duration, error) {
 	u, us := m.user, m.users
 	shaped := us.up.on.Load() || us.down.on.Load()
 	if u != nil {
-		u.own.Add(int64(up + down))
+		u.own.Add(int64(up) + int64(down))
 		if u.isSpent() {
 			us.mu.Lock()
 			defer us.mu.Unlock()

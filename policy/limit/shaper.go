@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,7 +51,7 @@ func (s *shaper) set(limit Size, now time.Time) {
 		s.limiter, s.busy = nil, nil
 		return
 	}
-	burst := max(leastBurst, int(min(int64(limit), 1<<40)*int64(burstTime)/int64(time.Second)))
+	burst := max(leastBurst, int(min(limit/Size(time.Second/burstTime), math.MaxInt32)))
 	switch {
 	case s.limiter == nil:
 		s.limiter = rate.NewLimiter(rate.Limit(limit), burst)
@@ -79,7 +80,7 @@ func (s *shaper) take(of *share, n int, now time.Time) time.Duration {
 		of.busy = true
 		s.busy = append(s.busy, of)
 	}
-	wait := min(debt, s.lasts(n*len(s.busy)))
+	wait := min(debt, s.lasts(float64(n)*float64(len(s.busy))))
 	of.until = now.Add(wait)
 	return wait
 }
@@ -95,8 +96,8 @@ func (s *shaper) owe(n int, now time.Time) time.Duration {
 }
 
 // lasts returns how long n bytes take.
-func (s *shaper) lasts(n int) time.Duration {
-	return time.Duration(float64(n) / float64(s.limiter.Limit()) * float64(time.Second))
+func (s *shaper) lasts(n float64) time.Duration {
+	return time.Duration(n / float64(s.limiter.Limit()) * float64(time.Second))
 }
 
 // count takes the flows that wait no more out of busy, now and then. mu is held.

@@ -15,7 +15,7 @@ type sender struct {
 	bursts      int // 0 for as many as there is time for
 
 	share   share
-	moved   int
+	moved   int64
 	longest time.Duration // wait
 	next    time.Duration
 }
@@ -45,7 +45,7 @@ func play(t testing.TB, limit Size, lasts time.Duration, all ...*sender) *shaper
 		}
 		wait := s.take(&first.share, first.burst, began.Add(first.next))
 		if first.next >= lasts/5 {
-			first.moved += first.burst
+			first.moved += int64(first.burst)
 		}
 		first.longest = max(first.longest, wait)
 		first.next += max(wait, time.Microsecond) + first.pause
@@ -56,7 +56,7 @@ func play(t testing.TB, limit Size, lasts time.Duration, all ...*sender) *shaper
 }
 
 // within checks that got is want or up to so many percent off.
-func within(t *testing.T, what string, got int, want float64, percent float64) {
+func within[N int | int64](t *testing.T, what string, got N, want, percent float64) {
 	t.Helper()
 	if off := (float64(got)/want - 1) * 100; off > percent || off < -percent {
 		t.Errorf("%s: got %d, want %.0f within %.0f %%", what, got, want, percent)
@@ -82,7 +82,7 @@ func TestShaperRate(t *testing.T) {
 					all = append(all, &sender{burst: burst, from: time.Duration(random.Int64N(int64(lasts) / 100))})
 				}
 				play(t, limit, lasts, all...)
-				total := 0
+				total := int64(0)
 				for _, f := range all {
 					total += f.moved
 				}
@@ -138,7 +138,7 @@ func TestShaperRestless(t *testing.T) {
 			})
 		}
 		play(t, mib, lasts, all...)
-		total, most := 0, float64(mib)*lasts.Seconds()*4/5
+		total, most := int64(0), float64(mib)*lasts.Seconds()*4/5
 		for _, f := range all {
 			total += f.moved
 			most += float64(2 * f.burst)
@@ -153,7 +153,7 @@ func TestShaperRestless(t *testing.T) {
 // that last wait for what those have taken.
 func TestShaperShort(t *testing.T) {
 	var all []*sender
-	total := 0
+	total := int64(0)
 	for i := range 600 {
 		all = append(all, &sender{burst: 128 * kib, bursts: 1, from: time.Duration(i) * 100 * time.Millisecond})
 	}
@@ -214,5 +214,23 @@ func TestShaperForgets(t *testing.T) {
 	}
 	if s := play(t, mib, 100*time.Second, all...); len(s.busy) > 2 {
 		t.Errorf("got %d flows, want those of a moment", len(s.busy))
+	}
+}
+
+// TestShaperLarge has numbers of bytes that 32 bits can't hold: the burst of a large
+// bandwidth, and what many flows have moved together.
+func TestShaperLarge(t *testing.T) {
+	s, now := new(shaper), time.Now()
+	s.set(1<<50, now)
+	if got := s.limiter.Burst(); got < 1<<30 {
+		t.Errorf("got bursts of %d bytes, want 1 GiB at least", got)
+	}
+	s.set(mib, now)
+	for range 4095 {
+		s.owe(mib, now)
+		s.busy = append(s.busy, &share{until: now.Add(time.Hour), busy: true})
+	}
+	if wait := s.take(new(share), mib, now); wait < 4094*time.Second {
+		t.Errorf("got a wait of %s beside 4095 flows, want 4096s", wait)
 	}
 }

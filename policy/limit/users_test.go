@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -132,7 +133,7 @@ func TestQuota(t *testing.T) {
 			t.Errorf("bob: got %v, %v, want nothing amiss", err, bob.Cause())
 		}
 		_, root := open(t, us, "root")
-		if _, err := root.Take(1<<40, 1<<40); err != nil {
+		if _, err := root.Take(math.MaxInt, math.MaxInt); err != nil {
 			t.Errorf("root: got %v, want no bound", err)
 		}
 		if strings.Count(log.String(), "quota spent") != 1 || !strings.Contains(log.String(), "user=alice bytes=1000") {
@@ -203,12 +204,12 @@ func TestUsersBandwidth(t *testing.T) {
 			BandwidthPerUser: Bandwidth{Up: 1 * mib, Down: 10 * mib}, Bandwidth: Bandwidth{Down: 12 * mib},
 			Users: map[string]User{"root": {Bandwidth: &Bandwidth{}}},
 		}, "n")
-		moved := map[string]*[2]int{}
+		moved := map[string]*[2]int64{}
 		done := make(chan struct{})
 		running := 0
 		run := func(name string, up, down int) {
 			if moved[name] == nil {
-				moved[name] = new([2]int)
+				moved[name] = new([2]int64)
 			}
 			into := moved[name]
 			_, m := open(t, us, name)
@@ -220,8 +221,8 @@ func TestUsersBandwidth(t *testing.T) {
 					if err != nil {
 						t.Error(err)
 					}
-					into[0] += up
-					into[1] += down
+					into[0] += int64(up)
+					into[1] += int64(down)
 					time.Sleep(max(wait, time.Millisecond))
 				}
 			}()

@@ -65,9 +65,9 @@ func New(env core.Env, o Options) (core.Resolver, error) {
 	r.store, err = core.Keep(env, func(old *store) (*store, error) {
 		of := o.answersDependOn()
 		if old == nil || old.of != of || len(old.shards) == 1 != (o.CacheEntries < fewEntries) {
-			return newStore(of, o.CacheEntries, o.CacheBytes), nil
+			return newStore(of, o.CacheEntries, o.cacheBytes()), nil
 		}
-		old.limit(o.CacheEntries, o.CacheBytes)
+		old.limit(o.CacheEntries, o.cacheBytes())
 		return old, nil
 	})
 	if err != nil {

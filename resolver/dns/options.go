@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"net/netip"
 	"os"
 	"slices"
@@ -29,7 +30,7 @@ type Options struct {
 	Timeout      option.Duration                `toml:"timeout" default:"2s" min:"100ms" max:"5s" help:"how long one server may take; a question may take 5s in all"`
 	MaxQueries   int                            `toml:"max_queries" default:"256" min:"1" max:"65536" help:"how many questions may be underway at once; more wait"`
 	CacheEntries int                            `toml:"cache_entries" default:"16384" min:"1" max:"16777216" help:"how many answers are remembered; a name has one for IPv4 and one for IPv6"`
-	CacheBytes   int                            `toml:"cache_bytes" default:"8388608" min:"65536" max:"1099511627776" help:"how much memory they may take, in bytes"`
+	CacheBytes   int64                          `toml:"cache_bytes" default:"8388608" min:"65536" max:"1099511627776" help:"how much memory they may take, in bytes"`
 	MinTTL       option.Duration                `toml:"min_ttl" default:"0s" min:"0s" max:"168h" help:"the shortest time for which an answer is remembered, whatever its TTL"`
 	MaxTTL       option.Duration                `toml:"max_ttl" default:"24h" min:"1s" max:"168h" help:"the longest time"`
 	NegativeTTL  option.Duration                `toml:"negative_ttl" default:"15m" min:"0s" max:"168h" help:"the longest time for which it is remembered that a name or an address does not exist"`
@@ -163,3 +164,7 @@ func (o *Options) answersDependOn() string {
 	}
 	return b.String()
 }
+
+// cacheBytes returns the bound on the cache's memory, which an int holds on this
+// machine.
+func (o *Options) cacheBytes() int { return int(min(o.CacheBytes, math.MaxInt)) }

@@ -4,18 +4,17 @@ package hosts
 
 import (
 	"context"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/follow"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -34,11 +33,7 @@ type Resolver struct {
 	log   *slog.Logger
 	names table // of the configuration
 	path  string
-
-	mu     sync.Mutex
-	file   table     // guarded by mu, as all that follows
-	read   fileState // when file was read
-	looked time.Time // when the file was looked at
+	file  *follow.Value[table] // nil without one
 }
 
 var _ core.Teller = (*Resolver)(nil)
@@ -68,11 +63,9 @@ func New(env core.Env, o Options) (core.Resolver, error) {
 		return r, nil
 	}
 	var err error
-	if r.file, r.read, err = readFile(o.File); err != nil {
-		return nil, core.BadOption("file", "read %s: %w", o.File, err)
+	if r.file, err = r.follow(); err != nil {
+		return nil, core.BadOption("file", "%w", err)
 	}
-	r.looked = time.Now()
-	r.warn()
 	return r, nil
 }
 
@@ -101,56 +94,33 @@ func (r *Resolver) find(name string) (ips []netip.Addr, from string, err error) 
 	if ips := r.names[host]; len(ips) > 0 {
 		return slices.Clone(ips), "the configuration", nil
 	}
-	if ips := r.current()[host]; len(ips) > 0 {
-		return slices.Clone(ips), r.path, nil
+	if r.file != nil {
+		if ips := r.file.Get()[host]; len(ips) > 0 {
+			return slices.Clone(ips), r.path, nil
+		}
 	}
 	return nil, "", &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 
-// current returns the names of the file, read again if it has changed.
-func (r *Resolver) current() table {
-	if r.path == "" {
-		return nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := time.Now()
-	if now.Sub(r.looked) < lookAgain {
-		return r.file
-	}
-	r.looked = now
-	if state, err := look(r.path); err == nil && state.sameAs(r.read) {
-		return r.file
-	}
-	file, state, err := readFile(r.path)
-	if err != nil {
-		r.log.Warn("hosts file not read, the names that it had stay", slog.String("file", r.path), slog.Any("err", err))
-		return r.file
-	}
-	r.file, r.read = file, state
-	r.warn()
-	return r.file
-}
-
-// warn says if lines of the file were passed over.
-func (r *Resolver) warn() {
-	if n := r.read.bad; n > 0 {
-		r.log.Warn("lines of the hosts file that say nothing", slog.String("file", r.path), slog.Int("lines", n), slog.Int("first", r.read.firstBad))
-	}
-}
-
-// fileState tells one content of a file from another.
-type fileState struct {
-	changed       time.Time
-	size          int64
-	bad, firstBad int // lines that were passed over
-}
-
-// sameAs reports whether the file has not changed since other.
-func (s fileState) sameAs(other fileState) bool {
-	return s.changed.Equal(other.changed) && s.size == other.size
-}
-
-func stateOf(info fs.FileInfo) fileState {
-	return fileState{changed: info.ModTime(), size: info.Size()}
+// follow reads the file and follows its changes.
+func (r *Resolver) follow() (*follow.Value[table], error) {
+	return follow.NewValue(follow.Source[table]{
+		Paths: []string{r.path}, Limit: maxFile, Every: lookAgain, Now: time.Now,
+		Make: func(read func(string) ([]byte, error)) (table, error) {
+			text, err := read(r.path)
+			if err != nil {
+				return nil, err
+			}
+			t, bad, first := parse(text)
+			if bad > 0 {
+				r.log.Warn("lines of the hosts file that say nothing", slog.String("file", r.path), slog.Int("lines", bad), slog.Int("first", first))
+			}
+			return t, nil
+		},
+		Tell: func(err error) {
+			if err != nil {
+				r.log.Warn("hosts file not read, the names that it had stay", slog.Any("err", err))
+			}
+		},
+	})
 }

@@ -163,7 +163,7 @@ func TestRefused(t *testing.T) {
 		{"no address", Options{Names: names("a.test")}, "names", "a.test: an empty list"},
 		{"twice", Options{Names: twice}, "names", "stands twice"},
 		{"no file", Options{File: filepath.Join(t.TempDir(), "none")}, "file", "no such file"},
-		{"a folder", Options{File: t.TempDir()}, "file", "it is no file"},
+		{"a folder", Options{File: t.TempDir()}, "file", "is not a file"},
 	} {
 		r, err := New(coretest.Env(t), tc.options)
 		bad, ok := errors.AsType[*core.OptionError](err)

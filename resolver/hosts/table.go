@@ -2,12 +2,7 @@ package hosts
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
@@ -71,48 +66,4 @@ func normal(name string) (string, bool) {
 		return "", false
 	}
 	return strings.ToLower(strings.TrimSuffix(name, ".")), true
-}
-
-// readFile reads the hosts file at path.
-func readFile(path string) (table, fileState, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fileState{}, plain(err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fileState{}, plain(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fileState{}, errors.New("it is no file")
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err != nil {
-		return nil, fileState{}, plain(err)
-	}
-	if len(text) > maxFile {
-		return nil, fileState{}, fmt.Errorf("it has over %d bytes", maxFile)
-	}
-	state := stateOf(info)
-	var t table
-	t, state.bad, state.firstBad = parse(text)
-	return t, state, nil
-}
-
-// look returns the state of the file at path, its lines uncounted.
-func look(path string) (fileState, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fileState{}, plain(err)
-	}
-	return stateOf(info), nil
-}
-
-// plain drops the path from an error that is told with it.
-func plain(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	return err
 }

@@ -53,7 +53,7 @@ func watch(t *testing.T, o Options) *watched {
 func (w *watched) serves(step time.Duration, want *x509.Certificate) {
 	w.t.Helper()
 	w.clock.add(step)
-	if got := w.tr.store.get().server.Certificates[0].Leaf; !got.Equal(want) {
+	if got := w.tr.material.Get().server.Certificates[0].Leaf; !got.Equal(want) {
 		w.t.Errorf("got certificate %v, want %v", got.SerialNumber, want.SerialNumber)
 	}
 }
@@ -80,7 +80,7 @@ func put(t *testing.T, file, text string, changed time.Time) {
 	}
 }
 
-func TestStoreReadsChangedFiles(t *testing.T) {
+func TestFilesChange(t *testing.T) {
 	ca := newAuthority(t)
 	id, next := ca.issue(t, "example.test"), ca.issue(t, "example.test")
 	w := watch(t, Options{Cert: id.file, Key: id.key})
@@ -95,7 +95,7 @@ func TestStoreReadsChangedFiles(t *testing.T) {
 	w.logged(0, 1)
 }
 
-func TestStoreFollowsRenamedFiles(t *testing.T) {
+func TestFilesRenamed(t *testing.T) {
 	ca := newAuthority(t)
 	id, next := ca.issue(t, "example.test"), ca.issue(t, "example.test")
 	info, err := os.Stat(id.file)
@@ -116,7 +116,7 @@ func TestStoreFollowsRenamedFiles(t *testing.T) {
 	w.logged(0, 1)
 }
 
-func TestStoreKeepsTheOldOnesWhenNewFilesAreBad(t *testing.T) {
+func TestFilesBad(t *testing.T) {
 	ca := newAuthority(t)
 	id, next := ca.issue(t, "example.test"), ca.issue(t, "example.test")
 	later := time.Now().Add(time.Minute)
@@ -164,9 +164,9 @@ func TestStoreKeepsTheOldOnesWhenNewFilesAreBad(t *testing.T) {
 	}
 }
 
-// A bad reading is tried again even if a stat shows no change: the rest may have
-// been written within one tick of the file system's clock.
-func TestStoreRetriesWithoutAChange(t *testing.T) {
+// A change is seen even if a stat shows none: the second file may have been written
+// within one tick of the file system's clock.
+func TestFilesSameTime(t *testing.T) {
 	ca := newAuthority(t)
 	id, next := ca.issue(t, "example.test"), ca.issue(t, "example.test")
 	w := watch(t, Options{Cert: id.file, Key: id.key})
@@ -180,7 +180,7 @@ func TestStoreRetriesWithoutAChange(t *testing.T) {
 	w.logged(1, 1)
 }
 
-func TestStoreReadsCAFilesAgain(t *testing.T) {
+func TestFilesOfCAs(t *testing.T) {
 	old, renewed := newAuthority(t), newAuthority(t)
 	id, client := renewed.issue(t, "example.test"), renewed.issue(t, "client")
 	dir := t.TempDir()
@@ -221,18 +221,18 @@ func TestReloadEndsOldSessions(t *testing.T) {
 	}
 }
 
-func TestStoreWithoutFilesNeverLooks(t *testing.T) {
+func TestFilesNone(t *testing.T) {
 	w := watch(t, Options{})
-	before := w.tr.store.get()
+	before := w.tr.material.Get()
 	w.clock.add(time.Hour)
-	if w.tr.store.get() != before {
+	if w.tr.material.Get() != before {
 		t.Error("got new material")
 	}
 	w.logged(0, 0)
 }
 
 // Handshakes go on while files change; each gets a pair that fits.
-func TestStoreConcurrently(t *testing.T) {
+func TestFilesConcurrent(t *testing.T) {
 	ca := newAuthority(t)
 	id := ca.issue(t, "example.test")
 	server := watch(t, Options{Cert: id.file, Key: id.key})
