@@ -20,7 +20,13 @@ func SourceOf(client netip.Addr) netip.Prefix {
 
 // Client is who connects, before its first byte is read.
 type Client struct {
-	Addr    netip.AddrPort // true client, IPv4 unmapped
-	Network Network
+	Addr    netip.AddrPort // the client's own, IPv4 unmapped
+	Network Network        // by which it reached the inbound
 	Inbound string         // name of the inbound's table
+
+	// Unattributed says that a balancer passed the connection on without naming
+	// a client: it is the balancer's own, such as a health check, or its client
+	// has no address. Addr is the balancer's then, which must not be counted,
+	// limited or banned; gates are neither asked nor told.
+	Unattributed bool
 }

@@ -19,9 +19,10 @@ type Flow struct {
 	Up, Down atomic.Int64 // payload bytes delivered to the target and to the client
 
 	mu     sync.Mutex
-	meters []Meter // guarded by mu; only appended to
-	ends   []func()
-	end    func() // the pipeline's own, which changes as the stream goes on
+	meters []Meter   // guarded by mu, as all that follows; only appended to
+	onCut  [2]func() // the first ones, which most flows have
+	more   []func()  // the others
+	path   []string  // branches that were chosen
 	cause  error
 	done   chan struct{} // made when first asked for
 }
@@ -37,25 +38,17 @@ func (f *Flow) Use(m Meter) {
 func (f *Flow) OnCut(end func()) {
 	f.mu.Lock()
 	cut := f.cause != nil
-	if !cut {
-		f.ends = append(f.ends, end)
+	switch {
+	case cut:
+	case f.onCut[0] == nil:
+		f.onCut[0] = end
+	case f.onCut[1] == nil:
+		f.onCut[1] = end
+	default:
+		f.more = append(f.more, end)
 	}
 	f.mu.Unlock()
 	if cut {
-		end()
-	}
-}
-
-// setEnd makes end what a cut calls, in the place of an earlier one; it is called
-// at once if the flow has been cut. nil takes the earlier one away.
-func (f *Flow) SetEnd(end func()) {
-	f.mu.Lock()
-	cut := f.cause != nil
-	if !cut {
-		f.end = end
-	}
-	f.mu.Unlock()
-	if cut && end != nil {
 		end()
 	}
 }
@@ -68,17 +61,16 @@ func (f *Flow) Cut(cause error) {
 		f.mu.Unlock()
 		return
 	}
-	ends := f.ends
-	if f.end != nil {
-		ends = append(ends, f.end)
-	}
-	f.cause, f.ends, f.end = cause, nil, nil
+	first, more := f.onCut, f.more
+	f.cause, f.onCut, f.more = cause, [2]func(){}, nil
 	if f.done != nil {
 		close(f.done)
 	}
 	f.mu.Unlock()
-	for _, end := range ends {
-		end()
+	for _, end := range append(first[:], more...) {
+		if end != nil {
+			end()
+		}
 	}
 }
 
@@ -102,7 +94,23 @@ func (f *Flow) Cause() error {
 	return f.cause
 }
 
-// take counts one burst and asks the meters; it returns the longest wait.
+// Choose notes the branch that a request takes, such as a member of a group, for
+// Event.Path.
+func (f *Flow) Choose(branch string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.path = append(f.path, branch)
+}
+
+// Chosen returns the branches that were noted, in order. It must not be changed.
+func (f *Flow) Chosen() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.path[:len(f.path):len(f.path)]
+}
+
+// Take counts one burst and asks the meters; it returns the longest wait. Only
+// those that move the flow's bytes call it.
 func (f *Flow) Take(up, down int) (time.Duration, error) {
 	if up > 0 {
 		f.Up.Add(int64(up))

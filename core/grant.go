@@ -11,7 +11,7 @@ type Grant struct {
 	ended error
 }
 
-// hold makes f run under the grant; it is cut at once if that has ended.
+// Hold makes f run under the grant; it is cut at once if that has ended.
 func (g *Grant) Hold(f *Flow) {
 	if g == nil {
 		return
@@ -30,7 +30,7 @@ func (g *Grant) Hold(f *Flow) {
 	}
 }
 
-// drop tells that f has ended.
+// Release tells that f has ended.
 func (g *Grant) Release(f *Flow) {
 	if g == nil {
 		return

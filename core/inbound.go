@@ -1,6 +1,9 @@
 package core
 
-import "context"
+import (
+	"context"
+	"net/netip"
+)
 
 // Inbound accepts clients and understands their first bytes: it turns each
 // connection into a Request.
@@ -16,6 +19,10 @@ type Inbound interface {
 }
 
 // Handler is what an inbound gives its requests to: the pipeline.
+//
+// An inbound calls Admit for each client before it reads anything, and after a nil
+// Admit exactly one of HandleStream, HandlePackets and Observe, the last with
+// HandshakeFailed.
 type Handler interface {
 	// HandleStream takes the connection over. It may return before the
 	// connection ends. It calls live, which may be nil, as soon as it counts the
@@ -24,33 +31,37 @@ type Handler interface {
 	HandleStream(ctx context.Context, r *Request, p Pending, live func())
 	// HandlePackets does the same for an association. It returns at once, because
 	// it is called where datagrams of others wait.
-	HandlePackets(ctx context.Context, r *Request, p PendingPackets, live func())
+	HandlePackets(ctx context.Context, r *Request, p PendingPackets, live func()) Association
 	Gate
 }
 
-// Waiting is a client that waits for its reply: a Pending or a PendingPackets.
-// One of the methods is called, once; only after an Accept that failed is Reject
-// called too, and after one whose client was told nothing by it: its stream is an
-// Absorber, or its request Unproven.
-type Waiting interface {
+// Association is what an inbound may ask of an association that it has given to a
+// Handler.
+type Association interface {
+	// Move says that the client sends from another address now, and asks the gates
+	// about that. If one refuses, nothing has changed.
+	Move(to netip.AddrPort) error
+}
+
+// Pending is a client that waits for a stream. One of its methods is called, once.
+// Only after an Accept that failed is Reject called too, and after one by which the
+// client was told nothing: its stream is an Absorber, or its request Unproven.
+type Pending interface {
+	// Accept tells the client that its target is reached and returns the
+	// stream of its bytes.
+	Accept() (Stream, error)
 	// Reject tells the client why not, where the protocol can, and closes.
 	Reject(cause error)
 }
 
-// Pending is a client that waits for a stream.
-type Pending interface {
-	Waiting
-	// Accept tells the client that its target is reached and returns the
-	// stream of its bytes.
-	Accept() (Stream, error)
-}
-
-// PendingPackets is a client that waits for an association.
+// PendingPackets is a client that waits for an association. One of its methods is
+// called, once, and Reject after an Accept that failed.
 type PendingPackets interface {
-	Waiting
 	// Accept tells the client that its association is there and returns its
 	// datagrams: to their targets, and from them.
 	Accept() (PacketConn, error)
+	// Reject tells the client why not, where the protocol can, and closes.
+	Reject(cause error)
 }
 
 // PacketInbound is an Inbound that can serve UDP.

@@ -2,7 +2,12 @@ package core
 
 import "time"
 
-// Observer is told how connections go. Observe must not block.
+// Observer is told of connections, each step once. Observe must not block.
+//
+// A component of [policy.x] that is an Observer and no Gate is told of every
+// connection of its pipelines: Connected first, and last one of Refused,
+// HandshakeFailed, DialFailed and Closed, also where a gate refuses the client or
+// a balancer names none.
 type Observer interface {
 	Observe(e Event)
 }
@@ -10,16 +15,19 @@ type Observer interface {
 // EventKind is what happened to a connection.
 type EventKind uint8
 
-// The kinds of events.
+// The kinds of events. The last four end a connection; Moved ends it for a gate that
+// admitted the client at its earlier address.
 const (
-	Opened          EventKind = iota + 1 // the relay has started; Closed follows
-	Refused                              // policy refused the request
-	HandshakeFailed                      // the first bytes made no request
+	Connected       EventKind = iota + 1 // a client is known and nothing was read from it; gates are asked instead
+	Opened                               // the target is reached and the relay begins; Closed follows
+	Moved                                // a UDP client goes on from another address, which was admitted; Event.Client is the earlier one
+	Refused                              // a gate refused the client, or a policy its request
+	HandshakeFailed                      // the client's first bytes made no request
 	DialFailed                           // the target or a hop could not be reached
-	Closed                               // the stream has ended; there was no Opened if its client failed before
+	Closed                               // the connection has ended; no Opened came if the client left first
 )
 
-var eventNames = [...]string{"unknown", "opened", "refused", "handshake failed", "dial failed", "closed"}
+var eventNames = [...]string{"unknown", "connected", "opened", "moved", "refused", "handshake failed", "dial failed", "closed"}
 
 // String returns the kind in words.
 func (k EventKind) String() string {
@@ -29,12 +37,40 @@ func (k EventKind) String() string {
 	return eventNames[k]
 }
 
+// Ends reports whether an event of this kind is the last one of its connection.
+func (k EventKind) Ends() bool { return k >= Refused }
+
 // Event is one step in a connection's life.
 type Event struct {
-	Kind          EventKind
-	Client        Client
-	Request       *Request // nil if the handshake failed
-	Authenticated bool     // the peer proved that it holds a key or a password
-	Err           error    // nil for an orderly end
-	Took          time.Duration
+	Kind     EventKind
+	Pipeline string
+	Client   Client
+	Request  *Request // nil until it is known; its Flow has the bytes
+	Stages   Stages
+
+	// Path names the outbounds that the connection takes, as "outbound.paris", the
+	// nearest hop first, with every branch chosen on the way. It is empty until the
+	// request is known, and must not be changed.
+	Path []string
+
+	Authenticated bool  // the client proved that it holds a key or a password
+	Err           error // nil for an orderly end
+}
+
+// Reason returns in one word why the connection ended, "" for an orderly end or
+// for one that has not ended: see ReasonOf.
+func (e Event) Reason() string {
+	if e.Kind == HandshakeFailed {
+		return HandshakeReasonOf(e.Err)
+	}
+	return ReasonOf(e.Err)
+}
+
+// Stages are the times of a connection's steps. Those that it did not come to are
+// zero.
+type Stages struct {
+	Accepted  time.Time // the client connected, or its first datagram came
+	Requested time.Time // its request was read
+	Reached   time.Time // the target, or the last hop, was reached
+	Ended     time.Time
 }

@@ -4,10 +4,10 @@ package core
 // Middleware or both; one with a Gate stands before the inbound in the chain.
 type Policy any
 
-// Gate is asked about a client before anything is read from it. Every nil
-// Admit is followed by exactly one event of the kinds Refused,
-// HandshakeFailed, DialFailed and Closed. Behind a balancer it is asked after the
-// header that names the client, and hears nothing of connections without one.
+// Gate is asked about a client before anything is read from it. Every nil Admit is
+// followed by exactly one event that ends it: Moved, Refused, HandshakeFailed,
+// DialFailed or Closed. Behind a balancer it is asked after the header that names
+// the client, and is told nothing of connections without one. It gets no Connected.
 type Gate interface {
 	Admit(c Client) error
 	Observer

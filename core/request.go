@@ -9,13 +9,13 @@ import (
 // before anything is dialled. Middleware passes on a changed copy; Flow is the
 // one thing that all copies share.
 type Request struct {
-	ID      uint64         // unique in the process
-	Inbound string         // name of the inbound's table
-	User    string         // identity proven in the handshake, or ""
-	Client  netip.AddrPort // true client, IPv4 unmapped
-	Target  Addr           // where the client wants to go
-	IPs     []netip.Addr   // the target's addresses, if a resolver has looked them up
-	Payload []byte         // first bytes for the target; valid until DialStream returns
+	ID      uint64       // unique in the process
+	Network Network      // TCP for a stream, UDP for an association
+	User    string       // identity proven in the handshake, or ""
+	Client  Client       // as the gates were asked about it
+	Target  Addr         // where the client wants to go
+	IPs     []netip.Addr // the target's addresses, if a resolver has looked them up
+	Payload []byte       // first bytes for the target; valid until DialStream returns
 	Flow    *Flow
 	Grant   *Grant // what the user is served under, or nil
 
@@ -27,11 +27,8 @@ type Request struct {
 	// password, where the inbound asks for one.
 	Unproven bool
 
-	// Unattributed says that a balancer passed the connection on without naming
-	// a client: it is the balancer's own, such as a health check, or its client
-	// has no address. Client is the balancer then, who must not be counted,
-	// limited or banned; gates are neither asked nor told.
-	Unattributed bool
+	// Accepted is when the client connected, or its first datagram came.
+	Accepted time.Time
 }
 
 // Once is what may come once: a request with it that comes again is a recording.

@@ -17,9 +17,9 @@ import (
 // silent is a Handshaker whose clients never make a request.
 type silent struct{}
 
-func (silent) Handshake(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Waiting, error) {
+func (silent) Handshake(_ context.Context, conn core.Stream, _ core.Client, _ Requests) error {
 	_, err := conn.Read(make([]byte, 1))
-	return nil, nil, errors.Join(core.ErrShort, err)
+	return errors.Join(core.ErrShort, err)
 }
 
 func (silent) Fail(core.Stream, time.Time, error) {}

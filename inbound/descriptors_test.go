@@ -175,7 +175,9 @@ const asServer = "UMBRA_TEST_DESCRIPTORS"
 // echo is a core.Handler that sends back what its clients send.
 type echo struct{ *coretest.Gate }
 
-func (echo) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) {}
+func (echo) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) core.Association {
+	return nil
+}
 
 func (echo) HandleStream(_ context.Context, _ *core.Request, p core.Pending, _ func()) {
 	conn, err := p.Accept()
@@ -213,13 +215,16 @@ func TestDescriptorsServer(t *testing.T) {
 	}
 	s := startServer(t, func(s *testServer, cfg *inbound.ServerConfig) {
 		s.handler = echo{s.h.Gate}
-		cfg.Handshake = func(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Waiting, error) {
+		cfg.Handshake = func(_ context.Context, conn core.Stream, _ core.Client, next inbound.Requests) error {
 			one := make([]byte, 1)
 			if _, err := io.ReadFull(conn, one); err != nil {
-				return nil, nil, err
+				return err
 			}
-			_, err := conn.Write(one)
-			return &core.Request{Target: coretest.Target}, &lineEnd{conn}, err
+			if _, err := conn.Write(one); err != nil {
+				return err
+			}
+			next.Stream(&core.Request{Target: coretest.Target}, &lineEnd{conn})
+			return nil
 		}
 	})
 	fmt.Println("listening", s.Listening())

@@ -1,8 +1,9 @@
 package inbound
 
 import (
-	"github.com/umbra-proxy/umbra/core"
 	"net/netip"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // HandshakesOf returns how many handshakes of one source are in progress.

@@ -3,14 +3,13 @@ package inbound
 import (
 	"context"
 	"errors"
+	"io"
+	"log/slog"
+	"time"
+
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/panics"
-	"io"
-	"log/slog"
-	"os"
-	"syscall"
-	"time"
 )
 
 const (
@@ -18,16 +17,17 @@ const (
 	allLines    = 200 // of all sources together
 )
 
-// failed writes the line of a failed handshake, unless there are very many. A
+// log writes the line of a failed handshake, unless there are very many. A
 // client that came and went without a byte, as a health check does, is no news,
 // and neither is one that its kind lets end between messages.
-func (s *Server) failed(v *visit, err error) {
-	log, client := s.cfg.Env.Log, v.client
+func (h *handshake) log(err error) {
+	s, client := h.server, h.client
+	log := s.cfg.Env.Log
 	if panics.Log(log, "handshake panicked", err, slog.Any("client", client.Addr)) {
 		return
 	}
-	bytes, known := netio.Received(v.conn)
-	if errors.Is(err, io.EOF) || known && bytes == 0 || v.way == unattributed && isSilence(err) {
+	bytes, known := netio.Received(h.conn)
+	if errors.Is(err, io.EOF) || known && bytes == 0 || client.Unattributed && isSilence(err) {
 		log.Debug("handshake failed", slog.Any("client", client.Addr), slog.Any("err", err))
 		return
 	}
@@ -36,7 +36,7 @@ func (s *Server) failed(v *visit, err error) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 6)
-	attrs = append(attrs, slog.Any("client", core.Suspect{AddrPort: client.Addr}), slog.String("reason", reasonOf(err)))
+	attrs = append(attrs, slog.Any("client", core.Suspect{AddrPort: client.Addr}), slog.String("reason", core.HandshakeReasonOf(err)))
 	if core.IsAuthenticated(err) {
 		attrs = append(attrs, slog.Bool("authenticated", true))
 	}
@@ -47,29 +47,4 @@ func (s *Server) failed(v *visit, err error) {
 		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}
 	log.LogAttrs(context.Background(), slog.LevelWarn, "handshake failed", append(attrs, slog.Any("err", err))...)
-}
-
-// reasonOf returns in one word why a handshake failed.
-func reasonOf(err error) string {
-	for _, f := range []struct {
-		word string
-		errs []error
-	}{
-		{"replay", []error{core.ErrReplay}},
-		{"identity", []error{core.ErrIdentity}},
-		{"auth", []error{core.ErrAuth}},
-		{"clock", []error{core.ErrClock}},
-		{"untrusted", []error{core.ErrUntrusted}},
-		{"denied", []error{core.ErrDenied}},
-		{"crowded", []error{core.ErrCrowded}},
-		{"malformed", []error{core.ErrMalformed}},
-		{"short", []error{core.ErrShort, io.ErrUnexpectedEOF, os.ErrDeadlineExceeded, syscall.ECONNRESET}},
-	} {
-		for _, is := range f.errs {
-			if errors.Is(err, is) {
-				return f.word
-			}
-		}
-	}
-	return "other"
 }

@@ -20,11 +20,11 @@ import (
 // failing makes the server's handshakes read four bytes and fail with err.
 func failing(err error) func(*testServer, *inbound.ServerConfig) {
 	return func(_ *testServer, cfg *inbound.ServerConfig) {
-		cfg.Handshake = func(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Waiting, error) {
+		cfg.Handshake = func(_ context.Context, conn core.Stream, _ core.Client, _ inbound.Requests) error {
 			if _, err := io.ReadFull(conn, make([]byte, 4)); err != nil {
-				return nil, nil, err
+				return err
 			}
-			return nil, nil, err
+			return err
 		}
 	}
 }

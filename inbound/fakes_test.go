@@ -131,14 +131,14 @@ func (*host) HandleStream(_ context.Context, _ *core.Request, p core.Pending, _ 
 	p.Reject(core.ErrDenied)
 }
 
-func (h *host) HandlePackets(_ context.Context, r *core.Request, p core.PendingPackets, _ func()) {
+func (h *host) HandlePackets(_ context.Context, r *core.Request, p core.PendingPackets, _ func()) core.Association {
 	if h.reject != nil {
 		p.Reject(h.reject)
-		return
+		return nil
 	}
 	conn, err := p.Accept()
 	if err != nil {
-		return
+		return nil
 	}
 	h.mu.Lock()
 	h.requests, h.conns = append(h.requests, r), append(h.conns, conn)
@@ -154,6 +154,23 @@ func (h *host) HandlePackets(_ context.Context, r *core.Request, p core.PendingP
 		}
 		h.came <- text
 	})
+	return guest{h, r.Client}
+}
+
+// guest is an association of a host, which asks its gate as a pipeline does.
+type guest struct {
+	host *host
+	from core.Client
+}
+
+func (g guest) Move(to netip.AddrPort) error {
+	next := g.from
+	next.Addr = to
+	if err := g.host.Admit(next); err != nil {
+		return err
+	}
+	g.host.Observe(core.Event{Kind: core.Moved, Client: next}) // it has no more to tell
+	return nil
 }
 
 // served returns the requests so far, and their connections.

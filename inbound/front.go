@@ -2,15 +2,16 @@ package inbound
 
 import (
 	"errors"
-	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/ending"
-	"github.com/umbra-proxy/umbra/core/netio"
 	"io"
 	"log/slog"
 	"net/netip"
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/ending"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // Front is what stands between a Server and its clients, such as a balancer, and
@@ -28,53 +29,58 @@ type Front interface {
 	Timeout() time.Duration
 }
 
-// way is how a connection came.
-type way uint8
+// frontState is how a connection came.
+type frontState uint8
 
 const (
-	directly     way = iota // there is no front
+	noFront      frontState = iota
 	throughFront            // and its client is, or will be, known
-	unattributed            // and no client is known: its address is the front's
 	pastFront               // although there is one
 )
 
-// meet reads who the client is of a connection that came through the front. From
-// then on it is its client's: the time of the handshake begins, and it counts as
-// one of that source. meet reports false after it has closed a connection of which
-// the front does not say that: whatever is wrong is not its client's doing, so
-// no gate hears of it.
-func (s *Server) meet(v *visit) bool {
-	client, err := s.cfg.Front.ReadClient(v.conn)
+// readFront reads who the client is of a connection that came through the front.
+// From then on it is its client's: the time of the handshake begins, and it counts as
+// one of that source. readFront reports false after it has closed a connection whose
+// header is missing or wrong: that is not its client's doing, so no gate is told.
+func (h *handshake) readFront() bool {
+	s := h.server
+	client, err := s.cfg.Front.ReadClient(h.conn)
 	if err != nil {
-		if !s.handshakes.told(v.hs) {
-			s.logHeader(v, err)
+		h.client.Unattributed = true
+		_ = h.pipeline.handler.Admit(h.client) // which no gate is asked about
+		h.pipeline.handler.Observe(core.Event{
+			Kind: core.HandshakeFailed, Client: h.client, Err: err,
+			Stages: core.Stages{Accepted: h.accepted, Ended: time.Now()},
+		})
+		if !s.handshakes.evicted(h) {
+			h.logHeader(err)
 		}
-		ending.Dismiss(v.conn)
+		ending.Dismiss(h.conn)
 		return false
 	}
 	client = netio.Unmap(client)
 	source := client.Addr()
-	if !client.IsValid() || client == v.client.Addr { // named as its own client: a check of the front's
-		v.way, source = unattributed, netip.Addr{}
+	if !client.IsValid() || client == h.client.Addr { // named as its own client: a check of the front's
+		h.client.Unattributed, source = true, netip.Addr{}
 	} else {
-		v.client.Addr = client
+		h.client.Addr = client
 	}
-	s.handshakes.identify(v.hs, source, func() {
-		v.deadline = time.Now().Add(s.cfg.Timeout)
-		_ = v.conn.SetDeadline(v.deadline)
+	s.handshakes.identify(h, source, func() {
+		h.deadline = time.Now().Add(s.cfg.Timeout)
+		_ = h.conn.SetDeadline(h.deadline)
 	})
 	return true
 }
 
-// logHeader writes the line of a connection that the front said nothing good of.
-// One that came and went without a byte is a health check.
-func (s *Server) logHeader(v *visit, err error) {
-	log, sender := s.cfg.Env.Log, slog.Any("sender", v.client.Addr)
+// logHeader writes the line of a header that is missing or wrong. A connection that
+// came and went without a byte is a health check.
+func (h *handshake) logHeader(err error) {
+	log, sender := h.server.cfg.Env.Log, slog.Any("sender", h.client.Addr)
 	if errors.Is(err, io.EOF) {
 		log.Debug("proxy header", sender, slog.Any("err", err))
 		return
 	}
-	if more, ok := s.headers.allow(10, time.Second); ok {
+	if more, ok := h.server.headers.allow(10, time.Second); ok {
 		log.Warn("proxy header", sender, slog.Any("err", err), slog.Int("suppressed", more))
 	}
 }

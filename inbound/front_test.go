@@ -89,8 +89,8 @@ func TestFrontNamesClient(t *testing.T) {
 			if got := coretest.Await(t, "the gate to be asked", asked); got != want {
 				t.Errorf("admit: got %+v, want %+v", got, want)
 			}
-			if r := next.Request; r.Client != want.Addr || r.Unattributed {
-				t.Errorf("request: got client %v, unattributed %t, want %v", r.Client, r.Unattributed, want.Addr)
+			if r := next.Request; r.Client.Addr != want.Addr || r.Client.Unattributed {
+				t.Errorf("request: got client %v, unattributed %t, want %v", r.Client.Addr, r.Client.Unattributed, want.Addr)
 			}
 			near, err := next.Pending.Accept()
 			if err != nil {
@@ -156,8 +156,8 @@ func TestFrontUnattributed(t *testing.T) {
 			served := s.dial(t, "")
 			coretest.Write(t, served, []byte(tc.header(served.LocalAddr().String())+"ok\n"))
 			r := s.exchange(t, served)
-			if own := served.LocalAddr().String(); r.Client.String() != own || !r.Unattributed {
-				t.Errorf("request: got client %v, unattributed %t, want %s, true", r.Client, r.Unattributed, own)
+			if own := served.LocalAddr().String(); r.Client.Addr.String() != own || !r.Client.Unattributed {
+				t.Errorf("request: got client %v, unattributed %t, want %s, true", r.Client.Addr, r.Client.Unattributed, own)
 			}
 			silent := s.dial(t, "")
 			coretest.Write(t, silent, []byte(tc.header(silent.LocalAddr().String())))

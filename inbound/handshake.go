@@ -3,159 +3,180 @@ package inbound
 import (
 	"context"
 	"errors"
+	"net"
+	"net/netip"
+	"time"
+
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/ending"
 	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/panics"
-	"net"
-	"net/netip"
-	"time"
 )
 
-// visit is one connection until its request is known.
-type visit struct {
-	on       *serving
+// handshake is one connection from its accept until its request is known:
+//
+//	accept, front, gates, transports, the kind's handshake
+//
+// serve goes through them in this order.
+type handshake struct {
+	server   *Server
+	pipeline *serving
 	conn     *net.TCPConn
 	client   core.Client
-	way      way
-	deadline time.Time // of the handshake, or of what a front says before it
-	hs       *handshake
-	ctx      context.Context    // of the handshake; the pipeline's own is that of on
-	cancel   context.CancelFunc // ends ctx
+	front    frontState
+	accepted time.Time
+	deadline time.Time // of the handshake, or of the front's header before it
+	place    place     // in Server.handshakes
+
+	ctx    context.Context // ends with the handshake, or sooner if that must make room
+	cancel context.CancelFunc
+
+	passedOn bool // a request has been passed on: the connection belongs to its handler
 }
 
 // AcceptConn serves one connection.
 func (s *Server) AcceptConn(conn *net.TCPConn) {
-	v := &visit{on: s.handler.Load(), conn: conn, client: core.Client{Addr: netio.RemoteAddr(conn), Network: core.TCP, Inbound: s.cfg.Env.Name}}
-	source, timeout := v.client.Addr.Addr(), s.cfg.Timeout
+	h := &handshake{
+		server: s, pipeline: s.pipeline.Load(), conn: conn, accepted: time.Now(),
+		client: core.Client{Addr: netio.RemoteAddr(conn), Network: core.TCP, Inbound: s.cfg.Env.Name},
+	}
+	source, timeout := h.client.Addr.Addr(), s.cfg.Timeout
 	switch f := s.cfg.Front; {
 	case f == nil:
 	case f.Trusts(source):
 		// The front has no bound of its own: it is not one client.
-		v.way, source, timeout = throughFront, netip.Addr{}, f.Timeout()
+		h.front, source, timeout = throughFront, netip.Addr{}, f.Timeout()
 	default:
-		v.way = pastFront
+		h.front = pastFront
 	}
-	v.deadline = time.Now().Add(timeout)
-	_ = conn.SetDeadline(v.deadline)
-	ctx, cancel := context.WithCancel(v.on.ctx)
-	v.ctx, v.cancel = ctx, cancel
-	// A handshake that must end finds its deadline in the past from then on, and its
-	// context cancelled.
-	v.hs = s.handshakes.add(source, func() {
-		_ = conn.SetDeadline(time.Unix(1, 0))
-		cancel()
-	})
-	go s.serve(v)
+	h.deadline = h.accepted.Add(timeout)
+	_ = conn.SetDeadline(h.deadline)
+	h.ctx, h.cancel = context.WithCancel(h.pipeline.ctx)
+	s.handshakes.add(h, source)
+	go h.serve()
 }
 
-// serve takes one connection through its handshake. The connection belongs to
-// the handler afterwards.
-func (s *Server) serve(v *visit) {
-	defer v.cancel()
-	defer s.handshakes.remove(v.hs)
+// serve takes the connection through its handshake.
+func (h *handshake) serve() {
+	defer h.cancel()
+	defer h.server.handshakes.remove(h)
 	defer func() {
 		if p := recover(); p != nil {
-			s.failed(v, panics.New(p))
-			v.conn.Close()
+			h.log(panics.New(p))
+			if !h.passedOn {
+				h.conn.Close()
+			}
 		}
 	}()
-	if v.way == throughFront && !s.meet(v) {
+	if h.front == throughFront && !h.readFront() {
 		return
 	}
-	if r, waiting := s.request(v); r != nil {
-		// It counts as a handshake until the pipeline counts it as a stream, or
-		// a shutdown in between would miss it.
-		live := func() {
-			s.handshakes.remove(v.hs)
-			_ = v.conn.SetDeadline(time.Time{}) // it may have been told to end a moment ago
-		}
-		switch p := waiting.(type) {
-		case core.Pending:
-			v.on.h.HandleStream(v.on.ctx, r, p, live)
-		case core.PendingPackets:
-			v.on.h.HandlePackets(v.on.ctx, r, p, live)
-		}
+	if err := h.pipeline.handler.Admit(h.client); err != nil {
+		h.end(h.conn, err)
+		return
+	}
+	if wire, err := h.request(); err != nil && !h.passedOn {
+		h.fail(wire, err)
 	}
 }
 
-// request returns the client's request, or nil after it has ended the
-// connection.
-func (s *Server) request(v *visit) (*core.Request, core.Waiting) {
-	if err := s.admit(v); err != nil {
-		s.end(v, v.conn, err)
-		return nil, nil
-	}
-	wire, r, waiting, err := s.handshake(v)
-	if err != nil {
-		s.observe(v, core.Event{Kind: core.HandshakeFailed, Client: v.client, Authenticated: core.IsAuthenticated(err), Err: err})
-		if s.handshakes.told(v.hs) { // it is our doing
-			v.deadline = time.Now()
-		} else {
-			s.failed(v, err)
-		}
-		s.end(v, wire, err)
-		return nil, nil
-	}
-	_ = v.conn.SetDeadline(time.Time{})
-	r.ID, r.Inbound, r.Client = s.cfg.Env.Process.NextID(), v.client.Inbound, v.client.Addr
-	r.Unattributed = v.way == unattributed
-	if r.Flow == nil {
-		r.Flow = new(core.Flow)
-	}
-	return r, waiting
-}
-
-// admit asks the gates, where a client is known.
-func (s *Server) admit(v *visit) error {
-	if v.way == unattributed {
-		return nil
-	}
-	return v.on.h.Admit(v.client)
-}
-
-// observe tells the gates that were asked.
-func (s *Server) observe(v *visit, e core.Event) {
-	if v.way != unattributed {
-		v.on.h.Observe(e)
-	}
-}
-
-// handshake goes through the transports and the kind's own handshake. wire is
-// the connection as far as it got.
-func (s *Server) handshake(v *visit) (wire core.Stream, r *core.Request, w core.Waiting, err error) {
+// request goes through the transports and the kind's handshake, which passes the
+// request on. wire is the connection as far as it got.
+func (h *handshake) request() (wire core.Stream, err error) {
 	defer panics.Catch(&err)
-	wire = v.conn
-	if v.way == pastFront {
-		return wire, nil, nil, core.ErrUntrusted
+	wire = h.conn
+	if h.front == pastFront {
+		return wire, core.ErrUntrusted
 	}
-	for _, t := range s.cfg.Transports {
-		over, err := t.Server(v.ctx, wire)
+	for _, t := range h.server.cfg.Transports {
+		over, err := t.Server(h.ctx, wire)
 		if err != nil {
-			return wire, nil, nil, err
+			return wire, err
 		}
 		wire = over
 	}
-	r, w, err = s.cfg.Handshake(v.ctx, wire, v.client)
-	if err != nil {
-		return wire, nil, nil, err
-	}
-	_, stream := w.(core.Pending)
-	_, packets := w.(core.PendingPackets)
-	if r == nil || !stream && !packets {
+	err = h.server.cfg.Handshake(h.ctx, wire, h.client, h)
+	if err == nil && !h.passedOn {
 		err = errors.New("the handshake made no request")
 	}
-	return wire, r, w, err
+	return wire, err
 }
 
-// end lets the kind end a connection in its own way, and closes it.
-func (s *Server) end(v *visit, wire core.Stream, cause error) {
+// Stream passes a request for a stream on. It implements Requests.
+func (h *handshake) Stream(r *core.Request, p core.Pending) {
+	h.complete(r, core.TCP)
+	h.pipeline.handler.HandleStream(h.pipeline.ctx, r, p, h.live)
+}
+
+// Packets passes a request for an association on. It implements Requests.
+func (h *handshake) Packets(r *core.Request, p core.PendingPackets) {
+	h.complete(r, core.UDP)
+	h.pipeline.handler.HandlePackets(h.pipeline.ctx, r, p, h.live)
+}
+
+// complete fills in what the kind does not know of a request.
+func (h *handshake) complete(r *core.Request, n core.Network) {
+	h.passedOn = true
+	_ = h.conn.SetDeadline(time.Time{})
+	r.ID, r.Network, r.Client, r.Accepted = h.server.cfg.Env.Process.NextID(), n, h.client, h.accepted
+	if r.Flow == nil {
+		r.Flow = new(core.Flow)
+	}
+}
+
+// live ends the handshake, because the pipeline counts the connection now.
+func (h *handshake) live() {
+	h.server.handshakes.remove(h)
+	_ = h.conn.SetDeadline(time.Time{}) // it may have been told to make room a moment ago
+}
+
+// Again makes the connection a handshake once more, for its next request. It
+// implements Requests.
+func (h *handshake) Again() error {
+	h.accepted = time.Now()
+	h.deadline = h.accepted.Add(h.server.cfg.Timeout)
+	if !h.server.handshakes.addAgain(h, func() { _ = h.conn.SetDeadline(h.deadline) }) {
+		return core.ErrShutdown
+	}
+	if err := h.pipeline.handler.Admit(h.client); err != nil {
+		return err
+	}
+	h.passedOn = false
+	return nil
+}
+
+// fail ends a connection whose handshake failed.
+func (h *handshake) fail(wire core.Stream, err error) {
+	h.pipeline.handler.Observe(core.Event{
+		Kind: core.HandshakeFailed, Client: h.client, Authenticated: core.IsAuthenticated(err), Err: err,
+		Stages: core.Stages{Accepted: h.accepted, Ended: time.Now()},
+	})
+	if h.server.handshakes.evicted(h) { // it is our doing
+		h.deadline = time.Now()
+	} else {
+		h.log(err)
+	}
+	h.end(wire, err)
+}
+
+// end ends a connection, as a gate or the kind says, and closes it.
+func (h *handshake) end(wire core.Stream, cause error) {
 	err := panics.Call(func() error {
 		if !ending.Refuse(wire, cause) {
-			s.cfg.Fail(wire, v.deadline, cause)
+			h.server.cfg.Fail(wire, h.deadline, cause)
 		}
 		return nil
 	})
 	wire.Close()
-	panics.Log(s.cfg.Env.Log, "handshake panicked", err)
+	panics.Log(h.server.cfg.Env.Log, "handshake panicked", err)
 }
+
+// makeRoom ends the handshake soon, and quietly: it finds its deadline in the past
+// from now on, and its context cancelled.
+func (h *handshake) makeRoom() {
+	_ = h.conn.SetDeadline(past)
+	h.cancel()
+}
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)

@@ -3,153 +3,186 @@ package inbound
 import (
 	"container/list"
 	"context"
-	"github.com/umbra-proxy/umbra/core"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // maxPerSource bounds the handshakes in progress of one client address (IPv6:
 // one /64).
 const maxPerSource = 64
 
-// handshakes is the set of connections that have made no request yet. It is
-// bounded: over a bound the oldest one is ended rather than the new one
-// refused, so a flood of silent clients can't keep others out.
+// handshakes is the set of connections whose request is not known yet. It is
+// bounded: over a bound the oldest one is evicted rather than the new one refused,
+// so that a flood of silent clients can't keep others out.
 type handshakes struct {
 	max int
 
 	mu       sync.Mutex
-	all      *list.List                  // of *handshake, oldest first
+	all      *list.List                  // of member, the oldest first; guarded by mu, as all that follows
 	bySource map[netip.Prefix]*list.List // the same, for each source
-	ending   map[*handshake]struct{}     // told to end, and in neither list any more
+	evicting map[member]struct{}         // asked to make room, and in neither list any more
+	closed   bool                        // no connection comes back for another request
 	idle     chan struct{}               // closed when none is left, if someone waits
 }
 
-// handshake is one member of the set.
-type handshake struct {
-	source      netip.Prefix
-	end         func()    // ends it soon, and quietly; called under handshakes.mu
-	told        time.Time // when it was told to end
-	inAll, inBy *list.Element
+// member is one handshake.
+type member interface {
+	// makeRoom ends it soon, and quietly. It is called under handshakes.mu.
+	makeRoom()
+	at() *place
 }
 
+// place is where a member stands in the set. It is guarded by handshakes.mu.
+type place struct {
+	source      netip.Prefix
+	inAll, inBy *list.Element
+	asked       time.Time // when it was asked to make room
+}
+
+func (h *handshake) at() *place { return &h.place }
+
 func newHandshakes(most int) *handshakes {
-	return &handshakes{max: most, all: list.New(), bySource: map[netip.Prefix]*list.List{}, ending: map[*handshake]struct{}{}}
+	return &handshakes{max: most, all: list.New(), bySource: map[netip.Prefix]*list.List{}, evicting: map[member]struct{}{}}
 }
 
 // add takes in a connection from client, or, if that is the zero Addr, from one
-// not known yet. end is called if it must make room.
-func (h *handshakes) add(client netip.Addr, end func()) *handshake {
-	hs := &handshake{end: end}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	hs.inAll = h.all.PushBack(hs)
-	h.attribute(hs, client)
-	if h.all.Len() > h.max {
-		h.tell(h.all.Front().Value.(*handshake))
+// that is not known yet.
+func (s *handshakes) add(m member, client netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.at().inAll = s.all.PushBack(m)
+	s.attribute(m, client)
+	if s.all.Len() > s.max {
+		s.evict(s.all.Front().Value.(member))
 	}
-	return hs
 }
 
-// identify counts hs as client's from now on, or, if that is the zero Addr, as
-// nobody's still, and calls begin. It does neither if hs has been told to end: then
-// begin must not give it more time.
-func (h *handshakes) identify(hs *handshake, client netip.Addr, begin func()) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if hs.inAll == nil {
+// addAgain takes in a connection that was removed because its request was served,
+// and calls begin. It reports false once the set was closed.
+func (s *handshakes) addAgain(m member, begin func()) bool {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return false
+	}
+	begin()
+	source := m.at().source
+	s.mu.Unlock()
+	s.add(m, source.Addr())
+	return true
+}
+
+// identify counts m as client's from now on, or, if that is the zero Addr, as
+// still unknown, and calls begin. It does neither if m is being evicted: then begin
+// must not give it more time.
+func (s *handshakes) identify(m member, client netip.Addr, begin func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.at().inAll == nil {
 		return
 	}
 	begin()
-	h.attribute(hs, client)
+	s.attribute(m, client)
 }
 
-// attribute puts hs, which is in all, into the list of its source. mu is held.
-func (h *handshakes) attribute(hs *handshake, client netip.Addr) {
+// attribute puts m, which is in all, into the list of its source. mu is held.
+func (s *handshakes) attribute(m member, client netip.Addr) {
 	if !client.IsValid() || client.IsLoopback() {
 		return
 	}
-	hs.source = core.SourceOf(client)
-	by := h.bySource[hs.source]
+	p := m.at()
+	p.source = core.SourceOf(client)
+	by := s.bySource[p.source]
 	if by == nil {
 		by = list.New()
-		h.bySource[hs.source] = by
+		s.bySource[p.source] = by
 	}
-	hs.inBy = by.PushBack(hs)
+	p.inBy = by.PushBack(m)
 	if by.Len() > maxPerSource {
-		h.tell(by.Front().Value.(*handshake))
+		s.evict(by.Front().Value.(member))
 	}
 }
 
-// tell ends a handshake. Those that were told a while ago are told again: one that
-// was just changing its deadline has not heard it, and none may stay beyond the bound.
-func (h *handshakes) tell(hs *handshake) {
+// evict asks a handshake to make room. Those that were asked a while ago are asked
+// again: a handshake may have reset its deadline concurrently, and none may stay
+// beyond the bound. mu is held.
+func (s *handshakes) evict(m member) {
 	now := time.Now()
-	for other := range h.ending {
-		if now.Sub(other.told) >= endPause {
-			other.told = now
-			other.end()
+	for other := range s.evicting {
+		if now.Sub(other.at().asked) >= endPause {
+			other.at().asked = now
+			other.makeRoom()
 		}
 	}
-	h.unlist(hs)
-	h.ending[hs] = struct{}{}
-	hs.told = now
-	hs.end()
+	s.unlist(m)
+	s.evicting[m] = struct{}{}
+	m.at().asked = now
+	m.makeRoom()
 }
 
-// unlist takes hs out of the lists.
-func (h *handshakes) unlist(hs *handshake) {
-	if hs.inAll == nil {
+// unlist takes m out of the lists. mu is held.
+func (s *handshakes) unlist(m member) {
+	p := m.at()
+	if p.inAll == nil {
 		return
 	}
-	h.all.Remove(hs.inAll)
-	hs.inAll = nil
-	if hs.inBy == nil {
+	s.all.Remove(p.inAll)
+	p.inAll = nil
+	if p.inBy == nil {
 		return
 	}
-	by := h.bySource[hs.source]
-	if by.Remove(hs.inBy); by.Len() == 0 {
-		delete(h.bySource, hs.source)
+	by := s.bySource[p.source]
+	if by.Remove(p.inBy); by.Len() == 0 {
+		delete(s.bySource, p.source)
 	}
-	hs.inBy = nil
+	p.inBy = nil
 }
 
-// told reports whether hs was told to end.
-func (h *handshakes) told(hs *handshake) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, told := h.ending[hs]
-	return told
+// evicted reports whether m was asked to make room.
+func (s *handshakes) evicted(m member) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, asked := s.evicting[m]
+	return asked
 }
 
-// remove takes hs out: its request is served, or it has ended. It may be called
+// remove takes m out: its request is served, or it has ended. It may be called
 // again.
-func (h *handshakes) remove(hs *handshake) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.unlist(hs)
-	delete(h.ending, hs)
-	if h.idle != nil && h.empty() {
-		close(h.idle)
-		h.idle = nil
+func (s *handshakes) remove(m member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unlist(m)
+	delete(s.evicting, m)
+	if s.idle != nil && s.empty() {
+		close(s.idle)
+		s.idle = nil
 	}
 }
 
-func (h *handshakes) empty() bool { return h.all.Len() == 0 && len(h.ending) == 0 }
+func (s *handshakes) empty() bool { return s.all.Len() == 0 && len(s.evicting) == 0 }
+
+// close refuses connections that come back for another request.
+func (s *handshakes) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+}
 
 // wait returns when the set is empty, or when ctx ends.
-func (h *handshakes) wait(ctx context.Context) error {
-	h.mu.Lock()
-	if h.empty() {
-		h.mu.Unlock()
+func (s *handshakes) wait(ctx context.Context) error {
+	s.mu.Lock()
+	if s.empty() {
+		s.mu.Unlock()
 		return nil
 	}
-	if h.idle == nil {
-		h.idle = make(chan struct{})
+	if s.idle == nil {
+		s.idle = make(chan struct{})
 	}
-	idle := h.idle
-	h.mu.Unlock()
+	idle := s.idle
+	s.mu.Unlock()
 	select {
 	case <-idle:
 		return nil
@@ -158,14 +191,14 @@ func (h *handshakes) wait(ctx context.Context) error {
 	}
 }
 
-// endAll tells every handshake to end, those that were told before too.
-func (h *handshakes) endAll() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for hs := range h.ending {
-		hs.end()
+// evictAll asks every handshake to make room, those that were asked before too.
+func (s *handshakes) evictAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for m := range s.evicting {
+		m.makeRoom()
 	}
-	for e := h.all.Front(); e != nil; e = h.all.Front() {
-		h.tell(e.Value.(*handshake))
+	for e := s.all.Front(); e != nil; e = s.all.Front() {
+		s.evict(e.Value.(member))
 	}
 }

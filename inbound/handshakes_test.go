@@ -15,8 +15,24 @@ import (
 // numbers of those that were told to end.
 type crowd struct {
 	*handshakes
-	members []*handshake
+	members []*fakeHandshake
 	ended   []int
+}
+
+// fakeHandshake calls asked when it is to make room.
+type fakeHandshake struct {
+	asked func()
+	place place
+}
+
+func (h *fakeHandshake) makeRoom()  { h.asked() }
+func (h *fakeHandshake) at() *place { return &h.place }
+
+// join adds a member from client.
+func join(s *handshakes, client netip.Addr, asked func()) *fakeHandshake {
+	m := &fakeHandshake{asked: asked}
+	s.add(m, client)
+	return m
 }
 
 func newCrowd(most int) *crowd { return &crowd{handshakes: newHandshakes(most)} }
@@ -25,7 +41,7 @@ func newCrowd(most int) *crowd { return &crowd{handshakes: newHandshakes(most)} 
 func (c *crowd) come(addr string, n int) {
 	for range n {
 		i := len(c.members)
-		c.members = append(c.members, c.add(netip.MustParseAddr(addr), func() { c.ended = append(c.ended, i) }))
+		c.members = append(c.members, join(c.handshakes, netip.MustParseAddr(addr), func() { c.ended = append(c.ended, i) }))
 	}
 }
 
@@ -143,15 +159,15 @@ func TestHandshakesWait(t *testing.T) {
 // deadline has not heard it.
 func TestHandshakesEndAll(t *testing.T) {
 	c := newCrowd(2)
-	c.endAll()
+	c.evictAll()
 	c.check(t)
 	c.come("192.0.2.1", 3)
 	c.check(t, 0)
-	c.endAll()
+	c.evictAll()
 	c.check(t, 0, 0, 1, 2)
 	c.remove(c.members[1])
 	c.remove(c.members[2])
-	c.endAll()
+	c.evictAll()
 	c.check(t, 0, 0, 1, 2, 0)
 }
 
@@ -166,7 +182,7 @@ func TestHandshakesIdentify(t *testing.T) {
 		}
 	}
 	for range 10000 {
-		c.members = append(c.members, c.add(netip.Addr{}, func() { t.Error("one that is unknown was told to end") }))
+		c.members = append(c.members, join(c.handshakes, netip.Addr{}, func() { t.Error("one that is unknown was told to end") }))
 	}
 	if len(c.bySource) != 0 {
 		t.Errorf("sources: got %d, want none yet", len(c.bySource))
@@ -178,7 +194,7 @@ func TestHandshakesIdentify(t *testing.T) {
 	}
 	first := len(c.members)
 	for i := range maxPerSource + 1 {
-		c.members = append(c.members, c.add(netip.Addr{}, func() { c.ended = append(c.ended, i) }))
+		c.members = append(c.members, join(c.handshakes, netip.Addr{}, func() { c.ended = append(c.ended, i) }))
 	}
 	identify(first, first+maxPerSource, func(int) netip.Addr { return netip.MustParseAddr("198.51.100.1") })
 	c.check(t)
@@ -202,12 +218,12 @@ func TestHandshakesIdentify(t *testing.T) {
 func TestHandshakesToldAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, told := newHandshakes(2), 0
-		deaf := h.add(netip.Addr{}, func() { told++ })
+		deaf := join(h, netip.Addr{}, func() { told++ })
 		for range 3 {
-			h.add(netip.Addr{}, func() {})
+			join(h, netip.Addr{}, func() {})
 			time.Sleep(time.Second)
 		}
-		if told < 2 || !h.told(deaf) {
+		if told < 2 || !h.evicted(deaf) {
 			t.Errorf("told %d times, want more than once", told)
 		}
 	})

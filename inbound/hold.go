@@ -88,7 +88,7 @@ func (h *held) CloseWrite() error {
 	if !h.closed && h.end == nil {
 		h.end = time.AfterFunc(time.Until(h.deadline), func() {
 			if h.rejecter.how == option.RejectReset {
-				ending.Abort(h.Stream)
+				ending.Reset(h.Stream)
 				return
 			}
 			_ = h.Stream.CloseWrite() // who has gone meanwhile has nothing to miss

@@ -24,12 +24,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // server answers "+" or "-".
 type line struct{}
 
-func (line) Handshake(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Waiting, error) {
+func (line) Handshake(_ context.Context, conn core.Stream, _ core.Client, next inbound.Requests) error {
 	var text []byte
 	one := make([]byte, 1)
 	for {
 		if _, err := io.ReadFull(conn, one); err != nil {
-			return nil, nil, fmt.Errorf("request: %w", err)
+			return fmt.Errorf("request: %w", err)
 		}
 		if one[0] == '\n' {
 			break
@@ -41,9 +41,10 @@ func (line) Handshake(_ context.Context, conn core.Stream, _ core.Client) (*core
 	}
 	target, err := core.ParseAddr(string(text))
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	return &core.Request{Target: target}, pending{conn}, nil
+	next.Stream(&core.Request{Target: target}, pending{conn})
+	return nil
 }
 
 func (line) Fail(core.Stream, time.Time, error) {}

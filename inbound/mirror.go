@@ -95,9 +95,6 @@ func (m *mirror) pass(ctx context.Context, decoy core.Stream) {
 	}
 }
 
-// past is a deadline that has passed.
-var past = time.Unix(1, 0)
-
 // stop ends run and pass.
 func (m *mirror) stop() {
 	if m.cancel == nil {

@@ -48,14 +48,30 @@ func (o Options) check() error {
 // A Handshaker understands the first bytes of one protocol. One with a method
 // Shutdown(context.Context) is told to end what it still holds.
 type Handshaker interface {
-	// Handshake reads the client's request from conn, whose deadline is set.
-	// It fills Target and, where known, User and Payload of the request; the
-	// rest is filled for it. On an error conn goes to Fail.
-	Handshake(ctx context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error)
+	// Handshake reads the client's request from conn, whose deadline is set, and
+	// passes it on to next. It fills Target and, where known, User and Payload of the
+	// request; the rest is filled for it. On an error conn goes to Fail, unless a
+	// request was passed on: then the connection belongs to its handler.
+	Handshake(ctx context.Context, conn core.Stream, c core.Client, next Requests) error
 
 	// Fail ends a connection whose handshake failed with err, or whose client a
 	// policy refused before anything was read. It returns when nothing more is
 	// to be done with conn, at the deadline at the latest; the caller closes
 	// conn then.
 	Fail(conn core.Stream, deadline time.Time, err error)
+}
+
+// Requests takes the requests that a Handshaker reads from one connection.
+type Requests interface {
+	// Stream serves a request for a stream. It returns when both sides are open and
+	// relayed in the background, or when the stream has ended.
+	Stream(r *core.Request, p core.Pending)
+	// Packets serves a request for an association. It returns at once.
+	Packets(r *core.Request, p core.PendingPackets)
+	// Again is for protocols with several requests on a connection, one after
+	// another: when all bytes of one have gone, it makes the connection a handshake
+	// anew, under a fresh deadline, and asks the gates again. On an error, such as
+	// core.ErrShutdown, no more requests are taken and the Handshaker closes the
+	// connection.
+	Again() error
 }

@@ -108,7 +108,7 @@ func (s *PacketServer) receive(ds []netio.Datagram) {
 			s.give(to, n)
 			to, of, n = s.session(key, &ds[i], now), key, 0
 		}
-		if to == nil || s.cipher.Roams() && to.isElsewhere(ds[i].Peer) && !s.admitsAgain(ds[i].Peer) {
+		if to == nil || s.cipher.Roams() && !to.follow(ds[i].Peer) {
 			continue
 		}
 		to.came(&ds[i], o.Target, now)
@@ -145,23 +145,13 @@ func (s *PacketServer) session(key sessionKey, d *netio.Datagram, now time.Time)
 		old.flow.Cut(core.ErrCrowded)
 	}
 	r := &core.Request{
-		ID: s.env.Process.NextID(), Inbound: client.Inbound, Client: d.Peer, User: key.session.User(), Flow: fresh.flow,
+		ID: s.env.Process.NextID(), Network: core.UDP, Client: client, User: key.session.User(), Flow: fresh.flow, Accepted: now,
 	}
 	if g, ok := key.session.(core.GrantedSession); ok {
 		r.Grant = g.Grant()
 	}
-	on.h.HandlePackets(on.ctx, r, fresh, nil)
+	fresh.serve(on.h.HandlePackets(on.ctx, r, fresh, nil))
 	return s.sessions.find(key) // nil if it was rejected
-}
-
-// admitsAgain asks the gates about a client that has moved, whose session goes on.
-func (s *PacketServer) admitsAgain(at netip.AddrPort) bool {
-	h, client := s.handler.Load().h, core.Client{Addr: at, Network: core.UDP, Inbound: s.env.Name}
-	if h.Admit(client) != nil {
-		return false
-	}
-	h.Observe(core.Event{Kind: core.Closed, Client: client, Authenticated: true}) // there was no more to it
-	return true
 }
 
 // dropped tells a person who looks for it of a datagram that was no one's.

@@ -111,7 +111,7 @@ func TestPacketServer(t *testing.T) {
 	if len(requests) != 1 {
 		t.Fatalf("requests: got %d, want 1", len(requests))
 	}
-	if r := requests[0]; r.Inbound != "test" || r.User != "user1" || r.Client != addrOf(client) || r.ID == 0 || r.Flow == nil || r.Target.IsValid() {
+	if r := requests[0]; r.Client.Inbound != "test" || r.User != "user1" || r.Client.Addr != addrOf(client) || r.ID == 0 || r.Flow == nil || r.Target.IsValid() {
 		t.Errorf("request: got %+v, want inbound test, user1, client %v, an ID, a flow, no target", r, addrOf(client))
 	}
 	if n, err := conns[0].WritePackets([]core.Packet{{Addr: web, Data: []byte("answer")}}); n != 1 || err != nil {

@@ -125,7 +125,7 @@ func TestProxyProtocol(t *testing.T) {
 				want = *v.Source
 			}
 			next := h.Next(t)
-			if r := next.Request; r.Client != want || r.Unattributed != unattributed || r.Target.String() != "example.com:80" {
+			if r := next.Request; r.Client.Addr != want || r.Client.Unattributed != unattributed || r.Target.String() != "example.com:80" {
 				t.Errorf("request: got %+v, want client %v, unattributed %t, example.com:80", r, want, unattributed)
 			}
 			near, err := next.Pending.Accept()
@@ -154,7 +154,7 @@ func TestProxyProtocolTransport(t *testing.T) {
 	send(t, o, []byte("PROXY TCP4 192.0.2.1 198.51.100.7 50000 443\r\nhey\nexample.com:80\n"))
 	next := h.Next(t)
 	defer next.Pending.Reject(core.ErrDenied)
-	if got := next.Request.Client.String(); got != "192.0.2.1:50000" {
+	if got := next.Request.Client.Addr.String(); got != "192.0.2.1:50000" {
 		t.Errorf("client: got %s, want 192.0.2.1:50000", got)
 	}
 }

@@ -63,6 +63,7 @@ type Rejecter struct {
 	decoy   core.Addr
 	network core.Dialer
 	held    holder
+	decoys  *pipeline.Joiner
 }
 
 // NewRejecter returns the Rejecter that r describes. Its errors name the key to
@@ -77,7 +78,7 @@ func NewRejecter(env core.Env, r Rejection) (*Rejecter, error) {
 		}
 		return nil
 	}
-	return &Rejecter{env: env, how: r.Reject, decoy: r.Decoy.Addr(), network: dial.Net{Control: notUs}}, nil
+	return &Rejecter{env: env, how: r.Reject, decoy: r.Decoy.Addr(), network: dial.Net{Control: notUs}, decoys: pipeline.NewJoiner(decoyIdle)}, nil
 }
 
 // Accept has read read a request from conn, as core.Cipher.AcceptStream does: it
@@ -109,7 +110,7 @@ func (r *Rejecter) Fail(conn core.Stream, deadline time.Time, err error) {
 	switch r.how {
 	case option.RejectReset:
 		ending.ReadOn(conn)
-		ending.Abort(conn)
+		ending.Reset(conn)
 	case option.RejectForward:
 		r.forward(conn, deadline, err)
 	default:
@@ -131,7 +132,7 @@ func (r *Rejecter) forward(conn core.Stream, deadline time.Time, cause error) {
 	default:
 		decoy, answer, err := s.mirror.take(s.soFar)
 		if err == nil {
-			join(conn, decoy, answer)
+			r.join(conn, decoy, answer)
 			return
 		}
 		r.env.Log.Debug("no decoy", "decoy", r.decoy.String(), "err", err)
@@ -140,7 +141,7 @@ func (r *Rejecter) forward(conn core.Stream, deadline time.Time, cause error) {
 }
 
 // join relays between a client and the decoy, whose first bytes are answer.
-func join(conn, decoy core.Stream, answer []byte) {
+func (r *Rejecter) join(conn, decoy core.Stream, answer []byte) {
 	_ = conn.SetDeadline(time.Time{}) // from here on the decoy's own hold
 	if len(answer) > 0 {
 		if _, err := conn.Write(answer); err != nil {
@@ -148,7 +149,7 @@ func join(conn, decoy core.Stream, answer []byte) {
 			return
 		}
 	}
-	_ = pipeline.Join(new(core.Flow), conn, decoy, decoyIdle)
+	_ = r.decoys.Join(new(core.Flow), conn, decoy)
 }
 
 // stranger is the error of a connection that made no request.

@@ -2,26 +2,27 @@ package inbound
 
 import (
 	"context"
-	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/netio"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // Server is what stream inbounds have in common: it accepts on one address and
 // takes each connection through its handshake, under a deadline, within bounds
 // and with its panics caught, and gives the request to the handler. It is an
-// Inbound.
+// Inbound. handshake.go has what becomes of one connection.
 type Server struct {
 	cfg        ServerConfig
 	handshakes *handshakes
 	failures   throttles // of lines about failed handshakes
 	accepts    throttle  // of lines about failed accepts
-	headers    throttle  // of lines about what a front failed to say
+	headers    throttle  // of lines about headers of the front
 	ln         *netio.Listener
-	handler    atomic.Pointer[serving]
+	pipeline   atomic.Pointer[serving]
 }
 
 // ServerConfig is what makes a Server. All fields but Front and Transports are
@@ -34,22 +35,22 @@ type ServerConfig struct {
 	Timeout    time.Duration
 	Max        int // handshakes in progress
 
-	// Handshake reads a request; see inbound.Handshaker.
-	Handshake func(ctx context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error)
-	// Fail ends a connection whose handshake failed; see inbound.Handshaker.
+	// Handshake reads a request; see Handshaker.
+	Handshake func(ctx context.Context, conn core.Stream, c core.Client, next Requests) error
+	// Fail ends a connection whose handshake failed; see Handshaker.
 	Fail func(conn core.Stream, deadline time.Time, err error)
 }
 
 // serving is what Serve was called with.
 type serving struct {
-	ctx context.Context
-	h   core.Handler
+	ctx     context.Context
+	handler core.Handler
 }
 
 var _ core.Inbound = (*Server)(nil)
 
-// endPause is how long dropped handshakes get before they are told again: one
-// that was just changing its deadline has not heard it.
+// endPause is the time after which a handshake that was asked to make room, and is
+// still there, is asked again.
 const endPause = 50 * time.Millisecond
 
 // NewServer returns a Server that has bound nothing yet.
@@ -72,7 +73,7 @@ func (s *Server) Listening() netip.AddrPort { return s.ln.Addr() }
 
 // Serve accepts connections until Shutdown.
 func (s *Server) Serve(ctx context.Context, h core.Handler) error {
-	s.handler.Store(&serving{ctx: ctx, h: h})
+	s.pipeline.Store(&serving{ctx: ctx, handler: h})
 	s.ln.Serve(s)
 	return nil
 }
@@ -84,11 +85,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	s.ln.Close()
+	s.handshakes.close()
 	if s.handshakes.wait(ctx) == nil {
 		return nil
 	}
 	for {
-		s.handshakes.endAll()
+		s.handshakes.evictAll()
 		again, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPause)
 		err := s.handshakes.wait(again)
 		cancel()

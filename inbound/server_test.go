@@ -97,12 +97,12 @@ func (s *testServer) drop(t testing.TB) {
 	}
 }
 
-func (s *testServer) handshake(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Waiting, error) {
+func (s *testServer) handshake(_ context.Context, conn core.Stream, _ core.Client, next inbound.Requests) error {
 	s.begun.Add(1)
 	var text []byte
 	for one := make([]byte, 1); ; text = append(text, one[0]) {
 		if _, err := io.ReadFull(conn, one); err != nil {
-			return nil, nil, fmt.Errorf("line: %w", err)
+			return fmt.Errorf("line: %w", err)
 		}
 		if one[0] == '\n' {
 			break
@@ -110,11 +110,12 @@ func (s *testServer) handshake(_ context.Context, conn core.Stream, _ core.Clien
 	}
 	switch string(text) {
 	case "ok":
-		return &core.Request{Target: coretest.Target}, &lineEnd{conn}, nil
+		next.Stream(&core.Request{Target: coretest.Target}, &lineEnd{conn})
+		return nil
 	case "panic":
 		panicInProtocol()
 	}
-	return nil, nil, fmt.Errorf("%w: %s", core.ErrAuth, text)
+	return fmt.Errorf("%w: %s", core.ErrAuth, text)
 }
 
 // panicInProtocol has a name that shows in a stack.
@@ -174,7 +175,7 @@ func TestServerRequest(t *testing.T) {
 	for range 2 {
 		c := s.dial(t, "ok\n")
 		r := s.exchange(t, c)
-		if r.Inbound != "front" || r.Client.String() != c.LocalAddr().String() || r.Flow == nil || r.Target != coretest.Target {
+		if r.Client.Inbound != "front" || r.Client.Addr.String() != c.LocalAddr().String() || r.Flow == nil || r.Target != coretest.Target {
 			t.Errorf("request: got %+v, want inbound front, client %v, a flow, target %v", r, c.LocalAddr(), coretest.Target)
 		}
 		ids = append(ids, r.ID)
@@ -187,12 +188,8 @@ func TestServerRequest(t *testing.T) {
 func TestServerKeepsFlow(t *testing.T) {
 	flow := new(core.Flow)
 	s := startServer(t, func(s *testServer, cfg *inbound.ServerConfig) {
-		cfg.Handshake = func(ctx context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error) {
-			r, p, err := s.handshake(ctx, conn, c)
-			if r != nil {
-				r.Flow = flow
-			}
-			return r, p, err
+		cfg.Handshake = func(ctx context.Context, conn core.Stream, c core.Client, next inbound.Requests) error {
+			return s.handshake(ctx, conn, c, withFlow{next, flow})
 		}
 	})
 	if r := s.exchange(t, s.dial(t, "ok\n")); r.Flow != flow {
@@ -253,14 +250,25 @@ func failedOnce(t *testing.T, s *testServer, n int) {
 	}
 }
 
+// withFlow gives a stream a flow.
+type withFlow struct {
+	inbound.Requests
+	flow *core.Flow
+}
+
+func (w withFlow) Stream(r *core.Request, p core.Pending) {
+	r.Flow = w.flow
+	w.Requests.Stream(r, p)
+}
+
 func TestServerAuthenticatedFailure(t *testing.T) {
 	for _, marked := range []bool{false, true} {
 		s := startServer(t, func(_ *testServer, cfg *inbound.ServerConfig) {
-			cfg.Handshake = func(context.Context, core.Stream, core.Client) (*core.Request, core.Waiting, error) {
+			cfg.Handshake = func(context.Context, core.Stream, core.Client, inbound.Requests) error {
 				if marked {
-					return nil, nil, core.Authenticated(core.ErrMalformed)
+					return core.Authenticated(core.ErrMalformed)
 				}
-				return nil, nil, core.ErrMalformed
+				return core.ErrMalformed
 			}
 		})
 		s.dial(t, "x")

@@ -38,7 +38,8 @@ type session struct {
 	at     places
 
 	mu              sync.Mutex
-	sink            core.PacketSink // guarded by mu, as all that follows
+	sink            core.PacketSink  // guarded by mu, as all that follows
+	association     core.Association // nil until it is served
 	closed          bool
 	peer            netip.AddrPort // where the client was last
 	local           netip.Addr     // our address that it used
@@ -96,11 +97,20 @@ func (s *session) came(d *netio.Datagram, target core.Addr, now time.Time) {
 	}
 }
 
-// isElsewhere reports whether a datagram came from another address than the last.
-func (s *session) isElsewhere(from netip.AddrPort) bool {
+// serve notes the association that the session has become.
+func (s *session) serve(a core.Association) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.peer.Addr() != from.Addr()
+	s.association = a
+}
+
+// follow reports whether a datagram may come from an address: the client's, or
+// another one that the gates admit.
+func (s *session) follow(from netip.AddrPort) bool {
+	s.mu.Lock()
+	a, same := s.association, s.peer.Addr() == from.Addr()
+	s.mu.Unlock()
+	return same || a != nil && a.Move(from) == nil
 }
 
 // give passes datagrams of the client on.

@@ -93,7 +93,7 @@ func newTarget(t testing.TB) *target {
 // request returns a request for to, as an inbound makes it.
 func request(to core.Addr, payload []byte) *core.Request {
 	return &core.Request{
-		ID: 1, Inbound: "test", User: "alice", Client: netip.MustParseAddrPort("127.0.0.1:4711"),
+		ID: 1, Network: core.TCP, User: "alice", Client: core.Client{Addr: netip.MustParseAddrPort("127.0.0.1:4711"), Network: core.TCP, Inbound: "test"},
 		Target: to, Payload: payload, Flow: new(core.Flow),
 	}
 }

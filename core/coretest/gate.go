@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -73,7 +72,7 @@ type gateLife struct {
 func gateLives() []gateLife {
 	req := func(c core.Client) *core.Request {
 		return &core.Request{
-			ID: 1, Inbound: c.Inbound, User: "alice", Client: c.Addr, Flow: new(core.Flow),
+			ID: 1, User: "alice", Client: c, Flow: new(core.Flow),
 			Target: core.AddrFrom(netip.MustParseAddrPort("192.0.2.1:80")),
 		}
 	}
@@ -91,9 +90,19 @@ func gateLives() []gateLife {
 	}
 	for _, kind := range []core.EventKind{core.Refused, core.DialFailed} {
 		lives = append(lives, gateLife{kind.String(), func(g core.Gate, c core.Client) {
-			g.Observe(core.Event{Kind: kind, Client: c, Request: req(c), Authenticated: true, Err: core.ErrDenied, Took: time.Second})
+			g.Observe(core.Event{Kind: kind, Client: c, Request: req(c), Authenticated: true, Err: core.ErrDenied})
 		}})
 	}
+	lives = append(lives, gateLife{"moved", func(g core.Gate, c core.Client) {
+		next, r := c, req(c)
+		next.Addr = netip.AddrPortFrom(c.Addr.Addr(), c.Addr.Port()+1)
+		if g.Admit(next) != nil {
+			next = c
+		} else {
+			g.Observe(core.Event{Kind: core.Moved, Client: c, Request: r, Authenticated: true})
+		}
+		g.Observe(core.Event{Kind: core.Closed, Client: next, Request: r, Authenticated: true})
+	}})
 	lives = append(lives, gateLife{"refused by a later gate", func(g core.Gate, c core.Client) {
 		g.Observe(core.Event{Kind: core.Refused, Client: c, Err: core.ErrDenied})
 	}})
@@ -106,7 +115,7 @@ func gateLives() []gateLife {
 			r := req(c)
 			g.Observe(core.Event{Kind: core.Opened, Client: c, Request: r, Authenticated: true})
 			r.Flow.Up.Store(1000)
-			g.Observe(core.Event{Kind: core.Closed, Client: c, Request: r, Authenticated: true, Err: err, Took: time.Minute})
+			g.Observe(core.Event{Kind: core.Closed, Client: c, Request: r, Authenticated: true, Err: err})
 		}})
 	}
 	return lives

@@ -52,8 +52,10 @@ func (g *Gate) Observe(e core.Event) {
 		g.wrong = append(g.wrong, e.Kind.String()+" for a client that is not admitted, or has ended")
 	case e.Kind == core.Opened:
 		g.opened[e.Client]++
-	case e.Kind < core.Opened || e.Kind > core.Closed:
-		g.wrong = append(g.wrong, "an event without a kind")
+	case e.Kind == core.Moved:
+		g.admitted[e.Client]--
+	case !e.Kind.Ends():
+		g.wrong = append(g.wrong, "an event of the kind "+e.Kind.String())
 	default:
 		g.ends++
 		g.admitted[e.Client]--

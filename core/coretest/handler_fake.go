@@ -2,6 +2,7 @@ package coretest
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -40,11 +41,28 @@ func (h *Handler) HandleStream(ctx context.Context, r *core.Request, p core.Pend
 }
 
 // HandlePackets hands the association over and returns.
-func (h *Handler) HandlePackets(ctx context.Context, r *core.Request, p core.PendingPackets, live func()) {
+func (h *Handler) HandlePackets(ctx context.Context, r *core.Request, p core.PendingPackets, live func()) core.Association {
 	if live != nil {
 		live()
 	}
 	h.served <- Served{Context: ctx, Request: r, Packets: p}
+	return still{}
+}
+
+// Admit asks the gate, as a pipeline does: not about clients that a balancer does
+// not name.
+func (h *Handler) Admit(c core.Client) error {
+	if c.Unattributed {
+		return nil
+	}
+	return h.Gate.Admit(c)
+}
+
+// Observe tells the gate, under the same rule.
+func (h *Handler) Observe(e core.Event) {
+	if !e.Client.Unattributed {
+		h.Gate.Observe(e)
+	}
 }
 
 // Next returns the next request.
@@ -55,3 +73,8 @@ func (h *Handler) Next(t testing.TB) Served {
 
 // Waiting returns how many requests the test has not fetched.
 func (h *Handler) Waiting() int { return len(h.served) }
+
+// still is an association whose client may go where it likes.
+type still struct{}
+
+func (still) Move(netip.AddrPort) error { return nil }

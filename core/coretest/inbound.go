@@ -126,7 +126,7 @@ func inboundRequest(t *testing.T, kit InboundKit) {
 		finish := kit.Request(t, conn, target)
 		served := s.h.Next(t)
 		r := served.Request
-		if r.Target != target || r.Inbound != "test" || r.Client != conn.LocalAddr().(*net.TCPAddr).AddrPort() || r.Flow == nil || r.ID == 0 {
+		if r.Target != target || r.Client.Inbound != "test" || r.Client.Addr != conn.LocalAddr().(*net.TCPAddr).AddrPort() || r.Flow == nil || r.ID == 0 {
 			t.Errorf("request: got %+v, want target %v, inbound test, client %v, a flow, an ID", r, target, conn.LocalAddr())
 		}
 		if served.Context.Err() != nil {

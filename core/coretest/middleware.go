@@ -83,7 +83,7 @@ func passedOn(t *testing.T, next *Dialer, r *core.Request) {
 	if len(got) != 1 {
 		t.Fatalf("the next dialer got %d requests, want 1", len(got))
 	}
-	if got[0].Flow != r.Flow || got[0].ID != r.ID || got[0].Client != r.Client || got[0].Inbound != r.Inbound {
+	if got[0].Flow != r.Flow || got[0].ID != r.ID || got[0].Client != r.Client {
 		t.Errorf("the next dialer got %+v, want the flow and identity of %+v", got[0], *r)
 	}
 }

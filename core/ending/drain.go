@@ -78,10 +78,10 @@ func discard(conn core.Stream) (int, error) {
 	return conn.Read(buf.B[:drainChunk])
 }
 
-// Abort closes s so that its peer sees an error rather than an orderly end: a
+// Reset closes s so that its peer sees an error rather than an orderly end: a
 // stream that broke must not look complete. Bytes that were written but not yet
 // delivered are lost.
-func Abort(s core.Stream) {
+func Reset(s core.Stream) {
 	if tcp := netio.TCP(s); tcp != nil {
 		_ = tcp.SetLinger(0) // if that fails, the close is merely orderly
 	}

@@ -84,7 +84,7 @@ func TestDrainEnds(t *testing.T) {
 		{"silent", func(core.Stream) {}, time.Minute},
 		{"FIN", func(p core.Stream) { p.CloseWrite() }, time.Second},
 		{"bytes and FIN", func(p core.Stream) { p.Write(make([]byte, 100)); p.CloseWrite() }, time.Second},
-		{"reset", func(p core.Stream) { ending.Abort(p) }, time.Second},
+		{"reset", func(p core.Stream) { ending.Reset(p) }, time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -25,7 +25,7 @@ func Refuse(conn core.Stream, cause error) bool {
 	case core.EndClosed:
 		Dismiss(conn)
 	case core.EndReset:
-		Abort(conn)
+		Reset(conn)
 	case core.EndTarpit:
 		tarpit(conn)
 	default:

@@ -135,9 +135,12 @@ func (w *world) newInbound(env core.Env, o inboundOptions) (core.Inbound, error)
 	in.target, _ = core.NewAddr("name.test", 443)
 	in.Server = inbound.NewServer(inbound.ServerConfig{
 		Env: env, Listen: o.Listen.AddrPort(), Timeout: time.Hour, Max: 100,
-		Handshake: func(_ context.Context, conn core.Stream, _ core.Client) (*core.Request, core.Waiting, error) {
-			_, err := io.ReadFull(conn, make([]byte, 1))
-			return &core.Request{Target: in.target}, pending{conn}, err
+		Handshake: func(_ context.Context, conn core.Stream, _ core.Client, next inbound.Requests) error {
+			if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+				return err
+			}
+			next.Stream(&core.Request{Target: in.target}, pending{conn})
+			return nil
 		},
 		Fail: func(core.Stream, time.Time, error) {},
 	})

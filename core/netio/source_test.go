@@ -139,7 +139,7 @@ func TestSourceErrors(t *testing.T) {
 		if err := near.SetReadDeadline(time.Time{}); err != nil {
 			t.Fatal(err)
 		}
-		ending.Abort(far)
+		ending.Reset(far)
 		if buf, n, err := source.Fill(nil); buf != nil || n != 0 || !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("after a reset: got %d, %v, want 0, ECONNRESET", n, err)
 		}
@@ -187,7 +187,7 @@ func TestAbort(t *testing.T) {
 			for range wraps {
 				near = shell{near}
 			}
-			ending.Abort(near)
+			ending.Reset(near)
 			if err := far.SetReadDeadline(time.Now().Add(coretest.Patience)); err != nil {
 				t.Fatal(err)
 			}

@@ -3,33 +3,39 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/panics"
 	"io"
+	"net"
+	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/panics"
 )
 
 // association is one UDP association that a pipeline serves. It has no goroutine
-// of its own: whoever has datagrams for one side hands them to the other.
+// of its own: the goroutine that has datagrams of one side hands them to the other.
 type association struct {
-	pipeline         *Pipeline
-	request          *core.Request
-	began            time.Time
-	client, upstream core.PacketConn
-	err              error // why it could not be opened
+	pipeline  *Pipeline
+	request   *core.Request
+	requested time.Time
 
 	packets            atomic.Int64 // moved, both ways
 	upPause, downPause atomic.Int64 // until when a meter lets nothing pass, in Unix nanoseconds
+	sweeps             activity
 
-	// What the last sweep saw, under the pipeline's lock.
-	seen  int64
-	moved time.Time
+	mu               sync.Mutex
+	state            State           // guarded by mu, as all that follows
+	client, upstream core.PacketConn // nil until they are there
+	from             core.Client     // the client, where it is now
+	reached          time.Time
 }
 
-// packetSweep is how often associations are looked at, unless the idle timeout
-// asks for more.
-const packetSweep = 2 * time.Second
+var (
+	_ connection       = (*association)(nil)
+	_ core.Association = (*association)(nil)
+)
 
 // IdleTimeouter is a client's PacketConn that knows better for how long it may be
 // idle.
@@ -42,25 +48,25 @@ type IdleTimeouter interface {
 // HandlePackets opens the far side of an association and joins it to the client.
 // It lasts until its flow is cut: by the inbound, because the client has gone or
 // must make room, by an idle timeout, by a meter or by a drain.
-func (p *Pipeline) HandlePackets(ctx context.Context, r *core.Request, pending core.PendingPackets, live func()) {
-	a := &association{pipeline: p, request: r, began: time.Now()}
-	if !p.enterPackets(a, live) {
+func (p *Pipeline) HandlePackets(ctx context.Context, r *core.Request, pending core.PendingPackets, live func()) core.Association {
+	a := &association{pipeline: p, request: r, requested: time.Now(), from: r.Client}
+	if !p.live.enter(a, live) {
 		pending.Reject(core.ErrShutdown)
-		p.observe(r, core.UDP, a.began, core.Refused, core.ErrShutdown)
-		return
+		a.tell(core.Refused, core.ErrShutdown)
+		return a
 	}
 	err := panics.Call(func() error { return a.open(ctx, pending) })
 	switch {
 	case err == nil:
-	case a.client != nil: // a panic: its flow ends it
+	case a.in(Waiting):
+		a.leave(failureKind(err), err)
+	default: // it panicked; the end of its flow ends it
 		r.Flow.Cut(err)
-	default:
-		a.err = err
-		p.leavePackets(a)
 	}
+	return a
 }
 
-// open opens both sides. On an error neither is open.
+// open opens both sides. If it can't, neither is open.
 func (a *association) open(ctx context.Context, pending core.PendingPackets) error {
 	var client, upstream core.PacketConn
 	err := panics.Call(func() (err error) {
@@ -81,9 +87,9 @@ func (a *association) open(ctx context.Context, pending core.PendingPackets) err
 		return err
 	}
 	a.join(client, upstream)
+	a.tell(core.Opened, nil)
 	flow := a.request.Flow
-	a.pipeline.observe(a.request, core.UDP, a.began, core.Opened, nil)
-	flow.SetEnd(func() { a.pipeline.leavePackets(a) })
+	flow.OnCut(a.cut)
 	a.request.Grant.Hold(flow)
 	upstream.Receive(func(ps []core.Packet) { a.move(client, ps, down) })
 	client.Receive(func(ps []core.Packet) { a.move(upstream, ps, up) })
@@ -92,9 +98,9 @@ func (a *association) open(ctx context.Context, pending core.PendingPackets) err
 
 // join sets both sides, which a sweep may look at from now on.
 func (a *association) join(client, upstream core.PacketConn) {
-	a.pipeline.mu.Lock()
-	defer a.pipeline.mu.Unlock()
-	a.client, a.upstream = client, upstream
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.client, a.upstream, a.state, a.reached = client, upstream, Relaying, time.Now()
 }
 
 // move passes on a burst. A panic on the way ends this association alone.
@@ -138,92 +144,111 @@ func (a *association) write(dst core.PacketConn, ps []core.Packet, way direction
 	return err
 }
 
-// enterPackets takes an association into the live set; it reports false while
-// draining.
-func (p *Pipeline) enterPackets(a *association, live func()) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.draining {
-		return false
+// Move asks the gates about the address that the client sends from now. If they
+// admit it, they are told that the earlier one is left.
+func (a *association) Move(to netip.AddrPort) error {
+	a.mu.Lock()
+	left := a.from
+	a.mu.Unlock()
+	next := left
+	next.Addr = to
+	if err := a.pipeline.askGates(next); err != nil {
+		return err
 	}
-	a.moved = a.began
-	p.packets[a] = struct{}{}
-	tell(live)
-	if p.packetSweep == nil {
-		p.packetSweep = time.AfterFunc(p.packetSweepTime(), p.lookAtPackets)
+	a.mu.Lock()
+	ended := a.state == Ended
+	if ended {
+		left = next // the end was told of the earlier address
+	} else {
+		a.from = next
 	}
-	return true
+	moved := a.event(core.Moved, left, nil)
+	a.mu.Unlock()
+	a.pipeline.Observe(moved)
+	if ended {
+		return net.ErrClosed
+	}
+	return nil
 }
 
-func (p *Pipeline) packetSweepTime() time.Duration {
-	return min(packetSweep, p.cfg.IdleTimeout/sweepsPerIdle)
-}
-
-// leavePackets ends an association: it closes both sides, tells the log and the
-// gates, and takes it out of the live set.
-func (p *Pipeline) leavePackets(a *association) {
-	kind, err := core.Closed, a.request.Flow.Cause()
-	switch {
-	case a.err != nil:
-		kind, err = failureOf(a.err), a.err
-	case errors.Is(err, io.EOF):
+// cut ends the association. The flow calls it.
+func (a *association) cut() {
+	err := a.request.Flow.Cause()
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	if a.client != nil {
-		a.client.Close()
-		a.upstream.Close()
-	}
-	p.log("association", a.request, a.began, err)
-	p.observe(a.request, core.UDP, a.began, kind, err)
+	a.client.Close()
+	a.upstream.Close()
+	a.leave(core.Closed, err)
+}
+
+// leave takes an ended association out of the live set and tells the log, the
+// gates and the observers.
+func (a *association) leave(kind core.EventKind, err error) {
+	a.mu.Lock()
+	a.state = Ended
+	from := a.from
+	a.mu.Unlock()
+	a.pipeline.log("association", from, a.request, a.requested, err)
+	a.tell(kind, err)
 	a.request.Grant.Release(a.request.Flow)
-
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.packets, a)
-	if len(p.packets) == 0 {
-		p.packetSweep.Stop()
-		p.packetSweep = nil
-	}
-	p.left()
+	a.pipeline.live.leave(a)
 }
 
-// lookAtPackets ends the associations that moved nothing for their idle timeout.
-func (p *Pipeline) lookAtPackets() {
-	now := time.Now()
-	var idle []*association
-	p.mu.Lock()
-	for a := range p.packets {
-		if n := a.packets.Load(); n != a.seen {
-			a.seen, a.moved = n, now
-			continue
-		}
-		most := p.cfg.IdleTimeout
-		if t, ok := a.client.(IdleTimeouter); ok {
-			most = t.IdleTimeout(most)
-		}
-		if now.Sub(a.moved) >= most {
-			idle = append(idle, a)
-		}
+// tell tells gates and observers of a step.
+func (a *association) tell(kind core.EventKind, err error) {
+	if !a.pipeline.hears() {
+		return
 	}
-	if p.packetSweep != nil {
-		p.packetSweep.Reset(p.packetSweepTime())
-	}
-	p.mu.Unlock()
-	for _, a := range idle {
-		a.request.Flow.Cut(core.ErrIdle)
-	}
+	a.mu.Lock()
+	e := a.event(kind, a.from, err)
+	a.mu.Unlock()
+	a.pipeline.Observe(e)
 }
 
-// cutPackets ends all associations and returns how many there were.
-func (p *Pipeline) cutPackets(cause error) int {
-	p.mu.Lock()
-	all := make([]*association, 0, len(p.packets))
-	for a := range p.packets {
-		all = append(all, a)
+// event returns a step of a client. mu is held.
+func (a *association) event(kind core.EventKind, from core.Client, err error) core.Event {
+	e := core.Event{
+		Kind: kind, Client: from, Request: a.request, Path: a.pipeline.pathOf(a.request.Flow),
+		Stages:        core.Stages{Accepted: a.request.Accepted, Requested: a.requested, Reached: a.reached},
+		Authenticated: !a.request.Unproven, Err: err,
 	}
-	p.mu.Unlock()
-	for _, a := range all {
-		a.request.Flow.Cut(cause)
+	if kind.Ends() {
+		e.Stages.Ended = time.Now()
 	}
-	return len(all)
+	return e
+}
+
+func (a *association) in(state State) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state == state
+}
+
+func (a *association) flow() *core.Flow    { return a.request.Flow }
+func (*association) network() core.Network { return core.UDP }
+func (a *association) progress() int64     { return a.packets.Load() }
+func (*association) inQueues() int         { return 0 }
+func (*association) lasts() func()         { return nil }
+func (a *association) activity() *activity { return &a.sweeps }
+
+func (a *association) idleTimeout(most time.Duration) time.Duration {
+	a.mu.Lock()
+	client := a.client
+	a.mu.Unlock()
+	if t, ok := client.(IdleTimeouter); ok {
+		return t.IdleTimeout(most)
+	}
+	return most
+}
+
+func (a *association) snapshot() Connection {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.request
+	return Connection{
+		ID: r.ID, Pipeline: a.pipeline.cfg.Name, Network: core.UDP, Client: a.from, User: r.User,
+		Path: a.pipeline.pathOf(r.Flow), State: a.state, Up: r.Flow.Up.Load(), Down: r.Flow.Down.Load(),
+		Stages: core.Stages{Accepted: r.Accepted, Requested: a.requested, Reached: a.reached},
+	}
 }

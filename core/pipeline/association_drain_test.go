@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,13 +50,13 @@ func TestDrainAssociations(t *testing.T) {
 					ends++
 				}
 				began := time.Now()
-				var cutAt time.Duration
-				g.request.Flow.OnCut(func() { cutAt = time.Since(began) })
+				var cutAt atomic.Int64 // a time.Duration
+				g.request.Flow.OnCut(func() { cutAt.Store(int64(time.Since(began))) })
 				if n := s.Drain(tc.associations(t), tc.streams(t)); n != tc.cut {
 					t.Errorf("drain: got %d cut, want %d", n, tc.cut)
 				}
-				if took := time.Since(began); took != tc.took || cutAt != tc.cutAt {
-					t.Errorf("got the association cut after %s, the end after %s, want %s, %s", cutAt, took, tc.cutAt, tc.took)
+				if took := time.Since(began); took != tc.took || time.Duration(cutAt.Load()) != tc.cutAt {
+					t.Errorf("got the association cut after %s, the end after %s, want %s, %s", time.Duration(cutAt.Load()), took, tc.cutAt, tc.took)
 				}
 				s.gate.WaitEnds(t, ends)
 				if got := g.request.Flow.Cause(); got != core.ErrShutdown || s.Live() != 0 {

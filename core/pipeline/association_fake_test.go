@@ -114,10 +114,10 @@ func (s *stage) guest(t testing.TB) *guest {
 	t.Helper()
 	s.visits++
 	g := &guest{client: new(fakePackets), upstream: new(fakePackets), request: &core.Request{
-		ID: uint64(s.visits), Inbound: "in", User: "alice", Flow: new(core.Flow),
-		Client: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), 4710+s.visits),
+		ID: uint64(s.visits), Network: core.UDP, User: "alice", Flow: new(core.Flow),
+		Client: core.Client{Addr: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), 4710+s.visits), Network: core.UDP, Inbound: "in"},
 	}}
-	if err := s.Admit(core.Client{Addr: g.request.Client, Network: "udp", Inbound: "in"}); err != nil {
+	if err := s.Admit(g.request.Client); err != nil {
 		t.Fatal(err)
 	}
 	return g

@@ -2,7 +2,6 @@ package pipeline_test
 
 import (
 	"context"
-	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,28 +141,6 @@ func TestAssociationIdleShort(t *testing.T) {
 		<-g.request.Flow.Done()
 		if took := time.Since(began); took < time.Second || took > time.Second+time.Second/8 {
 			t.Errorf("cut after %s, want 1s to 1.125s", took)
-		}
-	})
-}
-
-// The looks stop with the last association and start again with the next.
-func TestAssociationSweepStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
-		for range 3 {
-			g, other := s.guest(t), s.guest(t)
-			g.serve(t, s)
-			other.serve(t, s)
-			time.Sleep(3 * sweep / 2)
-			g.request.Flow.Cut(io.EOF)
-			if !pipeline.SweepingPackets(s.Pipeline) {
-				t.Error("with an association: got no sweep")
-			}
-			other.request.Flow.Cut(io.EOF)
-			if pipeline.SweepingPackets(s.Pipeline) {
-				t.Error("after the last association: got a sweep")
-			}
-			time.Sleep(sweep)
 		}
 	})
 }

@@ -28,7 +28,7 @@ func TestAssociation(t *testing.T) {
 	g.request.Flow.Cut(io.EOF) // as an inbound does whose client has gone
 	g.request.Flow.Cut(core.ErrIdle)
 	for _, e := range s.kinds(t, 1, core.Opened, core.Closed) {
-		want := core.Client{Addr: g.request.Client, Network: "udp", Inbound: "in"}
+		want := g.request.Client
 		if e.Client != want || e.Request != g.request || !e.Authenticated || e.Err != nil {
 			t.Errorf("%s: got %+v, want client %v, request %p, no error", e.Kind, e, want, g.request)
 		}

@@ -12,7 +12,6 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/panics"
-	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
 // TestIdle runs streams that move bytes at different times.
@@ -114,33 +113,6 @@ func TestIdleOthers(t *testing.T) {
 	})
 }
 
-// The sweep stops with the last stream and starts again with the next one. A
-// bubble in which only a timer is left does not end, so that this test ends
-// shows the first; see also that a stream is not cut by the sweep of another.
-func TestIdleSweepStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
-		for range 3 {
-			v := s.visit(t, memory)
-			s.serve(t, v)
-			v.reply(t, nil)
-			s.dialer.Accept(t).Close()
-			v.far.Close()
-			synctest.Wait()
-			if n, running := s.Live(), pipeline.Sweeping(s.Pipeline); n != 0 || running {
-				t.Errorf("after the last stream: got %d live, sweeping %t, want none", n, running)
-			}
-			time.Sleep(idleTimeout / 9)
-		}
-		v := s.visit(t, memory)
-		s.serve(t, v)
-		v.reply(t, nil)
-		if !pipeline.Sweeping(s.Pipeline) {
-			t.Error("with a stream: got no sweep")
-		}
-	})
-}
-
 func TestPipelineDialTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
@@ -214,8 +186,8 @@ func TestPipelineLog(t *testing.T) {
 	coretest.ReadAll(t, v.far, []byte("secret-answer"))
 	v.far.Close()
 	for _, e := range s.kinds(t, 1, core.Opened, core.Closed) {
-		want := core.Client{Addr: v.request.Client, Network: "tcp", Inbound: "in"}
-		if e.Client != want || e.Request != v.request || !e.Authenticated || e.Err != nil || e.Took <= 0 {
+		want := v.request.Client
+		if e.Client != want || e.Request != v.request || !e.Authenticated || e.Err != nil {
 			t.Errorf("%s: got %+v, want client %v, request %p", e.Kind, e, want, v.request)
 		}
 	}

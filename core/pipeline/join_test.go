@@ -18,7 +18,7 @@ func TestJoin(t *testing.T) {
 		a, client := coretest.Pipe()
 		upstream, b := coretest.Pipe()
 		f, done := new(core.Flow), make(chan error, 1)
-		go func() { done <- pipeline.Join(f, client, upstream, time.Minute) }()
+		go func() { done <- pipeline.NewJoiner(time.Minute).Join(f, client, upstream) }()
 		for _, way := range [][2]core.Stream{{a, b}, {b, a}} {
 			if _, err := way[0].Write([]byte("hello")); err != nil {
 				t.Fatal(err)
@@ -41,7 +41,7 @@ func TestJoinIdle(t *testing.T) {
 		a, client := coretest.Pipe()
 		upstream, b := coretest.Pipe()
 		done := make(chan error, 1)
-		go func() { done <- pipeline.Join(new(core.Flow), client, upstream, time.Minute) }()
+		go func() { done <- pipeline.NewJoiner(time.Minute).Join(new(core.Flow), client, upstream) }()
 		for range 10 {
 			time.Sleep(50 * time.Second)
 			if _, err := a.Write([]byte("x")); err != nil {

@@ -101,8 +101,8 @@ func (s *stage) visit(t testing.TB, pair func(testing.TB) (a, b core.Stream)) *v
 	v.far, v.near = pair(t)
 	t.Cleanup(func() { v.far.Close(); v.near.Close() })
 	v.request = &core.Request{
-		ID: uint64(s.visits), Inbound: "in", User: "alice", Flow: new(core.Flow),
-		Client: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), 4710+s.visits),
+		ID: uint64(s.visits), Network: core.TCP, User: "alice", Flow: new(core.Flow),
+		Client: core.Client{Addr: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), 4710+s.visits), Network: core.TCP, Inbound: "in"},
 		Target: core.NewIPAddr(netip.MustParseAddr("198.51.100.7"), 443),
 	}
 	return v
@@ -111,7 +111,7 @@ func (s *stage) visit(t testing.TB, pair func(testing.TB) (a, b core.Stream)) *v
 // serve gives the client to the pipeline.
 func (s *stage) serve(t testing.TB, v *visit) {
 	t.Helper()
-	if err := s.Admit(core.Client{Addr: v.request.Client, Network: "tcp", Inbound: "in"}); err != nil {
+	if err := s.Admit(v.request.Client); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
@@ -219,7 +219,7 @@ func TestPipelineClientFails(t *testing.T) {
 		err   error
 	}{
 		{"its early reply", time.Second, func(v *visit) { v.err = errGone }, 0, errGone},
-		{"its first bytes", time.Second, func(v *visit) { ending.Abort(v.far) }, 0, syscall.ECONNRESET},
+		{"its first bytes", time.Second, func(v *visit) { ending.Reset(v.far) }, 0, syscall.ECONNRESET},
 		{"its reply", 0, func(v *visit) { v.err = errGone }, 1, errGone},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -2,43 +2,43 @@ package pipeline
 
 import (
 	"errors"
-	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/ending"
-	"github.com/umbra-proxy/umbra/core/netio"
-	"github.com/umbra-proxy/umbra/core/panics"
 	"io"
 	"net"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/ending"
+	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/panics"
 )
 
-// relay moves bytes both ways until both directions have ended, and then calls
-// done with the first failure, or nil. The end of one direction is passed on by
-// CloseWrite while the other goes on; a failure ends both. done closes both
-// streams. relay itself returns at once.
+// relay moves bytes both ways between two streams until both directions have
+// ended, and then calls done with the first failure, or nil. The end of one
+// direction is passed on by CloseWrite while the other goes on; a failure ends
+// both. done closes both streams.
 //
 // Each direction has a goroutine with as little on its stack as can be: while
 // its side is silent, that stack is most of what the connection costs.
-func relay(f *core.Flow, client, upstream core.Stream, done func(error)) {
-	r := &pair{flow: f, client: client, upstream: upstream, done: done}
-	r.left.Store(2)
-	f.SetEnd(r.close)
+type relay struct {
+	flow             *core.Flow
+	client, upstream core.Stream
+	done             func(error)
+
+	ended    atomic.Int32                // directions that have ended in order
+	finished atomic.Int32                // directions that move no more
+	broken   atomic.Pointer[core.Stream] // whose peer must see an error
+	cutOff   error                       // the client ended in the middle of a message
+}
+
+// start begins both directions and returns.
+func (r *relay) start() {
 	go r.run(up)
 	go r.run(down)
 }
 
-// pair is the two directions of a relay.
-type pair struct {
-	flow             *core.Flow
-	client, upstream core.Stream
-	done             func(error)
-	ended            atomic.Int32 // directions that have ended in order
-	left             atomic.Int32 // directions that have not ended
-	cutOff           error        // the client ended in the middle of a message
-}
-
-// direction is which way a pump moves bytes.
+// direction is which way a relay moves bytes.
 type direction bool
 
 const (
@@ -47,24 +47,25 @@ const (
 )
 
 // sides returns where a direction goes to and where it comes from.
-func (r *pair) sides(way direction) (dst, src core.Stream) {
+func (r *relay) sides(way direction) (dst, src core.Stream) {
 	if way == up {
 		return r.upstream, r.client
 	}
 	return r.client, r.upstream
 }
 
-// run moves one direction to its end, in order or not.
-func (r *pair) run(way direction) {
-	if err := r.pump(way); err != nil {
+// run moves one direction to its end, in order or not. The last one to end
+// finishes the relay.
+func (r *relay) run(way direction) {
+	if err := r.move(way); err != nil {
 		r.settle(way, err)
 	}
-	if r.left.Add(-1) == 0 {
+	if r.finished.Add(1) == 2 {
 		r.finish()
 	}
 }
 
-func (r *pair) finish() {
+func (r *relay) finish() {
 	err := r.flow.Cause()
 	if err == nil {
 		err = r.cutOff
@@ -72,58 +73,9 @@ func (r *pair) finish() {
 	r.done(err)
 }
 
-// settle does what the failure of one direction asks for.
-func (r *pair) settle(way direction, err error) {
-	defer func() { // the streams may be somebody else's code
-		if v := recover(); v != nil {
-			r.flow.Cut(panics.New(v))
-		}
-	}()
-	dst, src := r.sides(way)
-	if absorber, quiet := src.(core.Absorber); quiet && way == up {
-		switch {
-		case errors.Is(err, io.ErrUnexpectedEOF):
-			// Whoever cuts a client off must not learn where its messages end:
-			// the answer goes on as after any other end.
-			r.cutOff = err
-			err = r.end(dst)
-		case isBroken(err):
-			_ = dst.CloseWrite() // the target gets what was good, and an end
-			absorber.Absorb()
-		}
-	}
-	if err != nil {
-		r.fail(dst, err)
-	}
-}
-
-// isBroken reports whether err says that bytes broke a cipher's rules.
-func isBroken(err error) bool {
-	return errors.Is(err, core.ErrAuth) || errors.Is(err, core.ErrMalformed)
-}
-
-func (r *pair) close() {
-	r.client.Close()
-	r.upstream.Close()
-}
-
-// fail ends both directions because the one to dst ended with err. What was
-// damaged or cut off must not look complete, so dst's peer sees an error then;
-// after a mere reset the close is orderly, because what came before it must
-// arrive.
-func (r *pair) fail(dst core.Stream, err error) {
-	if isBroken(err) || errors.Is(err, io.ErrUnexpectedEOF) {
-		r.flow.SetEnd(func() {
-			ending.Abort(dst)
-			r.close()
-		})
-	}
-	r.flow.Cut(err)
-}
-
-// pump moves bytes one way until their source ends, and then ends the other
-// side. A panic is returned as a PanicError.
-func (r *pair) pump(way direction) (err error) {
+// move moves bytes one way until their source ends, and then ends the other
+// side. A panic is returned as an error.
+func (r *relay) move(way direction) (err error) {
 	defer panics.Catch(&err)
 	dst, src := r.sides(way)
 	burst := netio.NewBurster(dst, src)
@@ -147,7 +99,7 @@ func (r *pair) pump(way direction) (err error) {
 // end passes on the end of a direction, unless it is the second one: then both
 // streams are closed next, which says the same. A peer that has gone meanwhile
 // has nothing to miss.
-func (r *pair) end(dst core.Stream) error {
+func (r *relay) end(dst core.Stream) error {
 	if r.ended.Add(1) == 2 {
 		return nil
 	}
@@ -157,13 +109,66 @@ func (r *pair) end(dst core.Stream) error {
 	return nil
 }
 
+// settle does what the failure of one direction asks for.
+func (r *relay) settle(way direction, err error) {
+	defer func() { // the streams may be of a third party
+		if v := recover(); v != nil {
+			r.flow.Cut(panics.New(v))
+		}
+	}()
+	dst, src := r.sides(way)
+	if absorber, hides := src.(core.Absorber); hides && way == up {
+		switch {
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			// A client that is cut off must not learn where its messages end:
+			// the answer goes on as after any other end.
+			r.cutOff = err
+			err = r.end(dst)
+		case isBroken(err):
+			_ = dst.CloseWrite() // the target gets what was good, and an end
+			absorber.Absorb()
+		}
+	}
+	if err != nil {
+		r.fail(dst, err)
+	}
+}
+
+// fail ends both directions because the one to dst ended with err. What was
+// damaged or cut off must not look complete, so dst's peer sees an error then;
+// after a mere reset the close is orderly, because what came before it must
+// arrive.
+func (r *relay) fail(dst core.Stream, err error) {
+	if isBroken(err) || errors.Is(err, io.ErrUnexpectedEOF) {
+		r.broken.Store(&dst)
+	}
+	r.flow.Cut(err)
+}
+
+// cut ends both directions at once.
+func (r *relay) cut() {
+	if dst := r.broken.Load(); dst != nil {
+		ending.Reset(*dst)
+	}
+	r.client.Close()
+	r.upstream.Close()
+}
+
+// inQueues returns how many bytes the kernel has yet to deliver to both sides.
+func (r *relay) inQueues() int { return netio.SendQueue(r.client) + netio.SendQueue(r.upstream) }
+
+// isBroken reports whether err says that bytes broke a cipher's rules.
+func isBroken(err error) bool {
+	return errors.Is(err, core.ErrAuth) || errors.Is(err, core.ErrMalformed)
+}
+
 // isGone reports whether err says that the peer has gone already.
 func isGone(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) ||
 		errors.Is(err, syscall.ENOTCONN) || errors.Is(err, net.ErrClosed)
 }
 
-// meter counts a burst and waits for as long as the meters say.
+// meter counts a burst and waits for as long as the flow's meters say.
 func meter(f *core.Flow, n int, way direction) error {
 	var wait time.Duration
 	var err error

@@ -24,9 +24,8 @@ type relayed struct {
 	done           chan error
 }
 
-// startRelay runs a relay between two connections and closes its ends after it,
-// as the pipeline does. edit, which may be nil, may
-// wrap the relay's ends first.
+// startRelay runs a relay between two connections. edit, which may be nil, may wrap
+// the relay's ends first.
 func startRelay(t testing.TB, makeClient, makeTarget func(testing.TB) (a, b core.Stream), edit func(*relayed)) *relayed {
 	t.Helper()
 	r := &relayed{flow: new(core.Flow), done: make(chan error, 1)}
@@ -36,9 +35,7 @@ func startRelay(t testing.TB, makeClient, makeTarget func(testing.TB) (a, b core
 		edit(r)
 	}
 	go func() {
-		err := pipeline.Relay(r.flow, r.near, r.upstream)
-		r.near.Close()
-		r.upstream.Close()
+		err := pipeline.NewJoiner(idleTimeout).Join(r.flow, r.near, r.upstream)
 		r.done <- err
 	}()
 	return r
@@ -142,7 +139,7 @@ func TestRelayReset(t *testing.T) {
 				}
 				coretest.Write(t, one, []byte("before"))
 				coretest.Read(t, other, []byte("before"))
-				ending.Abort(one)
+				ending.Reset(one)
 				coretest.ReadAll(t, other, nil)
 				if err := coretest.Await(t, "the relay's end", r.done); !errors.Is(err, syscall.ECONNRESET) {
 					t.Errorf("relay: got %v, want ECONNRESET", err)

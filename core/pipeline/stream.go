@@ -3,181 +3,103 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"io"
+	"os"
+	"sync"
+	"time"
+
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/ending"
 	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/panics"
-	"io"
-	"log/slog"
-	"os"
-	"sync/atomic"
-	"time"
 )
 
-// running is one stream that a pipeline serves.
-type running struct {
+// stream is one stream that a pipeline serves.
+type stream struct {
+	pipeline         *Pipeline
 	request          *core.Request
-	began            time.Time
 	pending          core.Pending
+	requested        time.Time
+	reached          time.Time   // zero until the target is
 	client, upstream core.Stream // nil until they are there
-	relayed          atomic.Bool // both are there
-	err              error       // why it ended; nil for an orderly end
-	failed           bool        // the dial did not succeed
+	dialling         bool        // the target is dialled, or could not be reached
+	bytes            relay       // once both sides are there
+	sweeps           activity
+	keptAlive        bool // keep-alive is on; used by lasts alone
 
-	// What the last sweep saw, and how many in a row saw the same.
-	up, down int64
-	quiet    int
-	queued   int  // bytes in the send queues of both sides when it grew quiet
-	seen     bool // a sweep has been here
-	kept     bool // keep-alive is on
+	mu       sync.Mutex
+	state    State              // guarded by mu
+	stopDial context.CancelFunc // guarded by mu; nil once the stream relays
 }
 
-// sweepsPerIdle is how many times within an idle timeout streams are looked at;
-// one is cut up to an eighth late, never early.
-const sweepsPerIdle = 8
+var _ connection = (*stream)(nil)
 
-// enter takes a stream into the live set; it reports false while draining.
-func (p *Pipeline) enter(run *running, live func()) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.draining {
-		return false
-	}
-	p.live[run] = struct{}{}
-	tell(live)
-	if p.sweep == nil {
-		p.sweep = time.AfterFunc(p.cfg.IdleTimeout/sweepsPerIdle, p.look)
-	}
-	return true
-}
-
-// leave ends a stream: it closes both sides, takes it out of the live set, and
-// tells the log and the gates.
-func (p *Pipeline) leave(run *running) {
-	flow := run.request.Flow
-	if cause := flow.Cause(); cause != nil && !run.failed {
-		run.err = cause
-	}
-	if run.client != nil {
-		if run.failed {
-			run.breakPromise()
-		}
-		run.client.Close()
-	}
-	if run.upstream != nil {
-		run.upstream.Close()
-	}
-	p.log("stream", run.request, run.began, run.err)
-	p.observe(run.request, core.TCP, run.began, endOf(run), run.err)
-	run.request.Grant.Release(flow)
-
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.live, run)
-	if len(p.live) == 0 {
-		p.sweep.Stop()
-		p.sweep = nil
-	}
-	p.left()
-}
-
-// look goes over the live streams and cuts those whose counters have stood still
-// for the idle timeout. Counters cost a moving stream nothing, where a deadline
-// for each read would.
+// HandleStream serves one stream from its request to its end:
 //
-// It also turns keep-alive on for the upstream of each stream that it sees for
-// the first time: most streams end sooner and are spared the system calls.
-func (p *Pipeline) look() {
-	var idle, fresh []*running
-	p.mu.Lock()
-	for run := range p.live {
-		if !run.kept && run.relayed.Load() {
-			run.kept = true
-			fresh = append(fresh, run)
-		}
-		up, down := run.request.Flow.Up.Load(), run.request.Flow.Down.Load()
-		if up != run.up || down != run.down || !run.seen {
-			run.up, run.down, run.quiet, run.seen = up, down, 0, true
-			continue
-		}
-		if run.quiet++; run.quiet == 1 {
-			run.queued = run.inQueues()
-		}
-		if run.quiet < sweepsPerIdle {
-			continue
-		}
-		// A slow reader moves bytes out of the kernel's queues long before there
-		// is room for the next burst.
-		if run.inQueues() != run.queued {
-			run.quiet = 0
-			continue
-		}
-		idle = append(idle, run)
-	}
-	if p.sweep != nil {
-		p.sweep.Reset(p.cfg.IdleTimeout / sweepsPerIdle)
-	}
-	p.mu.Unlock()
-	for _, run := range fresh {
-		if tcp := netio.TCP(run.upstream); tcp != nil {
-			_ = tcp.SetKeepAliveConfig(netio.KeepAlive()) // it may just have been closed
-		}
-	}
-	for _, run := range idle {
-		run.request.Flow.Cut(core.ErrIdle)
-	}
-}
-
-// inQueues returns how many bytes the kernel has yet to deliver for a stream.
-func (run *running) inQueues() int {
-	if !run.relayed.Load() {
-		return 0
-	}
-	return netio.SendQueue(run.client) + netio.SendQueue(run.upstream)
-}
-
-// accept answers the client; it reports whether that worked.
-func (run *running) accept(pending core.Pending) bool {
-	run.client, run.err = pending.Accept()
-	return run.err == nil
-}
-
-// unlessRelayed ends a stream that did not come as far as its relay.
-func (p *Pipeline) unlessRelayed(run *running, pending core.Pending) {
-	if run.relayed.Load() {
+//	dial, reply, relay
+//
+// in this order, or, if the dialer wants the client's first bytes,
+//
+//	reply, first payload, dial, relay
+func (p *Pipeline) HandleStream(ctx context.Context, r *core.Request, pending core.Pending, live func()) {
+	s := &stream{pipeline: p, request: r, pending: pending, requested: time.Now()}
+	if !p.live.enter(s, live) {
+		pending.Reject(core.ErrShutdown)
+		s.tell(core.Refused, core.ErrShutdown)
 		return
 	}
-	defer p.leave(run)
-	defer run.catch()
-	switch a, quiet := run.client.(core.Absorber); {
-	case run.client == nil:
-		pending.Reject(run.err)
-	case quiet && isBroken(run.err) && !run.failed: // its first bytes, read before the dial
-		a.Absorb()
-	}
-}
-
-// breakPromise ends a client that was told of a success that did not come. It
-// sees an error, but for one whose protocol makes no promise: that is rejected, as if
-// it had not been accepted.
-func (run *running) breakPromise() {
-	_, quiet := run.client.(core.Absorber)
-	if quiet || run.request.Unproven {
-		run.pending.Reject(run.err)
-		run.client = nopStream{}
+	ctx, s.stopDial = context.WithTimeout(ctx, p.cfg.DialTimeout)
+	defer s.stopDial()
+	r.Flow.OnCut(s.cut)
+	r.Grant.Hold(r.Flow)
+	if err := panics.Call(func() error { return s.open(ctx) }); err != nil {
+		s.fail(err)
 		return
 	}
-	ending.Abort(run.client)
+	s.tell(core.Opened, nil)
+	s.relay()
 }
 
-// nopStream is in the place of a stream that somebody else ends.
-type nopStream struct{ core.Stream }
+// open opens both sides.
+func (s *stream) open(ctx context.Context) (err error) {
+	dialer, r := s.pipeline.cfg.Dialer, s.request
+	if wait := dialer.PayloadWait(r); wait > 0 && len(r.Payload) == 0 {
+		if err := s.accept(Promised); err != nil {
+			return err
+		}
+		payload := netio.BorrowSmallBuffer() // holds r.Payload until it is sent
+		defer payload.Return()
+		if r.Payload, err = firstPayload(s.client, payload.B, wait); err != nil {
+			return err
+		}
+	}
+	s.dialling = true
+	if s.upstream, err = dialer.DialStream(ctx, r); err != nil {
+		return err
+	}
+	s.dialling = false
+	s.reached = time.Now()
+	r.Flow.Up.Add(int64(len(r.Payload)))
+	r.Payload = nil
+	if s.client != nil {
+		return nil
+	}
+	return s.accept(Waiting)
+}
 
-func (nopStream) Close() error { return nil }
+// accept tells the client that its target is reached. The stream is in state then.
+func (s *stream) accept(state State) (err error) {
+	if s.client, err = s.pending.Accept(); err != nil {
+		s.client = nil
+		return err
+	}
+	s.become(state)
+	return nil
+}
 
 // firstPayload waits for the client's first bytes, so that they leave in one
-// packet with the header. That none come in time is no error, and neither is the
-// client's end: the relay meets it again.
+// packet with the header. If none come in time it returns none, and so it does at
+// the client's end, which the relay meets again.
 func firstPayload(client core.Stream, into []byte, wait time.Duration) ([]byte, error) {
 	if err := client.SetReadDeadline(time.Now().Add(wait)); err != nil {
 		return nil, err
@@ -189,43 +111,162 @@ func firstPayload(client core.Stream, into []byte, wait time.Duration) ([]byte, 
 	return into[:n], client.SetReadDeadline(time.Time{})
 }
 
-// catch makes a panic in the serving code the end of this stream alone.
-func (run *running) catch() {
-	if v := recover(); v != nil {
-		run.err = panics.New(v)
+// relay moves bytes until the stream ends. It returns at once: the relay has
+// goroutines of its own because this one has a deep stack, which would be kept for
+// as long as the stream lives.
+func (s *stream) relay() {
+	s.bytes = relay{flow: s.request.Flow, client: s.client, upstream: s.upstream, done: s.relayed}
+	s.mu.Lock()
+	s.state, s.stopDial = Relaying, nil
+	s.mu.Unlock()
+	if s.request.Flow.Cause() != nil { // it may have been cut in between
+		s.bytes.cut()
+	}
+	s.bytes.start()
+}
+
+// relayed ends a stream that was relayed.
+func (s *stream) relayed(err error) {
+	s.client.Close()
+	s.upstream.Close()
+	s.leave(core.Closed, err)
+}
+
+// fail ends a stream that was not relayed.
+func (s *stream) fail(err error) {
+	kind := core.Closed
+	if s.dialling {
+		kind = failureKind(err)
+	}
+	panicked := panics.Call(func() error {
+		s.endClient(err)
+		return nil
+	})
+	if s.upstream != nil {
+		s.upstream.Close()
+	}
+	switch cause := s.request.Flow.Cause(); {
+	case panicked != nil:
+		err = panicked
+	case cause != nil && !s.dialling:
+		err = cause
+	}
+	s.leave(kind, err)
+}
+
+// endClient ends the client of a stream that was not relayed.
+func (s *stream) endClient(err error) {
+	absorber, hides := s.client.(core.Absorber)
+	switch {
+	case s.client == nil: // it waits for its reply
+		s.pending.Reject(err)
+	case !s.dialling: // its first bytes could not be read
+		if hides && isBroken(err) {
+			absorber.Absorb()
+		}
+		s.client.Close()
+	case hides || s.request.Unproven: // Accept told it nothing
+		s.pending.Reject(err)
+	default: // it was told of a success that did not come
+		ending.Reset(s.client)
 	}
 }
 
-// log writes the line of a stream or an association that has ended: what broke a
-// rule of the program is an error, all else is for debugging.
-func (p *Pipeline) log(what string, r *core.Request, began time.Time, err error) {
-	ctx := context.Background()
-	if panics.Log(p.cfg.Log, what+" panicked", err, slog.Uint64("id", r.ID)) {
+// cut ends the stream in whatever state it is. The flow calls it.
+func (s *stream) cut() {
+	s.mu.Lock()
+	stopDial := s.stopDial
+	s.mu.Unlock()
+	if stopDial != nil {
+		stopDial()
 		return
 	}
-	if !p.cfg.Log.Enabled(ctx, slog.LevelDebug) {
-		return
-	}
-	attrs := []slog.Attr{
-		slog.Uint64("id", r.ID), slog.String("inbound", r.Inbound), slog.Any("client", r.Client),
-		slog.Int64("up", r.Flow.Up.Load()), slog.Int64("down", r.Flow.Down.Load()),
-		slog.Duration("took", time.Since(began)),
-	}
-	if r.Target.IsValid() { // an association has many
-		attrs = append(attrs, slog.String("target", r.Target.String()))
-	}
-	if r.User != "" {
-		attrs = append(attrs, slog.String("user", r.User))
-	}
-	if err != nil {
-		attrs = append(attrs, slog.Any("err", err))
-	}
-	p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, what+" closed", attrs...)
+	s.bytes.cut()
 }
 
-// tell calls live, unless it is nil.
-func tell(live func()) {
-	if live != nil {
-		live()
+// leave takes an ended stream out of the live set and tells the log, the gates and
+// the observers.
+func (s *stream) leave(kind core.EventKind, err error) {
+	s.become(Ended)
+	s.pipeline.log("stream", s.request.Client, s.request, s.requested, err)
+	s.tell(kind, err)
+	s.request.Grant.Release(s.request.Flow)
+	s.pipeline.live.leave(s)
+}
+
+// tell tells gates and observers of a step.
+func (s *stream) tell(kind core.EventKind, err error) {
+	p, r := s.pipeline, s.request
+	if !p.hears() {
+		return
 	}
+	p.Observe(core.Event{
+		Kind: kind, Client: r.Client, Request: r, Stages: s.stages(kind.Ends()), Path: p.pathOf(r.Flow),
+		Authenticated: !r.Unproven, Err: err,
+	})
+}
+
+func (s *stream) stages(ended bool) core.Stages {
+	times := core.Stages{Accepted: s.request.Accepted, Requested: s.requested, Reached: s.reached}
+	if ended {
+		times.Ended = time.Now()
+	}
+	return times
+}
+
+// become sets the state.
+func (s *stream) become(state State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = state
+}
+
+func (s *stream) in(state State) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == state
+}
+
+func (s *stream) flow() *core.Flow                           { return s.request.Flow }
+func (*stream) network() core.Network                        { return core.TCP }
+func (s *stream) activity() *activity                        { return &s.sweeps }
+func (*stream) idleTimeout(most time.Duration) time.Duration { return most }
+func (s *stream) progress() int64                            { return s.request.Flow.Up.Load() + s.request.Flow.Down.Load() }
+
+func (s *stream) inQueues() int {
+	if !s.in(Relaying) {
+		return 0
+	}
+	return s.bytes.inQueues()
+}
+
+// lasts has the kernel look after the upstream side of a stream from its first
+// sweep on: most end sooner and are spared the system calls. Clients' sides have
+// that from their listener.
+func (s *stream) lasts() func() {
+	if s.keptAlive || !s.in(Relaying) {
+		return nil
+	}
+	s.keptAlive = true
+	return func() {
+		if tcp := netio.TCP(s.upstream); tcp != nil {
+			_ = tcp.SetKeepAliveConfig(netio.KeepAlive()) // it may just have been closed
+		}
+	}
+}
+
+func (s *stream) snapshot() Connection {
+	s.mu.Lock()
+	state := s.state
+	s.mu.Unlock()
+	r := s.request
+	c := Connection{
+		ID: r.ID, Pipeline: s.pipeline.cfg.Name, Network: core.TCP, Client: r.Client, User: r.User, Target: r.Target,
+		Path: s.pipeline.pathOf(r.Flow), State: state, Up: r.Flow.Up.Load(), Down: r.Flow.Down.Load(),
+		Stages: core.Stages{Accepted: r.Accepted, Requested: s.requested},
+	}
+	if state == Relaying {
+		c.Stages.Reached = s.reached
+	}
+	return c
 }

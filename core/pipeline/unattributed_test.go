@@ -2,11 +2,11 @@ package pipeline_test
 
 import "testing"
 
-// No gate hears of a stream that has no client.
+// No gate is told of a stream that has no client.
 func TestPipelineUnattributed(t *testing.T) {
 	s := newStage(t)
 	v := s.visit(t, memory)
-	v.request.Unattributed = true
+	v.request.Client.Unattributed = true
 	go func() {
 		s.HandleStream(t.Context(), v.request, v, nil)
 		v.returned <- struct{}{}

@@ -112,7 +112,7 @@ func newRelay(c core.Cipher, servers map[string]Next) (*relay, error) {
 
 // Handshake reads as much of a request as names its server. That the header opens
 // proves little: it may be a recording, and what follows it may be damaged.
-func (r *relay) Handshake(ctx context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error) {
+func (r *relay) Handshake(ctx context.Context, conn core.Stream, c core.Client, next inbound.Requests) error {
 	deadline := time.Now().Add(r.timeout)
 	var to int
 	var flight []byte
@@ -121,10 +121,11 @@ func (r *relay) Handshake(ctx context.Context, conn core.Stream, c core.Client) 
 		return flight, err
 	})
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	request := &core.Request{User: r.next[to].name, Target: r.next[to].server, Payload: flight, Unproven: true}
-	return request, pending{r.Rejecter, conn, deadline}, nil
+	next.Stream(request, pending{r.Rejecter, conn, deadline})
+	return nil
 }
 
 // pending is a client that knows no reply.

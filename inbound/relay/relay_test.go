@@ -122,7 +122,8 @@ func visit(t *testing.T, r *relay, flight []byte, meet func(*core.Request, core.
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		q, w, err := r.Handshake(t.Context(), conn, core.Client{})
+		var asked coretest.Asked
+		err := r.Handshake(t.Context(), conn, core.Client{}, &asked)
 		if err != nil {
 			r.Fail(conn, deadline, err)
 			conn.Close()
@@ -134,7 +135,7 @@ func visit(t *testing.T, r *relay, flight []byte, meet func(*core.Request, core.
 			conn.Close()
 			return
 		}
-		meet(q, w.(core.Pending))
+		meet(asked.Request, asked.Pending)
 	}()
 	said, err = io.ReadAll(client)
 	took = time.Since(began)

@@ -74,10 +74,10 @@ func TestHandshakeModes(t *testing.T) {
 			t.Run(string(tc.mode)+" "+name, func(t *testing.T) {
 				conn := &script{reads: whole([]byte(hello + request))}
 				h := &handshaker{mode: tc.mode}
-				r, w, err := h.Handshake(t.Context(), conn, core.Client{})
+				var asked coretest.Asked
+				err := h.Handshake(t.Context(), conn, core.Client{}, &asked)
 				if served {
-					_, stream := w.(core.Pending)
-					_, packets := w.(core.PendingPackets)
+					r, stream, packets := asked.Request, asked.Pending != nil, asked.PendingPackets != nil
 					if err != nil || stream != (name == "CONNECT") || packets == stream {
 						t.Errorf("got %v, stream %t, packets %t, want one of them", err, stream, packets)
 					}
@@ -138,12 +138,12 @@ func ask(t *testing.T, h *handshaker, request string) *asked {
 		t.Fatal(err)
 	}
 	from := client.LocalAddr().(*net.TCPAddr).AddrPort()
-	r, w, err := h.Handshake(t.Context(), conn, core.Client{Addr: from})
-	if err != nil {
+	var got coretest.Asked
+	if err := h.Handshake(t.Context(), conn, core.Client{Addr: from}, &got); err != nil {
 		t.Fatal(err)
 	}
 	tell(t, client, "", "\x05\x00")
-	return &asked{associate: w.(*associate), control: client, request: r}
+	return &asked{associate: got.PendingPackets.(*associate), control: client, request: got.Request}
 }
 
 // accept accepts it and returns where its datagrams are to go.

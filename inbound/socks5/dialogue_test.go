@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -32,15 +33,16 @@ func TestDialogue(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r, p, err := h.Handshake(t.Context(), conn, core.Client{})
-		if err != nil {
+		var asked coretest.Asked
+		if err := h.Handshake(t.Context(), conn, core.Client{}, &asked); err != nil {
 			t.Errorf("handshake: %v", err)
 			return
 		}
+		r := asked.Request
 		if got := r.Target.String(); got != "example.com:443" || r.User != "bob" || r.Payload != nil {
 			t.Errorf("got %q, %q, %q, want example.com:443, bob and no payload", got, r.User, r.Payload)
 		}
-		s, err := p.(core.Pending).Accept()
+		s, err := asked.Pending.Accept()
 		if err != nil {
 			t.Errorf("accept: %v", err)
 			return
@@ -85,7 +87,7 @@ func TestDialogueStalls(t *testing.T) {
 				go func() {
 					defer close(done)
 					h := new(handshaker)
-					_, _, err := h.Handshake(t.Context(), conn, core.Client{})
+					err := h.Handshake(t.Context(), conn, core.Client{}, new(coretest.Asked))
 					if !errors.Is(err, core.ErrShort) || !errors.Is(err, os.ErrDeadlineExceeded) {
 						t.Errorf("got %v, want ErrShort and the deadline", err)
 					}
@@ -116,12 +118,13 @@ func TestPayloadAfterRequest(t *testing.T) {
 	if _, err := client.Write([]byte(hello + toIPv4)); err != nil {
 		t.Fatal(err)
 	}
-	r, p, err := new(handshaker).Handshake(t.Context(), conn, core.Client{})
-	if err != nil || r.Payload != nil {
-		t.Fatalf("got %v, payload %q, want no error and none", err, r.Payload)
+	var asked coretest.Asked
+	err := new(handshaker).Handshake(t.Context(), conn, core.Client{}, &asked)
+	if err != nil || asked.Request.Payload != nil {
+		t.Fatalf("got %v, request %+v, want no error and no payload", err, asked.Request)
 	}
 	tell(t, client, "early", "\x05\x00")
-	s, err := p.(core.Pending).Accept()
+	s, err := asked.Pending.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -48,9 +49,11 @@ type outcome struct {
 // serve does with conn what inbound.New does.
 func serve(t *testing.T, h *handshaker, conn *script) outcome {
 	t.Helper()
-	r, p, err := h.Handshake(t.Context(), conn, core.Client{})
+	var asked coretest.Asked
+	err := h.Handshake(t.Context(), conn, core.Client{}, &asked)
+	r := asked.Request
 	if err != nil {
-		if r != nil || p != nil {
+		if r != nil {
 			t.Errorf("got a request beside the error %v", err)
 		}
 		h.Fail(conn, time.Now().Add(time.Minute), err)
@@ -58,7 +61,7 @@ func serve(t *testing.T, h *handshaker, conn *script) outcome {
 	}
 	o := outcome{target: r.Target.String(), user: r.User, payload: string(r.Payload)}
 	o.rest = o.payload + string(conn.unread())
-	if s, err := p.(core.Pending).Accept(); err != nil || s != core.Stream(conn) {
+	if s, err := asked.Pending.Accept(); err != nil || s != core.Stream(conn) {
 		t.Errorf("Accept: got %v, %v, want the connection itself", s, err)
 	}
 	o.wrote = string(conn.wrote)
@@ -244,10 +247,11 @@ func TestHandshakeErrorTexts(t *testing.T) {
 func TestPayloadIsExact(t *testing.T) {
 	payload := []byte("the first bytes")
 	conn := &script{reads: [][]byte{[]byte(hello), append([]byte(toIPv4), payload...), []byte("later")}}
-	r, _, err := handshakerFor(t, nil).Handshake(t.Context(), conn, core.Client{})
-	if err != nil {
+	var asked coretest.Asked
+	if err := handshakerFor(t, nil).Handshake(t.Context(), conn, core.Client{}, &asked); err != nil {
 		t.Fatal(err)
 	}
+	r := asked.Request
 	if !bytes.Equal(r.Payload, payload) || cap(r.Payload) != len(payload) {
 		t.Errorf("got payload %q with capacity %d, want %q with %d", r.Payload, cap(r.Payload), payload, len(payload))
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
 // slow is a timeout that only its method tells of.
@@ -160,7 +161,7 @@ func TestAnswerSurvivesUnreadBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := handshakerFor(t, nil)
-	_, _, err := h.Handshake(t.Context(), conn, core.Client{})
+	err := h.Handshake(t.Context(), conn, core.Client{}, new(coretest.Asked))
 	if !errors.Is(err, core.ErrAddrType) {
 		t.Fatalf("got %v, want %v", err, core.ErrAddrType)
 	}

@@ -71,36 +71,37 @@ var _ inbound.Handshaker = (*handshaker)(nil)
 // The error of a client that ended or was too slow is an ErrShort, of a wrong
 // password ErrAuth, of broken bytes ErrMalformed; of a well-formed wish that is
 // not served, another command or no login where one is needed, ErrDenied.
-func (h *handshaker) Handshake(_ context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error) {
+func (h *handshaker) Handshake(_ context.Context, conn core.Stream, c core.Client, requests inbound.Requests) error {
 	w := &window{conn: conn}
 	if err := h.greet(w); err != nil {
-		return nil, nil, err
+		return err
 	}
 	if len(h.users) == 0 {
-		return h.request(w, c, "")
+		return h.request(w, c, "", requests)
 	}
 	user, err := h.login(w)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	r, waiting, err := h.request(w, c, user)
-	if err != nil {
-		return nil, nil, core.Authenticated(err)
+	if err := h.request(w, c, user, requests); err != nil {
+		return core.Authenticated(err)
 	}
-	return r, waiting, nil
+	return nil
 }
 
-// request reads what the client asks for.
-func (h *handshaker) request(w *window, c core.Client, user string) (*core.Request, core.Waiting, error) {
+// request reads what the client asks for, and passes it on.
+func (h *handshaker) request(w *window, c core.Client, user string, requests inbound.Requests) error {
 	r, err := h.command(w)
 	switch {
 	case err != nil:
-		return nil, nil, err
+		return err
 	case r.cmd == cmdAssociate:
 		a := newAssociate(h, w.conn, c.Addr.Addr(), r.target)
-		return &core.Request{User: user, Flow: a.flow}, a, nil
+		requests.Packets(&core.Request{User: user, Flow: a.flow}, a)
+	default:
+		requests.Stream(&core.Request{User: user, Target: r.target, Payload: w.rest()}, pending{w.conn})
 	}
-	return &core.Request{User: user, Target: r.target, Payload: w.rest()}, pending{w.conn}, nil
+	return nil
 }
 
 // Fail answers a client whose handshake was refused, lets it read the answer

@@ -103,9 +103,11 @@ func (echo) HandleStream(_ context.Context, r *core.Request, p core.Pending, _ f
 	_, _ = io.Copy(s, s) // the client sees what is missing
 }
 
-func (echo) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) {}
-func (echo) Admit(core.Client) error                                                   { return nil }
-func (echo) Observe(core.Event)                                                        {}
+func (echo) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) core.Association {
+	return nil
+}
+func (echo) Admit(core.Client) error { return nil }
+func (echo) Observe(core.Event)      {}
 
 // freeAddress returns a loopback address that nobody listened on just now.
 func freeAddress(t *testing.T) string {

@@ -50,13 +50,14 @@ func TestRefusedLate(t *testing.T) {
 				if _, err := client.Write(hello(t, tc.cipher(t), strings.Repeat("x", tc.payload))); err != nil {
 					t.Fatal(err)
 				}
-				r, w, err := s.Handshake(t.Context(), conn, core.Client{})
-				if err != nil {
+				var asked coretest.Asked
+				if err := s.Handshake(t.Context(), conn, core.Client{}, &asked); err != nil {
 					t.Fatal(err)
 				}
+				r := asked.Request
 				r.Flow = new(core.Flow)
 				_ = conn.SetDeadline(time.Time{})
-				go p.HandleStream(t.Context(), r, w.(core.Pending), nil)
+				go p.HandleStream(t.Context(), r, asked.Pending, nil)
 				said, err := io.ReadAll(client)
 				if took := time.Since(began); len(said) > 0 || err != nil || took != tc.took {
 					t.Errorf("got %d bytes and %v after %s, want silence and FIN after %s", len(said), err, took, tc.took)

@@ -68,16 +68,17 @@ type packetEcho struct {
 	opened int // guarded by mu
 }
 
-func (e *packetEcho) HandlePackets(_ context.Context, r *core.Request, p core.PendingPackets, _ func()) {
+func (e *packetEcho) HandlePackets(_ context.Context, r *core.Request, p core.PendingPackets, _ func()) core.Association {
 	e.mu.Lock()
 	e.opened++
 	e.mu.Unlock()
 	conn, err := p.Accept()
 	if err != nil {
-		return
+		return nil
 	}
 	r.Flow.OnCut(func() { conn.Close() })
 	conn.Receive(func(ps []core.Packet) { _, _ = conn.WritePackets(ps) }) // the client sees what is missing
+	return nil
 }
 
 // A datagram under the key is served and answered under it; noise, and what was

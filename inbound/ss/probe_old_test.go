@@ -47,7 +47,9 @@ func isRequest(t *testing.T, c core.Cipher, probe []byte) bool {
 	defer conn.Close()
 	_, _ = client.Write(probe)
 	_ = client.CloseWrite()
-	r, p, err := newServer(t, c, inbound.Rejection{}).Handshake(t.Context(), conn, core.Client{})
+	var asked coretest.Asked
+	err := newServer(t, c, inbound.Rejection{}).Handshake(t.Context(), conn, core.Client{}, &asked)
+	r, p := asked.Request, asked.Pending
 	if err != nil && core.IsAuthenticated(err) {
 		t.Errorf("%d bytes: %v counts as authenticated", len(probe), err)
 	}

@@ -81,7 +81,7 @@ func probed(t *testing.T, s server, send func(client core.Stream)) (out outcome)
 		defer close(done)
 		defer conn.Close()
 		_ = conn.SetDeadline(deadline)
-		_, _, err := s.Handshake(t.Context(), conn, core.Client{})
+		err := s.Handshake(t.Context(), conn, core.Client{}, new(coretest.Asked))
 		if err == nil {
 			t.Error("the probe was accepted")
 			return
@@ -247,11 +247,13 @@ func TestReplayIsAProbe(t *testing.T) {
 			if _, err := client.Write(flight); err != nil {
 				t.Fatal(err)
 			}
-			r, p, err := newServer(t, c, inbound.Rejection{}).Handshake(t.Context(), conn, core.Client{})
+			var asked coretest.Asked
+			err := newServer(t, c, inbound.Rejection{}).Handshake(t.Context(), conn, core.Client{}, &asked)
+			r := asked.Request
 			if err != nil || string(r.Payload) != "hello" || r.Target.String() != "example.com:443" {
 				t.Fatalf("got %v, %v, want the request", r, err)
 			}
-			s, err := p.(core.Pending).Accept()
+			s, err := asked.Pending.Accept()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -268,11 +270,12 @@ func TestReject(t *testing.T) {
 	if _, err := client.Write(hello(t, newCipher(t), "hello")); err != nil {
 		t.Fatal(err)
 	}
-	_, p, err := newServer(t, newCipher(t), inbound.Rejection{}).Handshake(t.Context(), conn, core.Client{})
+	var asked coretest.Asked
+	err := newServer(t, newCipher(t), inbound.Rejection{}).Handshake(t.Context(), conn, core.Client{}, &asked)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Reject(core.ErrDenied)
+	asked.Reject(core.ErrDenied)
 	if said, err := io.ReadAll(client); len(said) > 0 || err != nil {
 		t.Errorf("got %d bytes, %v, want an orderly end", len(said), err)
 	}
@@ -292,9 +295,10 @@ func TestHandshakeErrors(t *testing.T) {
 		client, conn := coretest.Pipe()
 		_, _ = client.Write(tc.send)
 		_ = client.CloseWrite()
-		r, p, err := newServer(t, newCipher(t), inbound.Rejection{}).Handshake(t.Context(), conn, core.Client{})
-		if r != nil || p != nil || !errors.Is(err, tc.want) {
-			t.Errorf("%s: got %v, %v, %v, want %v", tc.name, r, p, err, tc.want)
+		var asked coretest.Asked
+		err := newServer(t, newCipher(t), inbound.Rejection{}).Handshake(t.Context(), conn, core.Client{}, &asked)
+		if asked.Request != nil || !errors.Is(err, tc.want) {
+			t.Errorf("%s: got %v, %v, want %v", tc.name, asked.Request, err, tc.want)
 		}
 		conn.Close()
 		client.Close()

@@ -70,7 +70,7 @@ type server struct {
 }
 
 // Handshake reads a request. Nothing is written, whatever comes.
-func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client) (*core.Request, core.Waiting, error) {
+func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client, next inbound.Requests) error {
 	deadline := time.Now().Add(s.timeout)
 	var a core.Accepted
 	err := s.Accept(ctx, conn, func(waits func([]byte)) (soFar []byte, err error) {
@@ -78,10 +78,11 @@ func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client) 
 		return a.Payload, err
 	})
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	r := &core.Request{Target: a.Target, User: a.User, Payload: a.Payload, Grant: a.Grant, Once: a.Once, Unproven: a.Unproven}
-	return r, pending{a, conn, s.Rejecter, deadline}, nil
+	next.Stream(r, pending{a, conn, s.Rejecter, deadline})
+	return nil
 }
 
 // pending is a client that knows no reply: it has been sending already.

@@ -101,8 +101,11 @@ func (p *fakePipeline) HandleStream(_ context.Context, r *core.Request, client c
 	_, _ = io.Copy(s, s) // the client sees what is missing
 }
 
-func (*fakePipeline) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) {}
-func (*fakePipeline) Admit(core.Client) error                                                   { return nil }
+func (*fakePipeline) HandlePackets(context.Context, *core.Request, core.PendingPackets, func()) core.Association {
+	return nil
+}
+
+func (*fakePipeline) Admit(core.Client) error { return nil }
 
 func (p *fakePipeline) Observe(e core.Event) {
 	p.mu.Lock()

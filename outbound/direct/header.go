@@ -63,7 +63,7 @@ func binaryHeader(r *core.Request, to netip.AddrPort) []byte {
 
 // clientOf returns the client of r, if one is known.
 func clientOf(r *core.Request) (netip.AddrPort, bool) {
-	return r.Client, r.Client.IsValid() && !r.Unattributed
+	return r.Client.Addr, r.Client.Addr.IsValid() && !r.Client.Unattributed
 }
 
 func bothIPv4(a, b netip.AddrPort) bool { return a.Addr().Is4() && b.Addr().Is4() }

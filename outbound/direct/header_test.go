@@ -60,9 +60,9 @@ func TestHeader(t *testing.T) {
 		{"no client", "", "198.51.100.7:443", false, "PROXY UNKNOWN\r\n", "20000000"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := &core.Request{Unattributed: tc.unattributed}
+			r := &core.Request{Client: core.Client{Unattributed: tc.unattributed}}
 			if tc.client != "" {
-				r.Client = netip.MustParseAddrPort(tc.client)
+				r.Client.Addr = netip.MustParseAddrPort(tc.client)
 			}
 			to := netip.MustParseAddrPort(tc.to)
 			if got := string(headerLine(r, to)); got != tc.line {
@@ -81,7 +81,7 @@ func TestHeader(t *testing.T) {
 					t.Errorf("%q: got proxied %t, want %t", header, h.Command.IsProxy(), known)
 				} else if known {
 					source := h.SourceAddr.(*net.TCPAddr).AddrPort()
-					want := netip.AddrPortFrom(r.Client.Addr().WithZone(""), r.Client.Port())
+					want := netip.AddrPortFrom(r.Client.Addr.Addr().WithZone(""), r.Client.Addr.Port())
 					if got := netip.AddrPortFrom(source.Addr().Unmap(), source.Port()); got != want {
 						t.Errorf("%q: got source %v, want %v", header, got, want)
 					}
@@ -104,7 +104,7 @@ func TestHeaderSent(t *testing.T) {
 				defer l.Close()
 				at := l.Addr().(*net.TCPAddr).AddrPort()
 				d := withHeaders(t, version)
-				r := &core.Request{Client: client, Target: core.AddrFrom(at), Payload: []byte(payload)}
+				r := &core.Request{Client: core.Client{Addr: client}, Target: core.AddrFrom(at), Payload: []byte(payload)}
 				if got := d.PayloadWait(r); got != 0 {
 					t.Errorf("wait: got %s, want 0", got)
 				}

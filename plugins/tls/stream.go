@@ -199,5 +199,5 @@ func (s *stream) Close() error {
 // stream, never a complete one.
 func (s *stream) Abort() {
 	s.aborted.Store(true)
-	ending.Abort(s.Stream)
+	ending.Reset(s.Stream)
 }

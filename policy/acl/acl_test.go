@@ -66,7 +66,7 @@ func newPolicy(t testing.TB, o Options, r core.Resolver) (*Policy, *log) {
 
 func request(t testing.TB, target string, ips ...string) *core.Request {
 	t.Helper()
-	r := &core.Request{ID: 7, Inbound: "in", User: "bob", Client: netip.MustParseAddrPort("203.0.113.1:4711"), Target: addr(t, target), Flow: new(core.Flow)}
+	r := &core.Request{ID: 7, User: "bob", Client: core.Client{Addr: netip.MustParseAddrPort("203.0.113.1:4711"), Inbound: "in"}, Target: addr(t, target), Flow: new(core.Flow)}
 	for _, ip := range ips {
 		r.IPs = append(r.IPs, netip.MustParseAddr(ip))
 	}

@@ -29,7 +29,7 @@ func (d *dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, 
 // judge returns the request to pass on: r itself, or a copy with other addresses.
 func (d *dialer) judge(ctx context.Context, r *core.Request) (*core.Request, error) {
 	rules := d.policy.rules.Load()
-	if why, ok := rules.who(r.Client.Addr(), r.User); !ok {
+	if why, ok := rules.who(r.Client.Addr.Addr(), r.User); !ok {
 		return nil, d.policy.deny(why)
 	}
 	lookUp := d.policy.resolver != nil && len(r.IPs) == 0
@@ -68,7 +68,7 @@ func (d *dialer) judge(ctx context.Context, r *core.Request) (*core.Request, err
 // OpenPackets opens an association for a client and a user that are allowed; each
 // datagram is judged by its target, by the rules of the moment.
 func (d *dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
-	if why, ok := d.policy.rules.Load().who(r.Client.Addr(), r.User); !ok {
+	if why, ok := d.policy.rules.Load().who(r.Client.Addr.Addr(), r.User); !ok {
 		return nil, d.policy.deny(why)
 	}
 	next, err := d.next.OpenPackets(ctx, r)
@@ -95,7 +95,7 @@ func (d *dialer) PayloadWait(r *core.Request) time.Duration {
 		return 0
 	}
 	rules := d.policy.rules.Load()
-	if _, ok := rules.who(r.Client.Addr(), r.User); !ok {
+	if _, ok := rules.who(r.Client.Addr.Addr(), r.User); !ok {
 		return 0
 	}
 	if _, ok := rules.hint(r.Target); !ok {

@@ -104,15 +104,16 @@ func (p *Policy) Admit(c core.Client) error {
 	return p.clients.enter(ip, &p.options, time.Now())
 }
 
-// Observe takes a connection that has ended from what its address and its user have.
+// Observe takes a connection that has ended from what its address and its user have,
+// and one that has moved from what its earlier address has.
 func (p *Policy) Observe(e core.Event) {
-	if e.Kind == core.Opened {
+	if e.Kind != core.Moved && !e.Kind.Ends() {
 		return
 	}
 	if ip := e.Client.Addr.Addr(); !p.options.exempts(ip) {
 		p.clients.leave(ip, &p.options, time.Now())
 	}
-	if e.Request != nil && e.Request.Flow != nil {
+	if e.Kind.Ends() && e.Request != nil && e.Request.Flow != nil {
 		p.users.leave(e.Request.Flow)
 	}
 }

@@ -176,7 +176,7 @@ func (s *served) stream(t testing.TB, user, payload string) (near, far core.Stre
 		t.Fatal(err)
 	}
 	r = &core.Request{
-		ID: 1, Inbound: "test", User: user, Client: c.Addr, Flow: new(core.Flow), Payload: []byte(payload),
+		ID: 1, Network: core.TCP, User: user, Client: c, Flow: new(core.Flow), Payload: []byte(payload),
 		Target: core.AddrFrom(netip.MustParseAddrPort("192.0.2.9:80")),
 	}
 	before := len(s.dialer.Requests())

@@ -44,7 +44,7 @@ func associate(t testing.TB, p *Policy) (client, target *side, gate *coretest.Ga
 	if err := pipeline.Admit(c); err != nil {
 		t.Fatal(err)
 	}
-	r = &core.Request{ID: 1, Inbound: "test", User: "alice", Client: c.Addr, Flow: new(core.Flow)}
+	r = &core.Request{ID: 1, Network: core.UDP, User: "alice", Client: c, Flow: new(core.Flow)}
 	pipeline.HandlePackets(t.Context(), r, client, nil)
 	return client, target, gate, r
 }
