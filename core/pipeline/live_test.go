@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,21 +10,20 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// fakeConnection is a connection whose progress the test decides.
+// fakeConnection is a connection that moves nothing.
 type fakeConnection struct {
 	over     core.Network
 	cutBy    core.Flow
-	moved    int64
-	queued   int
+	queued   atomic.Int64
 	shortest time.Duration // its own idle timeout; 0 for none
-	lasting  int           // calls of what lasts returned
+	lasting  atomic.Int64  // calls of what lasts returned
 	sweeps   activity
 }
 
 func (c *fakeConnection) flow() *core.Flow      { return &c.cutBy }
 func (c *fakeConnection) network() core.Network { return c.over }
-func (c *fakeConnection) progress() int64       { return c.moved }
-func (c *fakeConnection) inQueues() int         { return c.queued }
+func (c *fakeConnection) progress() int64       { return 0 }
+func (c *fakeConnection) inQueues() int         { return int(c.queued.Load()) }
 func (c *fakeConnection) activity() *activity   { return &c.sweeps }
 func (c *fakeConnection) snapshot() Connection  { return Connection{} }
 
@@ -35,10 +35,10 @@ func (c *fakeConnection) idleTimeout(most time.Duration) time.Duration {
 }
 
 func (c *fakeConnection) lasts() func() {
-	if c.lasting > 0 {
+	if c.lasting.Load() > 0 {
 		return nil
 	}
-	return func() { c.lasting++ }
+	return func() { c.lasting.Add(1) }
 }
 
 // enter puts a connection into a set, which it leaves when it is cut.
@@ -95,8 +95,8 @@ func TestSweepCutsIdle(t *testing.T) {
 				if took := time.Since(began); took < tc.after || took > tc.after+tc.late || c.cutBy.Cause() != core.ErrIdle {
 					t.Errorf("cut after %s by %v, want %s to %s by ErrIdle", took, c.cutBy.Cause(), tc.after, tc.after+tc.late)
 				}
-				if c.lasting != 1 {
-					t.Errorf("what is to be done once was done %d times", c.lasting)
+				if c.lasting.Load() != 1 {
+					t.Errorf("what is to be done once was done %d times", c.lasting.Load())
 				}
 			})
 		})
@@ -123,11 +123,11 @@ func TestSweepComesSooner(t *testing.T) {
 func TestSweepCountsQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLiveSet(time.Minute)
-		c := &fakeConnection{over: core.TCP, queued: 1 << 20}
+		c := &fakeConnection{over: core.TCP}
 		enter(t, l, c)
 		for range 10 {
 			time.Sleep(50 * time.Second)
-			c.queued -= 1000 // a slow reader takes something
+			c.queued.Add(-1000) // a slow reader takes something
 			if c.cutBy.Cause() != nil {
 				t.Fatalf("cut by %v while the kernel delivered", c.cutBy.Cause())
 			}

@@ -1,6 +1,6 @@
 //go:build race
 
-package core_test
+package netio_test
 
 // detecting says that the race detector watches; it makes pools forget at random.
 const detecting = true
