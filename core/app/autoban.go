@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -95,4 +96,24 @@ func (f *autobanFlags) check() error {
 		r.Exempt = append(r.Exempt, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
 	}
 	return nil
+}
+
+// autoban follows the log on the standard input until its end or a signal.
+func (a *app) autoban(rules autoban.Rules, dryRun bool) error {
+	signals, stop := a.Signals()
+	defer stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	run := &autoban.Run{Jail: autoban.NewJail(rules), Log: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr}
+	if dryRun {
+		fmt.Fprintf(a.Stderr, "would make the table inet %s\n", autoban.TableName)
+		run.Table = autoban.DryRun(a.Stderr)
+		return run.Follow(ctx, signals)
+	}
+	table, err := autoban.OpenTable()
+	if err != nil {
+		return err
+	}
+	run.Table, run.Holds = table, true
+	return run.Follow(ctx, signals)
 }

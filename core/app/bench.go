@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/methods"
 )
 
 // benchTime is how long each figure is measured, unless a flag says otherwise.
@@ -83,32 +84,33 @@ func (a *app) methods(names []string) ([]string, error) {
 }
 
 // benchCiphers measures methods and writes a table, the fastest first.
-func (a *app) benchCiphers(methods []string, each time.Duration) error {
-	p := progress{to: a.Stderr, total: len(methods), on: isTerminal(a.Stderr)}
+func (a *app) benchCiphers(names []string, each time.Duration) error {
+	p := progress{to: a.Stderr, total: len(names), on: isTerminal(a.Stderr)}
 	defer p.end()
-	var all []speed
-	for i, method := range methods {
-		p.show(i, method)
-		s, err := a.measure(method, each)
+	var all []methods.Speed
+	for i, name := range names {
+		p.show(i, name)
+		kind, _ := a.reg.Cipher.Lookup(name)
+		s, err := methods.Measure(kind, each)
 		if err != nil {
-			return fmt.Errorf("%s: %w", method, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		all = append(all, s)
 	}
 	p.end()
-	slices.SortStableFunc(all, func(a, b speed) int { return cmp.Compare(b.slower(), a.slower()) })
+	slices.SortStableFunc(all, func(a, b methods.Speed) int { return cmp.Compare(b.Slower(), a.Slower()) })
 	t := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "method\tseal, MB/s\topen, MB/s\tdatagrams/s")
 	for _, s := range all {
 		datagrams := "none"
-		if s.datagrams > 0 {
-			datagrams = fmt.Sprintf("%.0f", s.datagrams)
+		if s.Datagrams > 0 {
+			datagrams = fmt.Sprintf("%.0f", s.Datagrams)
 		}
-		name := s.method
-		if s.insecure {
+		name := s.Method
+		if s.Insecure {
 			name += " (insecure)"
 		}
-		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%s\n", name, s.seal, s.open, datagrams)
+		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%s\n", name, s.Seal, s.Open, datagrams)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -118,16 +120,16 @@ func (a *app) benchCiphers(methods []string, each time.Duration) error {
 }
 
 // advice tells which method to choose, of those that authenticate.
-func advice(all []speed) string {
+func advice(all []methods.Speed) string {
 	const edition = "2022-" // what the names of SIP022 begin with
-	all = slices.DeleteFunc(slices.Clone(all), func(s speed) bool { return s.insecure })
+	all = slices.DeleteFunc(slices.Clone(all), func(s methods.Speed) bool { return s.Insecure })
 	if len(all) < 2 {
 		return ""
 	}
-	text := "\nfastest here: " + all[0].method + "\n"
-	i := slices.IndexFunc(all, func(s speed) bool { return strings.HasPrefix(s.method, edition) })
+	text := "\nfastest here: " + all[0].Method + "\n"
+	i := slices.IndexFunc(all, func(s methods.Speed) bool { return strings.HasPrefix(s.Method, edition) })
 	if i > 0 {
-		text += "where both ends have the 2022 edition, which refuses replays for good: " + all[i].method + "\n"
+		text += "where both ends have the 2022 edition, which refuses replays for good: " + all[i].Method + "\n"
 	}
 	return text
 }

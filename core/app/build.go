@@ -2,16 +2,15 @@ package app
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/umbra-proxy/umbra/core/build"
 )
 
 // buildFlags are the flags of umbra build.
 type buildFlags struct {
-	with           []string
-	source, output string
-	verbose, keep  bool
+	build.Options
+	with []string
 }
 
 func (a *app) buildCommand() *cobra.Command {
@@ -37,45 +36,24 @@ GOARCH choose another system, as for the go command.`,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.with, "with", nil, "a `package` to take in; may be given several times")
-	flags.StringVar(&f.source, "source", "", "the `folder` of a checkout of umbra to build from; else the version of this program")
-	flags.StringVarP(&f.output, "output", "o", "", "the `file` to write (default umbra, or umbra.exe)")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show what the go command says as it comes")
-	flags.BoolVar(&f.keep, "keep", false, "leave the temporary folder, and tell where it is")
+	flags.StringVar(&f.Source, "source", "", "the `folder` of a checkout of umbra to build from; else the version of this program")
+	flags.StringVarP(&f.Output, "output", "o", "", "the `file` to write (default umbra, or umbra.exe)")
+	flags.BoolVarP(&f.Verbose, "verbose", "v", false, "show what the go command says as it comes")
+	flags.BoolVar(&f.Keep, "keep", false, "leave the temporary folder, and tell where it is")
 	_ = cmd.RegisterFlagCompletionFunc("with", cobra.NoFileCompletions) // fails for an unknown flag alone
 	_ = cmd.MarkFlagDirname("source")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		plugins, err := parsePlugins(f.with)
+		plugins, err := build.ParsePlugins(f.with)
 		if err != nil {
 			return err
 		}
 		ctx, stop := a.untilSignal()
 		defer stop()
-		err = a.build(ctx, f, plugins)
+		err = (&build.Builder{Stdout: a.Stdout, Stderr: a.Stderr, Registry: a.reg}).Build(ctx, f.Options, plugins)
 		if err != nil && ctx.Err() != nil {
 			err = errors.New("build: stopped by a signal")
 		}
 		return fail(err)
 	}
 	return cmd
-}
-
-// parsePlugins reads all that --with gives.
-func parsePlugins(texts []string) ([]plugin, error) {
-	if len(texts) == 0 {
-		return nil, errors.New("want a --with PACKAGE")
-	}
-	var all []plugin
-	seen := map[string]bool{}
-	for _, text := range texts {
-		p, err := parsePlugin(text)
-		if err != nil {
-			return nil, fmt.Errorf("--with %w", err)
-		}
-		if seen[p.path] {
-			return nil, fmt.Errorf("--with %s is given twice", p.path)
-		}
-		seen[p.path] = true
-		all = append(all, p)
-	}
-	return all, nil
 }

@@ -2,20 +2,13 @@ package app
 
 import (
 	"cmp"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
-	"reflect"
-	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/methods"
 )
-
-// passwordSize is how many random bytes make a password. No method's key is
-// longer, so more of them would not make it stronger.
-const passwordSize = 32
 
 func (a *app) keygenCommand() *cobra.Command {
 	return &cobra.Command{
@@ -32,11 +25,11 @@ into the file's [cipher.x] as password; both ends need the same.`,
 			if err != nil {
 				return err
 			}
-			size, ok := secretSize(info.Options)
+			size, ok := methods.SecretSize(info.Options)
 			if !ok {
 				return fmt.Errorf("%s takes no password", info.Name)
 			}
-			_, err = fmt.Fprintln(a.Stdout, newSecret(size))
+			_, err = fmt.Fprintln(a.Stdout, methods.NewSecret(size))
 			return fail(err)
 		},
 	}
@@ -56,46 +49,9 @@ func (a *app) method(name string) (core.KindInfo, error) {
 func (a *app) didYouMeanMethod(word string) string {
 	var secure []string
 	for _, name := range allNames(&a.reg.Cipher) {
-		if info, _ := a.reg.Cipher.Describe(name); !isInsecure(info.Options) {
+		if info, _ := a.reg.Cipher.Describe(name); !methods.IsInsecure(info.Options) {
 			secure = append(secure, name)
 		}
 	}
 	return cmp.Or(config.DidYouMean(word, secure), config.DidYouMean(word, allNames(&a.reg.Cipher)))
-}
-
-// newSecret returns a new secret of size random bytes as text.
-func newSecret(size int) string {
-	secret := make([]byte, size)
-	rand.Read(secret) // never fails
-	return base64.StdEncoding.EncodeToString(secret)
-}
-
-// secretSize returns how many random bytes a method's secret has. A method whose
-// password is a key of an exact size says so in the tag of its About:
-//
-//	_ core.About `help:"…" key:"16"`
-//
-// A method without a password, or whose key has no bytes, has no secret.
-func secretSize(options reflect.Type) (size int, ok bool) {
-	for _, f := range config.Fields(options) {
-		ok = ok || f.Key == "password"
-	}
-	if n, err := strconv.Atoi(aboutTag(options, "key")); err == nil {
-		return n, ok && n > 0
-	}
-	return passwordSize, ok
-}
-
-// isInsecure reports whether a method says of itself that it does not
-// authenticate.
-func isInsecure(options reflect.Type) bool { return aboutTag(options, "insecure") == "true" }
-
-// aboutTag returns one of the tags that a kind's About has.
-func aboutTag(options reflect.Type, key string) string {
-	for i := range options.NumField() {
-		if f := options.Field(i); f.Type == reflect.TypeFor[core.About]() {
-			return f.Tag.Get(key)
-		}
-	}
-	return ""
 }

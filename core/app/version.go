@@ -6,16 +6,13 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+	"github.com/umbra-proxy/umbra/core/build"
 )
 
 // version is set by the linker in a release:
 //
 //	-ldflags "-X github.com/umbra-proxy/umbra/core/app.version=v1.2.3"
 var version string
-
-// module is where the version of a build is found in what the toolchain wrote
-// into the program.
-const module = "github.com/umbra-proxy/umbra"
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
@@ -46,7 +43,7 @@ func versionOf() string {
 	}
 	found := info.Main.Version
 	for _, dep := range info.Deps {
-		if dep.Path != module {
+		if dep.Path != build.Module {
 			continue
 		}
 		found = dep.Version

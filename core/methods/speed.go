@@ -1,18 +1,13 @@
-package app
+package methods
 
 import (
-	"encoding"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
-	"reflect"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/config"
 )
 
 const (
@@ -21,75 +16,37 @@ const (
 	benchDatagram = 1400     // bytes
 )
 
-// speed is what was measured of a method.
-type speed struct {
-	method     string
-	insecure   bool
-	seal, open float64 // of a stream, in 10⁶ bytes a second
-	datagrams  float64 // sealed and opened a second; 0 for a method without
+// Speed is what was measured of a method.
+type Speed struct {
+	Method     string
+	Insecure   bool
+	Seal, Open float64 // of a stream, in 10⁶ bytes a second
+	Datagrams  float64 // sealed and opened a second; 0 for a method without
 }
 
-// slower returns the slower one of the two speeds of a stream.
-func (s speed) slower() float64 { return min(s.seal, s.open) }
+// Slower returns the slower one of the two speeds of a stream.
+func (s Speed) Slower() float64 { return min(s.Seal, s.Open) }
 
-// measure measures a method under a key of its own.
-func (a *app) measure(method string, each time.Duration) (speed, error) {
-	kind, _ := a.reg.Cipher.Lookup(method)
+// Measure measures a method under a key of its own.
+func Measure(kind core.Kind[core.Cipher], each time.Duration) (Speed, error) {
 	c, err := buildCipher(kind)
 	if err != nil {
-		return speed{}, err
+		return Speed{}, err
 	}
-	s := speed{method: method, insecure: isInsecure(kind.Options)}
-	if s.seal, err = sealSpeed(c, each); err != nil {
-		return speed{}, fmt.Errorf("seal: %w", err)
+	s := Speed{Method: kind.Name, Insecure: IsInsecure(kind.Options)}
+	if s.Seal, err = sealSpeed(c, each); err != nil {
+		return Speed{}, fmt.Errorf("seal: %w", err)
 	}
-	if s.open, err = openSpeed(c, each); err != nil {
-		return speed{}, fmt.Errorf("open: %w", err)
+	if s.Open, err = openSpeed(c, each); err != nil {
+		return Speed{}, fmt.Errorf("open: %w", err)
 	}
 	if pc, ok := c.(core.PacketCipher); ok {
-		if s.datagrams, err = datagramSpeed(pc, each); err != nil {
-			return speed{}, fmt.Errorf("datagrams: %w", err)
+		if s.Datagrams, err = datagramSpeed(pc, each); err != nil {
+			return Speed{}, fmt.Errorf("datagrams: %w", err)
 		}
 	}
 	return s, nil
 }
-
-// buildCipher makes a cipher with a new secret.
-func buildCipher(kind core.Kind[core.Cipher]) (core.Cipher, error) {
-	secret := ""
-	if size, ok := secretSize(kind.Options); ok {
-		secret = newSecret(size)
-	}
-	return cipherOf(kind, secret)
-}
-
-// cipherOf makes a cipher with a secret, which is left out if it is empty.
-func cipherOf(kind core.Kind[core.Cipher], secret string) (core.Cipher, error) {
-	options := reflect.New(kind.Options)
-	for _, f := range config.Fields(kind.Options) {
-		field := f.In(options.Elem())
-		switch {
-		case f.Key == "password" && secret != "":
-			text, ok := field.Addr().Interface().(encoding.TextUnmarshaler)
-			if !ok {
-				return nil, errors.New("its password reads no text")
-			}
-			if err := text.UnmarshalText([]byte(secret)); err != nil {
-				return nil, err
-			}
-		case f.Key == "insecure" && isInsecure(kind.Options):
-			if field.Kind() != reflect.Bool {
-				return nil, errors.New("its option insecure is neither true nor false")
-			}
-			field.SetBool(true)
-		}
-	}
-	env := core.Env{Section: core.SectionCipher, Name: kind.Name, Log: slog.New(slog.DiscardHandler), Process: new(core.Process)}
-	return kind.New(env, options.Interface())
-}
-
-// benchTarget is what the requests that are measured ask for.
-var benchTarget = core.AddrFrom(netip.MustParseAddrPort("192.0.2.1:443"))
 
 // sealSpeed writes a stream that nobody reads.
 func sealSpeed(c core.Cipher, each time.Duration) (float64, error) {

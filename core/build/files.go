@@ -1,4 +1,4 @@
-package app
+package build
 
 import (
 	"errors"
@@ -15,13 +15,13 @@ import (
 type program struct {
 	umbra   goModule // of a checkout, or one without a root
 	version string   // of umbra, if it is no checkout
-	plugins []plugin
+	plugins []Plugin
 	modules []goModule // of the plugins in folders, each once
 }
 
 // add adds the module of a plugin in a folder.
 func (p *program) add(m goModule) error {
-	if m.path == module {
+	if m.path == Module {
 		return p.addOwn(m)
 	}
 	for _, have := range p.modules {
@@ -60,7 +60,7 @@ func (p *program) goMod(goVersion string) string {
 	if p.umbra.root != "" {
 		add(p.umbra, "v0.0.0")
 	} else {
-		add(goModule{path: module}, p.version)
+		add(goModule{path: Module}, p.version)
 	}
 	for _, m := range p.modules {
 		add(m, "v0.0.0")
@@ -104,7 +104,7 @@ func main() {
 		plugins.Standard,
 %s	)
 }
-`, module+"/core/app", module+"/plugins", imports.String(), registers.String())
+`, Module+"/core/app", Module+"/plugins", imports.String(), registers.String())
 }
 
 // goSum returns the checksums that the checkouts know: their modules then need no
@@ -153,11 +153,11 @@ func (p *program) write(folder, goVersion string) error {
 func published(info *debug.BuildInfo) string {
 	found := info.Main
 	for _, dep := range info.Deps {
-		if dep.Path == module {
+		if dep.Path == Module {
 			found = *dep
 		}
 	}
-	if found.Path != module || found.Replace != nil || !strings.HasPrefix(found.Version, "v") || strings.Contains(found.Version, "+") {
+	if found.Path != Module || found.Replace != nil || !strings.HasPrefix(found.Version, "v") || strings.Contains(found.Version, "+") {
 		return ""
 	}
 	return found.Version

@@ -1,66 +1,59 @@
-package app
+// Package build makes programs of umbra and of packages with kinds of their own, by the
+// go command.
+package build
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"syscall"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
-// untilSignal returns a context that ends with the first signal that ends a
-// program. stop is called when the context is no longer needed.
-func (a *app) untilSignal() (ctx context.Context, stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals, give := a.Signals()
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		for {
-			select {
-			case sig := <-signals:
-				if sig != syscall.SIGHUP {
-					cancel()
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return ctx, func() {
-		cancel()
-		<-watched
-		give()
-	}
+// Builder makes programs of umbra and kinds of third parties.
+type Builder struct {
+	Stdout   io.Writer      // for what was made
+	Stderr   io.Writer      // for how it goes on
+	Registry *core.Registry // the kinds of this program, to tell the new ones by
 }
 
-// build makes a program with plugins, in a temporary folder, and puts it in its
+// Options say what is made from what.
+type Options struct {
+	Source  string // the folder of a checkout of umbra; "" for the version of this program
+	Output  string // the file to write; "" for umbra in the working folder
+	Verbose bool   // show what the go command says as it comes
+	Keep    bool   // leave the temporary folder
+}
+
+// Build makes a program with plugins, in a temporary folder, and puts it in its
 // place once it has started.
-func (a *app) build(ctx context.Context, f buildFlags, plugins []plugin) error {
+func (b *Builder) Build(ctx context.Context, f Options, plugins []Plugin) error {
 	folder, err := os.MkdirTemp("", "umbra-build-")
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if f.keep {
-			a.say("kept %s", folder)
+		if f.Keep {
+			b.say("kept %s", folder)
 		} else {
 			_ = os.RemoveAll(folder) // in vain at the worst
 		}
 	}()
 	g, err := findGo(ctx, folder)
 	if err != nil {
-		return a.explainGo(err, nil, "")
+		return b.explainGo(err, nil, "")
 	}
-	a.say("%s, at %s", g.version, g.path)
-	p, err := a.plan(ctx, g, f, plugins)
+	b.say("%s, at %s", g.version, g.path)
+	p, err := b.plan(ctx, g, f, plugins)
 	if err != nil {
-		return a.explainGo(err, nil, "")
+		return b.explainGo(err, nil, "")
 	}
-	output, err := outputFile(f.output, g.exe)
+	output, err := outputFile(f.Output, g.exe)
 	if err != nil {
 		return err
 	}
@@ -68,25 +61,25 @@ func (a *app) build(ctx context.Context, f buildFlags, plugins []plugin) error {
 		return err
 	}
 	binary := filepath.Join(folder, "umbra"+g.exe)
-	if err := a.compile(ctx, g, p, binary, f.verbose); err != nil {
-		return a.explainGo(err, plugins, p.version)
+	if err := b.compile(ctx, g, p, binary, f.Verbose); err != nil {
+		return b.explainGo(err, plugins, p.version)
 	}
-	return a.deliver(ctx, binary, output, g)
+	return b.deliver(ctx, binary, output, g)
 }
 
 // say tells how the build goes on.
-func (a *app) say(format string, args ...any) { fmt.Fprintf(a.Stderr, format+"\n", args...) }
+func (b *Builder) say(format string, args ...any) { fmt.Fprintf(b.Stderr, format+"\n", args...) }
 
 // plan finds out what is to be built from what.
-func (a *app) plan(ctx context.Context, g *toolchain, f buildFlags, plugins []plugin) (*program, error) {
+func (b *Builder) plan(ctx context.Context, g *toolchain, f Options, plugins []Plugin) (*program, error) {
 	p := &program{plugins: plugins}
-	if f.source != "" {
-		m, err := sourceModule(ctx, g, f.source)
+	if f.Source != "" {
+		m, err := sourceModule(ctx, g, f.Source)
 		if err != nil {
 			return nil, err
 		}
 		p.umbra = m
-		a.say("umbra from %s", f.source)
+		b.say("umbra from %s", f.Source)
 	} else {
 		info, ok := debug.ReadBuildInfo()
 		if ok {
@@ -95,7 +88,7 @@ func (a *app) plan(ctx context.Context, g *toolchain, f buildFlags, plugins []pl
 		if p.version == "" {
 			return nil, errors.New("this program was built from a checkout, so it has no version that the go command could get; give the folder of a checkout of umbra: --source DIR")
 		}
-		a.say("umbra %s", p.version)
+		b.say("umbra %s", p.version)
 	}
 	for _, plugin := range plugins {
 		if plugin.local() {
@@ -107,7 +100,7 @@ func (a *app) plan(ctx context.Context, g *toolchain, f buildFlags, plugins []pl
 				return nil, fmt.Errorf("--with %s: %w", plugin.path, err)
 			}
 		}
-		a.say("with %s", plugin)
+		b.say("with %s", plugin)
 	}
 	return p, nil
 }
@@ -127,9 +120,9 @@ func outputFile(name, exe string) (string, error) {
 }
 
 // compile gets the plugins that are published and compiles the program.
-func (a *app) compile(ctx context.Context, g *toolchain, p *program, binary string, verbose bool) error {
+func (b *Builder) compile(ctx context.Context, g *toolchain, p *program, binary string, verbose bool) error {
 	if verbose {
-		g.live = a.Stderr
+		g.live = b.Stderr
 	}
 	g.knows(append(p.modules, p.umbra))
 	// Flags of the command line win over those in GOFLAGS, which are for the user's own
@@ -143,12 +136,12 @@ func (a *app) compile(ctx context.Context, g *toolchain, p *program, binary stri
 		}
 	}
 	if len(get) > local {
-		a.say("download what is published")
+		b.say("download what is published")
 		if _, err := g.run(ctx, get...); err != nil {
 			return err
 		}
 	}
-	a.say("compile for %s/%s; the first time it takes a while", g.os, g.arch)
+	b.say("compile for %s/%s; the first time it takes a while", g.os, g.arch)
 	args := []string{"build", "-mod=mod", modFile, "-trimpath", "-ldflags=-s -w", "-o", binary}
 	if verbose {
 		args = append(args, "-v")

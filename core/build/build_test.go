@@ -1,4 +1,4 @@
-package app
+package build
 
 import (
 	"context"
@@ -21,31 +21,31 @@ import (
 func TestParsePlugin(t *testing.T) {
 	for _, tc := range []struct {
 		text string
-		want plugin
+		want Plugin
 		err  string
 	}{
-		{"example.net/mine", plugin{path: "example.net/mine", version: "latest"}, ""},
-		{"example.net/mine@v1.2.3", plugin{path: "example.net/mine", version: "v1.2.3"}, ""},
-		{"example.net/mine/v2/sub@main", plugin{path: "example.net/mine/v2/sub", version: "main"}, ""},
-		{"example.net/mine=.", plugin{path: "example.net/mine", folder: "."}, ""},
-		{"mine=../a folder@home=here", plugin{path: "mine", folder: "../a folder@home=here"}, ""},
-		{`mine=C:\mine`, plugin{path: "mine", folder: `C:\mine`}, ""},
-		{"", plugin{}, "no import path"},
-		{"./mine", plugin{}, "PACKAGE=./mine"},
-		{"../mine=x", plugin{}, "is a folder"},
-		{"/mine", plugin{}, "PACKAGE=/mine"},
-		{`mine\sub`, plugin{}, "is a folder"},
-		{"=mine", plugin{}, "no import path"},
-		{"@v1", plugin{}, "no import path"},
-		{"-x=mine", plugin{}, "no import path"},
-		{"a/../b", plugin{}, "no import path"},
-		{"a//b", plugin{}, "no import path"},
-		{"a/b/", plugin{}, "no import path"},
-		{"a b", plugin{}, "no import path"},
-		{"a\"b", plugin{}, "no import path"},
-		{"a@", plugin{}, "no version"},
-		{"a=", plugin{}, "no folder"},
-		{"a@v1=b", plugin{}, "not both"},
+		{"example.net/mine", Plugin{path: "example.net/mine", version: "latest"}, ""},
+		{"example.net/mine@v1.2.3", Plugin{path: "example.net/mine", version: "v1.2.3"}, ""},
+		{"example.net/mine/v2/sub@main", Plugin{path: "example.net/mine/v2/sub", version: "main"}, ""},
+		{"example.net/mine=.", Plugin{path: "example.net/mine", folder: "."}, ""},
+		{"mine=../a folder@home=here", Plugin{path: "mine", folder: "../a folder@home=here"}, ""},
+		{`mine=C:\mine`, Plugin{path: "mine", folder: `C:\mine`}, ""},
+		{"", Plugin{}, "no import path"},
+		{"./mine", Plugin{}, "PACKAGE=./mine"},
+		{"../mine=x", Plugin{}, "is a folder"},
+		{"/mine", Plugin{}, "PACKAGE=/mine"},
+		{`mine\sub`, Plugin{}, "is a folder"},
+		{"=mine", Plugin{}, "no import path"},
+		{"@v1", Plugin{}, "no import path"},
+		{"-x=mine", Plugin{}, "no import path"},
+		{"a/../b", Plugin{}, "no import path"},
+		{"a//b", Plugin{}, "no import path"},
+		{"a/b/", Plugin{}, "no import path"},
+		{"a b", Plugin{}, "no import path"},
+		{"a\"b", Plugin{}, "no import path"},
+		{"a@", Plugin{}, "no version"},
+		{"a=", Plugin{}, "no folder"},
+		{"a@v1=b", Plugin{}, "not both"},
 	} {
 		got, err := parsePlugin(tc.text)
 		if got != tc.want || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
@@ -68,7 +68,7 @@ func FuzzParsePlugin(f *testing.F) {
 		if p.local() == (p.version != "") {
 			t.Errorf("%q: got %+v, want a version or a folder", text, p)
 		}
-		source := (&program{plugins: []plugin{p}}).mainGo()
+		source := (&program{plugins: []Plugin{p}}).mainGo()
 		file, err := parser.ParseFile(token.NewFileSet(), "main.go", source, parser.ImportsOnly)
 		if err != nil {
 			t.Fatalf("%q: %v in\n%s", text, err, source)
@@ -87,11 +87,11 @@ func TestProgramFiles(t *testing.T) {
 		want    string
 	}{
 		{
-			"published", program{umbra: goModule{}, version: "v1.2.0", plugins: []plugin{{path: "a.b/c", version: "v1.0.0"}}}, "go1.26.8",
+			"published", program{umbra: goModule{}, version: "v1.2.0", plugins: []Plugin{{path: "a.b/c", version: "v1.0.0"}}}, "go1.26.8",
 			"module umbra-build\n\ngo 1.26.8\n\nrequire (\n\tgithub.com/umbra-proxy/umbra v1.2.0\n)\n",
 		},
 		{
-			"folders", program{umbra: goModule{module, "/src/umbra"}, modules: []goModule{{"a.b/c", "/a folder"}}}, "go1.27rc1 X:some",
+			"folders", program{umbra: goModule{Module, "/src/umbra"}, modules: []goModule{{"a.b/c", "/a folder"}}}, "go1.27rc1 X:some",
 			"module umbra-build\n\ngo 1.27rc1\n\nrequire (\n\tgithub.com/umbra-proxy/umbra v0.0.0\n\ta.b/c v0.0.0\n)\n\n" +
 				"replace (\n\tgithub.com/umbra-proxy/umbra => \"/src/umbra\"\n\ta.b/c => \"/a folder\"\n)\n",
 		},
@@ -118,7 +118,7 @@ func TestProgramSums(t *testing.T) {
 		return at
 	}
 	p := program{
-		umbra:   goModule{module, folder("a v1 h1:x\nb v1 h1:y\n")},
+		umbra:   goModule{Module, folder("a v1 h1:x\nb v1 h1:y\n")},
 		modules: []goModule{{"m", folder("b v1 h1:y\r\nc v1 h1:z")}, {"n", folder("")}},
 	}
 	got, err := p.goSum()
@@ -128,7 +128,7 @@ func TestProgramSums(t *testing.T) {
 }
 
 func TestProgramAdd(t *testing.T) {
-	own := goModule{module, "/umbra"}
+	own := goModule{Module, "/umbra"}
 	for _, tc := range []struct {
 		name  string
 		umbra goModule
@@ -139,7 +139,7 @@ func TestProgramAdd(t *testing.T) {
 		{"one folder twice", own, []goModule{{"a", "/a"}, {"a", "/a"}, {"b", "/b"}}, 2, ""},
 		{"two folders", own, []goModule{{"a", "/a"}, {"a", "/b"}}, 1, "in two folders, /a and /b"},
 		{"umbra's own", own, []goModule{own}, 0, ""},
-		{"another checkout", own, []goModule{{module, "/other"}}, 0, "is in /other, and --source is /umbra"},
+		{"another checkout", own, []goModule{{Module, "/other"}}, 0, "is in /other, and --source is /umbra"},
 		{"no checkout", goModule{}, []goModule{own}, 0, "needs --source /umbra"},
 	} {
 		p := program{umbra: tc.umbra}
@@ -158,7 +158,7 @@ func TestPublished(t *testing.T) {
 		return debug.Module{Path: path, Version: version, Replace: replace}
 	}
 	dep := func(version string, replace *debug.Module) []*debug.Module {
-		m := mod(module, version, replace)
+		m := mod(Module, version, replace)
 		return []*debug.Module{{Path: "x", Version: "v9.0.0"}, &m}
 	}
 	for _, tc := range []struct {
@@ -166,10 +166,10 @@ func TestPublished(t *testing.T) {
 		info debug.BuildInfo
 		want string
 	}{
-		{"release", debug.BuildInfo{Main: mod(module, "v1.2.0", nil)}, "v1.2.0"},
-		{"checkout", debug.BuildInfo{Main: mod(module, "(devel)", nil)}, ""},
-		{"changed checkout", debug.BuildInfo{Main: mod(module, "v1.2.0+dirty", nil)}, ""},
-		{"no version", debug.BuildInfo{Main: mod(module, "", nil)}, ""},
+		{"release", debug.BuildInfo{Main: mod(Module, "v1.2.0", nil)}, "v1.2.0"},
+		{"checkout", debug.BuildInfo{Main: mod(Module, "(devel)", nil)}, ""},
+		{"changed checkout", debug.BuildInfo{Main: mod(Module, "v1.2.0+dirty", nil)}, ""},
+		{"no version", debug.BuildInfo{Main: mod(Module, "", nil)}, ""},
 		{"someone's program", debug.BuildInfo{Main: mod("y", "v3.0.0", nil), Deps: dep("v1.2.0", nil)}, "v1.2.0"},
 		{"with a checkout", debug.BuildInfo{Main: mod("y", "(devel)", nil), Deps: dep("v0.0.0", &debug.Module{Path: "/umbra", Version: "(devel)"})}, ""},
 		{"another program", debug.BuildInfo{Main: mod("y", "v3.0.0", nil)}, ""},
@@ -216,7 +216,7 @@ func TestDeliverForeign(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stdout strings.Builder
-	a := &app{Console: Console{Stdout: &stdout}, reg: new(core.Registry)}
+	a := &Builder{Stdout: &stdout, Registry: new(core.Registry)}
 	if err := a.deliver(context.Background(), binary, output, &toolchain{os: "plan9", arch: runtime.GOARCH}); err != nil {
 		t.Fatal(err)
 	}

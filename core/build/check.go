@@ -1,4 +1,4 @@
-package app
+package build
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ const startPatience = 30 * time.Second
 // deliver puts the new program in the place of output, once it has been seen to
 // start, and tells its version and its new kinds. One that does not start leaves
 // what is there as it was.
-func (a *app) deliver(ctx context.Context, binary, output string, g *toolchain) error {
+func (b *Builder) deliver(ctx context.Context, binary, output string, g *toolchain) error {
 	file, err := copyBeside(binary, output, g.exe)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", output, err)
@@ -32,20 +32,20 @@ func (a *app) deliver(ctx context.Context, binary, output string, g *toolchain) 
 	defer os.Remove(file) // fails once it has been moved
 	report := fmt.Sprintf("%s: for %s/%s, so it was not run here\n", output, g.os, g.arch)
 	if !g.foreign() {
-		version, err := a.try(ctx, file, "version")
+		version, err := b.try(ctx, file, "version")
 		if err != nil {
 			return err
 		}
-		kinds, err := a.try(ctx, file, "kinds")
+		kinds, err := b.try(ctx, file, "kinds")
 		if err != nil {
 			return err
 		}
-		report = output + ": " + version + compareKinds(a.reg, kinds)
+		report = output + ": " + version + compareKinds(b.Registry, kinds)
 	}
 	if err := os.Rename(file, output); err != nil {
 		return fmt.Errorf("write %s: %w", output, err)
 	}
-	_, err = io.WriteString(a.Stdout, report)
+	_, err = io.WriteString(b.Stdout, report)
 	return err
 }
 
@@ -71,7 +71,7 @@ func copyBeside(binary, output, exe string) (name string, err error) {
 }
 
 // try runs the new program and returns what it writes.
-func (a *app) try(ctx context.Context, file, command string) (string, error) {
+func (b *Builder) try(ctx context.Context, file, command string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
@@ -145,13 +145,13 @@ func parseKinds(text string) []string {
 // error that says where the plugins are and what to mend, as far as that can be
 // told. version is that of umbra, if it is no checkout. Another error stays as it
 // is.
-func (a *app) explainGo(err error, plugins []plugin, version string) error {
+func (b *Builder) explainGo(err error, plugins []Plugin, version string) error {
 	failed, ok := errors.AsType[*goError](err)
 	if !ok {
 		return err
 	}
 	if !failed.shown {
-		_, _ = io.WriteString(a.Stderr, failed.output) // with nobody to tell if that fails
+		_, _ = io.WriteString(b.Stderr, failed.output) // with nobody to tell if that fails
 	}
 	lines := []string{err.Error()}
 	for _, p := range plugins {
@@ -160,7 +160,7 @@ func (a *app) explainGo(err error, plugins []plugin, version string) error {
 		}
 	}
 	lines = append(lines, advise(failed.output, plugins)...)
-	if version != "" && strings.Contains(failed.output, module+"@"+version) {
+	if version != "" && strings.Contains(failed.output, Module+"@"+version) {
 		lines = append(lines, "if umbra "+version+" is not published, give the folder of a checkout: --source DIR")
 	}
 	return &explained{text: strings.Join(lines, "\n"), err: err}
@@ -181,7 +181,7 @@ var (
 )
 
 // advise says what is wrong with a plugin's Register.
-func advise(output string, plugins []plugin) []string {
+func advise(output string, plugins []Plugin) []string {
 	const want = "it needs: func Register(reg *core.Registry)"
 	var lines []string
 	for _, known := range []struct {

@@ -1,4 +1,4 @@
-package app
+package build
 
 import (
 	"context"
@@ -11,18 +11,22 @@ import (
 	"strings"
 )
 
-// plugin is a package with kinds of its own.
-type plugin struct {
+// Module is where the version of a build is found in what the toolchain wrote
+// into the program.
+const Module = "github.com/umbra-proxy/umbra"
+
+// Plugin is a package with kinds of its own.
+type Plugin struct {
 	path    string // its import path
 	version string // of its module, or what the go command finds one by; "" for a folder
 	folder  string // where it is, as given; "" for a published one
 }
 
 // local reports whether the plugin is in a folder.
-func (p plugin) local() bool { return p.folder != "" }
+func (p Plugin) local() bool { return p.folder != "" }
 
 // String says what is built in.
-func (p plugin) String() string {
+func (p Plugin) String() string {
 	if p.local() {
 		return p.path + " from " + p.folder
 	}
@@ -33,22 +37,22 @@ func (p plugin) String() string {
 var importPath = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.~+-]*(/[A-Za-z0-9_.~+-]+)*$`)
 
 // parsePlugin reads PACKAGE[@VERSION|=FOLDER].
-func parsePlugin(text string) (plugin, error) {
+func parsePlugin(text string) (Plugin, error) {
 	if strings.HasPrefix(text, ".") || strings.Contains(strings.SplitN(text, "=", 2)[0], `\`) || filepath.IsAbs(text) {
-		return plugin{}, fmt.Errorf("%s is a folder; write the import path of its package before it: PACKAGE=%[1]s", text)
+		return Plugin{}, fmt.Errorf("%s is a folder; write the import path of its package before it: PACKAGE=%[1]s", text)
 	}
 	name, folder, local := strings.Cut(text, "=")
 	name, version, versioned := strings.Cut(name, "@")
-	p := plugin{path: name, version: version, folder: folder}
+	p := Plugin{path: name, version: version, folder: folder}
 	switch {
 	case !importPath.MatchString(name) || path.Clean(name) != name:
-		return plugin{}, fmt.Errorf("%q: %q is no import path of a package", text, name)
+		return Plugin{}, fmt.Errorf("%q: %q is no import path of a package", text, name)
 	case local && versioned:
-		return plugin{}, fmt.Errorf("%s: give a version or a folder, not both", text)
+		return Plugin{}, fmt.Errorf("%s: give a version or a folder, not both", text)
 	case local && folder == "":
-		return plugin{}, fmt.Errorf("%s: no folder after the equals sign", text)
+		return Plugin{}, fmt.Errorf("%s: no folder after the equals sign", text)
 	case versioned && version == "":
-		return plugin{}, fmt.Errorf("%s: no version after the @", text)
+		return Plugin{}, fmt.Errorf("%s: no version after the @", text)
 	case !local && !versioned:
 		p.version = "latest"
 	}
@@ -63,7 +67,7 @@ type goModule struct {
 
 // locate finds the module of a plugin in a folder, and checks that the package
 // there has the import path that was asked for.
-func (p plugin) locate(ctx context.Context, g *toolchain) (goModule, error) {
+func (p Plugin) locate(ctx context.Context, g *toolchain) (goModule, error) {
 	folder, err := filepath.Abs(p.folder)
 	if err != nil {
 		return goModule{}, err
@@ -132,8 +136,29 @@ func sourceModule(ctx context.Context, g *toolchain, folder string) (goModule, e
 	if err != nil {
 		return goModule{}, fmt.Errorf("--source %s: %w", folder, err)
 	}
-	if m.path != module {
-		return goModule{}, fmt.Errorf("--source %s: by its go.mod it is %s, not %s", folder, m.path, module)
+	if m.path != Module {
+		return goModule{}, fmt.Errorf("--source %s: by its go.mod it is %s, not %s", folder, m.path, Module)
 	}
 	return m, nil
+}
+
+// ParsePlugins reads all that --with gives.
+func ParsePlugins(texts []string) ([]Plugin, error) {
+	if len(texts) == 0 {
+		return nil, errors.New("want a --with PACKAGE")
+	}
+	var all []Plugin
+	seen := map[string]bool{}
+	for _, text := range texts {
+		p, err := parsePlugin(text)
+		if err != nil {
+			return nil, fmt.Errorf("--with %w", err)
+		}
+		if seen[p.path] {
+			return nil, fmt.Errorf("--with %s is given twice", p.path)
+		}
+		seen[p.path] = true
+		all = append(all, p)
+	}
+	return all, nil
 }

@@ -1,0 +1,144 @@
+package autoban
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+)
+
+// maxLogLine bounds a line of a log that is looked at, in bytes. No line with a
+// client is as long.
+const maxLogLine = 64 << 10
+
+// Banner puts bans in force.
+type Banner interface {
+	Ban(client netip.Prefix, d time.Duration) error
+	Close() error
+}
+
+// Run is a run over a log.
+type Run struct {
+	Jail   *Jail
+	Table  Banner
+	Log    io.Reader // until its end
+	Stdout io.Writer // gets a line for each ban
+	Stderr io.Writer // gets what went wrong
+
+	// Holds says that bans are in force, so that the end of the log must not end them
+	// before the last one has ended.
+	Holds bool
+
+	last time.Time // end of the ban that ends last
+}
+
+// Follow bans until the end of the log or a signal, and closes the table.
+func (r *Run) Follow(ctx context.Context, signals <-chan os.Signal) (err error) {
+	defer func() {
+		if closed := r.Table.Close(); err == nil {
+			err = closed
+		}
+	}()
+	// The reader can't be told to end while it waits for a line: it is left to the
+	// end of the process.
+	failures, end := make(chan Failure), make(chan error, 1)
+	go func() { end <- readFailures(ctx, r.Log, failures) }()
+	var idle <-chan time.Time // set by the end of the log
+	for {
+		select {
+		case f := <-failures:
+			r.add(f)
+		case err := <-end:
+			left := time.Until(r.last)
+			if err != nil || !r.Holds || left <= 0 {
+				return err
+			}
+			fmt.Fprintf(r.Stderr, "umbra autoban: end of the log; bans hold for %s, or until a signal\n", left.Round(time.Second))
+			idle = time.After(left)
+		case <-idle:
+			return nil
+		case sig := <-signals:
+			if sig != syscall.SIGHUP {
+				return nil
+			}
+		}
+	}
+}
+
+// add counts a failure, and bans its client if it is one too many.
+func (r *Run) add(f Failure) {
+	now := time.Now()
+	ban, banned := r.Jail.Add(f, now)
+	if !banned {
+		return
+	}
+	if err := r.Table.Ban(ban.Client, ban.Duration); err != nil {
+		fmt.Fprintf(r.Stderr, "umbra autoban: %s is not banned: %v\n", clientName(ban.Client), err)
+		return
+	}
+	if until := now.Add(ban.Duration); until.After(r.last) {
+		r.last = until
+	}
+	fmt.Fprintf(r.Stdout, "ban %s for %s: %s in %s\n", clientName(ban.Client), ban.Duration,
+		failures(ban.Failures), ban.Took.Round(time.Second))
+}
+
+// clientName returns a client as people write one: without the bits of one address.
+func clientName(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// readFailures sends what the lines of a log tell until its end, or until ctx ends.
+// Lines that are too long are skipped.
+func readFailures(ctx context.Context, log io.Reader, to chan<- Failure) error {
+	lines := bufio.NewReaderSize(log, maxLogLine)
+	for whole := true; ; {
+		line, err := lines.ReadSlice('\n')
+		long := err == bufio.ErrBufferFull
+		if whole && !long {
+			if f, ok := Parse(line); ok {
+				select {
+				case to <- f:
+				case <-ctx.Done():
+					return nil
+				}
+			}
+		}
+		switch whole = !long; {
+		case err == io.EOF:
+			return nil
+		case err != nil && !long:
+			return fmt.Errorf("read the log: %w", err)
+		}
+	}
+}
+
+// DryRun returns a Banner that writes what it would do.
+func DryRun(to io.Writer) Banner { return dryRun{to} }
+
+// failures returns a count of them in words.
+func failures(n int) string {
+	if n == 1 {
+		return "1 failure"
+	}
+	return fmt.Sprintf("%d failures", n)
+}
+
+type dryRun struct{ to io.Writer }
+
+func (p dryRun) Ban(client netip.Prefix, d time.Duration) error {
+	_, err := fmt.Fprintf(p.to, "would drop packets of %s for %s\n", clientName(client), d)
+	return err
+}
+
+func (p dryRun) Close() error {
+	_, err := fmt.Fprintf(p.to, "would delete the table inet %s\n", TableName)
+	return err
+}
