@@ -109,8 +109,7 @@ func (r *Rejecter) Accept(ctx context.Context, conn core.Stream, read func(waits
 func (r *Rejecter) Fail(conn core.Stream, deadline time.Time, err error) {
 	switch r.how {
 	case option.RejectReset:
-		ending.ReadOn(conn)
-		ending.Reset(conn)
+		ending.DrainReset(conn)
 	case option.RejectForward:
 		r.forward(conn, deadline, err)
 	default:

@@ -2,10 +2,11 @@ package ending
 
 import (
 	"encoding/binary"
-	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/netio"
 	"net"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 const (
@@ -25,18 +26,24 @@ func Patience(c core.Cipher) time.Duration {
 	return 45*time.Second + time.Duration(binary.BigEndian.Uint16(b[:]))*30*time.Second/(1<<16)
 }
 
-// Drain reads and discards what the peer sends, as ReadOn does, and then ends our
+// Drain reads and discards what the peer sends, as readOn does, and then ends our
 // side with a FIN. The caller closes conn.
 func Drain(conn core.Stream) {
-	ReadOn(conn)
+	readOn(conn)
 	endQuietly(conn, drainTail)
 }
 
-// ReadOn reads and discards what the peer sends, at most 64 KiB/s, until the peer
+// DrainReset is Drain with a RST at the end.
+func DrainReset(conn core.Stream) {
+	readOn(conn)
+	Reset(conn)
+}
+
+// readOn reads and discards what the peer sends, at most 64 KiB/s, until the peer
 // ends or until conn's read deadline. It sends nothing and does the same for every
-// input, so a prober learns nothing from it. It leaves the deadline alone: whoever
-// set it may bring it forward.
-func ReadOn(conn core.Stream) {
+// input, so a prober learns nothing from it. It leaves the deadline alone: the
+// caller may bring it forward.
+func readOn(conn core.Stream) {
 	for taken := 0; ; {
 		if err := netio.WaitReadable(conn); err != nil {
 			break

@@ -2,9 +2,10 @@ package ending
 
 import (
 	"errors"
+	"time"
+
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
-	"time"
 )
 
 const (
@@ -12,8 +13,8 @@ const (
 	tarpitStep = time.Second // between one byte that is taken from it and the next
 )
 
-// endAs ends a connection as a gate has asked for. It reports false if that is the
-// inbound's own affair.
+// Refuse ends a connection as a gate has asked for. It reports false if that is up to
+// the inbound.
 func Refuse(conn core.Stream, cause error) bool {
 	refusal, ok := errors.AsType[*core.Refusal](cause)
 	if !ok {
@@ -27,16 +28,16 @@ func Refuse(conn core.Stream, cause error) bool {
 	case core.EndReset:
 		Reset(conn)
 	case core.EndTarpit:
-		tarpit(conn)
+		Tarpit(conn)
 	default:
 		return false
 	}
 	return true
 }
 
-// tarpit takes a byte a second from a client and says nothing. Whoever sets conn's
-// deadline afterwards ends it.
-func tarpit(conn core.Stream) {
+// Tarpit takes a byte a second from a client and sends nothing, for an hour at most.
+// Setting conn's deadline meanwhile ends it.
+func Tarpit(conn core.Stream) {
 	_ = conn.SetDeadline(time.Now().Add(tarpitTime))
 	for b := make([]byte, 1); ; time.Sleep(tarpitStep) {
 		if err := netio.WaitReadable(conn); err != nil {

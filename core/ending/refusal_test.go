@@ -41,7 +41,7 @@ func TestEndAs(t *testing.T) {
 				}
 				done := make(chan bool, 1)
 				go func() {
-					done <- ending.EndAs(conn, refusal)
+					done <- ending.Refuse(conn, refusal)
 					conn.Close()
 				}()
 				said, err := io.ReadAll(client)
@@ -55,7 +55,7 @@ func TestEndAs(t *testing.T) {
 			})
 		})
 	}
-	if ending.EndAs(nil, core.ErrDenied) {
+	if ending.Refuse(nil, core.ErrDenied) {
 		t.Error("an error that says nothing of the end was taken for one that does")
 	}
 }
@@ -67,7 +67,7 @@ func TestTarpit(t *testing.T) {
 		client, conn := coretest.Pipe()
 		defer client.Close()
 		ended := make(chan struct{})
-		go func() { defer close(ended); ending.TarpitConn(conn) }()
+		go func() { defer close(ended); ending.Tarpit(conn) }()
 		if _, err := client.Write(make([]byte, 1000)); err != nil {
 			t.Fatal(err)
 		}
