@@ -1,5 +1,7 @@
 package option
 
+import "github.com/umbra-proxy/umbra/core"
+
 // Mode is what an inbound serves: "tcp", "udp" or "both", which "" means too.
 type Mode string
 
@@ -14,3 +16,14 @@ func (m Mode) Streams() bool { return m != "udp" }
 
 // Packets reports whether UDP is served.
 func (m Mode) Packets() bool { return m != "tcp" }
+
+// Networks returns the networks that are served.
+func (m Mode) Networks() core.Networks {
+	switch m {
+	case "tcp":
+		return core.TCP
+	case "udp":
+		return core.UDP
+	}
+	return core.TCP | core.UDP
+}
