@@ -3,7 +3,7 @@ package app
 import (
 	"github.com/spf13/cobra"
 	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/engine"
+	"github.com/umbra-proxy/umbra/core/config"
 )
 
 // completeFile completes a FILE: those that end in .toml.
@@ -43,7 +43,7 @@ func describeAll(prefix string, kinds core.Catalog) []cobra.Completion {
 	var all []cobra.Completion
 	for _, name := range kinds.Names() {
 		info, _ := kinds.Describe(name)
-		all = append(all, cobra.CompletionWithDesc(prefix+name, engine.About(info.Options)))
+		all = append(all, cobra.CompletionWithDesc(prefix+name, config.About(info.Options)))
 	}
 	return all
 }
