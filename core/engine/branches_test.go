@@ -120,6 +120,7 @@ func TestResolveBranches(t *testing.T) {
 	want := []string{
 		"ads: nobody: outbound.nowhere asks for none",
 		"office: resolver.hosts, on this machine 192.0.2.5",
+		"far: the server of outbound.lima, which gets them as they are",
 		"rest/paris: the server of outbound.paris, which gets them as they are",
 		"rest/tokyo: the server of outbound.tokyo, which gets them as they are",
 	}

@@ -48,7 +48,7 @@ func (d *drawing) pipeline(p *plan.Pipeline) {
 	d.line("pipeline.%s: %s", p.Name, strings.Join(options, ", "))
 	d.line("")
 	d.line("  clients")
-	d.chain(p.Stages, d.listener(p))
+	d.chain(p.Stages, d.listener(p), "target")
 	d.line("")
 	d.line("  who finds the addresses of names:")
 	width := 0
@@ -70,28 +70,41 @@ func (d *drawing) listener(p *plan.Pipeline) string {
 	return ""
 }
 
-// chain draws stages, and what the last of them reaches. label says what goes into
-// the first.
-func (d *drawing) chain(stages []plan.Stage, label string) {
+// chain draws stages. label says what goes into the first of them, and end is what
+// the last one reaches.
+func (d *drawing) chain(stages []plan.Stage, label, end string) {
 	for i, s := range stages {
 		if i > 0 {
 			label = d.label(stages[i-1], s)
 		}
 		d.arrow(label)
-		d.stage(s)
+		if i < len(stages)-1 {
+			d.stage(s, stages[i+1].Component)
+		} else {
+			d.stage(s, end)
+		}
 	}
 	if n := len(stages); n > 0 && len(stages[n-1].Branches) == 0 {
 		d.arrow("")
-		d.line("  target%s", d.server(stages[n-1], ", dialled by "))
+		d.line("  %s%s", end, d.server(stages[n-1], ", dialled by "))
 	}
 }
 
-// branch draws one of the chains among which a stage chooses, further to the right.
-func (d *drawing) branch(b plan.Branch, last bool) {
-	corner, beside := "├", "│"
-	if last {
-		corner, beside = "└", " "
+// branches draws the chains among which a stage chooses, further to the right. end
+// is what each of them reaches.
+func (d *drawing) branches(all []plan.Branch, end string) {
+	for i, b := range all {
+		if i < len(all)-1 {
+			d.branch(b, "├", "│", end)
+		} else {
+			d.branch(b, "└", " ", end)
+		}
 	}
+}
+
+// branch draws one branch. corner stands before its label, and beside before all
+// that follows.
+func (d *drawing) branch(b plan.Branch, corner, beside, end string) {
 	d.line("     %s─ %s", corner, clip(b.Label, d.width()-8))
 	margin := d.margin
 	d.margin += "     " + beside + " "
@@ -99,7 +112,7 @@ func (d *drawing) branch(b plan.Branch, last bool) {
 	if len(b.Stages) > 0 {
 		label = d.server(b.Stages[0], "to ")
 	}
-	d.chain(b.Stages, label)
+	d.chain(b.Stages, label, end)
 	d.margin = margin
 }
 
@@ -146,8 +159,8 @@ func (d *drawing) arrow(label string) {
 	d.line("     ▼")
 }
 
-// stage draws one component of a chain, and its branches.
-func (d *drawing) stage(s plan.Stage) {
+// stage draws one component of a chain, and its branches, which reach end.
+func (d *drawing) stage(s plan.Stage, end string) {
 	c := d.plan.Components[s.Component]
 	for _, branch := range s.Branches {
 		for _, member := range branch.Stages {
@@ -160,9 +173,7 @@ func (d *drawing) stage(s plan.Stage) {
 		d.boxed[c.ID], d.shown[c.ID] = true, true
 		d.box(c.Title, c.Help, d.rows(0, c.Options))
 	}
-	for i, branch := range s.Branches {
-		d.branch(branch, i == len(s.Branches)-1)
-	}
+	d.branches(s.Branches, end)
 }
 
 // row is one option of a drawing.

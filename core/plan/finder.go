@@ -24,6 +24,7 @@ const (
 	ByServer   FinderBy = "server"   // the server of Component, an outbound: the name is sent to it
 	ByFile     FinderBy = "file"     // nothing: the addresses are in the file
 	ByNothing  FinderBy = "nothing"  // nothing: Component dials no target
+	ByBranch   FinderBy = "branch"   // it depends on the branch that Component takes
 	ByUnknown  FinderBy = "unknown"  // Component's kind does not say
 )
 
@@ -53,8 +54,20 @@ func (b *builder) byOption(n core.Named) Finder {
 // byServer returns the finder that the server of an outbound is.
 func byServer(id string) Finder { return Finder{ByServer, id, "the server of " + id} }
 
-// inShort returns who finds the name of a server that is a target.
-func (f Finder) inShort() Finder {
+// byOutbound returns who finds a name that is dialled through an outbound.
+func (b *builder) byOutbound(c *config.Component) Finder {
+	return inShort(b.targets(b.chain([]*config.Component{c}, "", nil), nil), c.ID.String())
+}
+
+// inShort returns who finds the name of a server that is dialled as the targets of
+// these ways are. id is the outbound that takes one of them.
+func inShort(ways []Name, id string) Finder {
+	f := ways[0].Finder
+	for _, way := range ways {
+		if way.Finder != f {
+			return Finder{ByBranch, id, "depends on the branch that " + id + " takes"}
+		}
+	}
 	if f.By == ByServer {
 		return byServer(f.Component)
 	}

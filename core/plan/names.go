@@ -86,9 +86,10 @@ func (b *builder) names(stages []Stage) []Name {
 		all = append(all, b.asked(n.Finder, n.Branch)...)
 	}
 	all = append(all, b.hops(stages)...)
+	target := inShort(targets, stages[len(stages)-1].Component)
 	seen := map[string]bool{}
 	for s := range every(stages) {
-		all = append(all, b.servers(b.components[s.Component], targets, seen)...)
+		all = append(all, b.servers(b.components[s.Component], target, seen)...)
 	}
 	return all
 }
@@ -119,7 +120,7 @@ func (b *builder) hops(stages []Stage) []Name {
 		for _, server := range b.components[s.Component].Description.Servers {
 			f := b.byOption(server.Resolver)
 			if f.By == BySystem && s.Through != "" {
-				f = byServer(s.Through)
+				f = b.byOutbound(b.components[s.Through])
 			}
 			if n := (Name{Of: NameServer, Name: server.Addr.Name(), Finder: f}); server.Role == core.RoleHop && n.Name != "" && !known(all, n) {
 				all = append(all, n)
@@ -130,8 +131,8 @@ func (b *builder) hops(stages []Stage) []Name {
 }
 
 // servers returns who finds the names of the other servers of a component and of
-// those that it names. targets are who finds those of the targets.
-func (b *builder) servers(c *config.Component, targets []Name, seen map[string]bool) []Name {
+// those that it names. target finds the name of a server that is a target.
+func (b *builder) servers(c *config.Component, target Finder, seen map[string]bool) []Name {
 	if seen[c.ID.String()] {
 		return nil
 	}
@@ -152,10 +153,13 @@ func (b *builder) servers(c *config.Component, targets []Name, seen map[string]b
 			continue
 		case len(s.Fixed) > 0:
 			n.Finder = Finder{By: ByFile, Text: "nobody: its addresses are in this file"}
-		case s.Role == core.RoleTarget && len(targets) > 0:
-			n.Finder = targets[0].inShort()
+		case s.Role == core.RoleTarget:
+			n.Finder = target
 		case s.Role == core.RoleNameServer:
-			n.Finder = b.byVia(d.Via)
+			n.Finder = bySystem
+			if via := b.find(d.Via.To); via != nil {
+				n.Finder = b.byOutbound(via)
+			}
 		default:
 			n.Finder = b.byOption(s.Resolver)
 		}
@@ -168,19 +172,9 @@ func (b *builder) servers(c *config.Component, targets []Name, seen map[string]b
 		if other == b.find(d.Via.To) { // which stands in no chain
 			all = append(all, b.hops(b.chain([]*config.Component{other}, "", nil))...)
 		}
-		all = append(all, b.servers(other, targets, seen)...)
+		all = append(all, b.servers(other, target, seen)...)
 	}
 	return all
-}
-
-// byVia returns who finds the name of a server that is asked through an outbound, or
-// without one.
-func (b *builder) byVia(via core.Named) Finder {
-	c := b.find(via.To)
-	if c == nil {
-		return bySystem
-	}
-	return b.targets(b.chain([]*config.Component{c}, "", nil), nil)[0].inShort()
 }
 
 // known reports whether the same is said of the name of a server already.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -187,6 +188,72 @@ func TestComponents(t *testing.T) {
 }
 
 var system = plan.Finder{By: plan.BySystem, Text: "the operating system's resolver, on this machine"}
+
+// group are the options of an outbound with branches.
+type group struct {
+	Members []core.OutboundRef `toml:"members" help:"outbounds"`
+}
+
+func (g group) Describe() core.Description {
+	var d core.Description
+	for _, n := range core.NamedList("members", g.Members) {
+		d.Branches = append(d.Branches, core.Branch{Label: n.To.RefName(), Chain: []core.Named{n}})
+	}
+	return d
+}
+
+// TestNamesThroughBranches finds names that are dialled through a group.
+func TestNamesThroughBranches(t *testing.T) {
+	reg := &core.Registry{}
+	plugins.Standard(reg)
+	core.Add(&reg.Outbound, "group", noBuild[core.Outbound, group])
+	f, err := config.Parse("test.toml", []byte(`
+[pipeline.p]
+chain = ["inbound.socks5", "resolver.dns", "outbound.exit", "outbound.lima"]
+[inbound.socks5]
+listen = ":1"
+[resolver.dns]
+servers = ["tls://dns.example", "tls://fixed.example"]
+bootstrap = { "Fixed.example" = ["192.0.2.1"] }
+via = "same"
+[outbound.exit]
+kind = "group"
+members = ["paris", "direct"]
+[outbound.same]
+kind = "group"
+members = ["paris"]
+[outbound.direct]
+[outbound.paris]
+kind = "ss"
+server = "paris.example:1"
+cipher = "house"
+[outbound.lima]
+kind = "ss"
+server = "lima.example:1"
+cipher = "house"
+[cipher.house]
+kind = "aes-256-gcm"
+password_env = "HOUSE"
+`), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range plan.Of(f).Pipelines[0].Names {
+		got = append(got, string(n.Of)+" "+n.Name+" "+string(n.By)+" "+n.Component)
+	}
+	want := []string{
+		"targets  resolver resolver.dns",
+		"server paris.example system ",
+		"server lima.example branch outbound.exit",
+		"server dns.example server outbound.paris",
+		"server fixed.example file ",
+		"server paris.example system ",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
 
 // undescribed are the options of a kind that says nothing.
 type undescribed struct {
