@@ -10,6 +10,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/engine"
+	"github.com/umbra-proxy/umbra/core/plan"
 )
 
 // blocks returns the code blocks of a language in a page.
@@ -67,7 +68,7 @@ func TestReadmeDrawing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got strings.Builder
-	if err := engine.Explain(&got, standard(), f); err != nil {
+	if err := engine.Explain(&got, plan.Of(f)); err != nil {
 		t.Fatal(err)
 	}
 	if want := blocks(t, "../README.md", "text")[0]; !strings.Contains(got.String(), want) {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/engine"
+	"github.com/umbra-proxy/umbra/core/plan"
 )
 
 func (a *app) checkCommand() *cobra.Command {
@@ -41,13 +42,15 @@ func (a *app) check(path string) error {
 }
 
 func (a *app) explainCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "explain FILE",
+	asJSON := false
+	c := &cobra.Command{
+		Use:   "explain [FLAGS] FILE",
 		Short: "draw the pipelines of a file hop by hop",
 		Long: `explain draws what happens to a connection in each pipeline of FILE: who is
-asked, what is read, where it goes. Secrets are left out. "-" is the standard
-input.`,
-		Example:               `  umbra explain local.toml`,
+asked, what is read, where it goes. Nothing is built, so files that FILE names
+need not exist. Secrets are left out. "-" is the standard input.`,
+		Example: `  umbra explain local.toml
+  umbra explain --json local.toml`,
 		Args:                  exactlyOne("FILE"),
 		ValidArgsFunction:     completeFile,
 		DisableFlagsInUseLine: true,
@@ -57,9 +60,15 @@ input.`,
 				return fail(err)
 			}
 			a.warn(f)
-			return fail(engine.Explain(a.Stdout, a.reg, f))
+			p := plan.Of(f)
+			if asJSON {
+				return fail(p.WriteJSON(a.Stdout))
+			}
+			return fail(engine.Explain(a.Stdout, p))
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "write the same for programs, as JSON")
+	return c
 }
 
 // warn writes the warnings of a file.

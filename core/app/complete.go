@@ -4,7 +4,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
-	"github.com/umbra-proxy/umbra/core/engine"
 )
 
 // completeFile completes a FILE: those that end in .toml.
@@ -56,7 +55,7 @@ func describeAll(prefix string, kinds core.Catalog) []cobra.Completion {
 	var all []cobra.Completion
 	for _, name := range kinds.Names() {
 		info, _ := kinds.Describe(name)
-		all = append(all, cobra.CompletionWithDesc(prefix+name, engine.About(info.Options)))
+		all = append(all, cobra.CompletionWithDesc(prefix+name, config.About(info.Options)))
 	}
 	return all
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
-	"github.com/umbra-proxy/umbra/core/engine"
 )
 
 // sectionHelp says what the components of a section are for.
@@ -75,7 +74,7 @@ func (a *app) listKinds() error {
 		line("", string(s), sectionHelp[s])
 		for _, name := range kinds.Names() {
 			info, _ := kinds.Describe(name)
-			line("  ", name, engine.About(info.Options))
+			line("  ", name, config.About(info.Options))
 		}
 		b.WriteString("\n")
 	}
@@ -127,7 +126,7 @@ func (a *app) describe(what string) error {
 
 // writeKind writes one kind with its options.
 func writeKind(b *strings.Builder, section string, info core.KindInfo) {
-	fmt.Fprintf(b, "%s.%s: %s\n", section, info.Name, engine.About(info.Options))
+	fmt.Fprintf(b, "%s.%s: %s\n", section, info.Name, config.About(info.Options))
 	if len(info.Aliases) > 0 {
 		fmt.Fprintf(b, "  other names: %s\n", strings.Join(info.Aliases, ", "))
 	}

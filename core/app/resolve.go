@@ -70,7 +70,11 @@ func (a *app) resolve(ctx context.Context, path, name string) error {
 // resolution writes what one pipeline found.
 func resolution(r engine.Resolution) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "pipeline.%s: %s", r.Pipeline, r.Finder)
+	fmt.Fprintf(&b, "pipeline.%s", r.Pipeline)
+	if len(r.Branch) > 0 {
+		fmt.Fprintf(&b, " (%s)", strings.Join(r.Branch, ", "))
+	}
+	fmt.Fprintf(&b, ": %s", r.Finder)
 	switch {
 	case r.Elsewhere:
 		return b.String() + "\n"

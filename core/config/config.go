@@ -107,6 +107,7 @@ func Parse(name string, data []byte, reg *core.Registry) (*File, error) {
 	c.readTables(values, root)
 	c.checkPipelines()
 	c.checkReferences()
+	c.describe()
 	c.checkListeners()
 	if len(c.found) > 0 {
 		return nil, Join(src.problems(c.found)...)

@@ -21,6 +21,8 @@ type Component struct {
 	Options any    // a pointer to the kind's options struct, defaults applied
 	Refs    []ID   // what the options refer to, each once
 
+	Description core.Description // what the options say of the component; empty for a kind that is no core.Describer
+
 	at *node
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,6 +29,11 @@ type listenOptions struct {
 	Mode      string              `toml:"mode" help:"tcp or udp; both if left out"`
 	Transport []core.TransportRef `toml:"transport" help:"what carries the wire"`
 	Max       int                 `toml:"max_handshakes" default:"4096" help:"handshakes at once"`
+}
+
+func (o listenOptions) Describe() core.Description {
+	networks := option.Mode(o.Mode).Networks()
+	return core.Description{Listeners: []core.Listener{{Key: "listen", Addr: o.Listen.AddrPort(), Networks: networks}}}
 }
 
 type ssOptions struct {
@@ -95,6 +101,17 @@ type allOptions struct {
 	ByName   map[string]tuning          `toml:"by_name" help:"tunings by name"`
 	Password option.Text                `toml:"password" help:"secret"`
 	Secrets  []option.Text              `toml:"secrets" help:"secrets"`
+}
+
+func (o allOptions) Describe() core.Description {
+	var d core.Description
+	if o.Password != "" {
+		d.Secrets = append(d.Secrets, "password")
+	}
+	for i := range o.Secrets {
+		d.Secrets = append(d.Secrets, core.OptionKey("secrets", strconv.Itoa(i)))
+	}
+	return d
 }
 
 // kinds returns a registry of kinds that are never built.

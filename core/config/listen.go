@@ -2,19 +2,19 @@ package config
 
 import (
 	"cmp"
-	"reflect"
 	"slices"
 
+	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // listener is one address that a component listens on.
 type listener struct {
-	addr option.Listen
-	mode string // "tcp", "udp", or anything else for both
-	id   ID
-	at   int
-	path string
+	addr     option.Listen
+	networks core.Networks
+	id       ID
+	at       int
+	path     string
 }
 
 // checkListeners finds addresses that are listened on twice; the second in the
@@ -22,12 +22,12 @@ type listener struct {
 func (c *checker) checkListeners() {
 	var all []listener
 	for _, component := range c.order {
-		mode := component.mode()
-		component.visit(func(v reflect.Value, n *node, path string) {
-			if addr, ok := v.Interface().(option.Listen); ok && addr.IsValid() {
-				all = append(all, listener{addr, mode, component.ID, n.value, path})
+		for _, l := range component.Description.Listeners {
+			if l.Addr.IsValid() {
+				at, path := component.place(l.Key)
+				all = append(all, listener{option.ListenOn(l.Addr), l.Networks, component.ID, at, path})
 			}
-		})
+		}
 	}
 	slices.SortStableFunc(all, func(a, b listener) int { return cmp.Compare(a.at, b.at) })
 	byPort := map[uint16][]listener{}
@@ -42,22 +42,9 @@ func (c *checker) checkListeners() {
 	}
 }
 
+// conflicts reports whether l and m can't both be bound. A listener whose networks
+// are not known may use any.
 func (l listener) conflicts(m listener) bool {
-	apart := l.mode == "tcp" && m.mode == "udp" || l.mode == "udp" && m.mode == "tcp"
+	apart := l.networks != 0 && m.networks != 0 && l.networks&m.networks == 0
 	return !apart && l.addr.Conflicts(m.addr)
-}
-
-// mode returns the text of the component's `mode` option, which tells the
-// networks it listens on, or "".
-func (c *Component) mode() string {
-	if c.Options == nil {
-		return ""
-	}
-	v := reflect.ValueOf(c.Options).Elem()
-	for _, f := range Fields(v.Type()) {
-		if f.Key == "mode" && f.Type.Kind() == reflect.String {
-			return f.In(v).String()
-		}
-	}
-	return ""
 }

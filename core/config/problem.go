@@ -73,7 +73,7 @@ func (f *File) Problem(id ID, err error) Problem {
 	if oe, ok := errors.AsType[*core.OptionError](err); ok {
 		text = strings.Replace(text, oe.Error(), oe.Err.Error(), 1)
 		missing := false
-		for key := range strings.SplitSeq(oe.Key, ".") {
+		for _, key := range core.SplitOptionKey(oe.Key) {
 			path = join(path, key)
 			if missing = missing || n.fields[key] == nil; !missing {
 				n = n.fields[key]

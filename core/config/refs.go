@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // walk calls visit for each value in the options that is no struct, list or
@@ -162,18 +161,17 @@ func (f *File) warn(at int, path, text string) {
 func (f *File) warnOfSecrets() {
 	first, where, reaches := -1, "", false
 	for _, component := range f.Components {
-		component.visit(func(v reflect.Value, n *node, path string) {
-			switch o := v.Interface().(type) {
-			case option.Text:
-				if o != "" && (first < 0 || n.value < first) {
-					first, where = n.value, path
-				}
-			case option.Listen:
-				reaches = reaches || o.IsValid() && !o.AddrPort().Addr().IsLoopback()
-			case option.Server:
-				reaches = reaches || o.Addr().IsValid() && !o.Addr().IP().IsLoopback()
+		for _, key := range component.Description.Secrets {
+			if at, path := component.place(key); first < 0 || at < first {
+				first, where = at, path
 			}
-		})
+		}
+		for _, l := range component.Description.Listeners {
+			reaches = reaches || l.Addr.IsValid() && !l.Addr.Addr().IsLoopback()
+		}
+		for _, s := range component.Description.Servers {
+			reaches = reaches || s.Addr.IsValid() && !s.Addr.IP().IsLoopback()
+		}
 	}
 	if first >= 0 && reaches {
 		f.warn(first, where, "every user of this machine may read this file and its secrets; take that right away with chmod o-r")

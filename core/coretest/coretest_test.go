@@ -146,3 +146,27 @@ func TestGateCheck(t *testing.T) {
 		})
 	}
 }
+
+func TestDescription(t *testing.T) {
+	sent := core.Targets{Names: core.NamesSent}
+	for _, tc := range []struct {
+		name      string
+		d         core.Description
+		component any
+		fails     bool
+	}{
+		{"true", core.Description{Targets: sent, Networks: core.OverTCP | core.OverUDP}, first{}, false},
+		{"no UDP", core.Description{Targets: sent, Networks: core.OverTCP}, first{}, true},
+		{"no networks", core.Description{Targets: sent}, first{}, true},
+		{"no names", core.Description{Networks: core.OverTCP | core.OverUDP}, first{}, true},
+		{"nothing", core.Description{}, first{}, true},
+		{"a policy", core.Description{}, plain{}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := &recorder{TB: t}
+			if coretest.TestDescription(r, tc.d, core.OverTCP|core.OverUDP, tc.component); r.failed != tc.fails {
+				t.Errorf("got failed %t, want %t", r.failed, tc.fails)
+			}
+		})
+	}
+}

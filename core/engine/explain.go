@@ -3,25 +3,22 @@ package engine
 import (
 	"fmt"
 	"io"
-	"reflect"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/config"
-	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/plan"
 )
 
-// Explain draws each pipeline of f as a connection goes through it, a box for
-// each stage. It builds nothing, so files that options name need not exist.
-// Secrets are written as [redacted].
-func Explain(w io.Writer, reg *core.Registry, f *config.File) error {
-	d := &drawing{file: f, reg: reg}
-	for i, p := range f.Pipelines {
+// Explain draws each pipeline of p as a connection goes through it, a box for
+// each stage. Secrets are written as [redacted].
+func Explain(w io.Writer, p *plan.Plan) error {
+	d := &drawing{plan: p}
+	for i, pipeline := range p.Pipelines {
 		if i > 0 {
 			d.line("")
 		}
-		d.pipeline(p)
+		d.pipeline(pipeline)
 	}
 	_, err := io.WriteString(w, d.text.String())
 	return err
@@ -29,67 +26,131 @@ func Explain(w io.Writer, reg *core.Registry, f *config.File) error {
 
 // drawing is the text so far.
 type drawing struct {
-	file  *config.File
-	reg   *core.Registry
-	text  strings.Builder
-	shown map[config.ID]bool // components drawn in this pipeline with their options
+	plan   *plan.Plan
+	text   strings.Builder
+	margin string          // before each line, within branches
+	shown  map[string]bool // components drawn in this pipeline with their options
+	boxed  map[string]bool // those that have a box
+	below  map[string]bool // those that will have one, in a branch
 }
 
 // line writes one line.
 func (d *drawing) line(format string, args ...any) {
-	d.text.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
+	d.text.WriteString(strings.TrimRight(d.margin+fmt.Sprintf(format, args...), " ") + "\n")
 }
 
-func (d *drawing) pipeline(p *config.Pipeline) {
-	d.shown = map[config.ID]bool{}
+func (d *drawing) pipeline(p *plan.Pipeline) {
+	d.shown, d.boxed, d.below = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	var options []string
-	for _, r := range d.rows(0, reflect.ValueOf(p.PipelineOptions)) {
-		options = append(options, r.key+" "+r.value)
+	for _, o := range p.Options {
+		options = append(options, o.Key+" "+o.Value)
 	}
 	d.line("pipeline.%s: %s", p.Name, strings.Join(options, ", "))
 	d.line("")
 	d.line("  clients")
-	d.arrow(labelOf[option.Listen](d.file.Components[p.Inbound()], "to "))
-	for i, id := range p.Chain {
-		if i > 0 {
-			d.arrow(d.label(p, i))
-		}
-		d.stage(d.file.Components[id])
-	}
-	last := p.Chain[len(p.Chain)-1]
-	d.arrow("")
-	d.line("  target%s", labelOf[option.Server](d.file.Components[last], ", dialled by "))
+	d.chain(p.Stages, d.listener(p), "target")
 	d.line("")
 	d.line("  who finds the addresses of names:")
-	names := d.names(p)
 	width := 0
-	for _, n := range names {
-		width = max(width, utf8.RuneCountInString(n.name))
+	for _, n := range p.Names {
+		width = max(width, utf8.RuneCountInString(heading(n)))
 	}
-	for _, n := range names {
-		d.line("    %-*s  %s", width, n.name, n.finder)
+	for _, n := range p.Names {
+		d.line("    %s  %s", pad(heading(n), width), n.Text)
 	}
 }
 
-// label says what goes into stage i, which is not the first.
-func (d *drawing) label(p *config.Pipeline, i int) string {
-	to := labelOf[option.Server](d.file.Components[p.Chain[i]], ", to ")
-	switch before := p.Chain[i-1]; before.Section {
-	case core.SectionOutbound:
-		return "through " + before.Name + to
-	case core.SectionInbound:
+// listener returns the address that the clients of a pipeline dial.
+func (d *drawing) listener(p *plan.Pipeline) string {
+	for _, s := range p.Stages {
+		if c := d.plan.Components[s.Component]; s.Role == plan.Inbound && len(c.Listeners) > 0 {
+			return "to " + c.Listeners[0].Address
+		}
+	}
+	return ""
+}
+
+// chain draws stages. label says what goes into the first of them, and end is what
+// the last one reaches.
+func (d *drawing) chain(stages []plan.Stage, label, end string) {
+	for i, s := range stages {
+		if i > 0 {
+			label = d.label(stages[i-1], s)
+		}
+		d.arrow(label)
+		if i < len(stages)-1 {
+			d.stage(s, stages[i+1].Component)
+		} else {
+			d.stage(s, end)
+		}
+	}
+	if n := len(stages); n > 0 && len(stages[n-1].Branches) == 0 {
+		d.arrow("")
+		d.line("  %s%s", end, d.server(stages[n-1], ", dialled by "))
+	}
+}
+
+// branches draws the chains among which a stage chooses, further to the right. end
+// is what each of them reaches.
+func (d *drawing) branches(all []plan.Branch, end string) {
+	for i, b := range all {
+		if i < len(all)-1 {
+			d.branch(b, "├", "│", end)
+		} else {
+			d.branch(b, "└", " ", end)
+		}
+	}
+}
+
+// branch draws one branch. corner stands before its label, and beside before all
+// that follows.
+func (d *drawing) branch(b plan.Branch, corner, beside, end string) {
+	d.line("     %s─ %s", corner, clip(b.Label, d.width()-8))
+	margin := d.margin
+	d.margin += "     " + beside + " "
+	label := ""
+	if len(b.Stages) > 0 {
+		label = d.server(b.Stages[0], "to ")
+	}
+	d.chain(b.Stages, label, end)
+	d.margin = margin
+}
+
+// label says what goes from one stage into the next.
+func (d *drawing) label(from, s plan.Stage) string {
+	to := d.server(s, ", to ")
+	switch from.Role {
+	case plan.Hop:
+		return "through " + d.plan.Components[from.Component].Name + to
+	case plan.Inbound:
 		return "the client's request" + to
 	}
 	return strings.TrimPrefix(to, ", ")
 }
 
-// labelOf returns the first address of type T in a component's options, after
-// prefix, or "" if there is none.
-func labelOf[T fmt.Stringer](c *config.Component, prefix string) string {
-	if addr, _ := optionOf[T](c); addr.String() != "" {
-		return prefix + addr.String()
+// server returns the server that a hop goes through, after prefix, or "" if there is
+// none.
+func (d *drawing) server(s plan.Stage, prefix string) string {
+	for _, server := range d.plan.Components[s.Component].Servers {
+		if server.Role == string(core.RoleHop) {
+			return prefix + server.Address
+		}
 	}
 	return ""
+}
+
+// heading returns the name that an entry is about, as it is shown.
+func heading(n plan.Name) string {
+	text := map[plan.NameOf]string{
+		plan.NameTargets: "targets", plan.NameFirst: "… first", plan.NameThen: "… then", plan.NameDomain: "… under " + n.Name,
+	}[n.Of]
+	if text == "" {
+		text = n.Name
+	}
+	if len(n.Branch) > 0 {
+		text += " (" + strings.Join(n.Branch, ", ") + ")"
+	}
+	return text
 }
 
 // arrow draws the way to the next stage.
@@ -98,13 +159,62 @@ func (d *drawing) arrow(label string) {
 	d.line("     ▼")
 }
 
-// stage draws one component of a chain.
-func (d *drawing) stage(c *config.Component) {
-	d.shown[c.ID] = true
-	title := c.ID.String()
-	if c.Kind != c.ID.Name {
-		title += ", kind " + c.Kind
+// stage draws one component of a chain, and its branches, which reach end.
+func (d *drawing) stage(s plan.Stage, end string) {
+	c := d.plan.Components[s.Component]
+	for _, branch := range s.Branches {
+		for _, member := range branch.Stages {
+			d.below[member.Component] = true
+		}
 	}
-	options := reflect.ValueOf(c.Options).Elem()
-	d.box(title, About(options.Type()), d.rows(0, options))
+	if d.boxed[c.ID] { // in another branch
+		d.box(c.Title, "as above", nil)
+	} else {
+		d.boxed[c.ID], d.shown[c.ID] = true, true
+		d.box(c.Title, c.Help, d.rows(0, c.Options))
+	}
+	d.branches(s.Branches, end)
+}
+
+// row is one option of a drawing.
+type row struct {
+	depth int // 0 for the stage's own, one more for those of what it refers to
+	key   string
+	value string
+}
+
+// rows returns the rows of options. A reference is followed by the options of the
+// component that it names, unless they stand further up.
+func (d *drawing) rows(depth int, options []plan.Option) []row {
+	var rows []row
+	for _, o := range options {
+		if len(o.References) == 0 {
+			rows = append(rows, row{depth, o.Key, o.Value})
+		}
+		key := o.Key
+		for _, id := range o.References {
+			rows = append(rows, d.reference(depth, key, d.plan.Components[id])...)
+			key = ""
+		}
+	}
+	return rows
+}
+
+// reference returns the rows of a component that an option names.
+func (d *drawing) reference(depth int, key string, c *plan.Component) []row {
+	text := c.Kind
+	if c.Kind != c.Name {
+		text = c.Name + ": " + c.Kind
+	}
+	switch {
+	case d.shown[c.ID]:
+		return []row{{depth, key, text + ", as above"}}
+	case d.below[c.ID]:
+		return []row{{depth, key, text + ", below"}}
+	}
+	d.shown[c.ID] = true
+	if c.Help != "" {
+		text += ", " + c.Help
+	}
+	return append([]row{{depth, key, text}}, d.rows(depth+1, c.Options)...)
 }

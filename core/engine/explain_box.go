@@ -5,14 +5,22 @@ import (
 	"unicode/utf8"
 )
 
-// boxWidth is the width of a drawing in characters, borders and all.
-const boxWidth = 88
+// boxWidth is the width of a drawing in characters, borders and all. Boxes of
+// branches are narrower by their margin, as long as minWidth is left.
+const (
+	boxWidth = 88
+	minWidth = 40
+)
+
+// width returns the width of a box here.
+func (d *drawing) width() int { return max(minWidth, boxWidth-utf8.RuneCountInString(d.margin)) }
 
 // box draws a box with a title in its upper border, a line of text and a table.
 func (d *drawing) box(title, help string, rows []row) {
-	const inside = boxWidth - 4 // without the borders and a space beside each
+	width := d.width()
+	inside := width - 4 // without the borders and a space beside each
 	title = clip(title, inside-4)
-	d.line("┌─ %s %s┐", title, strings.Repeat("─", boxWidth-5-utf8.RuneCountInString(title)))
+	d.line("┌─ %s %s┐", title, strings.Repeat("─", width-5-utf8.RuneCountInString(title)))
 	for _, text := range wrap(help, inside) {
 		d.inBox(text)
 	}
@@ -27,11 +35,11 @@ func (d *drawing) box(title, help string, rows []row) {
 			left = ""
 		}
 	}
-	d.line("└%s┘", strings.Repeat("─", boxWidth-2))
+	d.line("└%s┘", strings.Repeat("─", width-2))
 }
 
 // inBox writes a line between the borders.
-func (d *drawing) inBox(text string) { d.line("│ %s │", pad(text, boxWidth-4)) }
+func (d *drawing) inBox(text string) { d.line("│ %s │", pad(text, d.width()-4)) }
 
 // pad fills s with spaces to a width in characters.
 func pad(s string, width int) string {

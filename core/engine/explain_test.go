@@ -13,6 +13,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/engine"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/plan"
 	"github.com/umbra-proxy/umbra/plugins"
 )
 
@@ -65,7 +66,7 @@ func explain(t *testing.T, path string, reg *core.Registry) string {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	if err := engine.Explain(&b, reg, f); err != nil {
+	if err := engine.Explain(&b, plan.Of(f)); err != nil {
 		t.Fatal(err)
 	}
 	edge := 0 // where boxes end
@@ -111,6 +112,10 @@ type manyOptions struct {
 
 type embedded struct {
 	Listen option.Listen `toml:"listen" help:"address"`
+}
+
+func (e embedded) Describe() core.Description {
+	return core.Description{Listeners: []core.Listener{{Key: "listen", Addr: e.Listen.AddrPort()}}}
 }
 
 type rule struct {
@@ -178,13 +183,12 @@ func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
 
 func TestExplainWriteError(t *testing.T) {
 	text := "[pipeline.p]\nchain = [\"inbound.in\", \"outbound.out\"]\n[inbound.in]\n[outbound.out]\n"
-	reg := manyKinds()
-	f, err := config.Parse("x", []byte(text), reg)
+	f, err := config.Parse("x", []byte(text), manyKinds())
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := errors.New("disk full")
-	if err := engine.Explain(failingWriter{want}, reg, f); !errors.Is(err, want) {
+	if err := engine.Explain(failingWriter{want}, plan.Of(f)); !errors.Is(err, want) {
 		t.Errorf("got %v, want %v", err, want)
 	}
 }

@@ -4,17 +4,20 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/samber/do/v2"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/plan"
 )
 
 // Resolution is what a pipeline finds of a name.
 type Resolution struct {
 	Pipeline  string
+	Branch    []string      // the labels of the branches in which this holds; nil for all
 	Finder    string        // who finds it, in words
 	Elsewhere bool          // nobody on this machine does
 	Found     []core.Found  // its addresses, in the order in which they would be tried
@@ -25,37 +28,43 @@ type Resolution struct {
 }
 
 // Resolve asks each pipeline of f, which it builds and does not serve, for a name.
+// A pipeline has one Resolution for each way through its branches.
 func Resolve(ctx context.Context, reg *core.Registry, f *config.File, log *slog.Logger, name string) ([]Resolution, error) {
 	g, err := build(reg, f, new(core.Process), log)
 	if err != nil {
 		return nil, err
 	}
 	var all []Resolution
-	for _, p := range f.Pipelines {
-		r, err := g.resolve(ctx, p, name)
-		if err != nil {
-			_ = g.abandon()
-			return nil, err
+	for i, p := range plan.Of(f).Pipelines {
+		for _, n := range p.Names {
+			if n.Of != plan.NameTargets {
+				continue
+			}
+			r, err := g.resolve(ctx, f.Pipelines[i], n, name)
+			if err != nil {
+				_ = g.abandon()
+				return nil, err
+			}
+			all = append(all, r)
 		}
-		all = append(all, r)
 	}
 	return all, g.abandon()
 }
 
-// resolve asks one pipeline, under its own time for a dial.
-func (g *generation) resolve(ctx context.Context, p *config.Pipeline, name string) (Resolution, error) {
-	by := targets(g.file, p)
-	r := Resolution{Pipeline: p.Name, Finder: by.text}
+// resolve asks whom a pipeline would ask, under its own time for a dial.
+func (g *generation) resolve(ctx context.Context, p *config.Pipeline, by plan.Name, name string) (Resolution, error) {
+	r := Resolution{Pipeline: p.Name, Branch: by.Branch, Finder: by.Text}
 	var resolver core.Resolver = dial.SystemResolver{}
-	switch {
-	case by.server.Name != "":
+	switch by.By {
+	case plan.BySystem:
+	case plan.ByResolver:
+		var err error
+		if resolver, err = do.InvokeNamed[core.Resolver](g.scope, service(idOf(by.Component))); err != nil {
+			return r, fmt.Errorf("%s: %w", by.Component, err)
+		}
+	default:
 		r.Elsewhere = true
 		return r, nil
-	case by.resolver.Name != "":
-		var err error
-		if resolver, err = do.InvokeNamed[core.Resolver](g.scope, service(by.resolver)); err != nil {
-			return r, fmt.Errorf("%s: %w", by.resolver, err)
-		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.DialTimeout.Std())
 	defer cancel()
@@ -70,4 +79,10 @@ func (g *generation) resolve(ctx context.Context, p *config.Pipeline, name strin
 	r.Again = time.Since(began)
 	r.Cached = err == nil && len(again) > 0 && again[0].Cached
 	return r, nil
+}
+
+// idOf returns the ID that a plan has as text. Its names have no dots.
+func idOf(component string) config.ID {
+	section, name, _ := strings.Cut(component, ".")
+	return config.ID{Section: core.Section(section), Name: name}
 }

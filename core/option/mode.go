@@ -16,3 +16,14 @@ func (m Mode) Streams() bool { return m != Mode(core.UDP) }
 
 // Packets reports whether UDP is served.
 func (m Mode) Packets() bool { return m != Mode(core.TCP) }
+
+// Networks returns the networks that are served.
+func (m Mode) Networks() core.Networks {
+	switch m {
+	case Mode(core.TCP):
+		return core.OverTCP
+	case Mode(core.UDP):
+		return core.OverUDP
+	}
+	return core.OverTCP | core.OverUDP
+}

@@ -40,4 +40,7 @@ func TestKinds(t *testing.T) {
 	if err := config.CheckKinds(reg); err != nil {
 		t.Error(err)
 	}
+	if err := config.CheckDescriptions(reg); err != nil {
+		t.Error(err)
+	}
 }

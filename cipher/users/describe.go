@@ -1,0 +1,13 @@
+package users
+
+import (
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
+)
+
+var _ core.Describer = Options{}
+
+// Describe tells the secrets of users.
+func (o Options) Describe() core.Description {
+	return core.Description{Secrets: option.SecretKeys("users", o.Users)}
+}

@@ -1,0 +1,130 @@
+package engine_test
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/engine"
+	"github.com/umbra-proxy/umbra/core/plan"
+	"github.com/umbra-proxy/umbra/plugins"
+)
+
+// groupOptions are those of an outbound that chooses among others.
+type groupOptions struct {
+	_       core.About         `help:"takes the first member that answers"`
+	Members []core.OutboundRef `toml:"members" required:"true" help:"outbounds"`
+}
+
+func (o groupOptions) Describe() core.Description {
+	var d core.Description
+	for _, n := range core.NamedList("members", o.Members) {
+		d.Branches = append(d.Branches, core.Branch{Label: n.To.RefName(), Chain: []core.Named{n}})
+	}
+	return d
+}
+
+// stageRef names a stage of a branch, with its section.
+type stageRef struct{ section, name string }
+
+func (r *stageRef) UnmarshalText(text []byte) error {
+	r.section, r.name, _ = strings.Cut(string(text), ".")
+	return nil
+}
+
+func (r stageRef) RefSection() core.Section { return core.Section(r.section) }
+func (r stageRef) RefName() string          { return r.name }
+
+// routeOptions are those of an outbound that chooses by rules.
+type routeOptions struct {
+	_     core.About  `help:"takes the chain of the first rule that holds"`
+	Rules []routeRule `toml:"rules" required:"true" help:"rules"`
+}
+
+type routeRule struct {
+	Name  string     `toml:"name" help:"name"`
+	Chain []stageRef `toml:"chain" help:"stages"`
+}
+
+func (o routeOptions) Describe() core.Description {
+	var d core.Description
+	for i, r := range o.Rules {
+		d.Branches = append(d.Branches, core.Branch{
+			Label: r.Name, Chain: core.NamedList(core.OptionKey("rules", strconv.Itoa(i), "chain"), r.Chain),
+		})
+	}
+	return d
+}
+
+// chooser is the outbound of both.
+type chooser struct{}
+
+func (chooser) Over(wire core.Dialer) (core.Dialer, error) { return wire, nil }
+
+func branchKinds() *core.Registry {
+	reg := &core.Registry{}
+	plugins.Standard(reg)
+	core.Add(&reg.Outbound, "failover", func(core.Env, groupOptions) (core.Outbound, error) { return chooser{}, nil })
+	core.Add(&reg.Outbound, "route", func(core.Env, routeOptions) (core.Outbound, error) { return chooser{}, nil })
+	return reg
+}
+
+// TestExplainBranches draws a fan of branches with another one in it, and prints the
+// same for programs.
+func TestExplainBranches(t *testing.T) {
+	const path = "testdata/explain/branches.toml"
+	reg := branchKinds()
+	if err := config.CheckDescriptions(reg); err != nil {
+		t.Error(err)
+	}
+	golden(t, "branches", explain(t, path, reg))
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := config.Parse(path, text, reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := plan.Of(f).WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "branches_json", b.String())
+}
+
+// TestResolveBranches asks for a name on each way through the branches.
+func TestResolveBranches(t *testing.T) {
+	f, err := config.Load(filepath.Join("testdata", "explain", "branches.toml"), branchKinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := engine.Resolve(t.Context(), branchKinds(), f, slog.New(slog.DiscardHandler), "nas.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range all {
+		line := strings.Join(r.Branch, "/") + ": " + r.Finder
+		for _, found := range r.Found {
+			line += " " + found.IP.String()
+		}
+		got = append(got, line)
+	}
+	want := []string{
+		"ads: nobody: outbound.nowhere asks for none",
+		"office: resolver.hosts, on this machine 192.0.2.5",
+		"far: the server of outbound.lima, which gets them as they are",
+		"rest/paris: the server of outbound.paris, which gets them as they are",
+		"rest/tokyo: the server of outbound.tokyo, which gets them as they are",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}

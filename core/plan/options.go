@@ -1,0 +1,135 @@
+package plan
+
+import (
+	"cmp"
+	"encoding"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/config"
+)
+
+// options returns the options of a struct that are not empty, in the struct's order.
+func (b *builder) options(options reflect.Value) []Option {
+	all := []Option{}
+	for _, f := range config.Fields(options.Type()) {
+		v := f.In(options)
+		if v.IsZero() {
+			continue
+		}
+		o := Option{Key: f.Key, Value: b.show(v)}
+		for _, ref := range references(v) {
+			if c := b.find(ref); c != nil {
+				o.References = append(o.References, c.ID.String())
+			}
+		}
+		if o.Value != "" {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// references returns the components that an option names, if it is a reference
+// or a list of them.
+func references(v reflect.Value) []core.Reference {
+	if ref, ok := v.Interface().(core.Reference); ok && ref.RefName() != "" {
+		return []core.Reference{ref}
+	}
+	var refs []core.Reference
+	if v.Kind() == reflect.Slice {
+		for i := range v.Len() {
+			refs = append(refs, references(v.Index(i))...)
+		}
+	}
+	return refs
+}
+
+// show returns a value as text, its secrets redacted.
+func (b *builder) show(v reflect.Value) string {
+	switch t := v.Interface().(type) {
+	case core.Reference:
+		if c := b.find(t); c != nil {
+			return shortTitle(c)
+		}
+		return ""
+	case fmt.Stringer:
+		return printable(t.String())
+	case encoding.TextMarshaler:
+		text, err := t.MarshalText()
+		if err != nil {
+			return ""
+		}
+		return printable(string(text))
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return ""
+		}
+		return b.show(v.Elem())
+	case reflect.Slice, reflect.Array:
+		texts := make([]string, v.Len())
+		for i := range texts {
+			texts[i] = b.show(v.Index(i))
+		}
+		return strings.Join(texts, ", ")
+	case reflect.Map:
+		return b.showMap(v)
+	case reflect.Struct:
+		var texts []string
+		for _, f := range config.Fields(v.Type()) {
+			if field := f.In(v); !field.IsZero() {
+				texts = append(texts, f.Key+" = "+b.show(field))
+			}
+		}
+		return "{" + strings.Join(texts, ", ") + "}"
+	}
+	return printable(fmt.Sprint(v.Interface()))
+}
+
+func (b *builder) showMap(v reflect.Value) string {
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
+	texts := make([]string, len(keys))
+	for i, key := range keys {
+		value := b.show(v.MapIndex(key))
+		switch item := v.MapIndex(key); {
+		case item.Kind() == reflect.Map:
+			value = "{" + value + "}"
+		case item.Kind() == reflect.Slice && item.Len() > 1:
+			value = "[" + value + "]"
+		}
+		texts[i] = printable(key.String()) + " = " + value
+	}
+	return strings.Join(texts, ", ")
+}
+
+// printable returns s, quoted if something in it does not print.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// title returns the name of a component as the title of a box.
+func title(c *config.Component) string {
+	if c.Kind == c.ID.Name {
+		return c.ID.String()
+	}
+	return c.ID.String() + ", kind " + c.Kind
+}
+
+// shortTitle is title where the option says the section.
+func shortTitle(c *config.Component) string {
+	if c.Kind == c.ID.Name {
+		return c.Kind
+	}
+	return c.ID.Name + ": " + c.Kind
+}

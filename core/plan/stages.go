@@ -1,0 +1,53 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/config"
+)
+
+// pipeline returns the stages of a pipeline.
+func (b *builder) pipeline(p *config.Pipeline) []Stage {
+	var stages []Stage
+	for _, id := range p.Gates() {
+		stages = append(stages, Stage{Component: id.String(), Role: Gate})
+	}
+	stages = append(stages, Stage{Component: p.Inbound().String(), Role: Inbound})
+	var rest []*config.Component
+	for _, id := range p.Chain[len(stages):] {
+		rest = append(rest, b.components[id.String()])
+	}
+	return append(stages, b.chain(rest, "", nil)...)
+}
+
+// chain returns the stages of a chain that begins after an inbound, or of a branch.
+// through is the ID of the hop before it, "" for none. within are the components
+// whose branches the chain stands in. A branch that leads back to one of them ends
+// there: references by type make no cycle, but a kind may describe one.
+func (b *builder) chain(chain []*config.Component, through string, within []*config.Component) []Stage {
+	stages := []Stage{}
+	for _, c := range chain {
+		if slices.Contains(within, c) {
+			break
+		}
+		s := Stage{Component: c.ID.String(), Role: Middleware}
+		if c.ID.Section == core.SectionOutbound || len(c.Description.Branches) > 0 {
+			s.Role, s.Through = Hop, through
+		}
+		for _, branch := range c.Description.Branches {
+			var members []*config.Component
+			for _, n := range branch.Chain {
+				if member := b.find(n.To); member != nil {
+					members = append(members, member)
+				}
+			}
+			s.Branches = append(s.Branches, Branch{branch.Label, b.chain(members, through, append(slices.Clone(within), c))})
+		}
+		if s.Role == Hop {
+			through = s.Component
+		}
+		stages = append(stages, s)
+	}
+	return stages
+}

@@ -1,0 +1,25 @@
+package inbound
+
+import "github.com/umbra-proxy/umbra/core"
+
+var (
+	_ core.Describer = Options{}
+	_ core.Describer = Rejection{}
+)
+
+// Describe tells the address with its networks, and the transports. A kind that
+// embeds Options and serves less than mode says, or more than one address, describes
+// itself.
+func (o Options) Describe() core.Description {
+	networks := o.Mode.Networks()
+	return core.Description{
+		Listeners: []core.Listener{{Key: "listen", Addr: o.Listen.AddrPort(), Networks: networks}},
+		Wire:      core.NamedList("transport", o.Transport),
+		Networks:  networks,
+	}
+}
+
+// Describe tells the decoy.
+func (r Rejection) Describe() core.Description {
+	return core.Description{Servers: []core.Server{{Key: "decoy", Role: core.RoleSide, Addr: r.Decoy.Addr()}}}
+}

@@ -1,0 +1,10 @@
+package ss
+
+import "github.com/umbra-proxy/umbra/core"
+
+var _ core.Describer = Options{}
+
+// Describe implements core.Describer.
+func (o Options) Describe() core.Description {
+	return core.Description{Wire: []core.Named{{Key: "cipher", To: o.Cipher}}}.With(o.Options, o.Rejection)
+}

@@ -1,0 +1,11 @@
+package block
+
+import "github.com/umbra-proxy/umbra/core"
+
+var _ core.Describer = Options{}
+
+// Describe implements core.Describer. Requests of both networks are taken, and
+// refused.
+func (Options) Describe() core.Description {
+	return core.Description{Targets: core.Targets{Names: core.NamesUnused}, Networks: core.OverTCP | core.OverUDP}
+}
