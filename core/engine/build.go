@@ -20,8 +20,8 @@ var errReported = errors.New("not built")
 
 // build makes all components and pipelines of f. Its error holds every mistake
 // that their constructors found.
-func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.Logger) (*generation, error) {
-	g := &generation{file: f, reg: reg, process: process, log: log, scope: do.New(), built: map[config.ID]any{}, stage: core.NewStage(process)}
+func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.Logger, observers ...core.Observer) (*generation, error) {
+	g := &generation{observers: observers, file: f, reg: reg, process: process, log: log, scope: do.New(), built: map[config.ID]any{}, stage: core.NewStage(process)}
 	ids := slices.SortedFunc(maps.Keys(f.Components), func(a, b config.ID) int {
 		return cmp.Or(cmp.Compare(a.Section, b.Section), cmp.Compare(a.Name, b.Name))
 	})
@@ -30,7 +30,7 @@ func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.
 		invoke[n] = g.provide(f.Components[id])
 	}
 	for _, p := range f.Pipelines {
-		do.ProvideNamed(g.scope, "pipeline/"+p.Name, func(i do.Injector) (*line, error) { return g.line(i, p) })
+		do.ProvideNamed(g.scope, "pipeline/"+p.Name, func(i do.Injector) (*runningPipeline, error) { return g.pipeline(i, p) })
 	}
 	for n, id := range ids { // unused ones too: their mistakes count
 		if err := invoke[n](); err != nil {
@@ -38,10 +38,10 @@ func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.
 		}
 	}
 	for _, p := range f.Pipelines {
-		l, err := do.InvokeNamed[*line](g.scope, "pipeline/"+p.Name)
+		l, err := do.InvokeNamed[*runningPipeline](g.scope, "pipeline/"+p.Name)
 		switch {
 		case err == nil:
-			g.lines = append(g.lines, l)
+			g.pipelines = append(g.pipelines, l)
 		case !errors.Is(err, errReported):
 			g.problems = append(g.problems, f.ChainProblem(p.Name, 0, err))
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
-// line builds a pipeline from the stages of its chain.
-func (g *generation) line(i do.Injector, p *config.Pipeline) (*line, error) {
+// pipeline builds a pipeline from the stages of its chain.
+func (g *generation) pipeline(i do.Injector, p *config.Pipeline) (*runningPipeline, error) {
 	c := chain{generation: g, injector: i, table: p}
 	inbound, err := stage[core.Inbound](&c, p.Inbound())
 	c.note(err)
@@ -26,9 +26,13 @@ func (g *generation) line(i do.Injector, p *config.Pipeline) (*line, error) {
 	if c.broken {
 		return nil, errReported
 	}
-	l := &line{name: p.Name, inbound: inbound, id: p.Inbound(), of: g}
+	var path []string
+	for _, id := range p.Outbounds() {
+		path = append(path, id.String())
+	}
+	l := &runningPipeline{name: p.Name, inbound: inbound, id: p.Inbound(), of: g}
 	l.pipeline = pipeline.New(pipeline.Config{
-		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Dialer: dialer,
+		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Observers: g.observers, Dialer: dialer, Path: path,
 		DialTimeout: p.DialTimeout.Std(), IdleTimeout: p.IdleTimeout.Std(),
 	})
 	return l, nil
