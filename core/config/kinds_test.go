@@ -24,16 +24,16 @@ func (k *base64Key) UnmarshalText(text []byte) error {
 }
 
 type listenOptions struct {
-	Listen    option.Listen       `toml:"listen" required:"true" help:"address to accept clients on"`
-	Mode      string              `toml:"mode" help:"tcp or udp; both if left out"`
-	Transport []core.TransportRef `toml:"transport" help:"what carries the wire"`
-	Max       int                 `toml:"max_handshakes" default:"4096" help:"handshakes at once"`
+	Listen    option.Listen              `toml:"listen" required:"true" help:"address to accept clients on"`
+	Mode      string                     `toml:"mode" help:"tcp or udp; both if left out"`
+	Transport []core.Ref[core.Transport] `toml:"transport" help:"what carries the wire"`
+	Max       int                        `toml:"max_handshakes" default:"4096" help:"handshakes at once"`
 }
 
 type ssOptions struct {
 	_ core.About `help:"Shadowsocks server"`
 	listenOptions
-	Cipher core.CipherRef         `toml:"cipher" required:"true" help:"the encryption"`
+	Cipher core.Ref[core.Cipher]  `toml:"cipher" required:"true" help:"the encryption"`
 	Users  map[string]option.Text `toml:"users" help:"names and passwords"`
 }
 
@@ -46,9 +46,9 @@ type socksOptions struct {
 type directOptions struct{}
 
 type hopOptions struct {
-	Server   option.Server    `toml:"server" required:"true" help:"the server to dial"`
-	Cipher   core.CipherRef   `toml:"cipher" help:"the encryption"`
-	Resolver core.ResolverRef `toml:"resolver" help:"finds the server's addresses"`
+	Server   option.Server           `toml:"server" required:"true" help:"the server to dial"`
+	Cipher   core.Ref[core.Cipher]   `toml:"cipher" help:"the encryption"`
+	Resolver core.Ref[core.Resolver] `toml:"resolver" help:"finds the server's addresses"`
 }
 
 type cipherOptions struct {
@@ -57,9 +57,9 @@ type cipherOptions struct {
 }
 
 type dnsOptions struct {
-	Servers []string                    `toml:"servers" help:"whom to ask"`
-	Via     core.OutboundRef            `toml:"via" help:"the way to them"`
-	Named   map[string]core.OutboundRef `toml:"named" help:"the way for some zones"`
+	Servers []string                           `toml:"servers" help:"whom to ask"`
+	Via     core.Ref[core.Outbound]            `toml:"via" help:"the way to them"`
+	Named   map[string]core.Ref[core.Outbound] `toml:"named" help:"the way for some zones"`
 }
 
 type tuning struct {

@@ -43,9 +43,11 @@ type chain struct {
 	broken   bool
 }
 
-// stage returns the component of a stage.
+// stage returns the component of a stage, whose section is for T.
 func stage[T any](c *chain, id config.ID) (T, error) {
-	return do.InvokeNamed[T](c.injector, service(id))
+	built, err := do.InvokeNamed[any](c.injector, service(id))
+	component, _ := built.(T) // of its section, as Build returns it
+	return component, err
 }
 
 // note remembers that a stage could not be built; why is known already.
@@ -77,6 +79,8 @@ func (c *chain) hops(packets bool) core.Dialer {
 			c.refuse(id, fmt.Errorf("%s %w: it reaches targets from this machine, whatever stands before it; move it to the front or leave it out", id, err))
 		case err != nil:
 			c.refuse(id, err)
+		case over == nil:
+			c.refuse(id, fmt.Errorf("%s made neither a dialer nor an error", id))
 		default:
 			wire = over
 			if err := over.CheckPackets(); packets && err != nil {
@@ -88,35 +92,37 @@ func (c *chain) hops(packets bool) core.Dialer {
 	return wire
 }
 
-// wrap puts the stages before dialer, the first of them outermost. Those before
-// the inbound must be gates, those after it must not.
+// wrap puts the stages before dialer, the first of them outermost. A stage is used for
+// each role that it has. Gates must stand before the inbound, middleware that is no
+// gate after it; an observer alone may stand on either side.
 func (c *chain) wrap(dialer core.Dialer, ids []config.ID, beforeInbound bool) core.Dialer {
 	for n := len(ids) - 1; n >= 0; n-- {
 		id := ids[n]
-		if id.Section == core.SectionResolver {
-			r, err := stage[core.Resolver](c, id)
-			c.note(err)
-			if err == nil {
-				dialer = dial.Resolve(r).Wrap(dialer)
-			}
-			continue
-		}
-		p, err := stage[core.Policy](c, id)
+		p, err := stage[any](c, id)
 		if err != nil {
 			c.note(err)
 			continue
 		}
+		if r, ok := p.(core.Resolver); ok && id.Section == core.SectionResolver {
+			p = dial.Resolve(r)
+		}
 		gate, isGate := p.(core.Gate)
+		m, isMiddleware := p.(core.Middleware)
 		switch {
 		case isGate && !beforeInbound:
 			c.refuse(id, fmt.Errorf("%s stands after the inbound, but it is asked before a client's first byte is read; move it before %s", id, c.table.Inbound()))
-		case !isGate && beforeInbound:
+		case isMiddleware && !isGate && beforeInbound:
 			c.refuse(id, fmt.Errorf("%s stands before %s, but it needs the target that the inbound reads; move it after", id, c.table.Inbound()))
 		case isGate:
 			c.gates = append([]core.Gate{gate}, c.gates...)
 		}
-		if m, ok := p.(core.Middleware); ok {
-			dialer = m.Wrap(dialer)
+		if isMiddleware {
+			wrapped := m.Wrap(dialer)
+			if wrapped == nil {
+				c.refuse(id, fmt.Errorf("%s made no dialer", id))
+				continue
+			}
+			dialer = wrapped
 		}
 	}
 	return dialer

@@ -81,10 +81,10 @@ func (p part) Shutdown(context.Context) error {
 
 // mistakes are options that make a constructor fail.
 type mistakes struct {
-	Cipher core.CipherRef `toml:"cipher" help:"a cipher"`
-	Wrong  string         `toml:"wrong" help:"text of a mistake in this option"`
-	Worse  string         `toml:"worse" help:"text of another"`
-	Panic  string         `toml:"panic" help:"what to panic with"`
+	Cipher core.Ref[core.Cipher] `toml:"cipher" help:"a cipher"`
+	Wrong  string                `toml:"wrong" help:"text of a mistake in this option"`
+	Worse  string                `toml:"worse" help:"text of another"`
+	Panic  string                `toml:"panic" help:"what to panic with"`
 }
 
 func (m mistakes) check(env core.Env) error {
@@ -92,7 +92,7 @@ func (m mistakes) check(env core.Env) error {
 		panic(m.Panic)
 	}
 	if m.Cipher != "" {
-		if _, err := env.Graph.Cipher(m.Cipher); err != nil {
+		if _, err := m.Cipher.Get(env); err != nil {
 			return err
 		}
 	}
@@ -166,10 +166,10 @@ func (p pending) Reject(error)                 { p.Close() }
 
 type outboundOptions struct {
 	mistakes
-	Via      core.OutboundRef `toml:"via" help:"another outbound"`
-	Greeting string           `toml:"greeting" default:"a" help:"what each stream begins with"`
-	First    bool             `toml:"first" help:"be the first hop only"`
-	Refuses  string           `toml:"refuses" help:"text of a mistake that Over finds"`
+	Via      core.Ref[core.Outbound] `toml:"via" help:"another outbound"`
+	Greeting string                  `toml:"greeting" default:"a" help:"what each stream begins with"`
+	First    bool                    `toml:"first" help:"be the first hop only"`
+	Refuses  string                  `toml:"refuses" help:"text of a mistake that Over finds"`
 }
 
 // outbound answers each stream itself, with a greeting and then with what came,
@@ -181,7 +181,7 @@ type outbound struct {
 
 func (w *world) newOutbound(env core.Env, o outboundOptions) (core.Outbound, error) {
 	if o.Via != "" {
-		if _, err := env.Graph.Outbound(o.Via); err != nil {
+		if _, err := o.Via.Get(env); err != nil {
 			return nil, err
 		}
 	}

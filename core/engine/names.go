@@ -27,7 +27,7 @@ func targets(f *config.File, p *config.Pipeline) finder {
 		if id.Section == core.SectionResolver {
 			return byResolver(f, id)
 		}
-		if ref := valueOf[core.ResolverRef](f.Components[id]); ref != "" { // a policy that looks at addresses
+		if ref := valueOf[core.Ref[core.Resolver]](f.Components[id]); ref != "" { // a policy that looks at addresses
 			return byResolver(f, config.ID{Section: core.SectionResolver, Name: string(ref)})
 		}
 	}
@@ -35,7 +35,7 @@ func targets(f *config.File, p *config.Pipeline) finder {
 	if server := valueOf[option.Server](last); server.Addr().IsValid() {
 		return finder{server: last.ID, text: fmt.Sprintf("the server of %s, which gets them as they are", last.ID)}
 	}
-	ref, takes := optionOf[core.ResolverRef](last)
+	ref, takes := optionOf[core.Ref[core.Resolver]](last)
 	switch {
 	case ref != "":
 		return byResolver(f, config.ID{Section: core.SectionResolver, Name: string(ref)})
@@ -53,10 +53,10 @@ func byResolver(f *config.File, id config.ID) finder {
 // describe says how a resolver asks: itself, through an outbound, or others.
 func describe(f *config.File, id config.ID) string {
 	c := f.Components[id]
-	if via := valueOf[core.OutboundRef](c); via != "" {
+	if via := valueOf[core.Ref[core.Outbound]](c); via != "" {
 		return fmt.Sprintf("%s, which asks through outbound.%s", id, via)
 	}
-	if len(valueOf[[]core.ResolverRef](c)) > 0 {
+	if len(valueOf[[]core.Ref[core.Resolver]](c)) > 0 {
 		return id.String() + ", which asks others"
 	}
 	return id.String() + ", on this machine"
@@ -68,7 +68,7 @@ func others(f *config.File, id config.ID) []named {
 	if id.Name == "" {
 		return nil
 	}
-	for i, ref := range valueOf[[]core.ResolverRef](f.Components[id]) {
+	for i, ref := range valueOf[[]core.Ref[core.Resolver]](f.Components[id]) {
 		other := config.ID{Section: core.SectionResolver, Name: string(ref)}
 		all = append(all, named{[]string{"… first", "… then"}[min(i, 1)], describe(f, other)})
 		all = append(all, others(f, other)...)
@@ -78,7 +78,7 @@ func others(f *config.File, id config.ID) []named {
 
 // ofHop returns who finds the name of the server of outbound n of a pipeline.
 func ofHop(p *config.Pipeline, n int, out *config.Component) string {
-	ref := valueOf[core.ResolverRef](out)
+	ref := valueOf[core.Ref[core.Resolver]](out)
 	switch {
 	case ref != "":
 		return fmt.Sprintf("resolver.%s, on this machine", ref)
@@ -150,7 +150,7 @@ func hasName(all []named, name string) bool {
 
 // ofNameServer returns who finds the name of a DNS server.
 func (d *drawing) ofNameServer(c *config.Component, name string) string {
-	via := valueOf[core.OutboundRef](c)
+	via := valueOf[core.Ref[core.Outbound]](c)
 	for _, fixed := range valuesOf[map[string][]option.IP](c) {
 		if len(fixed[name]) > 0 {
 			return "nobody: its addresses are in this file"
@@ -163,7 +163,7 @@ func (d *drawing) ofNameServer(c *config.Component, name string) string {
 	if valueOf[option.Server](out).Addr().IsValid() {
 		return fmt.Sprintf("the server of %s", out.ID)
 	}
-	if ref := valueOf[core.ResolverRef](out); ref != "" {
+	if ref := valueOf[core.Ref[core.Resolver]](out); ref != "" {
 		return fmt.Sprintf("resolver.%s, on this machine", ref)
 	}
 	return theSystem

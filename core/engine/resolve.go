@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/samber/do/v2"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/dial"
@@ -53,7 +52,7 @@ func (g *generation) resolve(ctx context.Context, p *config.Pipeline, name strin
 		return r, nil
 	case by.resolver.Name != "":
 		var err error
-		if resolver, err = do.InvokeNamed[core.Resolver](g.scope, service(by.resolver)); err != nil {
+		if resolver, err = core.Ref[core.Resolver](by.resolver.Name).Get(core.Env{Graph: graph{g.scope}}); err != nil {
 			return r, fmt.Errorf("%s: %w", by.resolver, err)
 		}
 	}

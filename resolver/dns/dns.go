@@ -117,7 +117,7 @@ type builder struct {
 
 func (b *builder) build() (err error) {
 	if b.options.Via != "" {
-		out, err := b.env.Graph.Outbound(b.options.Via)
+		out, err := b.options.Via.Get(b.env)
 		if err != nil {
 			return err
 		}
