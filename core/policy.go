@@ -1,7 +1,9 @@
 package core
 
-// Policy is a component that decides who may do what. It is a Gate, a
-// Middleware or both; one with a Gate stands before the inbound in the chain.
+// Policy is a component that decides who may do what, or learns of it. Its roles are
+// Gate, Middleware and Observer; it has one at least, or its file is refused. One that
+// is a Gate stands before the inbound in the chain, another Middleware after it, and
+// what is an Observer alone anywhere before the outbounds.
 type Policy any
 
 // Gate is asked about a client before anything is read from it. Every nil

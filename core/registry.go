@@ -130,7 +130,9 @@ type KindInfo struct {
 type Catalog interface {
 	Names() []string
 	Describe(name string) (KindInfo, bool)
-	// Build calls the constructor of the kind with this name or alias.
+	// Build calls the constructor of the kind with this name or alias and checks what
+	// it returns: a component that is nil, that has no role in its section or that
+	// has a method of a contract of core but not the contract, is an error.
 	Build(name string, env Env, options any) (any, error)
 }
 
@@ -153,7 +155,7 @@ func (k *Kinds[T]) Build(name string, env Env, options any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return built, nil
+	return built, checkComponent(kind.Name, sectionOf(k.contract()), built)
 }
 
 // contract returns the type of the section's components.

@@ -127,17 +127,18 @@ func TestCheckKinds(t *testing.T) {
 		_ core.About
 		twice
 		NoTag   int
-		hidden  int             `toml:"hidden" help:"x"`
-		NoHelp  int             `toml:"no_help"`
-		Upper   int             `toml:"Upper" help:"x"`
-		Kind    int             `toml:"kind" help:"x"`
-		A       int             `toml:"a" help:"x"`
-		Both    int             `toml:"both" default:"1" required:"true" help:"x"`
-		Default option.Duration `toml:"default" default:"soon" help:"x"`
-		List    []int8          `toml:"list" default:"1,200" help:"x"`
-		Channel chan int        `toml:"channel" help:"x"`
-		Any     any             `toml:"any" help:"x"`
-		Map     map[int]string  `toml:"map" help:"x"`
+		hidden  int               `toml:"hidden" help:"x"`
+		NoHelp  int               `toml:"no_help"`
+		Upper   int               `toml:"Upper" help:"x"`
+		Kind    int               `toml:"kind" help:"x"`
+		A       int               `toml:"a" help:"x"`
+		Both    int               `toml:"both" default:"1" required:"true" help:"x"`
+		Default option.Duration   `toml:"default" default:"soon" help:"x"`
+		List    []int8            `toml:"list" default:"1,200" help:"x"`
+		Channel chan int          `toml:"channel" help:"x"`
+		Any     any               `toml:"any" help:"x"`
+		Map     map[int]string    `toml:"map" help:"x"`
+		Lost    []core.Ref[error] `toml:"lost" help:"x"`
 		Nested  struct {
 			B int `toml:"b"`
 		} `toml:"nested" help:"x"`
@@ -167,6 +168,7 @@ policy of kind bad: list: default: strconv.ParseInt: parsing "200": value out of
 policy of kind bad: channel: no file can give a chan int
 policy of kind bad: any: no file can give a interface {}
 policy of kind bad: map: no file can give a map[int]string
+policy of kind bad: lost: core.Ref[error] names components of no section
 policy of kind bad: nested: b: no help tag
 policy of kind bad: min: min: "soon" is no duration; write it as "30s" or "5m"
 policy of kind bad: range: min 2 is not below max 1
