@@ -20,7 +20,7 @@ type Env struct {
 	Log     *slog.Logger
 	Graph   Graph // finds other components
 	Process *Process
-	Stage   *Stage // what waits until the file is served; nil outside an engine
+	Stage   *Stage // of the file; nil outside an engine: see Keep
 }
 
 // Graph finds the components that options refer to; see Ref.Get. The component asked

@@ -21,7 +21,7 @@ var errReported = errors.New("not built")
 // build makes all components and pipelines of f. Its error holds every mistake
 // that their constructors found.
 func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.Logger) (*generation, error) {
-	g := &generation{file: f, reg: reg, process: process, log: log, scope: do.New(), built: map[config.ID]any{}, stage: core.NewStage(process)}
+	g := &generation{file: f, reg: reg, process: process, log: log, scope: do.New(), built: map[config.ID]any{}, stage: new(core.Stage)}
 	ids := slices.SortedFunc(maps.Keys(f.Components), func(a, b config.ID) int {
 		return cmp.Or(cmp.Compare(a.Section, b.Section), cmp.Compare(a.Name, b.Name))
 	})

@@ -29,6 +29,7 @@ func Resolve(ctx context.Context, reg *core.Registry, f *config.File, log *slog.
 	if err != nil {
 		return nil, err
 	}
+	g.stage.Commit() // in a process of its own, which ends here
 	var all []Resolution
 	for _, p := range f.Pipelines {
 		r, err := g.resolve(ctx, p, name)
