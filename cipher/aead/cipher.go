@@ -29,7 +29,7 @@ type Cipher struct {
 	roll   atomic.Pointer[roll] // the users of a server; nil for own alone
 	list   *users.List          // where they come from; nil if they don't change
 	turns  *turns               // at looking for one of them
-	memory *memory
+	memory *memory              // of the process, as salts; nil until served
 
 	salts    *replay.Salts
 	journal  *replay.Journal // of salts; nil for none

@@ -93,6 +93,18 @@ func (c *Cipher) setUsers(list []users.User) error {
 	return nil
 }
 
+// remember makes m what the server goes on with. It is called before anything is
+// served.
+func (c *Cipher) remember(m *memory) {
+	c.memory = m
+	if c.own != nil {
+		c.own.packets = m.packetsOf(c.spec, c.own)
+	}
+	if r := c.roll.Load(); r != nil {
+		c.setRoll(r)
+	}
+}
+
 func (c *Cipher) setRoll(r *roll) {
 	for _, u := range r.all {
 		u.packets = c.memory.packetsOf(c.spec, u)

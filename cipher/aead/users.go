@@ -22,7 +22,7 @@ type user struct {
 	key     []byte
 	id      userID
 	grant   *core.Grant
-	packets *packets
+	packets *packets // nil until the table is served
 }
 
 func newUser(s Spec, name string, k []byte) *user {
@@ -52,6 +52,14 @@ func (s Spec) newRoll(list []users.User) (*roll, error) {
 		r.byID[u.id] = u
 	}
 	return r, nil
+}
+
+// take gives the users their grants, which come once the table is served. list is what
+// the users were made of.
+func (r *roll) take(list []users.User) {
+	for i, u := range r.all {
+		u.grant = list[i].Grant
+	}
 }
 
 // grant has the datagrams of each user run under what the user is served under, once

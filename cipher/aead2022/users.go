@@ -49,6 +49,18 @@ func newUsers(s Spec, list []User) (*roll, error) {
 	return us, nil
 }
 
+// grant gives the users their grants, which come once the table is served. list is what
+// the users were made of.
+func (r *roll) grant(list []users.User) {
+	grants := make(map[string]*core.Grant, len(list))
+	for _, u := range list {
+		grants[u.Name] = u.Grant
+	}
+	for _, u := range r.byHash {
+		u.grant = grants[u.name]
+	}
+}
+
 func newUser(s Spec, u User) (*user, error) {
 	made := &user{name: u.Name, psk: u.PSK, hash: hashKey(u.PSK), grant: u.Grant}
 	var err error

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"iter"
-	"maps"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -53,43 +52,43 @@ func parseRecord(b []byte) (Record, bool) {
 }
 
 // Journal keeps in a file what was received. A nil Journal keeps nothing. It is safe
-// for concurrent use.
+// for concurrent use once its table is served.
 type Journal struct{ file *journal.Journal }
 
 // journals are those that a component has had, by their paths: one that a reload comes
 // back to may still be written for the connections of an older file.
-type journals map[string]*Journal
+type journals map[string]*journal.Journal
 
-// OpenJournal returns the journal that o asks for, or nil. What the file has is
-// given to load, unless the component has it since before a reload. A file that is
-// damaged is no reason not to start. Its errors name the key to mend.
+// OpenJournal returns the journal that o asks for, or nil. It changes nothing. Once the
+// table is served, what the file has is given to load, unless the component has it
+// since before a reload; so a component calls it after it has asked to keep what load
+// needs. A file that is damaged is no reason not to start. Its errors name the key to
+// mend.
 func OpenJournal(env core.Env, o File, load func(Record)) (j *Journal, err error) {
 	if o.ReplayFile == "" {
 		return nil, nil
 	}
-	_, err = core.Keep(env, func(old *journals) (*journals, error) {
-		kept := journals{}
-		if old != nil {
-			maps.Copy(kept, *old)
+	file, err := journal.Open(o.ReplayFile, "replay", env.Log)
+	if err != nil {
+		return nil, &core.OptionError{Key: "replay_file", Err: err}
+	}
+	j = &Journal{file}
+	core.Keep(env, func(old *journals) *journals {
+		if old == nil {
+			old = &journals{}
 		}
-		if j = kept[o.ReplayFile]; j != nil {
-			return &kept, nil
+		if known := (*old)[o.ReplayFile]; known != nil {
+			j.file = known
+			return old
 		}
-		file, err := journal.Open(o.ReplayFile, "replay", env.Log, func(b []byte) {
+		(*old)[o.ReplayFile] = file
+		file.Load(func(b []byte) {
 			if r, ok := parseRecord(b); ok {
 				load(r)
 			}
 		})
-		if err != nil {
-			return nil, &core.OptionError{Key: "replay_file", Err: err}
-		}
-		j = &Journal{file}
-		kept[o.ReplayFile] = j
-		return &kept, nil
+		return old
 	})
-	if err != nil {
-		return nil, err
-	}
 	return j, nil
 }
 

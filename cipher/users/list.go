@@ -21,30 +21,30 @@ type List struct {
 	file   *follow.File // nil without one
 }
 
-// Open reads the users that o gives. Its errors name the key to mend.
+// Open reads the users that o gives, and grants them what they are served under once
+// the table is served. Its errors name the key to mend.
 func Open(env core.Env, o Options) (*List, error) {
 	users, file, err := o.read()
 	if err != nil {
 		return nil, err
 	}
 	l := &List{env: env, opts: o, users: users, file: file}
-	l.grants, err = core.Keep(env, func(old *grants) (*grants, error) {
+	core.Keep(env, func(old *grants) *grants {
 		if old == nil {
 			old = &grants{all: map[identity]*core.Grant{}}
 		}
-		return old, nil
+		l.grants = old
+		l.grant(l.users)
+		return old
 	})
-	if err != nil {
-		return nil, err
-	}
-	l.grant(l.users)
 	if file != nil && file.Info().Mode().Perm()&0o004 != 0 {
 		env.Log.Warn("everyone on this machine can read the secrets of users", slog.String("file", o.UsersFile))
 	}
 	return l, nil
 }
 
-// Users returns who was read last, sorted by name.
+// Users returns who was read last, sorted by name. Their grants are there once the table
+// is served: the functions that a constructor gives to core.Keep after Open find them.
 func (l *List) Users() []User { return l.users }
 
 // grant gives each user a grant, if something is to be cut. It reports whether any

@@ -18,8 +18,8 @@ import (
 
 // groupOptions are those of an outbound that chooses among others.
 type groupOptions struct {
-	_       core.About         `help:"takes the first member that answers"`
-	Members []core.OutboundRef `toml:"members" required:"true" help:"outbounds"`
+	_       core.About                `help:"takes the first member that answers"`
+	Members []core.Ref[core.Outbound] `toml:"members" required:"true" help:"outbounds"`
 }
 
 func (o groupOptions) Describe() core.Description {

@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"io"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -9,6 +11,44 @@ import (
 	"github.com/umbra-proxy/umbra/core/engine"
 	"github.com/umbra-proxy/umbra/core/pipeline"
 )
+
+// watching is a policy that observes and does nothing else.
+type watching struct{ *coretest.Observer }
+
+// A policy that is an observer is told of every connection, on either side of the
+// inbound.
+func TestObserverPolicy(t *testing.T) {
+	for _, chain := range []string{`["policy.watch", "inbound.in", "outbound.out"]`, `["inbound.in", "policy.watch", "outbound.out"]`} {
+		w, at, seen := newWorld(), coretest.FreeAddr(t), new(coretest.Observer)
+		core.Add(&w.reg.Policy, "watch", func(core.Env, struct{}) (core.Policy, error) { return watching{seen}, nil })
+		text := strings.Replace(one, oneChain(t), chain, 1) + "\n[policy.watch]\n"
+		e := w.start(t, text, at)
+		c := connect(t, at)
+		if _, err := request(c); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		events := seen.WaitEnds(t, 1)
+		if last := events[len(events)-1]; len(events) != 3 || last.Kind != core.Closed || !slices.Equal(last.Path, []string{"outbound.out"}) {
+			t.Errorf("%s: got %+v, want three events, the last a Closed by outbound.out", chain, events)
+		}
+		if err := e.Shutdown(ended()); err != nil {
+			t.Error(err)
+		}
+		seen.Check(t)
+	}
+}
+
+// oneChain returns the chain of the file one.
+func oneChain(t testing.TB) string {
+	t.Helper()
+	_, rest, _ := strings.Cut(one, "chain = ")
+	chain, _, found := strings.Cut(rest, "\n")
+	if !found {
+		t.Fatal("no chain")
+	}
+	return chain
+}
 
 // An engine lists what it serves, of the file that was replaced too, and cuts it.
 func TestLive(t *testing.T) {

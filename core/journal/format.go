@@ -70,6 +70,30 @@ func parseRecord(b []byte) (data []byte, size int) {
 // errForeign says that a file is no journal of this kind.
 var errForeign = errors.New("it holds something else")
 
+// checkMagic returns errForeign if the file at path is of something else, and why it
+// can't be read. A file that is not there or empty is fine.
+func checkMagic(path, what string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	first := make([]byte, len(magic(what)))
+	n, err := io.ReadFull(f, first)
+	switch {
+	case err == io.EOF:
+		return nil
+	case err != nil && err != io.ErrUnexpectedEOF:
+		return err
+	case string(first[:n]) != magic(what):
+		return errForeign
+	}
+	return nil
+}
+
 // readRecords gives each good record of the file at path to load, in order. A file
 // that is not there is empty. It returns how many bytes belonged to none.
 func readRecords(path, what string, load func([]byte)) (damaged int, err error) {

@@ -29,10 +29,10 @@ type Journal struct {
 	lost    int    // records that did not fit pending
 }
 
-// Open returns the journal in the file at path, which need not be there, and gives
-// load what it has; load keeps nothing of it. what says in a word what it is of. A
-// file that is damaged, or of something else, is logged and no error.
-func Open(path, what string, log *slog.Logger, load func(record []byte)) (*Journal, error) {
+// Open returns the journal in the file at path, which need not be there. what says in a
+// word what it is of. It checks that the file can be read, and leaves its records to
+// Load. A file of something else is logged and no error.
+func Open(path, what string, log *slog.Logger) (*Journal, error) {
 	j := &Journal{path: path, what: what, log: log, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 	dir := filepath.Dir(path)
 	if info, err := os.Stat(dir); err != nil {
@@ -43,17 +43,31 @@ func Open(path, what string, log *slog.Logger, load func(record []byte)) (*Journ
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no file", path)
 	}
-	damaged, err := readRecords(path, what, load)
-	switch {
+	switch err := checkMagic(path, what); {
 	case errors.Is(err, errForeign):
 		j.aside = true
 		log.Error("a file is not ours and will be moved aside", slog.String("file", path))
 	case err != nil:
 		return nil, pathError("read", path, err)
-	case damaged > 0:
-		log.Warn("a file is damaged in part", slog.String("file", path), slog.Int("bytes", damaged))
 	}
 	return j, nil
+}
+
+// Load gives load each record of the file; load keeps nothing of it. It is called
+// before Run, if at all. A file that is damaged is logged, and so is one that can't be
+// read any more, which is moved aside.
+func (j *Journal) Load(load func(record []byte)) {
+	if j.aside {
+		return
+	}
+	damaged, err := readRecords(j.path, j.what, load)
+	switch {
+	case err != nil:
+		j.aside = true
+		j.log.Error("a file can't be read and will be moved aside", slog.String("file", j.path), slog.Any("err", err))
+	case damaged > 0:
+		j.log.Warn("a file is damaged in part", slog.String("file", j.path), slog.Int("bytes", damaged))
+	}
 }
 
 // Path returns where the file is.

@@ -74,7 +74,7 @@ func TestBoundsRefused(t *testing.T) {
 		{`max:"1"`, struct{}{}, "max: only a number can have it, not a struct {}"},
 		{`oneof:"1,2"`, 0, "oneof: only a plain string can have it, not a int"},
 		{`oneof:"tcp"`, option.Mode(""), "oneof: only a plain string can have it, not a option.Mode"},
-		{`oneof:"house"`, core.CipherRef(""), "oneof: only a plain string can have it, not a core.CipherRef"},
+		{`oneof:"house"`, core.Ref[core.Cipher](""), "oneof: only a plain string can have it, not a core.Ref[github.com/umbra-proxy/umbra/core.Cipher]"},
 		{`oneof:"a,,b"`, "", `oneof: "a,,b" has an empty word or a word twice`},
 		{`oneof:"a,b,a"`, "", `oneof: "a,b,a" has an empty word or a word twice`},
 		{`oneof:"a" min:"1"`, "", "oneof stands beside min or max"},

@@ -191,7 +191,7 @@ var system = plan.Finder{By: plan.BySystem, Text: "the operating system's resolv
 
 // group are the options of an outbound with branches.
 type group struct {
-	Members []core.OutboundRef `toml:"members" help:"outbounds"`
+	Members []core.Ref[core.Outbound] `toml:"members" help:"outbounds"`
 }
 
 func (g group) Describe() core.Description {
@@ -258,14 +258,14 @@ password_env = "HOUSE"
 // undescribed are the options of a kind that says nothing.
 type undescribed struct {
 	Server   option.Server    `toml:"server" help:"server"`
-	Resolver core.ResolverRef `toml:"resolver" help:"resolver"`
+	Resolver core.Ref[core.Resolver] `toml:"resolver" help:"resolver"`
 }
 
 // loop are those of one that has itself as a branch, though no option says so.
 type loop struct{}
 
 func (loop) Describe() core.Description {
-	again := core.Named{Key: "members.0", To: core.OutboundRef("again")}
+	again := core.Named{Key: "members.0", To: core.Ref[core.Outbound]("again")}
 	return core.Description{Branches: []core.Branch{{Label: "again", Chain: []core.Named{again}}}}
 }
 

@@ -47,11 +47,7 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 		env.Log.LogAttrs(context.Background(), slog.LevelWarn, "whoever can reach this address may use it: there are no users",
 			slog.String("listen", o.Listen.String()))
 	}
-	quota, err := inbound.KeepQuota(env, o.Options)
-	if err != nil {
-		return nil, err
-	}
-	return inbound.New(env, o.Options, &handshaker{users: known, mode: o.Mode, ports: o.UDPPorts, quota: quota})
+	return inbound.New(env, o.Options, &handshaker{users: known, mode: o.Mode, ports: o.UDPPorts, quota: inbound.KeepQuota(env, o.Options)})
 }
 
 // handshaker takes clients through greeting, login and request.

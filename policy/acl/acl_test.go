@@ -37,14 +37,6 @@ func (l *log) String() string {
 	return l.text.String()
 }
 
-// graph has one resolver.
-type graph struct {
-	core.Graph
-	resolver core.Resolver
-}
-
-func (g graph) Resolver(core.ResolverRef) (core.Resolver, error) { return g.resolver, nil }
-
 func newPolicy(t testing.TB, o Options, r core.Resolver) (*Policy, *log) {
 	t.Helper()
 	out := new(log)
@@ -55,7 +47,7 @@ func newPolicy(t testing.TB, o Options, r core.Resolver) (*Policy, *log) {
 		o.Resolver = "names"
 	}
 	p, err := New(core.Env{
-		Section: core.SectionPolicy, Name: "acl", Process: new(core.Process), Graph: graph{resolver: r},
+		Section: core.SectionPolicy, Name: "acl", Process: new(core.Process), Graph: coretest.Graph{core.Ref[core.Resolver]("names"): r},
 		Log: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}, o)
 	if err != nil {
