@@ -111,7 +111,7 @@ func outputFile(name, exe string) (string, error) {
 		name = "umbra" + exe
 	}
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return "", fmt.Errorf("-o %s is there already and is no file; choose another with -o", name)
+		return "", fmt.Errorf("-o %s exists and is not a regular file; choose another name", name)
 	}
 	if err := isFolder(filepath.Dir(name)); err != nil {
 		return "", fmt.Errorf("-o %s: %w", name, err)

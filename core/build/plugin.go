@@ -46,7 +46,7 @@ func parsePlugin(text string) (Plugin, error) {
 	p := Plugin{path: name, version: version, folder: folder}
 	switch {
 	case !importPath.MatchString(name) || path.Clean(name) != name:
-		return Plugin{}, fmt.Errorf("%q: %q is no import path of a package", text, name)
+		return Plugin{}, fmt.Errorf("%q: %q is not an import path of a package", text, name)
 	case local && versioned:
 		return Plugin{}, fmt.Errorf("%s: give a version or a folder, not both", text)
 	case local && folder == "":
@@ -97,11 +97,11 @@ func isFolder(name string) error {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is no folder %s", name)
+		return fmt.Errorf("there is not a folder %s", name)
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%s is no folder", name)
+		return fmt.Errorf("%s is not a folder", name)
 	}
 	return nil
 }

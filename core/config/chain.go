@@ -92,9 +92,9 @@ func (k *chainCheck) checkStages(known []string) {
 			k.broken = true
 		case id.Section == "" || id.Name == "":
 			k.broken = true
-			k.say(i, "%s is no section.name%s", show(k.p.stages[i]), k.sameName(k.p.stages[i]))
+			k.say(i, "%s is not a section.name%s", show(k.p.stages[i]), k.sameName(k.p.stages[i]))
 		case k.reg.Section(id.Section) != nil && !isStage(id.Section):
-			k.say(i, "%s is no stage; name it as `%s` of an inbound or outbound", id, id.Section)
+			k.say(i, "%s is not a stage; name it as `%s` of an inbound or outbound", id, id.Section)
 		case k.file.Components[id] != nil && isStage(id.Section) || k.ghost[id]:
 		default:
 			k.broken = k.broken || !isStage(id.Section)

@@ -180,14 +180,14 @@ policy of kind bad: Upper: keys have only lower-case letters, digits, _ and -
 policy of kind bad: kind: the key is taken
 policy of kind bad: a: the key is taken
 policy of kind bad: both: both required and with a default
-policy of kind bad: default: default: "soon" is no duration; write it as "30s" or "5m"
+policy of kind bad: default: default: "soon" is not a duration; write it as "30s" or "5m"
 policy of kind bad: list: default: strconv.ParseInt: parsing "200": value out of range
 policy of kind bad: channel: no file can give a chan int
 policy of kind bad: any: no file can give a interface {}
 policy of kind bad: map: no file can give a map[int]string
 policy of kind bad: lost: core.Ref[error] names components of no section
 policy of kind bad: nested: b: no help tag
-policy of kind bad: min: min: "soon" is no duration; write it as "30s" or "5m"
+policy of kind bad: min: min: "soon" is not a duration; write it as "30s" or "5m"
 policy of kind bad: range: min 2 is not below max 1
 policy of kind bad: low: default: want 1 or more, got 0
 policy of kind bad: ports: default: want 1 or more, got 0

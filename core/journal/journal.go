@@ -38,10 +38,10 @@ func Open(path, what string, log *slog.Logger) (*Journal, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, pathError("open", dir, err)
 	} else if !info.IsDir() {
-		return nil, fmt.Errorf("%s is no folder", dir)
+		return nil, fmt.Errorf("%s is not a folder", dir)
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no file", path)
+		return nil, fmt.Errorf("%s is not a file", path)
 	}
 	switch err := checkMagic(path, what); {
 	case errors.Is(err, errForeign):

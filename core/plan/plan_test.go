@@ -172,7 +172,7 @@ func TestComponents(t *testing.T) {
 			{Key: "cipher", Component: "cipher.team", Use: plan.UseWire},
 		}},
 		{"names", p.Pipelines[0].Names, []plan.Name{
-			{Of: plan.NameTargets, Finder: plan.Finder{By: plan.ByServer, Component: "outbound.paris", Text: "the server of outbound.paris, which gets them as they are"}},
+			{Of: plan.NameTargets, Finder: plan.Finder{By: plan.ByServer, Component: "outbound.paris", Text: "the server of outbound.paris, which is sent the names"}},
 			{Of: plan.NameServer, Name: "paris.example", Finder: system},
 			{Of: plan.NameServer, Name: "redis.example", Finder: system},
 			{Of: plan.NameServer, Name: "tokyo.example", Finder: plan.Finder{By: plan.ByServer, Component: "outbound.paris", Text: "the server of outbound.paris"}},

@@ -210,7 +210,7 @@ func TestErrors(t *testing.T) {
 		{"file of targets", Options{DenyTargets: targetsOf(t, "file:"+good)}, ""},
 		{"file of sources", Options{DenySources: sourcesOf(t, "file:"+good)}, ""},
 		{"bad line", Options{AllowTargets: targetsOf(t, "file:"+good), DenyTargets: targetsOf(t, "a.example", "file:"+bad)}, "deny_targets: " + bad + ":2: "},
-		{"names as sources", Options{DenySources: sourcesOf(t, "file:"+bad)}, "deny_sources: " + bad + `:1: "example.org" is no address range`},
+		{"names as sources", Options{DenySources: sourcesOf(t, "file:"+bad)}, "deny_sources: " + bad + `:1: "example.org" is not an address range`},
 		{"no file", Options{AllowSources: sourcesOf(t, "file:"+dir+"/none")}, "allow_sources: read " + dir + "/none: no such file"},
 		{"folder", Options{AllowUsers: []string{"file:" + dir}}, "allow_users: " + dir + " is not a file"},
 		{"empty user", Options{DenyUsers: []string{""}}, "deny_users: "},
