@@ -1,10 +1,7 @@
 package coretest
 
 import (
-	"slices"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -15,13 +12,9 @@ import (
 type Gate struct {
 	Deny func(core.Client) error // answers Admit; nil admits everyone
 
-	mu       sync.Mutex
+	record
 	admitted map[core.Client]int // admitted and not ended; guarded by mu, as is the rest
 	opened   map[core.Client]int // opened and not closed
-	events   []core.Event
-	ends     int
-	wrong    []string
-	changed  chan struct{} // closed at the next event
 }
 
 var _ core.Gate = (*Gate)(nil)
@@ -46,7 +39,7 @@ func (g *Gate) Admit(c core.Client) error {
 func (g *Gate) Observe(e core.Event) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.events = append(g.events, e)
+	defer g.add(e)
 	switch {
 	case g.admitted[e.Client] == 0:
 		g.wrong = append(g.wrong, e.Kind.String()+" for a client that is not admitted, or has ended")
@@ -64,49 +57,6 @@ func (g *Gate) Observe(e core.Event) {
 			g.opened[e.Client]--
 		}
 	}
-	if g.changed != nil {
-		close(g.changed)
-		g.changed = nil
-	}
-}
-
-// Events returns what was observed so far.
-func (g *Gate) Events() []core.Event {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return slices.Clone(g.events)
-}
-
-// Kinds returns the kinds of what was observed so far.
-func (g *Gate) Kinds() []core.EventKind {
-	var kinds []core.EventKind
-	for _, e := range g.Events() {
-		kinds = append(kinds, e.Kind)
-	}
-	return kinds
-}
-
-// WaitEnds waits for n ending events in all and returns all events.
-func (g *Gate) WaitEnds(t testing.TB, n int) []core.Event {
-	t.Helper()
-	timer := time.NewTimer(Patience)
-	defer timer.Stop()
-	for {
-		g.mu.Lock()
-		if g.changed == nil {
-			g.changed = make(chan struct{})
-		}
-		changed, ends, events := g.changed, g.ends, slices.Clone(g.events)
-		g.mu.Unlock()
-		if ends >= n {
-			return events
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			t.Fatalf("ending events: got %d, want %d; all events: %v", ends, n, g.Kinds())
-		}
-	}
 }
 
 // Check reports broken promises: a client that was admitted and has no ending
@@ -115,9 +65,7 @@ func (g *Gate) Check(t testing.TB) {
 	t.Helper()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, w := range g.wrong {
-		t.Errorf("gate: %s", w)
-	}
+	g.check(t, "gate")
 	for c, n := range g.admitted {
 		if n > 0 {
 			t.Errorf("gate: %v was admitted and has not ended, %d times", c, n)
