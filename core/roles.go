@@ -4,35 +4,55 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 )
 
 // optional is a contract that a component may have beside that of its section. Its
 // users find it by a type assertion, so a component that misses it by a typing error
-// would lose it in silence. A method with one of the names in signs shows that the
-// contract was meant.
+// would lose it in silence. A method with the contract's name shows that the contract
+// was meant.
 type optional struct {
 	name     string
 	contract reflect.Type
 	section  Section // whose components are asked for it; "" for all
-	signs    []string
+	want     string  // the method, as it must be declared
+	method   lookup
 }
 
-// optionals are the optional contracts. They don't change.
-var optionals = []optional{
-	{"core.Runner", reflect.TypeFor[Runner](), "", []string{"Run"}},
-	{"core.Commander", reflect.TypeFor[Commander](), "", []string{"Command"}},
-	{"core.Shutdowner", reflect.TypeFor[Shutdowner](), "", []string{"Shutdown"}},
-	{"core.Gate", reflect.TypeFor[Gate](), SectionPolicy, []string{"Admit"}},
-	{"core.Middleware", reflect.TypeFor[Middleware](), SectionPolicy, []string{"Wrap"}},
-	{"core.Observer", reflect.TypeFor[Observer](), SectionPolicy, []string{"Observe"}},
-	{"core.PacketInbound", reflect.TypeFor[PacketInbound](), SectionInbound, []string{"ServesPackets"}},
-	{"core.PacketCipher", reflect.TypeFor[PacketCipher](), SectionCipher, []string{"NewPacketClient", "NewPacketServer"}},
-	{"core.RelayCipher", reflect.TypeFor[RelayCipher](), SectionCipher, []string{"NewRelay"}},
-	{"core.ServerChecker", reflect.TypeFor[ServerChecker](), SectionTransport, []string{"CheckServer"}},
-	{"core.ClientChecker", reflect.TypeFor[ClientChecker](), SectionTransport, []string{"CheckClient"}},
-	{"core.Teller", reflect.TypeFor[Teller](), SectionResolver, []string{"Tell"}},
+// lookup finds the method of an optional contract. The name is a constant in each, or
+// the linker would keep every exported method of every type in the program.
+type lookup func(t reflect.Type) (reflect.Method, bool)
+
+// optionals returns the optional contracts, one for each of their methods.
+func optionals() []optional {
+	return []optional{
+		{"core.Runner", reflect.TypeFor[Runner](), "", "Run(context.Context)",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Run") }},
+		{"core.Commander", reflect.TypeFor[Commander](), "", "Command(context.Context, []string) (any, error)",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Command") }},
+		{"core.Shutdowner", reflect.TypeFor[Shutdowner](), "", "Shutdown(context.Context) error",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Shutdown") }},
+		{"core.Gate", reflect.TypeFor[Gate](), SectionPolicy, "Admit(core.Client) error, and Observe(core.Event)",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Admit") }},
+		{"core.Middleware", reflect.TypeFor[Middleware](), SectionPolicy, "Wrap(core.Dialer) core.Dialer",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Wrap") }},
+		{"core.Observer", reflect.TypeFor[Observer](), SectionPolicy, "Observe(core.Event)",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Observe") }},
+		{"core.PacketInbound", reflect.TypeFor[PacketInbound](), SectionInbound, "ServesPackets() bool",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("ServesPackets") }},
+		{"core.PacketCipher", reflect.TypeFor[PacketCipher](), SectionCipher, "NewPacketClient() (core.PacketClient, error), and NewPacketServer() (core.PacketServer, error)",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("NewPacketClient") }},
+		{"core.PacketCipher", reflect.TypeFor[PacketCipher](), SectionCipher, "NewPacketServer() (core.PacketServer, error), and NewPacketClient() (core.PacketClient, error)",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("NewPacketServer") }},
+		{"core.RelayCipher", reflect.TypeFor[RelayCipher](), SectionCipher, "NewRelay([]core.NextServer) (core.IdentityRelay, error)",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("NewRelay") }},
+		{"core.ServerChecker", reflect.TypeFor[ServerChecker](), SectionTransport, "CheckServer() error",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("CheckServer") }},
+		{"core.ClientChecker", reflect.TypeFor[ClientChecker](), SectionTransport, "CheckClient() error",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("CheckClient") }},
+		{"core.Teller", reflect.TypeFor[Teller](), SectionResolver, "Tell(context.Context, string) ([]core.Found, error)",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Tell") }},
+	}
 }
 
 // checkComponent returns why a component that a constructor returned can't be used.
@@ -42,18 +62,48 @@ func checkComponent(kind string, s Section, c any) error {
 		return fmt.Errorf("kind %q: its constructor returned neither a component nor an error", kind)
 	}
 	var errs []error
-	for _, o := range optionals {
-		if o.section != "" && o.section != s || t.Implements(o.contract) {
-			continue
-		}
-		if i := slices.IndexFunc(o.signs, func(name string) bool { _, ok := methodOf(t, name); return ok }); i >= 0 {
-			errs = append(errs, fmt.Errorf("kind %q has the method %s but is no %s, so the method would never be called: %w", kind, o.signs[i], o.name, misses(t, o.contract)))
+	for _, o := range optionals() {
+		if o.section == "" || o.section == s {
+			errs = append(errs, o.check(kind, t))
 		}
 	}
-	if len(errs) == 0 && s == SectionPolicy {
-		errs = append(errs, checkPolicy(kind, c))
+	err := errors.Join(errs...)
+	if err == nil && s == SectionPolicy {
+		return checkPolicy(kind, c)
 	}
-	return errors.Join(errs...)
+	return err
+}
+
+// check returns an error if a component of type t has the contract's method in another
+// form.
+func (o optional) check(kind string, t reflect.Type) error {
+	if t.Implements(o.contract) {
+		return nil
+	}
+	m, ok := o.method(t)
+	if !ok && t.Kind() != reflect.Pointer {
+		t = reflect.PointerTo(t)
+		m, ok = o.method(t)
+	}
+	switch {
+	case !ok:
+		return nil
+	case t.Implements(o.contract):
+		return fmt.Errorf("kind %q has the method %s with a pointer receiver, so it would never be called; return a pointer", kind, m.Name)
+	}
+	return fmt.Errorf("kind %q has the method %s%s but is no %s, so it would never be called; want %s", kind, m.Name, signature(m), o.name, o.want)
+}
+
+// signature returns the parameters and results of a method, without its receiver.
+func signature(m reflect.Method) string {
+	var in, out []reflect.Type
+	for i := 1; i < m.Type.NumIn(); i++ {
+		in = append(in, m.Type.In(i))
+	}
+	for i := range m.Type.NumOut() {
+		out = append(out, m.Type.Out(i))
+	}
+	return strings.TrimPrefix(reflect.FuncOf(in, out, m.Type.IsVariadic()).String(), "func")
 }
 
 // checkPolicy returns an error for a policy without a role.
@@ -62,54 +112,5 @@ func checkPolicy(kind string, p Policy) error {
 	case Gate, Middleware, Observer:
 		return nil
 	}
-	has := "it has no exported methods"
-	if names := methodNames(reflect.TypeOf(p)); len(names) > 0 {
-		has = "its methods are " + strings.Join(names, ", ")
-	}
-	return fmt.Errorf("kind %q is neither a gate, a middleware nor an observer, so it would do nothing; %s", kind, has)
-}
-
-// methodOf returns the type, without receiver, of the method of t, or of a pointer to
-// t, with this name.
-func methodOf(t reflect.Type, name string) (reflect.Type, bool) {
-	m, ok := t.MethodByName(name)
-	if !ok && t.Kind() != reflect.Pointer {
-		m, ok = reflect.PointerTo(t).MethodByName(name)
-	}
-	if !ok {
-		return nil, false
-	}
-	var in, out []reflect.Type
-	for i := 1; i < m.Type.NumIn(); i++ {
-		in = append(in, m.Type.In(i))
-	}
-	for i := range m.Type.NumOut() {
-		out = append(out, m.Type.Out(i))
-	}
-	return reflect.FuncOf(in, out, m.Type.IsVariadic()), true
-}
-
-func methodNames(t reflect.Type) (names []string) {
-	if t.Kind() != reflect.Pointer {
-		t = reflect.PointerTo(t)
-	}
-	for i := range t.NumMethod() {
-		names = append(names, t.Method(i).Name)
-	}
-	return names
-}
-
-// misses returns what t lacks of a contract that it does not implement.
-func misses(t, contract reflect.Type) error {
-	for i := range contract.NumMethod() {
-		want := contract.Method(i)
-		got, ok := methodOf(t, want.Name)
-		switch {
-		case !ok:
-			return fmt.Errorf("it has no method %s%s", want.Name, strings.TrimPrefix(want.Type.String(), "func"))
-		case got != want.Type:
-			return fmt.Errorf("%s is a %s, want %s", want.Name, got, want.Type)
-		}
-	}
-	return errors.New("the methods have a pointer receiver; return a pointer")
+	return fmt.Errorf("kind %q is neither a core.Gate, a core.Middleware nor a core.Observer, so it would do nothing", kind)
 }

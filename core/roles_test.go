@@ -51,17 +51,17 @@ func TestBuildChecks(t *testing.T) {
 	}{
 		{"policy", observer{}, ""},
 		{"policy", (*pointerGate)(new(pointerGate)), ""},
-		{"policy", struct{}{}, "is neither a gate, a middleware nor an observer, so it would do nothing; it has no exported methods"},
-		{"policy", typingError{}, "is neither a gate, a middleware nor an observer, so it would do nothing; its methods are Admitt, Observed"},
-		{"policy", halfGate{}, "has the method Admit but is no core.Gate, so the method would never be called: it has no method Observe(core.Event)"},
-		{"policy", bothTypes{}, "has the method Wrap but is no core.Middleware, so the method would never be called: Wrap is a func(core.Dialer, core.Dialer) core.Dialer, want func(core.Dialer) core.Dialer"},
-		{"policy", pointerGate{}, "has the method Admit but is no core.Gate, so the method would never be called: the methods have a pointer receiver; return a pointer"},
-		{"policy", earlyRunner{}, "has the method Run but is no core.Runner, so the method would never be called: Run is a func(context.Context) error, want func(context.Context)"},
-		{"policy", helpful{}, "has the method Command but is no core.Commander, so the method would never be called: Command is a func(context.Context, ...string) (interface {}, error), want func(context.Context, []string) (interface {}, error)"},
+		{"policy", struct{}{}, "is neither a core.Gate, a core.Middleware nor a core.Observer, so it would do nothing"},
+		{"policy", typingError{}, "is neither a core.Gate, a core.Middleware nor a core.Observer, so it would do nothing"},
+		{"policy", halfGate{}, "has the method Admit(core.Client) error but is no core.Gate, so it would never be called; want Admit(core.Client) error, and Observe(core.Event)"},
+		{"policy", bothTypes{}, "has the method Wrap(core.Dialer, core.Dialer) core.Dialer but is no core.Middleware, so it would never be called; want Wrap(core.Dialer) core.Dialer"},
+		{"policy", pointerGate{}, "has the method Admit with a pointer receiver, so it would never be called; return a pointer"},
+		{"policy", earlyRunner{}, "has the method Run(context.Context) error but is no core.Runner, so it would never be called; want Run(context.Context)"},
+		{"policy", helpful{}, "has the method Command(context.Context, ...string) (interface {}, error) but is no core.Commander, so it would never be called; want Command(context.Context, []string) (any, error)"},
 		{"policy", nil, "its constructor returned neither a component nor an error"},
 		{"policy", (*pointerGate)(nil), "its constructor returned neither a component nor an error"},
-		{"inbound", listener{}, "has the method ServesPackets but is no core.PacketInbound, so the method would never be called: ServesPackets is a func() (bool, error), want func() bool"},
-		{"resolver", ended{}, "has the method Shutdown but is no core.Shutdowner, so the method would never be called: Shutdown is a func(), want func(context.Context) error"},
+		{"inbound", listener{}, "has the method ServesPackets() (bool, error) but is no core.PacketInbound, so it would never be called; want ServesPackets() bool"},
+		{"resolver", ended{}, "has the method Shutdown() but is no core.Shutdowner, so it would never be called; want Shutdown(context.Context) error"},
 	} {
 		name := fmt.Sprintf("k%d", i)
 		switch tc.section {

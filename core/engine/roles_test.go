@@ -14,7 +14,7 @@ func TestPolicyWithoutRole(t *testing.T) {
 	w := newWorld()
 	f := w.parse(t, "[pipeline.p]\nchain = [\"policy.door\", \"inbound.in\", \"outbound.a\"]\n"+
 		strings.Replace(stages, "[policy]\n", "[policy]\ndoor = { kind = \"void\" }\n", 1), coretest.FreeAddr(t))
-	want := `f:15:1: policy.door: kind "void" is neither a gate, a middleware nor an observer, so it would do nothing; its methods are Admitt`
+	want := `f:15:1: policy.door: kind "void" is neither a core.Gate, a core.Middleware nor a core.Observer, so it would do nothing`
 	if err := engine.Check(&w.reg, f, coretest.Log(t)); err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}

@@ -135,6 +135,29 @@ func TestNoInit(t *testing.T) {
 	}
 }
 
+// No method is looked up by a name that is not a constant, or by its number: the linker
+// would keep every exported method of every type, which makes the program half as
+// large again.
+func TestNoReflectedMethods(t *testing.T) {
+	for _, s := range tree(t) {
+		if s.isTest() || strings.HasPrefix(s.name, "test/") || strings.HasSuffix(s.folder(), "test") {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) != 1 {
+				return true
+			}
+			f, ok := call.Fun.(*ast.SelectorExpr)
+			_, constant := call.Args[0].(*ast.BasicLit)
+			if ok && (f.Sel.Name == "Method" || f.Sel.Name == "MethodByName" && !constant) {
+				t.Errorf("%s: a call of %s with a variable", s.name, f.Sel.Name)
+			}
+			return true
+		})
+	}
+}
+
 func TestFileLength(t *testing.T) {
 	for _, s := range tree(t) {
 		if s.lines > maxLines {
