@@ -254,7 +254,16 @@ func TestFrontDeadline(t *testing.T) {
 // The front is not one source; each of its clients is.
 func TestFrontSources(t *testing.T) {
 	const most = 64 // of one source
-	s := startBehind(t, new(lineFront), func(_ *testServer, cfg *inbound.ServerConfig) { cfg.Timeout = time.Minute })
+	known := make(chan core.Client, 1) // the first of the crowd
+	s := startBehind(t, new(lineFront), func(s *testServer, cfg *inbound.ServerConfig) {
+		cfg.Timeout = time.Minute
+		s.h.Gate.Deny = func(c core.Client) error {
+			if c.Addr == netip.MustParseAddrPort("198.51.100.1:0") {
+				known <- c
+			}
+			return nil
+		}
+	})
 	var others, crowd []*net.TCPConn
 	for i := range 2 * most {
 		others = append(others, s.dial(t, fmt.Sprintf("192.0.2.%d:1\n", i)))
@@ -263,7 +272,7 @@ func TestFrontSources(t *testing.T) {
 	for i := range most + 1 {
 		crowd = append(crowd, s.dial(t, "198.51.100.1:"+strconv.Itoa(i)+"\n"))
 		if i == 0 {
-			coretest.Eventually(t, "the first of the crowd to be known", func() bool { return inbound.HandshakesOf(s.Server, "198.51.100.1") == 1 })
+			coretest.Await(t, "the first of the crowd to be known", known)
 		}
 	}
 	if f := coretest.Await(t, "the oldest of the crowd to make room", s.fails); f.conn.RemoteAddr().String() != crowd[0].LocalAddr().String() {

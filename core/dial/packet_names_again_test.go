@@ -8,14 +8,13 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core/coretest"
-	"github.com/umbra-proxy/umbra/core/dial"
 )
 
 // A name in use keeps its address while it is asked for again, if that is slow, and
 // after it, if it fails or if the address is still among the answers; else it gets
 // the new one. No datagram waits.
 func TestResolvePacketsAgain(t *testing.T) {
-	const again = dial.NameLife + time.Second
+	const again = nameLife + time.Second
 	elsewhere := netip.MustParseAddr("192.0.2.77")
 	for _, tc := range []struct {
 		name   string

@@ -14,6 +14,14 @@ import (
 	"github.com/umbra-proxy/umbra/core/dial"
 )
 
+// The bounds that ResolvePackets documents.
+const (
+	maxLookups = 8
+	maxNames   = 64
+	maxWaiting = 16
+	nameLife   = 30 * time.Second
+)
+
 // resolved is a PacketConn of core.ResolvePackets over one end of a pipe.
 type resolved struct {
 	core.PacketConn
@@ -85,16 +93,16 @@ func TestResolvePacketsWait(t *testing.T) {
 		c := resolvePackets(t, names)
 		names.Names = c.names("slow.test")
 		var texts []string
-		for i := range dial.MaxWaiting + 3 {
+		for i := range maxWaiting + 3 {
 			texts = append(texts, fmt.Sprint(i))
 		}
 		c.write(t, 2, "slow.test", texts[:2]...)
 		c.write(t, 1, c.far.Addr.Host(), "passes")
-		c.write(t, dial.MaxWaiting-2, "slow.test", texts[2:]...)
+		c.write(t, maxWaiting-2, "slow.test", texts[2:]...)
 		c.write(t, 0, "slow.test", "one too many")
 		c.arrived(t, "passes")
 		close(names.Hold)
-		c.arrived(t, texts[:dial.MaxWaiting]...)
+		c.arrived(t, texts[:maxWaiting]...)
 		c.write(t, 1, "slow.test", "later")
 		c.arrived(t, "later")
 		if got := names.Asked(); len(got) != 1 {
@@ -134,51 +142,62 @@ func TestResolvePacketsLookupsBound(t *testing.T) {
 		names := &coretest.Resolver{Hold: make(chan struct{})}
 		c := resolvePackets(t, names)
 		var all []string
-		for i := range dial.MaxLookups + 1 {
+		for i := range maxLookups + 1 {
 			all = append(all, fmt.Sprintf("n%d.test", i))
 		}
 		names.Names = c.names(all...)
-		for _, name := range all[:dial.MaxLookups] {
+		for _, name := range all[:maxLookups] {
 			c.write(t, 1, name, name)
 		}
-		last := all[dial.MaxLookups]
+		last := all[maxLookups]
 		c.write(t, 0, last, "dropped")
 		c.write(t, 1, all[0], "again")
 		synctest.Wait()
-		if got := len(names.Asked()); got != dial.MaxLookups {
-			t.Errorf("questions at once: got %d, want %d", got, dial.MaxLookups)
+		if got := len(names.Asked()); got != maxLookups {
+			t.Errorf("questions at once: got %d, want %d", got, maxLookups)
 		}
 		close(names.Hold)
 		synctest.Wait()
 		slices.Sort(c.came) // lookups end in any order
-		c.arrived(t, append([]string{"again"}, all[:dial.MaxLookups]...)...)
+		c.arrived(t, append([]string{"again"}, all[:maxLookups]...)...)
 		c.write(t, 1, last, "now")
 		c.arrived(t, "now")
 	})
 }
 
-// However many names there are, few are remembered.
+// However many names there are, few are remembered: an old one is looked up again, a
+// new one is not.
 func TestResolvePacketsNamesBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		names := &coretest.Resolver{}
 		c := resolvePackets(t, names)
 		var all []string
-		for i := range 3 * dial.MaxNames {
+		for i := range 3 * maxNames {
 			all = append(all, fmt.Sprintf("n%d.test", i))
 		}
-		names.Names = c.names(append(all, "fresh.test")...)
+		names.Names = c.names(all...)
 		for _, name := range all {
 			c.write(t, 1, name, name)
 			c.arrived(t, name)
-			if n := dial.KnownNames(c.PacketConn); n > dial.MaxNames {
-				t.Fatalf("names: got %d, want %d at most", n, dial.MaxNames)
+		}
+		asked := len(names.Asked())
+		last := all[len(all)-1]
+		c.write(t, 1, last, "again")
+		c.arrived(t, "again")
+		if n := len(names.Asked()); n != asked {
+			t.Errorf("the last name: got %d lookups, want %d", n, asked)
+		}
+		remembered := 0
+		for _, name := range all {
+			before := len(names.Asked())
+			c.write(t, 1, name, "again")
+			c.arrived(t, "again")
+			if len(names.Asked()) == before {
+				remembered++
 			}
 		}
-		time.Sleep(time.Minute)
-		c.write(t, 1, "fresh.test", "x")
-		c.arrived(t, "x")
-		if n := dial.KnownNames(c.PacketConn); n != 1 {
-			t.Errorf("names after all were out of date: got %d, want 1", n)
+		if remembered > maxNames {
+			t.Errorf("remembered: got %d names, want %d at most", remembered, maxNames)
 		}
 	})
 }

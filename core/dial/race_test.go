@@ -194,14 +194,20 @@ func TestRaceNoAddress(t *testing.T) {
 	}
 }
 
-func TestInterleave(t *testing.T) {
+// The families take turns, beginning with that of the first address.
+func TestRaceInterleaves(t *testing.T) {
 	for _, tc := range []struct{ in, want []netip.Addr }{
 		{addrs("192.0.2.1"), addrs("192.0.2.1")},
 		{addrs("192.0.2.1", "192.0.2.2"), addrs("192.0.2.1", "192.0.2.2")},
 		{addrs("192.0.2.1", "192.0.2.2", "2001:db8::1"), addrs("192.0.2.1", "2001:db8::1", "192.0.2.2")},
 		{addrs("2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.3"), addrs("2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.3")},
 	} {
-		if got := dial.Interleave(tc.in); !slices.Equal(got, tc.want) {
+		var got []netip.Addr
+		_, _ = dial.Race(t.Context(), tc.in, 80, func(_ context.Context, to netip.AddrPort) (*net.TCPConn, error) {
+			got = append(got, to.Addr()) // one at a time: each fails before the next begins
+			return nil, errors.New("refused")
+		})
+		if !slices.Equal(got, tc.want) {
 			t.Errorf("%v: got %v, want %v", tc.in, got, tc.want)
 		}
 	}
