@@ -23,6 +23,9 @@ const netQueue = 128
 // there when a later lease takes over. Close passes them on to a later lease that
 // serves by then, and closes them where there is none.
 //
+// An http.Server drops a request that it reads after its Shutdown has begun. To lose
+// none, begin that when a later lease serves and the connections before it have ended.
+//
 // failed, which may be nil, is told of each accept that failed, after which accepting
 // is tried again, and of connections that are closed because the queue is full. It
 // must not block. Accept itself returns no error but net.ErrClosed.

@@ -32,6 +32,7 @@ func listenNet(t *testing.T, set *netio.SocketSet, at netip.AddrPort, failed fun
 type site struct {
 	http.Server
 	asked   atomic.Int64
+	open    atomic.Int64 // connections
 	serving chan error
 }
 
@@ -42,6 +43,14 @@ func serveSite(t *testing.T, l net.Listener, name string) *site {
 		s.asked.Add(1)
 		_, _ = io.WriteString(w, name)
 	})
+	s.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			s.open.Add(1)
+		case http.StateClosed:
+			s.open.Add(-1)
+		}
+	}
 	go func() { s.serving <- s.Serve(l) }()
 	return s
 }
@@ -62,7 +71,8 @@ func (s *site) shutDown(t *testing.T) {
 func TestListenNetTakeover(t *testing.T) {
 	set, at := new(netio.SocketSet), coretest.FreeAddr(t)
 	failed := func(err error) { t.Errorf("accept: %v", err) }
-	now := serveSite(t, listenNet(t, set, at, failed), "a")
+	old := listenNet(t, set, at, failed)
+	now := serveSite(t, old, "a")
 	ctx, stop := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
 	for range 4 {
@@ -86,10 +96,13 @@ func TestListenNetTakeover(t *testing.T) {
 	}
 	for _, name := range []string{"b", "c", "d"} {
 		coretest.Eventually(t, "requests to the old server", func() bool { return now.asked.Load() >= 10 })
-		next := serveSite(t, listenNet(t, set, at, failed), name)
+		fresh := listenNet(t, set, at, failed)
+		next := serveSite(t, fresh, name)
 		coretest.Eventually(t, "requests to the new server", func() bool { return next.asked.Load() >= 10 })
+		// Shutdown of an http.Server drops requests that it has not read yet.
+		coretest.Eventually(t, "the old server's last answer", func() bool { return netio.Queued(old) == 0 && now.open.Load() == 0 })
 		now.shutDown(t)
-		now = next
+		now, old = next, fresh
 	}
 	stop()
 	clients.Wait()
@@ -114,6 +127,18 @@ func fill(t *testing.T, l net.Listener, n int) (waiting []*net.TCPConn) {
 	return waiting
 }
 
+// takeOver has a new lease answer with a name from now on.
+func takeOver(t *testing.T, set *netio.SocketSet, at netip.AddrPort, name string) {
+	t.Helper()
+	l := lease(t, set, at)
+	serveName(t, l, name)
+	// A client that came sooner would wait in the queue.
+	coretest.Eventually(t, "the new lease", func() bool { return netio.Owns(l) })
+	if got, err := greeted(at); got != name || err != nil {
+		t.Errorf("client: got %q, %v, want %s", got, err, name)
+	}
+}
+
 func dialNet(t *testing.T, l net.Listener) *net.TCPConn {
 	t.Helper()
 	return coretest.DialTCP(t, l.Addr().(*net.TCPAddr).AddrPort(), "")
@@ -124,8 +149,7 @@ func TestListenNetKeepsQueue(t *testing.T) {
 	set, at := new(netio.SocketSet), coretest.FreeAddr(t)
 	old := listenNet(t, set, at, nil)
 	waiting := fill(t, old, 3)
-	serveName(t, lease(t, set, at), "new")
-	coretest.Eventually(t, "the new lease", func() bool { name, err := greeted(at); return name == "new" && err == nil })
+	takeOver(t, set, at, "new")
 	for _, c := range waiting {
 		conn, err := old.Accept()
 		if err != nil {
@@ -146,8 +170,7 @@ func TestListenNetClose(t *testing.T) {
 		old := listenNet(t, set, at, nil)
 		waiting := fill(t, old, 3)
 		if want != "" {
-			serveName(t, lease(t, set, at), want)
-			coretest.Eventually(t, "the new lease", func() bool { name, err := greeted(at); return name == want && err == nil })
+			takeOver(t, set, at, want)
 		}
 		for range 2 {
 			if err := old.Close(); err != nil {
@@ -174,8 +197,7 @@ func TestListenNetFull(t *testing.T) {
 	if err := coretest.Await(t, "the failure", full); !errors.Is(err, core.ErrCrowded) || !strings.Contains(err.Error(), at.String()) {
 		t.Errorf("failed: got %v, want an ErrCrowded that names %s", err, at)
 	}
-	serveName(t, lease(t, set, at), "new")
-	coretest.Eventually(t, "the new lease", func() bool { name, err := greeted(at); return name == "new" && err == nil })
+	takeOver(t, set, at, "new")
 	if n := netio.Queued(old); n != netio.NetQueue {
 		t.Errorf("waiting: got %d, want %d", n, netio.NetQueue)
 	}
