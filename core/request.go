@@ -29,6 +29,11 @@ type Request struct {
 
 	// Accepted is when the client connected, or its first datagram came.
 	Accepted time.Time
+
+	// Ended, if not nil, is called when a stream has ended and gates and observers
+	// have been told. An inbound that reads several requests from a connection waits
+	// for it before it takes the next one.
+	Ended func()
 }
 
 // Once identifies a request that may come once: a second one is a replay.

@@ -19,7 +19,7 @@ const (
 
 // log writes the line of a failed handshake, unless there are very many. A
 // client that came and went without a byte, as a health check does, is no news,
-// and neither is one that its kind lets end between messages.
+// and neither is one that ends between two requests.
 func (h *handshake) log(err error) {
 	s, client := h.server, h.client
 	log := s.cfg.Env.Log
@@ -27,7 +27,7 @@ func (h *handshake) log(err error) {
 		return
 	}
 	bytes, known := netio.Received(h.conn)
-	if errors.Is(err, io.EOF) || known && bytes == 0 || client.Unattributed && isSilence(err) {
+	if errors.Is(err, io.EOF) || errors.Is(err, core.ErrIdle) || known && bytes == 0 || client.Unattributed && isSilence(err) {
 		log.Debug("handshake failed", slog.Any("client", client.Addr), slog.Any("err", err))
 		return
 	}

@@ -3,6 +3,8 @@ package inbound
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"time"
@@ -31,7 +33,9 @@ type handshake struct {
 	ctx    context.Context // ends with the handshake, or sooner if that must make room
 	cancel context.CancelFunc
 
-	passedOn bool // a request has been passed on: the connection belongs to its handler
+	passedOn bool  // a request has been passed on: the connection belongs to its handler
+	later    bool  // an earlier request of the connection has ended
+	refused  error // why Again took no other request
 }
 
 // AcceptConn serves one connection.
@@ -75,8 +79,17 @@ func (h *handshake) serve() {
 		h.end(h.conn, err)
 		return
 	}
-	if wire, err := h.request(); err != nil && !h.passedOn {
+	wire, err := h.request()
+	switch {
+	case h.refused != nil:
+		h.endRefused(wire, err)
+	case err == nil:
+	case !h.passedOn:
 		h.fail(wire, err)
+	default: // only a panic leaves the connection without an owner
+		if panics.Log(h.server.cfg.Env.Log, "handshake panicked", err, slog.Any("client", h.client.Addr)) {
+			h.conn.Close()
+		}
 	}
 }
 
@@ -133,6 +146,17 @@ func (h *handshake) live() {
 // Again makes the connection a handshake once more, for its next request. It
 // implements Requests.
 func (h *handshake) Again() error {
+	h.refused = h.again()
+	return h.refused
+}
+
+func (h *handshake) again() error {
+	switch {
+	case h.pipeline.ctx.Err() != nil:
+		return core.ErrShutdown
+	case h.ctx.Err() != nil: // it was asked to make room just before its request was known
+		return core.ErrCrowded
+	}
 	h.accepted = time.Now()
 	h.deadline = h.accepted.Add(h.server.cfg.Timeout)
 	if !h.server.handshakes.addAgain(h, func() { _ = h.conn.SetDeadline(h.deadline) }) {
@@ -141,12 +165,28 @@ func (h *handshake) Again() error {
 	if err := h.pipeline.handler.Admit(h.client); err != nil {
 		return err
 	}
-	h.passedOn = false
+	h.passedOn, h.later = false, true
 	return nil
 }
 
-// fail ends a connection whose handshake failed.
+// endRefused ends a connection for which Again has returned an error: as that of any
+// client that a gate refuses, or at once. err is what the Handshaker returned.
+func (h *handshake) endRefused(wire core.Stream, err error) {
+	panics.Log(h.server.cfg.Env.Log, "handshake panicked", err, slog.Any("client", h.client.Addr))
+	if errors.Is(h.refused, core.ErrShutdown) || errors.Is(h.refused, core.ErrCrowded) {
+		wire.Close()
+		return
+	}
+	h.end(wire, h.refused)
+}
+
+// fail ends a connection whose handshake failed. That a client has ended, or is
+// silent, after an earlier request is the usual end of such a connection: gates are
+// told of an ErrIdle.
 func (h *handshake) fail(wire core.Stream, err error) {
+	if h.later && isSilence(err) {
+		err = fmt.Errorf("%w between requests: %w", core.ErrIdle, err)
+	}
 	h.pipeline.handler.Observe(core.Event{
 		Kind: core.HandshakeFailed, Client: h.client, Authenticated: core.IsAuthenticated(err), Err: err,
 		Stages: core.Stages{Accepted: h.accepted, Ended: time.Now()},

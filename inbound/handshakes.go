@@ -53,26 +53,31 @@ func newHandshakes(most int) *handshakes {
 func (s *handshakes) add(m member, client netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.list(m, client)
+}
+
+// addAgain takes in a connection whose request was served, and calls begin. It
+// reports false, and does neither, once the set was closed.
+func (s *handshakes) addAgain(m member, begin func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.unlist(m) // its request may have been refused before it counted as served
+	delete(s.evicting, m)
+	begin()
+	s.list(m, m.at().source.Addr())
+	return true
+}
+
+// list puts m into the lists, and evicts the oldest one over a bound. mu is held.
+func (s *handshakes) list(m member, client netip.Addr) {
 	m.at().inAll = s.all.PushBack(m)
 	s.attribute(m, client)
 	if s.all.Len() > s.max {
 		s.evict(s.all.Front().Value.(member))
 	}
-}
-
-// addAgain takes in a connection that was removed because its request was served,
-// and calls begin. It reports false once the set was closed.
-func (s *handshakes) addAgain(m member, begin func()) bool {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return false
-	}
-	begin()
-	source := m.at().source
-	s.mu.Unlock()
-	s.add(m, source.Addr())
-	return true
 }
 
 // identify counts m as client's from now on, or, if that is the zero Addr, as

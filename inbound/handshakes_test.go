@@ -127,6 +127,37 @@ func TestHandshakesRemove(t *testing.T) {
 	c.check(t)
 }
 
+// A connection comes back once, whether it was removed before or not, and not at all
+// once the set is closed.
+func TestHandshakesAgain(t *testing.T) {
+	c := newCrowd(2)
+	c.come("192.0.2.1", 2)
+	begun := 0
+	begin := func() { begun++ }
+	c.remove(c.members[0])
+	for _, m := range []*fakeHandshake{c.members[0], c.members[0], c.members[1]} {
+		if !c.addAgain(m, begin) {
+			t.Error("got false, want true")
+		}
+	}
+	if n, by := c.all.Len(), len(c.bySource); n != 2 || by != 1 || begun != 3 {
+		t.Errorf("got %d of %d sources, %d begun, want 2 of 1, 3", n, by, begun)
+	}
+	c.check(t)
+	c.come("192.0.2.2", 1) // the oldest is the one that came back first
+	c.check(t, 0)
+	c.close()
+	if c.addAgain(c.members[1], begin) || begun != 3 {
+		t.Errorf("after close: got it back, or begun %d times", begun)
+	}
+	for _, m := range c.members {
+		c.remove(m)
+	}
+	if !c.empty() || len(c.bySource) != 0 {
+		t.Errorf("left: got %d of %d sources, want none", c.all.Len(), len(c.bySource))
+	}
+}
+
 func TestHandshakesWait(t *testing.T) {
 	c := newCrowd(10)
 	if err := c.wait(t.Context()); err != nil {

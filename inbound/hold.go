@@ -70,9 +70,7 @@ func (h *held) Write(p []byte) (int, error) {
 // WriteVector writes all pieces with one call where the connection takes them so.
 func (h *held) WriteVector(pieces [][]byte) (int, error) {
 	h.answered.Store(true)
-	vector := net.Buffers(pieces)
-	n, err := vector.WriteTo(h.Stream)
-	return int(n), err
+	return netio.WriteVector(h.Stream, pieces)
 }
 
 // early reports whether an end would come too soon.

@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"context"
+	"sync"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
@@ -44,10 +45,20 @@ type served struct {
 // connections that the kind itself still ends, and drops both when ctx ends.
 func (s served) Shutdown(ctx context.Context) error {
 	err := s.Server.Shutdown(ctx)
-	if k, ok := s.handshaker.(interface{ Shutdown(context.Context) }); ok {
-		k.Shutdown(ctx)
-	}
+	shutDown(ctx, s.handshaker)
 	return err
+}
+
+// shutDown tells those of the Handshakers that have a Shutdown, side by side, to end
+// what they still hold, and waits for them.
+func shutDown(ctx context.Context, all ...Handshaker) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, h := range all {
+		if k, ok := h.(interface{ Shutdown(context.Context) }); ok {
+			running.Go(func() { k.Shutdown(ctx) })
+		}
+	}
 }
 
 var _ core.PacketInbound = served{}

@@ -68,10 +68,13 @@ type Requests interface {
 	Stream(r *core.Request, p core.Pending)
 	// Packets serves a request for an association. It returns at once.
 	Packets(r *core.Request, p core.PendingPackets)
-	// Again is for protocols with several requests on a connection, one after
-	// another: when all bytes of one have gone, it makes the connection a handshake
-	// anew, under a fresh deadline, and asks the gates again. On an error, such as
-	// core.ErrShutdown, no more requests are taken and the Handshaker closes the
-	// connection.
+	// Again is for protocols with several requests for streams on a connection, one
+	// after another. The Handshaker calls it when Request.Ended has been called for
+	// the last one, which must not have closed the connection. Again makes the
+	// connection a handshake anew, under a fresh deadline and within the bounds, and
+	// asks the gates again. On an error no more requests are taken: the Handshaker
+	// returns, and the connection is closed for it, or ended as a refusing gate asks.
+	//
+	// A client that ends between two requests is an io.EOF, or an ErrShort.
 	Again() error
 }

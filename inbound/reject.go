@@ -142,13 +142,7 @@ func (r *Rejecter) forward(conn core.Stream, deadline time.Time, cause error) {
 // join relays between a client and the decoy, whose first bytes are answer.
 func (r *Rejecter) join(conn, decoy core.Stream, answer []byte) {
 	_ = conn.SetDeadline(time.Time{}) // from here on the decoy's own hold
-	if len(answer) > 0 {
-		if _, err := conn.Write(answer); err != nil {
-			decoy.Close()
-			return
-		}
-	}
-	_ = r.decoys.Join(new(core.Flow), conn, decoy)
+	_ = r.decoys.Join(new(core.Flow), conn, netio.Unread(decoy, answer))
 }
 
 // stranger is the error of a connection that made no request.

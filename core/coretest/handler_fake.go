@@ -3,6 +3,7 @@ package coretest
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -32,12 +33,47 @@ func NewHandler() *Handler {
 	return &Handler{Gate: new(Gate), served: make(chan Served, 64)}
 }
 
-// HandleStream hands the stream over and returns.
+// HandleStream hands the stream over and returns. Request.Ended is called when the
+// test closes the client's stream or rejects the client; before that it must send the
+// event that ends the request.
 func (h *Handler) HandleStream(ctx context.Context, r *core.Request, p core.Pending, live func()) {
 	if live != nil {
 		live()
 	}
+	if r.Ended != nil {
+		p = &endingPending{Pending: p, ended: sync.OnceFunc(r.Ended)}
+	}
 	h.served <- Served{Context: ctx, Request: r, Pending: p}
+}
+
+// endingPending calls ended when the client's stream is closed, or the client is
+// rejected.
+type endingPending struct {
+	core.Pending
+	ended func()
+}
+
+func (p *endingPending) Accept() (core.Stream, error) {
+	s, err := p.Pending.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &endingStream{s, p.ended}, nil
+}
+
+func (p *endingPending) Reject(cause error) {
+	p.Pending.Reject(cause)
+	p.ended()
+}
+
+type endingStream struct {
+	core.Stream
+	ended func()
+}
+
+func (s *endingStream) Close() error {
+	defer s.ended()
+	return s.Stream.Close()
 }
 
 // HandlePackets hands the association over and returns.

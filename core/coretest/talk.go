@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // Patience bounds what should happen at once; tests that pass don't wait for it.
@@ -23,6 +24,7 @@ type Pair struct {
 var Pairs = []Pair{
 	{"memory", func(testing.TB) (a, b core.Stream) { return Pipe() }},
 	{"loopback", func(t testing.TB) (a, b core.Stream) { return TCPPair(t) }},
+	{"bytes put back", unreadPair},
 }
 
 // TCPPair returns the ends of a loopback connection that don't hang the test.
@@ -33,6 +35,19 @@ func TCPPair(t testing.TB) (a, b *net.TCPConn) {
 		t.Fatal(err)
 	}
 	return a, b
+}
+
+// unreadPair returns a loopback connection on which both ends have read a byte, put
+// it back and read it again.
+func unreadPair(t testing.TB) (a, b core.Stream) {
+	t.Helper()
+	near, far := TCPPair(t)
+	ends := [2]core.Stream{near, far}
+	for i, end := range ends {
+		ends[i] = netio.Unread(end, []byte("x"))
+		Read(t, ends[i], []byte("x"))
+	}
+	return ends[0], ends[1]
 }
 
 // Write writes all of data.

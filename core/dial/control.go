@@ -3,10 +3,30 @@ package dial
 import (
 	"context"
 	"fmt"
-	"github.com/umbra-proxy/umbra/core"
 	"net/netip"
 	"syscall"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
+
+// controlSocket returns what is to be done with a socket before it connects, or nil.
+func (n Net) controlSocket() func(context.Context, string, string, syscall.RawConn) error {
+	if n.Socket == (netio.SocketOptions{}) {
+		if n.Control == nil {
+			return nil
+		}
+		return guardSocket(n.Control)
+	}
+	return func(ctx context.Context, network, address string, c syscall.RawConn) error {
+		if n.Control != nil {
+			if err := guardSocket(n.Control)(ctx, network, address, c); err != nil {
+				return err
+			}
+		}
+		return n.Socket.Control(network, address, c)
+	}
+}
 
 // guardSocket asks control about the address that a socket is about to connect
 // to: the one the kernel gets, not the one that a name stood for earlier.

@@ -3,11 +3,12 @@ package dial
 import (
 	"context"
 	"fmt"
-	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/netio"
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // Net is the Dialer under the first hop of each chain: it reaches servers that
@@ -17,6 +18,7 @@ type Net struct {
 	Resolver core.Resolver // nil for the operating system's
 	Control  Control       // nil for none
 	Preamble Preamble      // nil for none
+	Socket   netio.SocketOptions
 }
 
 // Preamble returns what a connection to an address that was dialled for r begins
@@ -80,13 +82,14 @@ func WithResolver(wire core.Dialer, r core.Resolver) core.Dialer {
 func (n Net) PayloadWait(*core.Request) time.Duration { return 0 }
 
 func (n Net) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) {
-	d := net.Dialer{KeepAlive: -1} // see Pipeline.look
-	if n.Control != nil {
-		d.ControlContext = guardSocket(n.Control)
+	d := net.Dialer{KeepAlive: -1, ControlContext: n.controlSocket()} // see stream.lasts in core/pipeline
+	if source := n.Socket.Source(to.Addr()); source.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
 	}
 	// Not d.DialTCP: given no local address it binds to an unspecified one, and
 	// the kernel then looks for a port that is free for every destination, which
-	// gets slow, and fails, with many connections in TIME_WAIT.
+	// gets slow, and fails, with many connections in TIME_WAIT. A source address
+	// is bound without a port.
 	conn, err := d.DialContext(ctx, "tcp", to.String())
 	if err != nil {
 		return nil, err

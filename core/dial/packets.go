@@ -3,11 +3,12 @@ package dial
 import (
 	"context"
 	"fmt"
-	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/netio"
 	"net"
 	"net/netip"
 	"sync"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // netPackets is the bare network for one association: one socket, so that all
@@ -15,6 +16,7 @@ import (
 // mapping and filtering, RFC 4787).
 type netPackets struct {
 	socket  *netio.UDPSocket
+	options netio.SocketOptions
 	control Control
 	flow    *core.Flow
 
@@ -25,11 +27,11 @@ type netPackets struct {
 // OpenPackets opens a socket of its own. A name is looked up while other
 // datagrams go on.
 func (n Net) OpenPackets(_ context.Context, r *core.Request) (core.PacketConn, error) {
-	socket, err := netio.OpenUDP()
+	socket, err := netio.OpenUDPWith(n.Socket)
 	if err != nil {
 		return nil, err
 	}
-	p := &netPackets{socket: socket, control: n.Control, flow: r.Flow}
+	p := &netPackets{socket: socket, options: n.Socket, control: n.Control, flow: r.Flow}
 	resolver := n.Resolver
 	if resolver == nil {
 		resolver = SystemResolver{}
@@ -96,13 +98,26 @@ func (p *netPackets) pick(ips []netip.Addr, port uint16) netip.Addr {
 		return open[0]
 	}
 	for _, ip := range open {
-		c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, port)))
-		if err == nil {
-			c.Close()
+		if p.hasWay(netip.AddrPortFrom(ip, port)) {
 			return ip
 		}
 	}
 	return netip.Addr{}
+}
+
+// hasWay asks the kernel whether there is a way to an address from a socket with the
+// same options.
+func (p *netPackets) hasWay(to netip.AddrPort) bool {
+	d := net.Dialer{Control: p.options.Control}
+	if source := p.options.Source(to.Addr()); source.IsValid() {
+		d.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+	}
+	c, err := d.Dial("udp", to.String())
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
 }
 
 // Receive gives datagrams with their true source to sink.

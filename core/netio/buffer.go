@@ -1,10 +1,11 @@
 package netio
 
 import (
-	"github.com/umbra-proxy/umbra/core"
 	"net"
 	"sync"
 	"sync/atomic"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 const (
@@ -102,21 +103,11 @@ func (b *Buffer) WritePieces(dst core.Stream) (int, error) {
 	if len(b.Pieces) == 1 {
 		return dst.Write(b.Pieces[0])
 	}
-	if v, ok := dst.(core.VectorWriter); ok {
-		return v.WriteVector(b.Pieces)
-	}
+	dst = writeSide(dst)
 	if tcp := Bare(dst); tcp != nil {
 		b.vec = append(b.vecs[:0], b.Pieces...)
 		n, err := b.vec.WriteTo(tcp)
 		return int(n), err
 	}
-	total := 0
-	for _, p := range b.Pieces {
-		n, err := dst.Write(p)
-		total += n
-		if err != nil {
-			return total, err
-		}
-	}
-	return total, nil
+	return WriteVector(dst, b.Pieces)
 }

@@ -2,15 +2,19 @@ package netio
 
 import "github.com/umbra-proxy/umbra/core"
 
-// A burster moves one burst of bytes from one side of a relay to the other and
+// A Burster moves one burst of bytes from one side of a relay to the other and
 // returns their count, or io.EOF at the end of the source.
 type Burster func() (int, error)
 
-// newBurster picks the cheapest way from src to dst: a cipher reads and writes
+// NewBurster picks the cheapest way from src to dst: a cipher reads and writes
 // the wire itself, the kernel splices between two bare connections, and
 // whatever is left is copied through a buffer that is borrowed when bytes are
 // there.
 func NewBurster(dst, src core.Stream) Burster {
+	dst, src = writeSide(dst), readSide(src)
+	if u := asUnread(src); u != nil {
+		return u.burster(dst)
+	}
 	if w, ok := src.(core.BurstWriter); ok {
 		return func() (int, error) { return w.WriteBurst(dst) }
 	}

@@ -7,6 +7,11 @@ type Datagram struct {
 	Peer  netip.AddrPort // its source, or its destination; IPv4 unmapped
 	Local netip.Addr     // our address that it came to, or leaves from; not valid where the kernel is to choose
 	Data  []byte
+
+	// Original is where its sender sent a datagram that came, IPv4 unmapped. It is
+	// valid on sockets with SocketOptions.OriginalDestination alone. Behind a TPROXY
+	// rule it is not our address.
+	Original netip.AddrPort
 }
 
 // DatagramSink takes a burst of datagrams under the rules of PacketSink.

@@ -11,13 +11,14 @@ import (
 // packetSocket is one UDP socket that serves clients. What it receives goes to
 // the lease that called Serve last.
 type packetSocket struct {
-	udp    *UDPSocket
-	key    netip.AddrPort                 // in SocketSet.packets
-	leases map[int]struct{}               // their numbers; guarded by SocketSet.mu
-	number int                            // of the last lease; guarded by SocketSet.mu
-	owner  atomic.Pointer[PacketListener] // set under SocketSet.mu
-	begun  bool                           // it receives; guarded by SocketSet.mu
-	served *sync.Cond                     // of SocketSet.mu; told when a lease serves or ends
+	udp     *UDPSocket
+	key     netip.AddrPort // in SocketSet.packets
+	options SocketOptions
+	leases  map[int]struct{}               // their numbers; guarded by SocketSet.mu
+	number  int                            // of the last lease; guarded by SocketSet.mu
+	owner   atomic.Pointer[PacketListener] // set under SocketSet.mu
+	begun   bool                           // it receives; guarded by SocketSet.mu
+	served  *sync.Cond                     // of SocketSet.mu; told when a lease serves or ends
 }
 
 // PacketListener is a lease of a UDP socket that serves clients.
@@ -35,21 +36,30 @@ type PacketListener struct {
 
 // ListenPackets leases the UDP socket on addr, as Listen does for TCP. The kernel
 // keeps what comes before the first Serve.
-func (s *SocketSet) ListenPackets(_ context.Context, addr netip.AddrPort) (*PacketListener, error) {
+func (s *SocketSet) ListenPackets(ctx context.Context, addr netip.AddrPort) (*PacketListener, error) {
+	return s.ListenPacketsWith(ctx, addr, SocketOptions{})
+}
+
+// ListenPacketsWith is ListenPackets for a socket with options. All leases of an
+// address must ask for the same ones.
+func (s *SocketSet) ListenPacketsWith(_ context.Context, addr netip.AddrPort, o SocketOptions) (*PacketListener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sock := s.packets[addr]
-	if sock == nil {
-		udp, err := ListenUDP(addr)
+	switch {
+	case sock == nil:
+		udp, err := ListenUDPWith(addr, o)
 		if err != nil {
 			return nil, fmt.Errorf("listen on %s, UDP: %w", addr, err)
 		}
 		udp.Grow(listenBuffer)
-		sock = &packetSocket{udp: udp, key: addr, leases: map[int]struct{}{}, served: sync.NewCond(&s.mu)}
+		sock = &packetSocket{udp: udp, key: addr, options: o, leases: map[int]struct{}{}, served: sync.NewCond(&s.mu)}
 		if s.packets == nil {
 			s.packets = map[netip.AddrPort]*packetSocket{}
 		}
 		s.packets[addr] = sock
+	case sock.options != o:
+		return nil, errOtherOptions(addr, sock.options, o)
 	}
 	sock.number++
 	sock.leases[sock.number] = struct{}{}

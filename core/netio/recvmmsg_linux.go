@@ -5,7 +5,6 @@ package netio
 import (
 	"encoding/binary"
 	"net/netip"
-	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -20,9 +19,9 @@ const (
 	// receiveRoom is the room for each: the longest message, rounded up. Memory
 	// that no message has touched is not there yet.
 	receiveRoom = 64 << 10
-	// controlWords holds what goes with a message: our address (40 bytes) and a
-	// size of segments (24).
-	controlWords = 8
+	// controlWords holds what goes with a message: our address (40 bytes), a size of
+	// segments (24) and where it was sent (48).
+	controlWords = 14
 )
 
 // message is a struct mmsghdr: the header of one message and how many bytes it
@@ -86,7 +85,7 @@ func (x *receiver) receive(s *UDPSocket, round uint64) {
 		s.streak = 0
 	}
 	s.round = round
-	if !s.batched && (s.choose || s.streak >= busyStreak) {
+	if !s.batched && (s.choose || s.options.OriginalDestination || s.streak >= busyStreak) {
 		s.batch()
 	}
 	n := x.read(s)
@@ -211,20 +210,8 @@ func (x *receiver) peer(raw *unix.RawSockaddrInet6) netip.AddrPort {
 	return x.last.peer
 }
 
-// addrPort converts a socket address of either family.
-func addrPort(raw *unix.RawSockaddrInet6) netip.AddrPort {
-	port := binary.BigEndian.Uint16(unsafe.Slice((*byte)(unsafe.Pointer(&raw.Port)), 2))
-	if raw.Family == unix.AF_INET {
-		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(raw)).Addr), port)
-	}
-	ip := netip.AddrFrom16(raw.Addr).Unmap()
-	if raw.Scope_id != 0 && ip.Is6() {
-		ip = ip.WithZone(strconv.FormatUint(uint64(raw.Scope_id), 10))
-	}
-	return netip.AddrPortFrom(ip, port)
-}
-
-// readControl reads our address into d.Local and returns the size of the
+// readControl reads our address into d.Local, where the message was sent into
+// d.Original, and returns the size of the
 // segments that GRO put together, or 0.
 func (x *receiver) readControl(i int, d *Datagram) (size int) {
 	data := x.controls[i].bytes()[:x.messages[i].header.Controllen]
@@ -242,6 +229,9 @@ func (x *receiver) readControl(i int, d *Datagram) (size int) {
 			d.Local = netip.AddrFrom16([16]byte(body)).Unmap()
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(body) >= unix.SizeofInet4Pktinfo:
 			d.Local = netip.AddrFrom4([4]byte(body[4:])) // ipi_spec_dst: ours, for a broadcast too
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_ORIGDSTADDR && len(body) >= unix.SizeofSockaddrInet4,
+			h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_ORIGDSTADDR && len(body) >= unix.SizeofSockaddrInet6:
+			d.Original = readAddrPort(body)
 		}
 		data = data[min(unix.CmsgSpace(n-unix.CmsgLen(0)), len(data)):]
 	}

@@ -113,7 +113,11 @@ func (x *sender) put(s *UDPSocket, at int, ds []Datagram) {
 		size = len(ds[0].Data)
 	}
 	x.size[x.n], x.parts[x.n] = size, len(ds)
-	n := s.putControl(&x.controls[x.n], ds[0].Local, size)
+	local := ds[0].Local
+	if s.choose && !local.IsValid() {
+		local = s.options.Source(ds[0].Peer.Addr())
+	}
+	n := s.putControl(&x.controls[x.n], local, size)
 	h.Control = nil
 	if n > 0 {
 		h.Control = (*byte)(unsafe.Pointer(&x.controls[x.n]))

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/umbra-proxy/umbra/core"
 	"net"
 	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // SocketSet holds the listening sockets of the process and leases them by
@@ -29,16 +31,17 @@ func SocketsOf(p *core.Process) *SocketSet { return core.Shared[SocketSet](p) }
 // Serve of a lease to the Close of the last, and gives each connection to the
 // lease that called Serve last.
 type socket struct {
-	ln     *net.TCPListener
-	key    netip.AddrPort           // in SocketSet.open
-	addr   netip.AddrPort           // that is bound
-	leases int                      // guarded by SocketSet.mu
-	number int                      // of the last lease; guarded by SocketSet.mu
-	owner  atomic.Pointer[Listener] // set under SocketSet.mu
-	start  sync.Once
-	served chan struct{}  // capacity 1: told of each new owner
-	done   sync.WaitGroup // the accepting goroutine
-	closed chan struct{}
+	ln      *net.TCPListener
+	key     netip.AddrPort // in SocketSet.open
+	options SocketOptions
+	addr    netip.AddrPort           // that is bound
+	leases  int                      // guarded by SocketSet.mu
+	number  int                      // of the last lease; guarded by SocketSet.mu
+	owner   atomic.Pointer[Listener] // set under SocketSet.mu
+	start   sync.Once
+	served  chan struct{}  // capacity 1: told of each new owner
+	done    sync.WaitGroup // the accepting goroutine
+	closed  chan struct{}
 }
 
 // Acceptor takes what a Listener accepts.
@@ -67,19 +70,28 @@ type Listener struct {
 // it yet. The unspecified IPv6 address stands for every address of both
 // families. Nothing is accepted before Serve.
 func (s *SocketSet) Listen(ctx context.Context, addr netip.AddrPort) (*Listener, error) {
+	return s.ListenWith(ctx, addr, SocketOptions{})
+}
+
+// ListenWith is Listen for a socket with options. All leases of an address must ask
+// for the same ones.
+func (s *SocketSet) ListenWith(ctx context.Context, addr netip.AddrPort, o SocketOptions) (*Listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sock := s.open[addr]
-	if sock == nil {
-		ln, err := bind(ctx, addr)
+	switch {
+	case sock == nil:
+		ln, err := bind(ctx, addr, o)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
 		}
-		sock = &socket{ln: ln, key: addr, addr: ln.Addr().(*net.TCPAddr).AddrPort(), served: make(chan struct{}, 1), closed: make(chan struct{})}
+		sock = &socket{ln: ln, key: addr, options: o, addr: ln.Addr().(*net.TCPAddr).AddrPort(), served: make(chan struct{}, 1), closed: make(chan struct{})}
 		if s.open == nil {
 			s.open = map[netip.AddrPort]*socket{}
 		}
 		s.open[addr] = sock
+	case sock.options != o:
+		return nil, errOtherOptions(addr, sock.options, o)
 	}
 	sock.leases++
 	sock.number++
@@ -88,7 +100,10 @@ func (s *SocketSet) Listen(ctx context.Context, addr netip.AddrPort) (*Listener,
 
 // bind opens a listening socket. Keep-alive is set on it, once, and inherited by
 // what it accepts, where the kernel does that.
-func bind(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) {
+func bind(ctx context.Context, addr netip.AddrPort, o SocketOptions) (*net.TCPListener, error) {
+	if err := o.checkListen(); err != nil {
+		return nil, err
+	}
 	host := addr.Addr().String()
 	if addr.Addr() == netip.IPv6Unspecified() {
 		host = ""
@@ -97,6 +112,14 @@ func bind(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) {
 	if inheritsKeepAlive {
 		lc = net.ListenConfig{KeepAlive: -1, Control: listenKeepAlive}
 	}
+	if set := lc.Control; o != (SocketOptions{}) {
+		lc.Control = func(network, address string, c syscall.RawConn) error {
+			if err := o.Control(network, address, c); err != nil || set == nil {
+				return err
+			}
+			return set(network, address, c)
+		}
+	}
 	lc.SetMultipathTCP(false) // it costs, and nothing here uses it
 	ln, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(addr.Port()))))
 	if err != nil {
@@ -104,7 +127,7 @@ func bind(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) {
 		if errors.As(err, &op) {
 			err = op.Err
 		}
-		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		return nil, err
 	}
 	return ln.(*net.TCPListener), nil
 }

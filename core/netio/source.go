@@ -1,9 +1,10 @@
 package netio
 
 import (
-	"github.com/umbra-proxy/umbra/core"
 	"io"
 	"syscall"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // Source fills borrowed buffers from a stream, and holds none while it waits.
@@ -14,6 +15,7 @@ type Source struct {
 	raw    syscall.RawConn       // nil if src is not bare
 	try    func(fd uintptr) bool // s.attempt, bound once
 	wait   func() error          // of a stream that is not bare; may be nil
+	unread *unread               // that src is; nil once its bytes have been read again
 
 	// The call in progress, for try.
 	buf  *Buffer
@@ -27,15 +29,22 @@ type Source struct {
 // before a wait with a held buffer: if it returns true, it has kept what it
 // needs of it elsewhere, and the buffer is given back.
 func NewSource(src core.Stream, layout func(*Buffer), idle func(*Buffer) bool) *Source {
-	s := &Source{src: src, layout: layout, idle: idle}
+	s := &Source{layout: layout, idle: idle}
+	s.use(src)
+	return s
+}
+
+// use has s read src.
+func (s *Source) use(src core.Stream) {
+	src = readSide(src)
+	s.src, s.wait, s.unread = src, nil, asUnread(src)
 	if s.raw = rawConn(src); s.raw != nil {
 		s.try = s.attempt
-		return s
+		return
 	}
 	if w, ok := src.(core.Waiter); ok {
 		s.wait = w.WaitRead
 	}
-	return s
 }
 
 // Waits reports whether the stream can be waited on without a buffer.
@@ -46,6 +55,9 @@ func (s *Source) Waits() bool { return s.raw != nil || s.wait != nil }
 // returns the buffer and the count of bytes. On an error, io.EOF among them, it
 // returns held, or nil if that was given back.
 func (s *Source) Fill(held *Buffer) (*Buffer, int, error) {
+	if s.unread != nil && !s.unread.holds() {
+		s.use(s.src)
+	}
 	if s.raw == nil {
 		return s.fillByRead(held)
 	}

@@ -4,6 +4,7 @@ package netio
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -23,7 +24,8 @@ import (
 type UDPSocket struct {
 	fd      int
 	inet6   bool // the socket is of IPv6, which carries IPv4 too unless it is bound to IPv6
-	choose  bool // Local is told and obeyed: the socket is bound to every address
+	choose  bool // Local is told and obeyed: the socket is bound to every address, or has a source address
+	options SocketOptions
 	addr    netip.AddrPort
 	segment atomic.Int32 // largest datagram that the kernel may segment into; 0 without GSO
 
@@ -46,17 +48,33 @@ type UDPSocket struct {
 // OpenUDP opens a socket of both families on a port of the kernel's choice. It
 // reaches targets and takes their answers from anywhere.
 func OpenUDP() (*UDPSocket, error) {
-	return openUDP(netip.AddrPort{})
+	return OpenUDPWith(SocketOptions{})
+}
+
+// OpenUDPWith is OpenUDP for a socket with options.
+func OpenUDPWith(o SocketOptions) (*UDPSocket, error) {
+	if err := o.checkPackets(); err != nil {
+		return nil, err
+	}
+	return openUDP(netip.AddrPort{}, o)
 }
 
 // ListenUDP opens a socket on addr; port 0 is the kernel's choice. The unspecified
 // IPv6 address stands for every address of both families.
 func ListenUDP(addr netip.AddrPort) (*UDPSocket, error) {
-	return openUDP(addr)
+	return ListenUDPWith(addr, SocketOptions{})
 }
 
-func openUDP(addr netip.AddrPort) (*UDPSocket, error) {
-	s := &UDPSocket{inet6: !addr.Addr().Is4()}
+// ListenUDPWith is ListenUDP for a socket with options.
+func ListenUDPWith(addr netip.AddrPort, o SocketOptions) (*UDPSocket, error) {
+	if err := o.checkListen(); err != nil {
+		return nil, err
+	}
+	return openUDP(addr, o)
+}
+
+func openUDP(addr netip.AddrPort, o SocketOptions) (*UDPSocket, error) {
+	s := &UDPSocket{inet6: !addr.Addr().Is4(), options: o, choose: o.hasSource()}
 	family := unix.AF_INET
 	if s.inet6 {
 		family = unix.AF_INET6
@@ -100,6 +118,14 @@ func (s *UDPSocket) prepare(addr netip.AddrPort) error {
 	if unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 0) == nil { // a kernel without it goes on without
 		s.segment.Store(core.MaxDatagram)
 	}
+	if err := s.options.set(s.fd, s.inet6); err != nil {
+		return err
+	}
+	if s.options.OriginalDestination {
+		if err := s.recvOriginal(); err != nil {
+			return fmt.Errorf("socket option original destination: %w", os.NewSyscallError("setsockopt", err))
+		}
+	}
 	if !addr.IsValid() {
 		return nil // the kernel binds it when it first sends
 	}
@@ -126,6 +152,15 @@ func (s *UDPSocket) prepare(addr netip.AddrPort) error {
 	}
 	s.addr = netip.AddrPortFrom(addr.Addr(), port)
 	return nil
+}
+
+// recvOriginal has the kernel tell where datagrams were sent. A socket of IPv6 is
+// told of those over IPv4 by the option of IPv4.
+func (s *UDPSocket) recvOriginal() error {
+	if err := unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_RECVORIGDSTADDR, 1); err != nil || !s.inet6 {
+		return err
+	}
+	return unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_RECVORIGDSTADDR, 1)
 }
 
 // Grow asks the kernel to keep up to size bytes for the socket, each way, or as

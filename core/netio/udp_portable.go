@@ -3,12 +3,15 @@
 package netio
 
 import (
+	"context"
 	"errors"
-	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/panics"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/panics"
 )
 
 // UDPSocket is a UDP socket of package net: one datagram a system call, and a
@@ -24,21 +27,58 @@ type UDPSocket struct {
 // OpenUDP opens a socket of both families on a port of the kernel's choice. It
 // reaches targets and takes their answers from anywhere.
 func OpenUDP() (*UDPSocket, error) {
-	conn, err := net.ListenUDP("udp", nil)
+	return OpenUDPWith(SocketOptions{})
+}
+
+// OpenUDPWith is OpenUDP for a socket with options. One with a source address sends to
+// that family alone; it can't have both.
+func OpenUDPWith(o SocketOptions) (*UDPSocket, error) {
+	network, at := "udp", ":0"
+	switch err := o.checkPackets(); {
+	case err != nil:
+		return nil, err
+	case o.Source4.IsValid() && o.Source6.IsValid():
+		return nil, unsupported("source of both families for UDP")
+	case o.Source4.IsValid():
+		network, at = "udp4", netip.AddrPortFrom(o.Source4, 0).String()
+	case o.Source6.IsValid():
+		network, at = "udp6", netip.AddrPortFrom(o.Source6, 0).String()
+	}
+	conn, err := listenUDP(network, at, o)
 	if err != nil {
 		return nil, err
 	}
 	return newUDPSocket(conn, netip.AddrPort{}), nil
 }
 
+// listenUDP opens a socket of package net with options.
+func listenUDP(network, at string, o SocketOptions) (*net.UDPConn, error) {
+	if o.OriginalDestination {
+		return nil, unsupported("original destination")
+	}
+	conn, err := (&net.ListenConfig{Control: o.Control}).ListenPacket(context.Background(), network, at)
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.UDPConn), nil
+}
+
 // ListenUDP opens a socket on addr; port 0 is the kernel's choice. The unspecified
 // IPv6 address stands for every address of both families.
 func ListenUDP(addr netip.AddrPort) (*UDPSocket, error) {
-	at := net.UDPAddrFromAddrPort(addr)
-	if addr.Addr() == netip.IPv6Unspecified() {
-		at.IP = nil
+	return ListenUDPWith(addr, SocketOptions{})
+}
+
+// ListenUDPWith is ListenUDP for a socket with options.
+func ListenUDPWith(addr netip.AddrPort, o SocketOptions) (*UDPSocket, error) {
+	if err := o.checkListen(); err != nil {
+		return nil, err
 	}
-	conn, err := net.ListenUDP("udp", at)
+	at := addr.String()
+	if addr.Addr() == netip.IPv6Unspecified() {
+		at = ":" + strconv.Itoa(int(addr.Port()))
+	}
+	conn, err := listenUDP("udp", at, o)
 	if err != nil {
 		return nil, err
 	}

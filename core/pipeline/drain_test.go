@@ -39,8 +39,13 @@ func TestPipelineDrain(t *testing.T) {
 		go func() { cut <- s.Drain(ctx, ctx) }()
 		synctest.Wait()
 		late := s.visit(t, memory)
+		ended := 0
+		late.request.Ended = func() { ended++ }
 		s.serve(t, late)
 		late.reply(t, core.ErrShutdown)
+		if synctest.Wait(); ended != 1 {
+			t.Errorf("a stream while draining: told the inbound of its end %d times, want once", ended)
+		}
 		if last := s.gate.WaitEnds(t, 1); last[len(last)-1].Kind != core.Refused {
 			t.Errorf("a stream while draining: got %v, want %v at the end", s.gate.Kinds(), core.Refused)
 		}

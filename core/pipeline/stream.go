@@ -46,6 +46,7 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *core.Request, pending co
 	if !p.live.enter(s, live) {
 		pending.Reject(core.ErrShutdown)
 		s.tell(core.Refused, core.ErrShutdown)
+		s.told()
 		return
 	}
 	ctx, s.stopDial = context.WithTimeout(ctx, p.cfg.DialTimeout)
@@ -192,6 +193,14 @@ func (s *stream) leave(kind core.EventKind, err error) {
 	s.tell(kind, err)
 	s.request.Grant.Release(s.request.Flow)
 	s.pipeline.live.leave(s)
+	s.told()
+}
+
+// told tells the inbound that all have been told of the end.
+func (s *stream) told() {
+	if s.request.Ended != nil {
+		s.request.Ended()
+	}
 }
 
 // tell tells gates and observers of a step.

@@ -79,6 +79,7 @@ func TestScores(t *testing.T) {
 		{"nothing", core.Event{Kind: core.HandshakeFailed, Err: errors.New("EOF")}, 30},
 		{"malformed", core.Event{Kind: core.HandshakeFailed, Err: core.ErrMalformed}, 30},
 		{"mistake of a key's holder", core.Event{Kind: core.HandshakeFailed, Err: core.ErrMalformed, Authenticated: true}, 0},
+		{"an end between two requests", core.Event{Kind: core.HandshakeFailed, Err: fmt.Errorf("%w: EOF", core.ErrIdle)}, 0},
 		{"wrong clock", core.Event{Kind: core.HandshakeFailed, Err: fmt.Errorf("%w: 38 s", core.ErrClock)}, 0},
 		{"replay of another node's", core.Event{Kind: core.Refused, Err: &core.Refusal{Err: core.ErrReplay}, Authenticated: true}, 3},
 		{"refused before", core.Event{Kind: core.Refused, Err: core.ErrDenied}, 0},

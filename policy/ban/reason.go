@@ -39,7 +39,8 @@ func reasonOf(e core.Event) (reason, bool) {
 	switch {
 	case errors.Is(e.Err, core.ErrUntrusted): // a forged PROXY header, or a visit past the balancer
 		return authFailed, true
-	case errors.Is(e.Err, core.ErrClock), errors.Is(e.Err, core.ErrDenied), errors.Is(e.Err, core.ErrShutdown):
+	case errors.Is(e.Err, core.ErrClock), errors.Is(e.Err, core.ErrDenied), errors.Is(e.Err, core.ErrShutdown),
+		errors.Is(e.Err, core.ErrIdle): // between two requests of a connection
 		return 0, false
 	case errors.Is(e.Err, core.ErrReplay):
 		return replayed, true

@@ -1,0 +1,65 @@
+package netio
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// soOriginalDst is SO_ORIGINAL_DST of linux/netfilter_ipv4.h, and
+// IP6T_SO_ORIGINAL_DST of linux/netfilter_ipv6/ip6_tables.h.
+const soOriginalDst = 80
+
+// OriginalDestination returns where the client of an accepted connection wanted to
+// go, IPv4 unmapped. For one that a REDIRECT or DNAT rule of netfilter has sent here
+// that is what the kernel remembers of it. For any other it is the connection's local
+// address: with TPROXY that is what the client dialled. It is an address of this
+// machine where the client connected to the listener itself.
+func OriginalDestination(conn *net.TCPConn) (netip.AddrPort, error) {
+	tcp, ok := conn.LocalAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}, net.ErrClosed
+	}
+	local := Unmap(tcp.AddrPort())
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	var to netip.AddrPort
+	if control := raw.Control(func(fd uintptr) { to, err = redirectedFrom(int(fd), local.Addr().Is4()) }); control != nil {
+		return netip.AddrPort{}, control
+	}
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOPROTOOPT), errors.Is(err, unix.EOPNOTSUPP): // not redirected, or without conntrack
+		return local, nil
+	case err != nil:
+		return netip.AddrPort{}, os.NewSyscallError("getsockopt", err)
+	}
+	return to, nil
+}
+
+// redirectedFrom asks the connection tracking of netfilter. The package unix has no
+// call that reads a socket address; those used here read as many bytes, or more.
+func redirectedFrom(fd int, is4 bool) (netip.AddrPort, error) {
+	if is4 {
+		// struct sockaddr_in in the place of a struct ipv6_mreq: family, port in
+		// network order and address, 2, 2 and 4 bytes.
+		m, err := unix.GetsockoptIPv6Mreq(fd, unix.IPPROTO_IP, soOriginalDst)
+		if err != nil {
+			return netip.AddrPort{}, err
+		}
+		b := m.Multiaddr
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[4:8])), binary.BigEndian.Uint16(b[2:4])), nil
+	}
+	m, err := unix.GetsockoptIPv6MTUInfo(fd, unix.IPPROTO_IPV6, soOriginalDst)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	port := *(*[2]byte)(unsafe.Pointer(&m.Addr.Port)) // in network order
+	return netip.AddrPortFrom(netip.AddrFrom16(m.Addr.Addr), binary.BigEndian.Uint16(port[:])), nil
+}

@@ -1,0 +1,127 @@
+package netio
+
+import (
+	"net"
+	"sync/atomic"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Unread returns s with first put back: reads return the bytes of first and then
+// those of s. All else is done by s. Unread keeps first, which the caller must not
+// change afterwards.
+//
+// The stream costs nothing once first has been read: NewBurster, NewSource and
+// Buffer.WritePieces use s in its place, so that the kernel splices, and a cipher
+// reads and writes, as without it.
+func Unread(s core.Stream, first []byte) core.Stream {
+	if len(first) == 0 {
+		return s
+	}
+	u := &unread{Stream: s, first: first}
+	if a, ok := s.(core.Absorber); ok {
+		return &absorbingUnread{u, a}
+	}
+	return u
+}
+
+// unread is a stream with bytes put back. Its reader alone uses first.
+type unread struct {
+	core.Stream
+	first  []byte // not read again yet
+	closed atomic.Bool
+}
+
+// absorbingUnread is an unread whose stream is an Absorber.
+type absorbingUnread struct {
+	*unread
+	core.Absorber
+}
+
+var (
+	_ core.Waiter       = (*unread)(nil)
+	_ core.VectorWriter = (*unread)(nil)
+)
+
+// NetConn returns the stream below, for socket options and for Reset.
+func (u *unread) NetConn() net.Conn { return u.Stream }
+
+func (u *unread) Read(p []byte) (int, error) {
+	if !u.holds() || len(p) == 0 {
+		return u.Stream.Read(p)
+	}
+	n := copy(p, u.first)
+	u.took(n)
+	return n, nil
+}
+
+// WaitRead returns nil at once while there are bytes that were put back.
+func (u *unread) WaitRead() error {
+	if u.holds() {
+		return nil
+	}
+	return WaitReadable(u.Stream)
+}
+
+// WriteVector writes all pieces with one call where the stream takes them so.
+func (u *unread) WriteVector(pieces [][]byte) (int, error) { return WriteVector(u.Stream, pieces) }
+
+// Close closes the stream. Bytes that were put back can't be read any more.
+func (u *unread) Close() error {
+	u.closed.Store(true)
+	return u.Stream.Close()
+}
+
+// holds reports whether the next read is of bytes that were put back.
+func (u *unread) holds() bool { return len(u.first) > 0 && !u.closed.Load() }
+
+// took drops n bytes that were read again.
+func (u *unread) took(n int) {
+	if u.first = u.first[n:]; len(u.first) == 0 {
+		u.first = nil // it may keep more memory from being freed
+	}
+}
+
+// burster returns a Burster from u to dst: the bytes that were put back are one
+// burst, and then come those of the stream.
+func (u *unread) burster(dst core.Stream) Burster {
+	var rest Burster
+	return func() (int, error) {
+		if u.holds() {
+			n, err := dst.Write(u.first)
+			u.took(n)
+			return n, err
+		}
+		if rest == nil {
+			rest = NewBurster(dst, u.Stream)
+		}
+		return rest()
+	}
+}
+
+func (u *unread) self() *unread { return u }
+
+// asUnread returns the unread that s is, or nil.
+func asUnread(s core.Stream) *unread {
+	if w, ok := s.(interface{ self() *unread }); ok {
+		return w.self()
+	}
+	return nil
+}
+
+// readSide returns the stream that reads of s come from, as far as no bytes of an
+// Unread are left before it.
+func readSide(s core.Stream) core.Stream {
+	for u := asUnread(s); u != nil && !u.holds(); u = asUnread(s) {
+		s = u.Stream
+	}
+	return s
+}
+
+// writeSide returns the stream that writes to s go to, below any Unread.
+func writeSide(s core.Stream) core.Stream {
+	for u := asUnread(s); u != nil; u = asUnread(s) {
+		s = u.Stream
+	}
+	return s
+}
