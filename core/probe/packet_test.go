@@ -80,12 +80,12 @@ func TestPackets(t *testing.T) {
 			answer: func(b []byte) []byte { return append(b, 1) },
 			kinds:  []string{"data"},
 			texts:  []string{"the server answered random datagrams (0 bytes, 1 byte, ", "the server answered a datagram with a byte changed ("},
-			note:   "UDP: replays were not tried: the answer to a good datagram can't be read: ",
+			note:   "UDP: no replay was sent: the answer to a valid datagram can't be decrypted: ",
 		},
 		{
 			name:   "serves no UDP",
 			answer: func([]byte) []byte { return nil },
-			note:   "UDP: replays were not tried: a good datagram to " + dns + " got no answer",
+			note:   "UDP: no replay was sent: a valid datagram to " + dns + " got no answer",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -112,13 +112,13 @@ func TestPackets(t *testing.T) {
 	}
 }
 
-// TestNoPackets has a method that protects no UDP.
+// TestNoPackets has a method that does not support UDP.
 func TestNoPackets(t *testing.T) {
 	k := newKey(t)
 	k.Cipher = struct{ core.Cipher }{k.Cipher}
 	cfg := smallConfig("127.0.0.1:1", k)
 	cfg.Packets = true
-	if _, err := probe.NewPlan(cfg); err == nil || !strings.Contains(err.Error(), "aes-256-gcm protects no UDP") {
+	if _, err := probe.NewPlan(cfg); err == nil || !strings.Contains(err.Error(), "aes-256-gcm does not support UDP") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// row is a line of the table: probes that were met alike.
+// row is a line of the table: probes with the same reaction.
 type row struct {
 	sent, then string
 	records    []Record
 }
 
-// rows groups the records, the families in their order.
+// rows groups the records into rows, in the order of the families.
 func rows(res *Result) []row {
 	base := baseOf(res.Config, res.Records)
 	var all []row
@@ -54,14 +54,14 @@ func rowsOf(cfg Config, base bases, some []Record) []row {
 			parts = clusters(cfg, groups[g])
 		}
 		for _, part := range parts {
-			all = append(all, row{what(part, some), string(part[0].Finish), part})
+			all = append(all, row{label(part, some), string(part[0].Finish), part})
 		}
 	}
 	return all
 }
 
-// what names the probes of a row among all of their family and finish.
-func what(part, all []Record) string {
+// label names the probes of a row among all of their family and finish.
+func label(part, all []Record) string {
 	family := part[0].Family
 	switch {
 	case family == Random || family == Cut || family == Datagram:
@@ -76,8 +76,8 @@ func what(part, all []Record) string {
 	return family.plural()
 }
 
-// WriteTable writes what was sent and how the server reacted, alike probes on one
-// line.
+// WriteTable writes the probes and the server's reactions; probes with the same
+// reaction share a line.
 func WriteTable(w io.Writer, res *Result) error {
 	base := baseOf(res.Config, res.Records)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -98,9 +98,9 @@ func WriteTable(w io.Writer, res *Result) error {
 	}
 	switch res.Burnt {
 	case burnServed:
-		fmt.Fprintf(t, "a good request whose salt came before with garbage\twaits\t1\tserved\n")
+		fmt.Fprintf(t, "a valid request whose salt came before with garbage\twaits\t1\tserved\n")
 	case burnRefused:
-		fmt.Fprintf(t, "a good request whose salt came before with garbage\twaits\t1\trefused\n")
+		fmt.Fprintf(t, "a valid request whose salt came before with garbage\twaits\t1\trefused\n")
 	}
 	return t.Flush()
 }
@@ -119,7 +119,7 @@ func WriteVerdict(w io.Writer, res *Result, v Verdict) error {
 	return err
 }
 
-// text is the verdict in one line.
+// text returns the verdict in one line.
 func (v Verdict) text(probes int) string {
 	tells := countOf(len(v.Tells), "tell") + " seen"
 	if len(v.Tells) == 0 {
@@ -131,10 +131,10 @@ func (v Verdict) text(probes int) string {
 	return fmt.Sprintf("%s in %s", tells, countOf(probes, "probe"))
 }
 
-// Clean reports whether there is a verdict and it is that no tell was seen.
+// Clean reports whether there is a verdict without findings.
 func (v Verdict) Clean() bool { return len(v.Tells) == 0 && v.Undecided == "" }
 
-// report is a result for programs. Times are in milliseconds.
+// report is the JSON form of a result. Times are in milliseconds.
 type report struct {
 	Server  string         `json:"server"`
 	Address string         `json:"address"`
@@ -154,7 +154,7 @@ type recordReport struct {
 	Family  Family  `json:"family"`
 	Name    string  `json:"name,omitempty"`
 	Size    int     `json:"size"`
-	Finish  Finish  `json:"finish,omitempty"` // open or FIN; none over UDP
+	Finish  Finish  `json:"finish,omitempty"` // open or FIN; empty over UDP
 	Sent    int     `json:"sent"`
 	End     End     `json:"end"`
 	Data    int     `json:"data"`

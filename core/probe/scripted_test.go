@@ -135,7 +135,7 @@ func TestTells(t *testing.T) {
 				drain(conn)
 			},
 			kinds: []string{"data"},
-			texts: []string{"the server speaks first: 21 bytes"},
+			texts: []string{"the server sends first: 21 bytes"},
 		},
 		{
 			name: "answers HTTP alone",
@@ -155,7 +155,7 @@ func TestTells(t *testing.T) {
 			serve: func(conn *net.TCPConn, _ int) { serveOr(conn, newCipher(t)) },
 			keyed: true,
 			kinds: []string{"data"},
-			texts: []string{"a replayed first flight got", "2 of 2 times: recordings work"},
+			texts: []string{"a replayed first flight got", "2 of 2 times: the server accepts replays"},
 		},
 		{
 			name: "ends what is damaged behind its length",
@@ -194,7 +194,7 @@ func TestTells(t *testing.T) {
 			},
 			keyed: true,
 			kinds: []string{"salt"},
-			texts: []string{"a good request was refused because its first 32 bytes had come before"},
+			texts: []string{"a valid request was refused because its first 32 bytes had arrived before"},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -357,9 +357,9 @@ func TestNothingToJudge(t *testing.T) {
 	}{
 		{"none", gone.addr, "connection refused"},
 		{"unknown host", "nowhere.invalid:8388", "connect to nowhere.invalid:8388: "},
-		{"ends", ends.addr, "control: a good request was ended without an answer"},
-		{"resets", resets.addr, "control: a good request was reset"},
-		{"garbles", garbles.addr, "control: the answer to a good request can't be read"},
+		{"ends", ends.addr, "control: the server closed a valid request without an answer"},
+		{"resets", resets.addr, "control: the server reset a valid request"},
+		{"garbles", garbles.addr, "control: the answer to a valid request can't be decrypted"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, _, err := run(t, smallConfig(tc.addr, newKey(t)))

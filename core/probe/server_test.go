@@ -159,7 +159,7 @@ func TestLibev(t *testing.T) {
 func TestWrongKey(t *testing.T) {
 	addr := newUmbra(t, method, "another password of this test")
 	_, _, err := run(t, smallConfig(addr, newKey(t)))
-	if err == nil || !strings.Contains(err.Error(), "control: a good request was ended without an answer") {
+	if err == nil || !strings.Contains(err.Error(), "control: the server closed a valid request without an answer") {
 		t.Errorf("got %v", err)
 	}
 }
