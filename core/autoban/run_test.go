@@ -34,13 +34,13 @@ func TestRunEnd(t *testing.T) {
 		out    string
 		err    string
 	}{
-		{"bans", line, 0, nil, 10 * time.Minute, "ban 192.0.2.1 for 10m0s: 1 failure in 0s\n", "umbra autoban: end of the log; bans hold for 10m0s, or until a signal\n"},
-		{"a signal", line, time.Minute, nil, time.Minute, "ban 192.0.2.1 for 10m0s: 1 failure in 0s\n", "umbra autoban: end of the log; bans hold for 10m0s, or until a signal\n"},
+		{"bans", line, 0, nil, 10 * time.Minute, "ban 192.0.2.1 for 10m0s: 1 failure in 0s\n", "umbra autoban: end of the log; bans stay in force for 10m0s, or until a signal\n"},
+		{"a signal", line, time.Minute, nil, time.Minute, "ban 192.0.2.1 for 10m0s: 1 failure in 0s\n", "umbra autoban: end of the log; bans stay in force for 10m0s, or until a signal\n"},
 		{"no ban", "nothing\n", 0, nil, 0, "", ""},
-		{"a ban that failed", line, 0, errors.New("no room"), 0, "", "umbra autoban: 192.0.2.1 is not banned: no room\n"},
-		{"a last line without an end", strings.TrimSuffix(line, "\n"), time.Minute, nil, time.Minute, "ban 192.0.2.1 for 10m0s: 1 failure in 0s\n", "umbra autoban: end of the log; bans hold for 10m0s, or until a signal\n"},
+		{"a ban that failed", line, 0, errors.New("no room"), 0, "", "umbra autoban: ban 192.0.2.1: no room\n"},
+		{"a last line without an end", strings.TrimSuffix(line, "\n"), time.Minute, nil, time.Minute, "ban 192.0.2.1 for 10m0s: 1 failure in 0s\n", "umbra autoban: end of the log; bans stay in force for 10m0s, or until a signal\n"},
 		{"a line that is too long", strings.Repeat("x", maxLogLine) + line, 0, nil, 0, "", ""},
-		{"one after such a line", strings.Repeat("x", 3*maxLogLine) + "\n" + line, time.Minute, nil, time.Minute, "ban 192.0.2.1 for 10m0s: 1 failure in 0s\n", "umbra autoban: end of the log; bans hold for 10m0s, or until a signal\n"},
+		{"one after such a line", strings.Repeat("x", 3*maxLogLine) + "\n" + line, time.Minute, nil, time.Minute, "ban 192.0.2.1 for 10m0s: 1 failure in 0s\n", "umbra autoban: end of the log; bans stay in force for 10m0s, or until a signal\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -30,19 +30,19 @@ func TestParsePlugin(t *testing.T) {
 		{"example.net/mine=.", Plugin{path: "example.net/mine", folder: "."}, ""},
 		{"mine=../a folder@home=here", Plugin{path: "mine", folder: "../a folder@home=here"}, ""},
 		{`mine=C:\mine`, Plugin{path: "mine", folder: `C:\mine`}, ""},
-		{"", Plugin{}, "no import path"},
+		{"", Plugin{}, "invalid import path"},
 		{"./mine", Plugin{}, "PACKAGE=./mine"},
 		{"../mine=x", Plugin{}, "is a folder"},
 		{"/mine", Plugin{}, "PACKAGE=/mine"},
 		{`mine\sub`, Plugin{}, "is a folder"},
-		{"=mine", Plugin{}, "no import path"},
-		{"@v1", Plugin{}, "no import path"},
-		{"-x=mine", Plugin{}, "no import path"},
-		{"a/../b", Plugin{}, "no import path"},
-		{"a//b", Plugin{}, "no import path"},
-		{"a/b/", Plugin{}, "no import path"},
-		{"a b", Plugin{}, "no import path"},
-		{"a\"b", Plugin{}, "no import path"},
+		{"=mine", Plugin{}, "invalid import path"},
+		{"@v1", Plugin{}, "invalid import path"},
+		{"-x=mine", Plugin{}, "invalid import path"},
+		{"a/../b", Plugin{}, "invalid import path"},
+		{"a//b", Plugin{}, "invalid import path"},
+		{"a/b/", Plugin{}, "invalid import path"},
+		{"a b", Plugin{}, "invalid import path"},
+		{"a\"b", Plugin{}, "invalid import path"},
 		{"a@", Plugin{}, "no version"},
 		{"a=", Plugin{}, "no folder"},
 		{"a@v1=b", Plugin{}, "not both"},
@@ -189,7 +189,7 @@ func TestCompareKinds(t *testing.T) {
 	if got, want := parseKinds(theirs), []string{"outbound.direct", "outbound.mine", "cipher.box"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	want := "new: outbound.mine\nnew: cipher.box\nnot in it: outbound.old, which this program has; give its --with too\n"
+	want := "new: outbound.mine\nnew: cipher.box\nmissing: outbound.old, which this program has; add its --with\n"
 	if got := compareKinds(reg, theirs); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -199,7 +199,7 @@ func TestExplainStart(t *testing.T) {
 	exit := errors.New("exit status 2")
 	for _, tc := range []struct{ stderr, want string }{
 		{"panic: core: kind \"box\" is registered twice\n\ngoroutine 1 [running]:", `kind "box" is registered twice`},
-		{"panic: other\n", "fails at \"umbra version\": exit status 2; it says\npanic: other"},
+		{"panic: other\n", "fails at \"umbra version\": exit status 2; its output:\npanic: other"},
 		{"", "fails at \"umbra version\": exit status 2"},
 	} {
 		if got := explainStart("version", tc.stderr, exit).Error(); !strings.Contains(got, tc.want) {

@@ -69,7 +69,7 @@ func TestAutobanNft(t *testing.T) {
 		}
 	}
 	second := program(t, nil, nil, "autoban")
-	if second.wait(); second.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(second.text(), "another umbra autoban runs") {
+	if second.wait(); second.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(second.text(), "another umbra autoban is running") {
 		t.Errorf("a second one: got status %d and %q, want 1 and the reason", second.cmd.ProcessState.ExitCode(), second.text())
 	}
 
