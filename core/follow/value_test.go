@@ -91,7 +91,7 @@ func newPair(t *testing.T, paths []string) *pair {
 			}
 			return string(first), nil
 		},
-		Tell: func(err error) {
+		Reloaded: func(err error) {
 			text := "changed"
 			if err != nil {
 				text = err.Error()

@@ -119,10 +119,10 @@ func TestJournalDamaged(t *testing.T) {
 		{"empty", nil, 0, ""},
 		{"magic alone", good[:len(magic(what))], 0, ""},
 		{"whole", good, 10, ""},
-		{"torn", good[:len(good)-1], 9, "damaged in part"},
-		{"torn after one byte", good[:len(magic(what))+1], 0, "damaged in part"},
+		{"torn", good[:len(good)-1], 9, "partly damaged"},
+		{"torn after one byte", good[:len(magic(what))+1], 0, "partly damaged"},
 		{"flipped", flipped, 9, "bytes=16"},
-		{"zeros", append(bytes.Clone(good), make([]byte, 100*onDisk)...), 10, "damaged in part"},
+		{"zeros", append(bytes.Clone(good), make([]byte, 100*onDisk)...), 10, "partly damaged"},
 		{"cut magic", good[:5], 0, "moved aside"},
 		{"something else", []byte("[pipeline.server]\n"), 0, "moved aside"},
 	} {

@@ -122,7 +122,7 @@ func (t *Table) restore(now time.Time) error {
 func (t *Table) flush() error {
 	err := t.conn.Flush()
 	if errors.Is(err, syscall.EPERM) {
-		return fmt.Errorf("%w: it takes the capability CAP_NET_ADMIN", err)
+		return fmt.Errorf("%w: it needs the capability CAP_NET_ADMIN", err)
 	}
 	return err
 }
