@@ -210,7 +210,7 @@ func TestUserOptions(t *testing.T) {
 		{"good", manyUsers(3), "", "", false},
 		{"short", map[string]option.Text{"a": "short", "b": "long enough, surely"}, "", "", true},
 		{"same password", map[string]option.Text{"a": "long enough, surely", "b": "long enough, surely"}, "users", `the users "a" and "b" have the same password`, false},
-		{"nobody", map[string]option.Text{}, "users", "nobody", false},
+		{"no users", map[string]option.Text{}, "users", "no users in this table", false},
 		{"no name", map[string]option.Text{"": "long enough, surely"}, "users", "empty name", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -99,7 +99,7 @@ func TestOptions(t *testing.T) {
 		{"missing", option.Password{}, nil, "password", "missing"},
 		{"bad key", option.Password{Password: "short"}, nil, "password", "umbra keygen " + aes128},
 		{"bad variable", option.Password{PasswordEnv: "UMBRA_TEST_PSK"}, nil, "password_env", "no key in standard base64"},
-		{"nobody", password(psk(s, 0)), map[string]option.Text{}, "users", "nobody"},
+		{"no users", password(psk(s, 0)), map[string]option.Text{}, "users", "no users in this table"},
 		{"bad user", password(psk(s, 0)), map[string]option.Text{"a": text(1), "bob": "x"}, "users", `user "bob": no key in standard base64`},
 		{"two users in one", password(psk(s, 0)), map[string]option.Text{"bob": text(0) + ":" + text(1)}, "users", `user "bob": no key`},
 		{"same key", password(psk(s, 0)), map[string]option.Text{"a": text(1), "b": text(1)}, "users", "have the same key"},

@@ -30,7 +30,7 @@ func ParsePassword(s Spec, password option.Text) ([][]byte, error) {
 	case len(texts) > 1 && s.Block == nil:
 		return nil, fmt.Errorf("%d keys, want one: %s has no identity headers", len(texts), s.Method)
 	case len(texts) > 1+maxIdentities:
-		return nil, fmt.Errorf("%d keys, the most is %d", len(texts), 1+maxIdentities)
+		return nil, fmt.Errorf("%d keys, want at most %d", len(texts), 1+maxIdentities)
 	}
 	var psks [][]byte
 	for i, text := range texts {

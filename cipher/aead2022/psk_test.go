@@ -24,7 +24,7 @@ func TestParsePassword(t *testing.T) {
 		{"identity and user", aes128, encoded(k16, k16), 2, ""},
 		{"two identities and user", aes256, encoded(k32, k32, k32), 3, ""},
 		{"as many as there may be", aes128, encoded(k16) + strings.Repeat(":"+encoded(k16), maxIdentities), 1 + maxIdentities, ""},
-		{"more", aes128, encoded(k16) + strings.Repeat(":"+encoded(k16), maxIdentities+1), 0, "18 keys, the most is 17"},
+		{"more", aes128, encoded(k16) + strings.Repeat(":"+encoded(k16), maxIdentities+1), 0, "18 keys, want at most 17"},
 		{"too long", aes128, encoded(k32), 0, "a key of 32 bytes, want 16" + advice128},
 		{"too short", aes256, encoded(k16), 0, "a key of 16 bytes, want 32" + advice256},
 		{"one byte short", aes128, encoded(k16[1:]), 0, "a key of 15 bytes, want 16" + advice128},
@@ -100,7 +100,7 @@ func TestNewRefusesKeys(t *testing.T) {
 		{"same key", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "a", PSK: k(1)}, {Name: "b", PSK: k(1)}}}, `the users "a" and "b" have the same key`},
 		{"same name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "a", PSK: k(1)}, {Name: "a", PSK: k(2)}}}, `two users have the name "a"`},
 		{"no name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "", PSK: k(1)}}}, "empty name"},
-		{"long name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: long, PSK: k(1)}}}, "has 256 bytes, the most is 255"},
+		{"long name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: long, PSK: k(1)}}}, "has 256 bytes, want at most 255"},
 		{"user's key of another size", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "a", PSK: k(1)[:15]}}}, `user "a": a key of 15 bytes, want 16`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

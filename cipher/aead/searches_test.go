@@ -15,15 +15,15 @@ func source(n byte) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]by
 // are slots, and a flood from one address delays another one by a turn.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
+		searches := newSearches()
 		var now, most, ofOne atomic.Int32
-		look := func(from netip.Prefix) {
-			done := turns.take(from, time.Hour, nil)
+		search := func(from netip.Prefix) {
+			done := searches.acquire(from, time.Hour, nil)
 			defer done()
 			most.Store(max(most.Load(), now.Add(1)))
 			if from == source(1) {
 				if n := ofOne.Add(1); n > 1 {
-					t.Errorf("one address has %d turns", n)
+					t.Errorf("one address has %d searches", n)
 				}
 				defer ofOne.Add(-1)
 			}
@@ -31,24 +31,24 @@ func TestTurns(t *testing.T) {
 			now.Add(-1)
 		}
 		for range 100 {
-			go look(source(1))
+			go search(source(1))
 		}
 		synctest.Wait()
 		began := time.Now()
-		look(source(2))
+		search(source(2))
 		if took, most := time.Since(began), 2*time.Second; took > most {
 			t.Errorf("another address waited for its turn and had it for %s, want at most %s", took, most)
 		}
 		for n := range byte(50) {
-			go look(source(10 + n))
+			go search(source(10 + n))
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if got := int(most.Load()); got > max(1, runtime.GOMAXPROCS(0)/2) {
-			t.Errorf("%d turns at once, want half of the processors at most", got)
+			t.Errorf("%d searches at once, want half of the processors at most", got)
 		}
-		if len(turns.lines) > 0 || len(turns.slots) > 0 {
-			t.Errorf("%d addresses and %d slots are left, want none", len(turns.lines), len(turns.slots))
+		if len(searches.queues) > 0 || len(searches.slots) > 0 {
+			t.Errorf("%d addresses and %d slots are left, want none", len(searches.queues), len(searches.slots))
 		}
 	})
 }
@@ -56,24 +56,24 @@ func TestTurns(t *testing.T) {
 // Whoever waits for too long gives up, at either queue, and leaves nothing behind.
 func TestTurnsPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
+		searches := newSearches()
 		var held []func()
-		for n := range byte(cap(turns.slots)) {
-			held = append(held, turns.take(source(n), time.Second, nil))
+		for n := range byte(cap(searches.slots)) {
+			held = append(held, searches.acquire(source(n), time.Second, nil))
 		}
 		for _, from := range []netip.Prefix{source(0), source(99)} {
 			began := time.Now()
-			if turns.take(from, time.Minute, nil) != nil || time.Since(began) != time.Minute {
+			if searches.acquire(from, time.Minute, nil) != nil || time.Since(began) != time.Minute {
 				t.Errorf("%s: got a turn, or no wait: %s", from, time.Since(began))
 			}
 		}
 		for _, done := range held {
 			done()
 		}
-		if len(turns.lines) > 0 || len(turns.slots) > 0 {
-			t.Errorf("%d addresses and %d slots are left, want none", len(turns.lines), len(turns.slots))
+		if len(searches.queues) > 0 || len(searches.slots) > 0 {
+			t.Errorf("%d addresses and %d slots are left, want none", len(searches.queues), len(searches.slots))
 		}
-		if done := turns.take(source(0), time.Second, nil); done == nil {
+		if done := searches.acquire(source(0), time.Second, nil); done == nil {
 			t.Error("no turn although nobody has one")
 		} else {
 			done()
@@ -84,17 +84,17 @@ func TestTurnsPatience(t *testing.T) {
 // Datagrams of unknown users get a twentieth of the time, after a first burst.
 func TestTurnsOfDatagrams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
-		looked := time.Duration(0)
+		searches := newSearches()
+		searched := time.Duration(0)
 		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-			if done := turns.try(); done != nil {
+			if done := searches.tryAcquire(); done != nil {
 				time.Sleep(10 * time.Millisecond)
-				looked += 10 * time.Millisecond
+				searched += 10 * time.Millisecond
 				done()
 			}
 		}
-		if want := 500*time.Millisecond + datagramBurst; looked < want-20*time.Millisecond || looked > want+20*time.Millisecond {
-			t.Errorf("looked for %s of 10 s, want %s", looked, want)
+		if want := 500*time.Millisecond + datagramBurst; searched < want-20*time.Millisecond || searched > want+20*time.Millisecond {
+			t.Errorf("searched for %s of 10 s, want %s", searched, want)
 		}
 	})
 }
@@ -102,20 +102,20 @@ func TestTurnsOfDatagrams(t *testing.T) {
 // Whoever is told to end while it waits does so.
 func TestTurnsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
-		for range cap(turns.slots) {
-			turns.slots <- struct{}{}
+		searches := newSearches()
+		for range cap(searches.slots) {
+			searches.slots <- struct{}{}
 		}
-		turns.join(source(1)).turn <- struct{}{}
+		searches.join(source(1)).turn <- struct{}{}
 		for _, from := range []netip.Prefix{source(1), source(2)} {
 			ended, began := make(chan struct{}), time.Now()
 			time.AfterFunc(2*time.Second, func() { close(ended) })
-			if done := turns.take(from, time.Minute, ended); done != nil || time.Since(began) != 2*time.Second {
+			if done := searches.acquire(from, time.Minute, ended); done != nil || time.Since(began) != 2*time.Second {
 				t.Errorf("%s: returned after %s, want 2 s and no turn", from, time.Since(began))
 			}
 		}
-		if len(turns.lines) != 1 {
-			t.Errorf("%d addresses are left, want the one that has a turn", len(turns.lines))
+		if len(searches.queues) != 1 {
+			t.Errorf("%d addresses are left, want the one with a search", len(searches.queues))
 		}
 	})
 }
