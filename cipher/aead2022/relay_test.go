@@ -173,7 +173,7 @@ func TestNewRelayRefuses(t *testing.T) {
 		{"no AES", Keys{PSKs: [][]byte{psk(specOf(t, chacha), 1)}}, specOf(t, chacha), nil, "has no identity headers"},
 		{"users", Keys{PSKs: [][]byte{psk(s, 1)}, Users: []User{{Name: "a", PSK: psk(s, 2)}}}, s, nil, "and no users"},
 		{"two keys", Keys{PSKs: [][]byte{psk(s, 1), psk(s, 2)}}, s, nil, "and no users"},
-		{"bad key", Keys{PSKs: [][]byte{psk(s, 1)}}, s, []core.NextServer{{Name: "tokyo", Key: "short"}}, "tokyo: no key in standard base64"},
+		{"bad key", Keys{PSKs: [][]byte{psk(s, 1)}}, s, []core.NextServer{{Name: "tokyo", Key: "short"}}, "tokyo: invalid key: want "},
 		{"own key", Keys{PSKs: [][]byte{psk(s, 1)}}, s, []core.NextServer{next(s, "tokyo", 1)}, "tokyo has the key of the relay itself"},
 		{"same keys", Keys{PSKs: [][]byte{psk(s, 1)}}, s, []core.NextServer{next(s, "a", 2), next(s, "b", 2)}, "a and b have the same key"},
 	} {
