@@ -56,7 +56,7 @@ const (
 
 // Options are the keys of a [cipher.x] table.
 type Options struct {
-	_ core.About `help:"an AEAD method: encrypts and authenticates streams and datagrams with a password, refuses replays"`
+	_ core.About `help:"an AEAD method: streams and datagrams, encrypted and authenticated with a password; refuses replays"`
 	option.Password
 	users.Options
 	replay.File
@@ -90,7 +90,7 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 		return nil, err
 	}
 	if n := weakest(list.Users()); n > 0 {
-		env.Log.Warn("short passwords of users", "users", n, "advice", "make one with: umbra keygen "+s.Method)
+		env.Log.Warn("short passwords of users", "users", n, "advice", "generate one with: umbra keygen "+s.Method)
 	}
 	var k []byte
 	if o.Password.Given() || !o.Options.Given() {
@@ -99,7 +99,7 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 			return nil, err
 		}
 		if len(password) < weakPassword {
-			env.Log.Warn("short password", "bytes", len(password), "advice", "make one with: umbra keygen "+s.Method)
+			env.Log.Warn("short password", "bytes", len(password), "advice", "generate one with: umbra keygen "+s.Method)
 		}
 		k = key.FromPassword(password.Reveal(), s.KeySize)
 	}

@@ -26,13 +26,13 @@ func specOf(t testing.TB, method string) Spec {
 }
 
 // begun returns a cipher.Stream of a method.
-func begun(t testing.TB, s Spec, key, iv []byte, way Way) cipher.Stream {
+func begun(t testing.TB, s Spec, key, iv []byte, op Operation) cipher.Stream {
 	t.Helper()
 	start, err := s.New(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := start(iv, way)
+	c, err := start(iv, op)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,8 +51,8 @@ func TestSplits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			run := func(way Way, in []byte, piece int, inPlace bool) []byte {
-				c, err := start(iv, way)
+			run := func(op Operation, in []byte, piece int, inPlace bool) []byte {
+				c, err := start(iv, op)
 				if err != nil {
 					t.Fatal(err)
 				}

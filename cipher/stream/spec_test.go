@@ -105,8 +105,8 @@ func TestOptions(t *testing.T) {
 // TestInsecureText checks that the error tells why, what to use and what to add.
 func TestInsecureText(t *testing.T) {
 	for kind, why := range map[string]string{
-		"aes-256-cfb": "insecure: aes-256-cfb does not authenticate: whoever is on the way can change what is sent, and find out that this is a server; ",
-		"plain":       "insecure: none encrypts nothing: whoever is on the way can read and change what is sent; ",
+		"aes-256-cfb": "insecure: aes-256-cfb does not authenticate: an attacker on the path can change the data and detect the server; ",
+		"plain":       "insecure: none does not encrypt: an attacker on the path can read and change the data; ",
 	} {
 		_, _, err := build(t, kind, stream.Options{}, new(core.Process))
 		if want := why + "use chacha20-ietf-poly1305 or a method of the 2022 edition, or add insecure = true"; err == nil || err.Error() != want {
@@ -149,7 +149,7 @@ func TestReload(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	cfb := spec(t, "aes-256-cfb").New
-	bad := errors.New("no such way")
+	bad := errors.New("no such operation")
 	for _, tc := range []struct {
 		name string
 		spec stream.Spec
@@ -163,8 +163,8 @@ func TestNewRefuses(t *testing.T) {
 		{"long IV", stream.Spec{KeySize: 32, IVSize: 33, New: cfb}, 32, "IV of 33 bytes, want none or 8 to 32"},
 		{"IV without New", stream.Spec{IVSize: 16}, 0, "without New"},
 		{"no beginning", stream.Spec{KeySize: 1, New: func([]byte) (stream.Start, error) {
-			return func(_ []byte, way stream.Way) (cipher.Stream, error) {
-				if way == stream.Decrypt {
+			return func(_ []byte, op stream.Operation) (cipher.Stream, error) {
+				if op == stream.Decrypt {
 					return nil, bad
 				}
 				return nil, nil
@@ -189,7 +189,7 @@ func TestThirdParty(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return func(iv []byte, _ stream.Way) (cipher.Stream, error) {
+		return func(iv []byte, _ stream.Operation) (cipher.Stream, error) {
 			return cipher.NewCTR(twice{block}, iv), nil
 		}, nil
 	}}

@@ -42,7 +42,7 @@ func connect(t testing.TB, client, server stream.Spec) (near, far core.Stream) {
 	return near, got.Stream
 }
 
-// writings are the ways to write.
+// writings are the functions that write to a stream.
 var writings = map[string]func(s core.Stream, b []byte) (int, error){
 	"write": func(s core.Stream, b []byte) (int, error) { return s.Write(b) },
 	"vector": func(s core.Stream, b []byte) (int, error) {
@@ -58,7 +58,7 @@ var writings = map[string]func(s core.Stream, b []byte) (int, error){
 	},
 }
 
-// TestWritings has what is written in each way arrive, both ways.
+// TestWritings has what is written arrive, in both directions.
 func TestWritings(t *testing.T) {
 	for _, method := range []string{"aes-256-cfb", "rc4-md5", "table"} {
 		for name, write := range writings {
