@@ -8,7 +8,7 @@ import (
 
 func id(n int) userID { return userID{byte(n), byte(n >> 8)} }
 
-// seen returns who was seen at a client, as numbers.
+// seen returns the users seen at a client, as numbers.
 func seen(r *recents, client string) (all []int) {
 	for _, id := range r.at(netip.MustParseAddr(client), nil) {
 		all = append(all, int(id[0])|int(id[1])<<8)
@@ -37,7 +37,7 @@ func TestRecents(t *testing.T) {
 	}
 }
 
-// One address remembers so many users, and the whole so many addresses.
+// The number of users per address and the number of addresses are limited.
 func TestRecentsBounded(t *testing.T) {
 	r := newRecents()
 	for n := range 3 * maxRecent {

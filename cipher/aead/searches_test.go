@@ -11,9 +11,9 @@ import (
 
 func source(n byte) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, n}), 32) }
 
-// One client address has one turn at a time, all together have as many as there
-// are slots, and a flood from one address delays another one by a turn.
-func TestTurns(t *testing.T) {
+// A client address has one search at a time, the number of searches is limited to the
+// slots, and a flood from one address delays others by one search.
+func TestSearches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		searches := newSearches()
 		var now, most, ofOne atomic.Int32
@@ -37,7 +37,7 @@ func TestTurns(t *testing.T) {
 		began := time.Now()
 		search(source(2))
 		if took, most := time.Since(began), 2*time.Second; took > most {
-			t.Errorf("another address waited for its turn and had it for %s, want at most %s", took, most)
+			t.Errorf("the search of another address took %s, want at most %s", took, most)
 		}
 		for n := range byte(50) {
 			go search(source(10 + n))
@@ -53,8 +53,8 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// Whoever waits for too long gives up, at either queue, and leaves nothing behind.
-func TestTurnsPatience(t *testing.T) {
+// A search that waits for too long ends, in either queue, and leaves no state behind.
+func TestSearchesPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		searches := newSearches()
 		var held []func()
@@ -64,7 +64,7 @@ func TestTurnsPatience(t *testing.T) {
 		for _, from := range []netip.Prefix{source(0), source(99)} {
 			began := time.Now()
 			if searches.acquire(from, time.Minute, nil) != nil || time.Since(began) != time.Minute {
-				t.Errorf("%s: got a turn, or no wait: %s", from, time.Since(began))
+				t.Errorf("%s: got a slot, or no wait: %s", from, time.Since(began))
 			}
 		}
 		for _, done := range held {
@@ -74,7 +74,7 @@ func TestTurnsPatience(t *testing.T) {
 			t.Errorf("%d addresses and %d slots are left, want none", len(searches.queues), len(searches.slots))
 		}
 		if done := searches.acquire(source(0), time.Second, nil); done == nil {
-			t.Error("no turn although nobody has one")
+			t.Error("got no slot although all are free")
 		} else {
 			done()
 		}
@@ -82,7 +82,7 @@ func TestTurnsPatience(t *testing.T) {
 }
 
 // Datagrams of unknown users get a twentieth of the time, after a first burst.
-func TestTurnsOfDatagrams(t *testing.T) {
+func TestSearchesForDatagrams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		searches := newSearches()
 		searched := time.Duration(0)
@@ -99,8 +99,8 @@ func TestTurnsOfDatagrams(t *testing.T) {
 	})
 }
 
-// Whoever is told to end while it waits does so.
-func TestTurnsEnded(t *testing.T) {
+// A waiting search ends when its ended channel is closed.
+func TestSearchesEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		searches := newSearches()
 		for range cap(searches.slots) {
@@ -111,7 +111,7 @@ func TestTurnsEnded(t *testing.T) {
 			ended, began := make(chan struct{}), time.Now()
 			time.AfterFunc(2*time.Second, func() { close(ended) })
 			if done := searches.acquire(from, time.Minute, ended); done != nil || time.Since(began) != 2*time.Second {
-				t.Errorf("%s: returned after %s, want 2 s and no turn", from, time.Since(began))
+				t.Errorf("%s: returned after %s, want 2 s and no slot", from, time.Since(began))
 			}
 		}
 		if len(searches.queues) != 1 {

@@ -146,7 +146,7 @@ func TestAddressing(t *testing.T) {
 	}
 }
 
-// FuzzRequestHeader has what is read be what is written.
+// FuzzRequestHeader checks that parsing is the inverse of appending.
 func FuzzRequestHeader(f *testing.F) {
 	f.Add(appendRequestHeader(nil, noon, 1), int64(0))
 	f.Add(appendRequestHeader(nil, noon, 0xFFFF), int64(31))

@@ -60,8 +60,8 @@ func password(psks ...[]byte) option.Password {
 	return option.Password{Password: option.Text(encoded(psks...))}
 }
 
-// TestRegister checks the names of the methods, and that `umbra keygen` finds the
-// size of their keys.
+// TestRegister checks the names of the methods, and that `umbra keygen` gets the size of
+// their keys.
 func TestRegister(t *testing.T) {
 	for kind, size := range map[string]string{aes128: "16", aes256: "32", chacha: "32"} {
 		c, err := build(t, kind, password(psk(specOf(t, kind), 0)), nil, new(core.Process))
@@ -113,7 +113,7 @@ func TestOptions(t *testing.T) {
 				t.Fatalf("got %v, want an error for %q with %q", err, tc.key, tc.text)
 			}
 			if (c != nil) != (tc.key == "") {
-				t.Errorf("got cipher %v beside %v", c, err)
+				t.Errorf("got cipher %v and error %v", c, err)
 			}
 			if err != nil && (strings.Contains(err.Error(), text(0).Reveal()) || strings.Contains(err.Error(), text(1).Reveal())) {
 				t.Errorf("the error shows a key: %v", err)
@@ -122,8 +122,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestReload builds a table anew: what the old one has seen is refused, and its
-// sessions go on, even if the users change.
+// TestReload builds a table again: requests that the old cipher received are refused, and its
+// sessions continue, even if the users change.
 func TestReload(t *testing.T) {
 	s := specOf(t, aes128)
 	users := map[string]option.Text{"alice": option.Text(encoded(psk(s, 1)))}

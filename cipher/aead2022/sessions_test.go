@@ -12,8 +12,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// TestSessionGoesOn closes the association of a session: the next datagram begins
-// another one, which the client takes for the same session of the server.
+// TestSessionGoesOn closes the association of a session: the next datagram begins another
+// association, which the client accepts as the same session of the server.
 func TestSessionGoesOn(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		p, server := pair(t, s)
@@ -26,16 +26,16 @@ func TestSessionGoesOn(t *testing.T) {
 			before = sealed(t, p, "more")
 			next := opens(t, server, before).Session
 			if next == first {
-				t.Fatal("the association that was closed goes on")
+				t.Fatal("the closed association is still in use")
 			}
 			late := sealed(t, first, "late")
 			if got := reads(t, p, sealed(t, next, "answer")); got != "answer" {
 				t.Errorf("association %d: got %q", i, got)
 			}
 			if got := reads(t, p, late); got != "late" {
-				t.Errorf("association %d: got %q of what was underway", i, got)
+				t.Errorf("association %d: got %q of a late datagram", i, got)
 			}
-			first.Close() // an old one's end does not end the new one
+			first.Close() // closing an old association must not end the new one
 			if again := opens(t, server, sealed(t, p, "y")).Session; again != next {
 				t.Error("the end of an old association ended the new one")
 			}
@@ -47,9 +47,8 @@ func TestSessionGoesOn(t *testing.T) {
 	})
 }
 
-// TestPacketReplayLife sends the datagrams of a session again, after its association
-// has ended, at every time at which their timestamp could pass. Others come in
-// between.
+// TestPacketReplayLife replays the datagrams of a session, after its association has ended, at
+// every time at which their timestamp could be valid. Other datagrams arrive in between.
 func TestPacketReplayLife(t *testing.T) {
 	for _, ahead := range []time.Duration{-30 * time.Second, 0, 30 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -79,8 +78,8 @@ func TestPacketReplayLife(t *testing.T) {
 	}
 }
 
-// TestSessionIsKept checks for how long a session is remembered: by the monotonic
-// clock from its last datagram on, and as long as one of them is good.
+// TestSessionIsKept checks how long a session is remembered: by the monotonic clock from its
+// last datagram on, and while one of its datagrams is valid.
 func TestSessionIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := settings()[0]
@@ -125,8 +124,8 @@ func TestSessionIsKept(t *testing.T) {
 	})
 }
 
-// TestSessionsBound has more sessions than the table holds. Those without an
-// association make room first, then the one that has been unused for longest.
+// TestSessionsBound uses more sessions than the limit. Sessions without an association are
+// removed first, then the one that has been unused for longest.
 func TestSessionsBound(t *testing.T) {
 	s := settings()[0]
 	c := fresh(t, s.spec, s.keys)

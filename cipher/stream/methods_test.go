@@ -39,7 +39,7 @@ func begun(t testing.TB, s Spec, key, iv []byte, op Operation) cipher.Stream {
 	return c
 }
 
-// TestSplits encrypts and decrypts in pieces of every size, in place and apart.
+// TestSplits encrypts and decrypts in pieces of every size, in place and to other memory.
 func TestSplits(t *testing.T) {
 	for _, s := range Specs() {
 		if s.New == nil {
@@ -107,9 +107,8 @@ func TestOpenSSL(t *testing.T) {
 	}
 }
 
-// TestTable compares with what the Python original makes of two passwords: its
-// first 16 places, and the hash of all, which a program of a few lines of Python
-// computed.
+// TestTable compares the permutations of two passwords with those of the Python original: the
+// first 16 elements, and the hash of all, computed by a short Python program.
 func TestTable(t *testing.T) {
 	for _, tc := range []struct {
 		password string

@@ -102,7 +102,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestInsecureText checks that the error tells why, what to use and what to add.
+// TestInsecureText checks that the error contains the reason, the alternative and the option.
 func TestInsecureText(t *testing.T) {
 	for kind, why := range map[string]string{
 		"aes-256-cfb": "insecure: aes-256-cfb does not authenticate: an attacker on the path can change the data and detect the server; ",
@@ -115,8 +115,7 @@ func TestInsecureText(t *testing.T) {
 	}
 }
 
-// TestReload checks that a cipher that is built anew refuses what the old one
-// has seen.
+// TestReload checks that a cipher that is built again refuses what the old one has received.
 func TestReload(t *testing.T) {
 	p, o := new(core.Process), stream.Options{Insecure: true, Password: option.Password{Password: password}}
 	s := spec(t, "aes-256-ctr")
@@ -181,8 +180,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestThirdParty makes a method that is not among the standard ones, as a third
-// party would.
+// TestThirdParty registers a method that is not among the standard ones.
 func TestThirdParty(t *testing.T) {
 	mine := stream.Spec{Method: "double-aes", KeySize: 32, IVSize: 16, New: func(key []byte) (stream.Start, error) {
 		block, err := aes.NewCipher(key)
@@ -204,8 +202,8 @@ func (b twice) Encrypt(dst, src []byte) {
 	b.Block.Encrypt(dst, dst)
 }
 
-// TestBare checks that a method which encrypts nothing gives the wire itself, so
-// that the kernel can splice.
+// TestBare checks that a method without encryption returns the wire itself, so that the kernel
+// can splice.
 func TestBare(t *testing.T) {
 	c := newCipher(t, spec(t, "none"))
 	near, far := coretest.LoopbackPair(t)
