@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// holder is a banner that remembers what became of it.
+// holder is a Banner that records its calls.
 type holder struct {
 	bans, closed int
 	fail         error
@@ -21,14 +21,13 @@ type holder struct {
 func (h *holder) Ban(netip.Prefix, time.Duration) error { h.bans++; return h.fail }
 func (h *holder) Close() error                          { h.closed++; return nil }
 
-// After the end of the log bans that are in force last, to their end or until a
-// signal.
+// After the end of the log, bans stay in force until they expire or a signal arrives.
 func TestRunEnd(t *testing.T) {
 	const line = "ERROR    " + Phrase + " 192.0.2.1:4711\n"
 	for _, tc := range []struct {
 		name   string
 		log    string
-		signal time.Duration // after which one comes, or 0
+		signal time.Duration // time of a signal, or 0
 		fail   error
 		lasts  time.Duration
 		out    string

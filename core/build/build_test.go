@@ -54,8 +54,8 @@ func TestParsePlugin(t *testing.T) {
 	}
 }
 
-// FuzzParsePlugin makes programs of what is accepted: nothing that it gives gets out
-// of its place in the source.
+// FuzzParsePlugin generates the program of every accepted plugin: no value may break out of
+// its place in the source.
 func FuzzParsePlugin(f *testing.F) {
 	for _, text := range []string{"example.net/mine", "example.net/mine@v1.2.3", "mine=./folder", "a@v1=b", "/x", "a\"\nimport \"b"} {
 		f.Add(text)
@@ -106,7 +106,7 @@ func TestProgramFiles(t *testing.T) {
 	}
 }
 
-// The checksums are those of all folders, each once.
+// The checksums are those of all folders, without duplicates.
 func TestProgramSums(t *testing.T) {
 	folder := func(text string) string {
 		at := t.TempDir()
@@ -208,7 +208,7 @@ func TestExplainStart(t *testing.T) {
 	}
 }
 
-// A program for another system is put in its place and not run.
+// A program for another system is delivered without being run.
 func TestDeliverForeign(t *testing.T) {
 	folder := t.TempDir()
 	binary, output := filepath.Join(folder, "built"), filepath.Join(folder, "umbra")
@@ -234,7 +234,7 @@ func TestDeliverForeign(t *testing.T) {
 	}
 }
 
-// Folders that the go command names in relation to its own are shown as they are.
+// Relative folders in the output of the go command are shown as absolute paths.
 func TestLineWriter(t *testing.T) {
 	root := filepath.FromSlash("/src/mine")
 	g := &toolchain{folder: filepath.FromSlash("/tmp/umbra-build-1")}

@@ -12,8 +12,8 @@ import (
 
 var update = flag.Bool("update-report", false, "write testdata/report.*")
 
-// both returns the records of random bytes that met a server, which an observer
-// would call normal: its timer ends them, and a FIN does at once.
+// both returns the records of random bytes for an inconspicuous server: its timer ends
+// them, and a FIN ends them at once.
 func both(sizes ...int) []Record {
 	var all []Record
 	for i, n := range sizes {
@@ -50,7 +50,7 @@ func TestJudge(t *testing.T) {
 		name    string
 		records []Record
 		change  func(*Result)
-		want    string // all that is written, a part of a line each
+		want    string // expected parts of the output lines, separated by vertical bars
 	}{
 		{"clean", both(0, 1, 50), nil, "verdict: no difference seen in 6 probes"},
 		{"a size", append(both(0, 1, 43), at(Random, 44, 1).with(EndRST), at(Random, 50, 2).with(EndRST)), nil,
@@ -72,7 +72,7 @@ func TestJudge(t *testing.T) {
 		{"a lost one", append(both(0, 1, 50), lost), nil, "note: 1 of 7 connections failed and are left out (1 lost, no route to host)|verdict: no difference"},
 		{"many lost ones", append(both(0, 1, 50), lost, lost, lost), nil,
 			"verdict: none; 3 of 9 connections failed (3 lost, no route to host): the network or the server is unstable; so far no difference seen"},
-		{"an unsure one", append(both(0, 1, 50), unsure), nil, "note: 1 probe had a different reaction that a repetition did not confirm|verdict: no difference"},
+		{"an unsure record", append(both(0, 1, 50), unsure), nil, "note: 1 probe had a different reaction that a repetition did not confirm|verdict: no difference"},
 		{"stopped", both(0, 1, 50), func(r *Result) { r.Stopped, r.Planned = true, 89 },
 			"verdict: none; stopped after 6 of 89 probes; so far no difference seen"},
 		{"a burnt salt", both(0, 1, 50), func(r *Result) { r.Burnt = burnRefused },
@@ -108,7 +108,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestReport compares all that is written of one run with golden files.
+// TestReport compares the complete output of a run with golden files.
 func TestReport(t *testing.T) {
 	rst := at(Random, 100, 1).with(EndRST)
 	once := at(Opening, 3, 60010).with(EndOpen)
