@@ -14,24 +14,23 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// phrase is what the Python original says of a client whose first bytes make no
+// phrase is what the Python original logs for a client whose first bytes are not a valid
 // request; the address and the port follow.
 const phrase = "can not parse header when handling connection from"
 
-// forged is a SOCKS5 user name that would blame another if it stood in a line as it
-// is.
+// forged is a SOCKS5 user name that would count against another client if it were logged
+// without quotes.
 const forged = "x\n2026-01-01 00:00:00 ERROR    " + phrase + " 192.0.2.9:80\n" +
 	`{"time":"2026-01-01T00:00:00Z","level":"WARN","msg":"handshake failed","client":"192.0.2.9:80","reason":"auth","err":""}` + "\n"
 
-// logged is a server's log, and who knocked at it.
+// logged is a server's log, and the clients whose handshakes failed.
 type logged struct {
 	text   string
 	blamed []string // addresses of clients whose handshakes failed, in order
 }
 
-// knockedAt runs a server with several inbounds under a format of the log, has
-// clients without a key knock at it, and returns what it logged. Events of other
-// kinds are between.
+// knockedAt runs a server with several inbounds and a log format, connects clients without a
+// key, and returns the log. It contains events of other kinds too.
 func knockedAt(t *testing.T, format string) logged {
 	t.Helper()
 	old, modern, users, v6 := peer.FreePort(t), peer.FreePort(t), peer.FreePort(t), peer.FreePort(t)
@@ -83,7 +82,7 @@ users  = { alice = "sesame" }
 			l.blamed = append(l.blamed, host)
 		}
 		_, from, _ := net.SplitHostPort(c.LocalAddr().String())
-		p.WaitOutput(t, ":"+from) // its line
+		p.WaitOutput(t, ":"+from) // the line of this client
 	}
 	junk := strings.Repeat("\xff", 221)
 	knock("127.0.0.1", modern, junk)
@@ -104,7 +103,7 @@ func login(name, password string) string {
 	return "\x01" + string([]byte{byte(len(name))}) + name + string([]byte{byte(len(password))}) + password
 }
 
-// denied asks for an address that nobody may reach: its line is no failed handshake.
+// denied requests a target that a policy denies: its line is no failed handshake.
 func denied(t *testing.T, port int) {
 	t.Helper()
 	c, err := net.Dial("tcp", peer.Addr(port))
@@ -133,8 +132,7 @@ func runAutoban(t *testing.T, log string, args ...string) string {
 	return string(out)
 }
 
-// The script of the Python original takes a client from the end of each line that
-// has the phrase.
+// The script of the Python original parses the client at the end of each line with the phrase.
 func TestAutobanScript(t *testing.T) {
 	for _, format := range []string{"text", "python"} {
 		t.Run(format, func(t *testing.T) {
@@ -154,7 +152,7 @@ func TestAutobanScript(t *testing.T) {
 	}
 }
 
-// The lines of the format python are the original's.
+// Lines of the format python are equal to the original's.
 func TestPythonLines(t *testing.T) {
 	l := knockedAt(t, "python")
 	n := 0
@@ -177,7 +175,7 @@ func TestPythonLines(t *testing.T) {
 	}
 }
 
-// umbra autoban finds the same in each format.
+// umbra autoban finds the same clients in each format.
 func TestAutobanFormats(t *testing.T) {
 	for _, format := range []string{"text", "json", "python"} {
 		t.Run(format, func(t *testing.T) {

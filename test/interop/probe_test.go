@@ -16,8 +16,8 @@ import (
 	"github.com/umbra-proxy/umbra/plugins"
 )
 
-// TestProbe probes umbra's server and the other implementation's, as a prober with the
-// key does: ours shows nothing, theirs shows what it is.
+// TestProbe probes umbra's server and the other implementation's with the key: umbra's has no finding, the
+// other has.
 func TestProbe(t *testing.T) {
 	const method = "2022-blake3-aes-128-gcm"
 	web := &http.Server{Handler: http.NotFoundHandler()}
