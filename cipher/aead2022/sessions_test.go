@@ -142,8 +142,8 @@ func TestSessionsBound(t *testing.T) {
 	}
 	opens(t, server, sealed(t, clients[0], "y"))
 	open[2].Close()
-	begin() // forgets 2, which is closed
-	begin() // forgets 1, the longest unused
+	begin() // removes 2, which is closed
+	begin() // removes 1, the longest unused
 	for i, want := range []bool{true, false, false, true, true, true} {
 		if known := c.sessions.get(clients[i].sessionID) != nil; known != want {
 			t.Errorf("session %d is known: %t, want %t", i, known, want)
@@ -152,7 +152,7 @@ func TestSessionsBound(t *testing.T) {
 	if all, live := c.sessions.len(); all != 4 || live != 4 {
 		t.Errorf("got %d sessions, %d live, want 4 and 4", all, live)
 	}
-	open[1].Close() // of one that was forgotten
+	open[1].Close() // closes the association of a removed session
 	if got := reads(t, clients[1], sealed(t, open[1], "late")); got != "late" {
 		t.Errorf("a session that was forgotten: got %q", got)
 	}
@@ -161,8 +161,8 @@ func TestSessionsBound(t *testing.T) {
 	}
 }
 
-// TestSessionsRace opens equal first datagrams of many sessions at once: of each
-// one is taken, and there is one session.
+// TestSessionsRace opens equal first datagrams of many sessions concurrently: one of each is
+// accepted, and there is one session.
 func TestSessionsRace(t *testing.T) {
 	s := settings()[0]
 	c := fresh(t, s.spec, s.keys)
@@ -196,7 +196,7 @@ func TestSessionsRace(t *testing.T) {
 	}
 }
 
-// BenchmarkSessionMemory has sessions begin, and measures what one takes.
+// BenchmarkSessionMemory begins sessions, and measures the memory of each.
 func BenchmarkSessionMemory(b *testing.B) {
 	for _, closed := range []bool{false, true} {
 		b.Run(map[bool]string{false: "live", true: "closed"}[closed], func(b *testing.B) {

@@ -41,7 +41,7 @@ func RunReplays(t *testing.T, newCipher func(t testing.TB) core.Cipher) {
 	kit{newCipher}.run(t, []check{
 		{"replay", kit.replay},
 		{"replay at the same instant", kit.replayRace},
-		{"burnt by what is refused", kit.burntByRefused},
+		{"salt of a refused request", kit.saltOfRefused},
 		{"reflection", kit.reflection},
 	})
 }
@@ -111,7 +111,7 @@ func authenticating() []check {
 		{"random bytes", kit.randomBytes},
 		{"replay", kit.replay},
 		{"replay at the same instant", kit.replayRace},
-		{"burnt salt", kit.burntSalt},
+		{"salt of noise", kit.saltOfNoise},
 		{"reflection", kit.reflection},
 	}
 }

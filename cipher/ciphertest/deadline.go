@@ -74,12 +74,12 @@ func (k kit) shows(t *testing.T) (at int) {
 			if err == nil {
 				got.Stream.Close()
 			}
-			switch told := last == n; {
-			case told && at > 0:
+			switch reported := last == n; {
+			case reported && at > 0:
 				t.Errorf("%d bytes: reported, but fewer bytes were not", n)
-			case !told && n <= 1:
+			case !reported && n <= 1:
 				t.Errorf("%d bytes: reported %d, want all: too few to prove a key", n, last)
-			case !told && at == 0:
+			case !reported && at == 0:
 				at = n
 			}
 		})

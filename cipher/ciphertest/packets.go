@@ -26,7 +26,7 @@ func RunPackets(t *testing.T, newCipher func(t testing.TB) core.PacketCipher) {
 		{"no port is authenticated", packetKit.noPortProved},
 		{"replay", packetKit.replay},
 		{"replay at the same instant", packetKit.replayRace},
-		{"burnt by a forgery", packetKit.burnt},
+		{"salt of a forgery", packetKit.saltOfForgery},
 		{"reflection", packetKit.reflection},
 	}...))
 }
@@ -47,7 +47,7 @@ func RunPacketReplays(t *testing.T, newCipher func(t testing.TB) core.PacketCiph
 		{"equal replies", packetKit.equalReplies},
 		{"replay", packetKit.replay},
 		{"replay at the same instant", packetKit.replayRace},
-		{"burnt by what is refused", packetKit.burntByRefused},
+		{"salt of a refused request", packetKit.saltOfRefused},
 		{"reflection", packetKit.reflection},
 	})
 }

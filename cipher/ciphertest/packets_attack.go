@@ -182,8 +182,8 @@ func (k packetKit) replayRace(t *testing.T) {
 	}
 }
 
-// burnt sends datagrams that start like a request before the request itself.
-func (k packetKit) burnt(t *testing.T) {
+// saltOfForgery sends datagrams that start like a request before the request itself.
+func (k packetKit) saltOfForgery(t *testing.T) {
 	c, s := k.client(t), k.server(t)
 	wire := sealed(t, c, []byte("hello"), target(t))
 	for i := range wire {

@@ -45,9 +45,9 @@ func (k packetKit) noise(t *testing.T) {
 	}
 }
 
-// burntByRefused is burnt for a method that does not authenticate: a refused datagram must
+// saltOfRefused is saltOfForgery for a method that does not authenticate: a refused datagram must
 // not make the server refuse the request itself.
-func (k packetKit) burntByRefused(t *testing.T) {
+func (k packetKit) saltOfRefused(t *testing.T) {
 	wire := sealed(t, k.client(t), nil, target(t))
 	refused := 0
 	for i := range wire {

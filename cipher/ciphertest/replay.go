@@ -65,9 +65,9 @@ func (k kit) replayRace(t *testing.T) {
 	}
 }
 
-// burntSalt sends the salt of a request followed by noise before the request itself: the
+// saltOfNoise sends the salt of a request followed by noise before the request itself: the
 // server must still accept the request.
-func (k kit) burntSalt(t *testing.T) {
+func (k kit) saltOfNoise(t *testing.T) {
 	const longestSalt = 32
 	server := k.cipher(t)
 	flight := dial(t, k.cipher(t), []byte("hello")).sent()
@@ -81,9 +81,9 @@ func (k kit) burntSalt(t *testing.T) {
 	accept(t, server, &script{segments: whole(flight)})
 }
 
-// burntByRefused is burntSalt for a method that does not authenticate: a refused request
+// saltOfRefused is saltOfNoise for a method that does not authenticate: a refused request
 // must not make the server refuse the genuine request.
-func (k kit) burntByRefused(t *testing.T) {
+func (k kit) saltOfRefused(t *testing.T) {
 	flight := dial(t, k.cipher(t), nil).sent()
 	refused := 0
 	for i := range flight {

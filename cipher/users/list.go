@@ -139,7 +139,7 @@ type grants struct {
 	owner *List                    // the only List that may end grants: the last to Run
 }
 
-// of returns the grant of a user. It makes a new one if there is none that is valid.
+// of returns the grant of a user. If there is no valid grant, it creates one.
 func (g *grants) of(u User) *core.Grant {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -120,7 +120,7 @@ func readFailures(ctx context.Context, log io.Reader, to chan<- Failure) error {
 	}
 }
 
-// DryRun returns a Banner that writes to to what it would do.
+// DryRun returns a Banner that only writes its actions to to.
 func DryRun(to io.Writer) Banner { return dryRun{to} }
 
 // failures formats a number of failures.

@@ -43,13 +43,13 @@ func TestRunEnd(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var out, told bytes.Buffer
+				var out, stderr bytes.Buffer
 				signals := make(chan os.Signal, 1)
 				h := &holder{fail: tc.fail}
 				rules := Rules{Count: 1, Window: time.Minute, Duration: 10 * time.Minute, MaxDuration: time.Hour}
 				r := &Run{
 					Jail: NewJail(rules), Table: h, Holds: true,
-					Log: strings.NewReader(tc.log), Stdout: &out, Stderr: &told,
+					Log: strings.NewReader(tc.log), Stdout: &out, Stderr: &stderr,
 				}
 				if tc.signal > 0 {
 					time.AfterFunc(tc.signal, func() { signals <- syscall.SIGINT })
@@ -61,8 +61,8 @@ func TestRunEnd(t *testing.T) {
 				if took := time.Since(began); took != tc.lasts {
 					t.Errorf("got an end after %s, want %s", took, tc.lasts)
 				}
-				if out.String() != tc.out || told.String() != tc.err || h.closed != 1 {
-					t.Errorf("got %q and %q, closed %d times, want %q and %q, once", out.String(), told.String(), h.closed, tc.out, tc.err)
+				if out.String() != tc.out || stderr.String() != tc.err || h.closed != 1 {
+					t.Errorf("got %q and %q, closed %d times, want %q and %q, once", out.String(), stderr.String(), h.closed, tc.out, tc.err)
 				}
 			})
 		})

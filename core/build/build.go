@@ -39,7 +39,7 @@ func (b *Builder) Build(ctx context.Context, f Options, plugins []Plugin) error 
 	}
 	defer func() {
 		if f.Keep {
-			b.say("kept %s", folder)
+			b.logf("kept %s", folder)
 		} else {
 			_ = os.RemoveAll(folder) // at worst the folder stays
 		}
@@ -48,7 +48,7 @@ func (b *Builder) Build(ctx context.Context, f Options, plugins []Plugin) error 
 	if err != nil {
 		return b.explainGo(err, nil, "")
 	}
-	b.say("%s, at %s", g.version, g.path)
+	b.logf("%s, at %s", g.version, g.path)
 	p, err := b.plan(ctx, g, f, plugins)
 	if err != nil {
 		return b.explainGo(err, nil, "")
@@ -67,8 +67,8 @@ func (b *Builder) Build(ctx context.Context, f Options, plugins []Plugin) error 
 	return b.deliver(ctx, binary, output, g)
 }
 
-// say reports progress.
-func (b *Builder) say(format string, args ...any) { fmt.Fprintf(b.Stderr, format+"\n", args...) }
+// logf reports progress.
+func (b *Builder) logf(format string, args ...any) { fmt.Fprintf(b.Stderr, format+"\n", args...) }
 
 // plan determines the modules of the build.
 func (b *Builder) plan(ctx context.Context, g *toolchain, f Options, plugins []Plugin) (*program, error) {
@@ -79,7 +79,7 @@ func (b *Builder) plan(ctx context.Context, g *toolchain, f Options, plugins []P
 			return nil, err
 		}
 		p.umbra = m
-		b.say("umbra from %s", f.Source)
+		b.logf("umbra from %s", f.Source)
 	} else {
 		info, ok := debug.ReadBuildInfo()
 		if ok {
@@ -88,7 +88,7 @@ func (b *Builder) plan(ctx context.Context, g *toolchain, f Options, plugins []P
 		if p.version == "" {
 			return nil, errors.New("this program was built from a checkout and has no version that the go command could download; give the folder of a checkout of umbra: --source DIR")
 		}
-		b.say("umbra %s", p.version)
+		b.logf("umbra %s", p.version)
 	}
 	for _, plugin := range plugins {
 		if plugin.local() {
@@ -100,7 +100,7 @@ func (b *Builder) plan(ctx context.Context, g *toolchain, f Options, plugins []P
 				return nil, fmt.Errorf("--with %s: %w", plugin.path, err)
 			}
 		}
-		b.say("with %s", plugin)
+		b.logf("with %s", plugin)
 	}
 	return p, nil
 }
@@ -124,7 +124,7 @@ func (b *Builder) compile(ctx context.Context, g *toolchain, p *program, binary 
 	if verbose {
 		g.live = b.Stderr
 	}
-	g.knows(append(p.modules, p.umbra))
+	g.showFolders(append(p.modules, p.umbra))
 	// Flags of the command line take precedence over those in GOFLAGS, which are meant
 	// for the user's own modules.
 	const modFile = "-modfile=go.mod"
@@ -136,12 +136,12 @@ func (b *Builder) compile(ctx context.Context, g *toolchain, p *program, binary 
 		}
 	}
 	if len(get) > local {
-		b.say("downloading published plugins")
+		b.logf("downloading published plugins")
 		if _, err := g.run(ctx, get...); err != nil {
 			return err
 		}
 	}
-	b.say("compiling for %s/%s; the first time takes a while", g.os, g.arch)
+	b.logf("compiling for %s/%s; the first time takes a while", g.os, g.arch)
 	args := []string{"build", "-mod=mod", modFile, "-trimpath", "-ldflags=-s -w", "-o", binary}
 	if verbose {
 		args = append(args, "-v")

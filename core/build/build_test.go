@@ -238,7 +238,7 @@ func TestDeliverForeign(t *testing.T) {
 func TestLineWriter(t *testing.T) {
 	root := filepath.FromSlash("/src/mine")
 	g := &toolchain{folder: filepath.FromSlash("/tmp/umbra-build-1")}
-	g.knows([]goModule{{path: "a"}, {"b", root}})
+	g.showFolders([]goModule{{path: "a"}, {"b", root}})
 	var b strings.Builder
 	w := &lineWriter{to: &b, places: g.places}
 	for _, part := range []string{"# b\n..", "/../src/mi", "ne/x.go:1:2: bad\n", "./main.go:1: worse"} {

@@ -110,9 +110,9 @@ func (g *toolchain) run(ctx context.Context, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// knows makes the output show the folders of modules as given, where the go command
+// showFolders makes the output show the folders of modules as given, where the go command
 // writes them relative to its own folder.
-func (g *toolchain) knows(modules []goModule) {
+func (g *toolchain) showFolders(modules []goModule) {
 	var pairs []string
 	for _, m := range modules {
 		if way, err := filepath.Rel(g.folder, m.root); err == nil && m.root != "" {

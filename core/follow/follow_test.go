@@ -99,7 +99,7 @@ func TestIsCurrent(t *testing.T) {
 	}
 	changed(t, f, "another time", false)
 	if !f.isCurrent() {
-		t.Error("another time, looked at: got changed, want current")
+		t.Error("another time, after a check: got changed, want current")
 	}
 	at(time.Millisecond)
 	text(t, f)
@@ -138,24 +138,24 @@ func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		ctx, cancel := context.WithCancel(t.Context())
-		says := []string{"", "bad", "bad", "worse", "bad", "", "bad", "bad"}
+		texts := []string{"", "bad", "bad", "worse", "bad", "", "bad", "bad"}
 		done := make(chan struct{})
-		looks := 0
+		checks := 0
 		go func() {
 			defer close(done)
 			Watch(ctx, slog.New(slog.NewTextHandler(&log, nil)), "stays", func() error {
-				looks++
-				if says[looks-1] == "" {
+				checks++
+				if texts[checks-1] == "" {
 					return nil
 				}
-				return errors.New(says[looks-1])
+				return errors.New(texts[checks-1])
 			})
 		}()
 		time.Sleep(2*time.Second + time.Millisecond)
 		cancel()
 		<-done
-		if looks != len(says) {
-			t.Errorf("got %d looks in 2 s, want %d", looks, len(says))
+		if checks != len(texts) {
+			t.Errorf("got %d checks in 2 s, want %d", checks, len(texts))
 		}
 		if n := strings.Count(log.String(), "msg=stays err="); n != 4 {
 			t.Errorf("got %d lines, want 4:\n%s", n, log.String())

@@ -67,9 +67,9 @@ func TestDiffers(t *testing.T) {
 // pair is a Value of two files that match if they have the same text.
 type pair struct {
 	*Value[string]
-	t     *testing.T
-	paths []string
-	told  []string
+	t       *testing.T
+	paths   []string
+	reports []string
 }
 
 func newPair(t *testing.T, paths []string) *pair {
@@ -96,7 +96,7 @@ func newPair(t *testing.T, paths []string) *pair {
 			if err != nil {
 				text = err.Error()
 			}
-			p.told = append(p.told, text)
+			p.reports = append(p.reports, text)
 		},
 	})
 	if err != nil {
@@ -107,7 +107,7 @@ func newPair(t *testing.T, paths []string) *pair {
 }
 
 // after checks the value at some times after a step, and the reports since the last check.
-func (p *pair) after(step string, value string, told ...string) {
+func (p *pair) after(step string, value string, reports ...string) {
 	p.t.Helper()
 	for range 3 {
 		time.Sleep(time.Second)
@@ -115,10 +115,10 @@ func (p *pair) after(step string, value string, told ...string) {
 			p.t.Errorf("%s: got %q, want %q", step, got, value)
 		}
 	}
-	if !slices.EqualFunc(p.told, told, strings.Contains) {
-		p.t.Errorf("%s: got reports %q, want %q", step, p.told, told)
+	if !slices.EqualFunc(p.reports, reports, strings.Contains) {
+		p.t.Errorf("%s: got reports %q, want %q", step, p.reports, reports)
 	}
-	p.told = nil
+	p.reports = nil
 }
 
 // The last valid value stays in use, and each change is reported once.

@@ -46,7 +46,7 @@ func (j *judge) compare(family Family, f Finish) {
 	var different []Record
 	var like Record
 	all := silent(j.of(family, f))
-	steady := !slices.ContainsFunc(j.verdict.Tells, func(t Finding) bool { return t.Kind == "deadline" })
+	steady := !slices.ContainsFunc(j.verdict.Findings, func(t Finding) bool { return t.Kind == "deadline" })
 	for _, r := range all {
 		size := r.Size
 		if family == Slow {
@@ -129,9 +129,9 @@ func (j *judge) packets(res *Result) {
 // salt adds a finding if an attacker on the path can invalidate a request by
 // sending its salt first.
 func (j *judge) salt(res *Result) {
-	if res.Burnt == burnRefused {
+	if res.Salt == saltRefused {
 		j.finding("salt", "a valid request was refused because its first %d bytes had arrived before, followed by garbage: "+
-			"an attacker on the path can lock users out", burnHead)
+			"an attacker on the path can lock users out", prefixSize)
 	}
 }
 

@@ -15,9 +15,9 @@ import (
 
 const (
 	controlWait = 15 * time.Second // for the answer to a valid request
-	burnHead    = 32               // bytes: the longest salt
-	burnTail    = 64               // bytes of garbage after it
-	burnWait    = 2 * time.Second  // for the end of a connection that burns a salt
+	prefixSize  = 32               // bytes: the longest salt
+	garbageSize = 64               // bytes of garbage after it
+	garbageWait = 2 * time.Second  // for the end of the connection with garbage
 )
 
 // control sends a valid request and waits for the target's answer. It returns the
@@ -69,26 +69,26 @@ func (k *Key) unanswered(err error) error {
 
 // Outcomes of a request whose salt had been sent before.
 const (
-	burnServed  = "served"
-	burnRefused = "refused"
+	saltServed  = "served"
+	saltRefused = "refused"
 )
 
-// burn sends the salt of a valid request followed by garbage, as an attacker on
-// the path can, and then the request itself. It returns burnServed, burnRefused,
+// sendSaltFirst sends the salt of a valid request followed by garbage, as an attacker on
+// the path can, and then the request itself. It returns saltServed, saltRefused,
 // or "" if the cause can't be determined.
-func (k *Key) burn(ctx context.Context, addr string) string {
+func (k *Key) sendSaltFirst(ctx context.Context, addr string) string {
 	_, err := k.control(ctx, addr, func(flight []byte) {
-		garbage := append(bytes.Clone(flight[:min(burnHead, len(flight))]), noise(burnTail)...)
+		garbage := append(bytes.Clone(flight[:min(prefixSize, len(flight))]), noise(garbageSize)...)
 		p := Probe{Family: Damaged, Size: len(garbage), Finish: FIN}
-		_, _ = exchange(ctx, addr, p, garbage, burnWait) // the result does not matter: the server has seen the salt
+		_, _ = exchange(ctx, addr, p, garbage, garbageWait) // the result does not matter: the server has seen the salt
 	})
 	if err == nil {
-		return burnServed
+		return saltServed
 	}
 	if _, err := k.control(ctx, addr, nil); err != nil {
 		return "" // the salt may not have been the cause
 	}
-	return burnRefused
+	return saltRefused
 }
 
 // deadlineFor returns the earlier of the time in d from now and the deadline of ctx.

@@ -14,7 +14,7 @@ type Finding struct {
 
 // Verdict is what Judge concludes from the records.
 type Verdict struct {
-	Tells     []Finding
+	Findings  []Finding
 	Notes     []string // further facts about the run
 	Undecided string   // why there is no verdict, or ""
 }
@@ -52,7 +52,7 @@ type judge struct {
 }
 
 func (j *judge) finding(kind, format string, args ...any) {
-	j.verdict.Tells = append(j.verdict.Tells, Finding{kind, fmt.Sprintf(format, args...)})
+	j.verdict.Findings = append(j.verdict.Findings, Finding{kind, fmt.Sprintf(format, args...)})
 }
 
 func (j *judge) note(format string, args ...any) {
@@ -139,7 +139,7 @@ func withBytes(records []Record) []Record {
 // sizes adds a finding if the reaction depends on the number of random bytes.
 func (j *judge) sizes(f Finish) {
 	all := silent(j.of(Random, f))
-	if f == Open && slices.ContainsFunc(j.verdict.Tells, func(t Finding) bool { return t.Kind == "at-once" }) {
+	if f == Open && slices.ContainsFunc(j.verdict.Findings, func(t Finding) bool { return t.Kind == "at-once" }) {
 		all = withBytes(all) // the empty probe waits by design, and at-once is a finding already
 	}
 	changes, at := 0, 0

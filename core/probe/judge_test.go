@@ -75,7 +75,7 @@ func TestJudge(t *testing.T) {
 		{"an unsure record", append(both(0, 1, 50), unsure), nil, "note: 1 probe had a different reaction that a repetition did not confirm|verdict: no difference"},
 		{"stopped", both(0, 1, 50), func(r *Result) { r.Stopped, r.Planned = true, 89 },
 			"verdict: none; stopped after 6 of 89 probes; so far no difference seen"},
-		{"a burnt salt", both(0, 1, 50), func(r *Result) { r.Burnt = burnRefused },
+		{"a salt sent first", both(0, 1, 50), func(r *Result) { r.Salt = saltRefused },
 			"tell: a valid request was refused because its first 32 bytes had arrived before|verdict: 1 tell"},
 		{"barred in the end", both(0, 1, 50), func(r *Result) { r.Closing = "the server reset a valid request: x" },
 			"note: after the probes, the server reset a valid request: x; the server may ban addresses that probe it|verdict: no difference"},
@@ -121,7 +121,7 @@ func TestReport(t *testing.T) {
 		Addr:    "192.0.2.1:8388",
 		Records: append(both(0, 1, 7, 43), rst, at(Random, 1000, 1).with(EndRST), once, answered, at(Slow, 66, 60003), gone),
 		Planned: 14,
-		Burnt:   burnServed,
+		Salt:    saltServed,
 		Packets: "a valid datagram to 1.1.1.1:53 got no answer: no answer",
 	}
 	v := Judge(res)

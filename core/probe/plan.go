@@ -32,8 +32,8 @@ func NewPlan(cfg Config) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.controls += 5 // four valid requests, and one that burns a salt
-		p.overhead += 4*len(flight) + burnHead + burnTail
+		p.controls += 5 // four valid requests, and one whose salt is sent first
+		p.overhead += 4*len(flight) + prefixSize + garbageSize
 		p.keyed(len(flight))
 	}
 	p.keyless()

@@ -96,19 +96,19 @@ func WriteTable(w io.Writer, res *Result) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", r.sent, then, len(r.records), text)
 	}
-	switch res.Burnt {
-	case burnServed:
+	switch res.Salt {
+	case saltServed:
 		fmt.Fprintf(t, "a valid request whose salt came before with garbage\twaits\t1\tserved\n")
-	case burnRefused:
+	case saltRefused:
 		fmt.Fprintf(t, "a valid request whose salt came before with garbage\twaits\t1\trefused\n")
 	}
 	return t.Flush()
 }
 
-// WriteVerdict writes the tells, the notes and the verdict.
+// WriteVerdict writes the findings, the notes and the verdict.
 func WriteVerdict(w io.Writer, res *Result, v Verdict) error {
 	var b strings.Builder
-	for _, t := range v.Tells {
+	for _, t := range v.Findings {
 		fmt.Fprintf(&b, "tell: %s\n", t.Text)
 	}
 	for _, n := range v.Notes {
@@ -121,8 +121,8 @@ func WriteVerdict(w io.Writer, res *Result, v Verdict) error {
 
 // text returns the verdict in one line.
 func (v Verdict) text(probes int) string {
-	tells := countOf(len(v.Tells), "tell") + " seen"
-	if len(v.Tells) == 0 {
+	tells := countOf(len(v.Findings), "tell") + " seen"
+	if len(v.Findings) == 0 {
 		tells = "no difference seen"
 	}
 	if v.Undecided != "" {
@@ -132,7 +132,7 @@ func (v Verdict) text(probes int) string {
 }
 
 // Clean reports whether there is a verdict without findings.
-func (v Verdict) Clean() bool { return len(v.Tells) == 0 && v.Undecided == "" }
+func (v Verdict) Clean() bool { return len(v.Findings) == 0 && v.Undecided == "" }
 
 // report is the JSON form of a result. Times are in milliseconds.
 type report struct {
@@ -169,8 +169,8 @@ type recordReport struct {
 func WriteJSON(w io.Writer, res *Result, v Verdict) error {
 	out := report{
 		Server: res.Config.Server, Address: res.Addr, Wait: ms(res.Config.Wait), Quick: res.Config.Quick,
-		Planned: res.Planned, Salt: res.Burnt, Text: v.text(len(res.Records)),
-		Records: []recordReport{}, Tells: append([]Finding{}, v.Tells...), Notes: append([]string{}, v.Notes...),
+		Planned: res.Planned, Salt: res.Salt, Text: v.text(len(res.Records)),
+		Records: []recordReport{}, Tells: append([]Finding{}, v.Findings...), Notes: append([]string{}, v.Notes...),
 	}
 	if res.Config.Key != nil {
 		out.Method = res.Config.Key.Cipher.Method()
@@ -178,7 +178,7 @@ func WriteJSON(w io.Writer, res *Result, v Verdict) error {
 	switch {
 	case v.Undecided != "":
 		out.Verdict = "undecided"
-	case len(v.Tells) > 0:
+	case len(v.Findings) > 0:
 		out.Verdict = "tells"
 	default:
 		out.Verdict = "clean"

@@ -20,7 +20,7 @@ type Result struct {
 	Stopped bool     // the context ended before all probes were made
 	Barred  bool     // maxNever connections failed in a row
 
-	Burnt   string // outcome of a request whose salt had been sent before, or ""
+	Salt    string // outcome of a request whose salt had been sent before, or ""
 	Closing string // why a valid request was not answered at the end, or ""
 	Packets string // why a valid datagram was not answered, or ""
 }
@@ -42,7 +42,7 @@ func (p *Plan) Run(ctx context.Context, done func(int, Record)) (*Result, error)
 		if m.recorded, err = m.key.control(ctx, res.Addr, nil); err != nil {
 			return nil, fmt.Errorf("control: %w", err)
 		}
-		res.Burnt = m.key.burn(ctx, res.Addr)
+		res.Salt = m.key.sendSaltFirst(ctx, res.Addr)
 		if p.cfg.Packets {
 			m.datagram, res.Packets = m.key.packetControl(ctx, res.Addr)
 		}

@@ -219,7 +219,7 @@ func checkTells(t *testing.T, res *probe.Result, kinds, texts []string) {
 	v := probe.Judge(res)
 	var got []string
 	all := ""
-	for _, tell := range v.Tells {
+	for _, tell := range v.Findings {
 		got = append(got, tell.Kind)
 		all += tell.Text + "\n"
 	}

@@ -28,15 +28,15 @@ const patience = 2 * time.Second
 //
 // and its echo is the same bytes. See RFC 1928 §7.
 type flow struct {
-	control net.Conn // closing it ends the association
-	fd      int      // non-blocking, connected to the relay
-	header  int      // bytes before the payload
-	payload int      // size of sequence and random
-	window  int      // maximum number of datagrams in flight
-	out, in *batch
-	last    uint64 // sequence number
-	due     map[uint64]struct{}
-	heard   time.Time // time of the last echo, or of the last expiry
+	control  net.Conn // closing it ends the association
+	fd       int      // non-blocking, connected to the relay
+	header   int      // bytes before the payload
+	payload  int      // size of sequence and random
+	window   int      // maximum number of datagrams in flight
+	out, in  *batch
+	last     uint64 // sequence number
+	due      map[uint64]struct{}
+	lastEcho time.Time // time of the last echo, or of the last expiry
 }
 
 // newFlow requests an association from a SOCKS5 proxy and sends no datagram. The target is an

@@ -116,10 +116,10 @@ func ask(proxy string, command byte, target core.Addr) (net.Conn, netip.AddrPort
 	}
 	var answer [10]byte
 	for _, step := range []struct {
-		say    []byte
-		answer int
+		message []byte
+		answer  int
 	}{{[]byte{5, 1, 0}, 2}, {core.AppendAddr([]byte{5, command, 0}, target), 10}} {
-		if _, err := c.Write(step.say); err != nil {
+		if _, err := c.Write(step.message); err != nil {
 			c.Close()
 			return nil, netip.AddrPort{}, err
 		}

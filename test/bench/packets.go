@@ -120,7 +120,7 @@ func (l *packetLoad) close() {
 func (l *packetLoad) run(ctx context.Context, d time.Duration) (int64, error) {
 	before := l.echoes
 	for _, f := range l.flows {
-		f.heard = time.Now()
+		f.lastEcho = time.Now()
 		if err := f.fill(); err != nil {
 			return 0, err
 		}
@@ -162,7 +162,7 @@ func (l *packetLoad) step() error {
 			return err
 		}
 		if m > 0 {
-			f.heard = now
+			f.lastEcho = now
 			l.echoes += int64(m)
 		}
 		if err := f.fill(); err != nil {
@@ -179,12 +179,12 @@ func (l *packetLoad) step() error {
 // expire drops the expected echoes of flows that have been silent for too long.
 func (l *packetLoad) expire(now time.Time) error {
 	for _, f := range l.flows {
-		if now.Sub(f.heard) < silence {
+		if now.Sub(f.lastEcho) < silence {
 			continue
 		}
 		l.lost += int64(len(f.due))
 		clear(f.due)
-		f.heard = now
+		f.lastEcho = now
 		if err := f.fill(); err != nil {
 			return err
 		}

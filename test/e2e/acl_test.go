@@ -98,7 +98,7 @@ func TestACLPackets(t *testing.T) {
 				t.Errorf("got %q, %v, want an answer: %t", out, err, tc.answers)
 			}
 			if denied := strings.Contains(umbra.Output(), `reason="target 127.0.0.0/8"`); denied == tc.answers {
-				t.Errorf("the log tells of a denied datagram: %t, want %t:\n%s", denied, !tc.answers, umbra.Output())
+				t.Errorf("the log contains a denied datagram: %t, want %t:\n%s", denied, !tc.answers, umbra.Output())
 			}
 		})
 	}

@@ -29,9 +29,9 @@ type logged struct {
 	blamed []string // addresses of clients whose handshakes failed, in order
 }
 
-// knockedAt runs a server with several inbounds and a log format, connects clients without a
+// logFailures runs a server with several inbounds and a log format, connects clients without a
 // key, and returns the log. It contains events of other kinds too.
-func knockedAt(t *testing.T, format string) logged {
+func logFailures(t *testing.T, format string) logged {
 	t.Helper()
 	old, modern, users, v6 := peer.FreePort(t), peer.FreePort(t), peer.FreePort(t), peer.FreePort(t)
 	p := run(t, fmt.Sprintf(`
@@ -66,7 +66,7 @@ users  = { alice = "sesame" }
 `, format, modern, v6, old, users)+cipherTable("house", "aes-256-gcm")+cipherTable("old", "aes-256-cfb"), modern, old, users)
 	p.WaitOutput(t, "umbra started")
 	l := logged{}
-	knock := func(host string, port int, bytes string) {
+	sendInvalid := func(host string, port int, bytes string) {
 		c, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err != nil {
 			t.Fatal(err)
@@ -85,13 +85,13 @@ users  = { alice = "sesame" }
 		p.WaitOutput(t, ":"+from) // the line of this client
 	}
 	junk := strings.Repeat("\xff", 221)
-	knock("127.0.0.1", modern, junk)
-	knock("127.0.0.1", modern, "")
-	knock("127.0.0.1", modern, "abc")
-	knock("::1", v6, junk)
-	knock("127.0.0.1", old, junk)
-	knock("127.0.0.1", users, "\x05\x01\x02"+login(forged, "sesame"))
-	knock("127.0.0.1", users, "GET / HTTP/1.1\r\n\r\n")
+	sendInvalid("127.0.0.1", modern, junk)
+	sendInvalid("127.0.0.1", modern, "")
+	sendInvalid("127.0.0.1", modern, "abc")
+	sendInvalid("::1", v6, junk)
+	sendInvalid("127.0.0.1", old, junk)
+	sendInvalid("127.0.0.1", users, "\x05\x01\x02"+login(forged, "sesame"))
+	sendInvalid("127.0.0.1", users, "GET / HTTP/1.1\r\n\r\n")
 	denied(t, users)
 	p.Stop()
 	l.text = p.Output()
@@ -136,7 +136,7 @@ func runAutoban(t *testing.T, log string, args ...string) string {
 func TestAutobanScript(t *testing.T) {
 	for _, format := range []string{"text", "python"} {
 		t.Run(format, func(t *testing.T) {
-			l := knockedAt(t, format)
+			l := logFailures(t, format)
 			var got []string
 			for line := range strings.Lines(l.text) {
 				if strings.Contains(line, phrase) {
@@ -154,7 +154,7 @@ func TestAutobanScript(t *testing.T) {
 
 // Lines of the format python are equal to the original's.
 func TestPythonLines(t *testing.T) {
-	l := knockedAt(t, "python")
+	l := logFailures(t, "python")
 	n := 0
 	for line := range strings.Lines(l.text) {
 		at, rest, ok := strings.Cut(line, " ERROR    "+phrase+" ")
@@ -179,14 +179,14 @@ func TestPythonLines(t *testing.T) {
 func TestAutobanFormats(t *testing.T) {
 	for _, format := range []string{"text", "json", "python"} {
 		t.Run(format, func(t *testing.T) {
-			l := knockedAt(t, format)
+			l := logFailures(t, format)
 			out := runAutoban(t, l.text, "--dry-run", "--count", "5", "--no-exempt-loopback")
 			if want := "ban 127.0.0.1 for 10m0s: 5 failures in "; !strings.HasPrefix(out, want) || strings.Count(out, "\n") != 1 {
 				t.Errorf("got %q, want a line %q", out, want)
 			}
 			out = runAutoban(t, l.text, "--dry-run", "--count", "1", "--no-exempt-loopback")
 			if !strings.Contains(out, "ban ::/64 for") || strings.Contains(out, "192.0.2") {
-				t.Errorf("got\n%s\nwant ::/64 among those banned, and nobody else's address", out)
+				t.Errorf("got\n%s\nwant ::/64 among the banned clients, and no other address", out)
 			}
 		})
 	}

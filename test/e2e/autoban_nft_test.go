@@ -48,17 +48,17 @@ func TestAutobanNft(t *testing.T) {
 	server.until(t, "listen", func() bool { return reaches("127.0.0.1", port) })
 
 	for range 3 {
-		knock(t, other4, port) // exempt
+		sendInvalid(t, other4, port) // exempt
 	}
-	knock(t, attacker4, port)
+	sendInvalid(t, attacker4, port)
 	if !reaches(attacker4, port) {
 		t.Errorf("%s is kept out after one failure, want after two", attacker4)
 	}
-	knock(t, attacker4, port)
+	sendInvalid(t, attacker4, port)
 	autoban.until(t, "ban", func() bool { return strings.Contains(autoban.text(), "ban "+attacker4+" for 1h0m0s: 2 failures in ") })
 	peer.Command(t, "nft", "flush", "ruleset") // as software that loads other rules does
-	knock(t, attacker6, port)
-	knock(t, attacker6, port)
+	sendInvalid(t, attacker6, port)
+	sendInvalid(t, attacker6, port)
 	autoban.until(t, "ban", func() bool {
 		return strings.Contains(autoban.text(), "ban 2001:db8:1:2::/64 for 1h0m0s: 2 failures in ")
 	})
@@ -116,8 +116,8 @@ func reaches(source string, port int) bool {
 	return err == nil
 }
 
-// knock sends an invalid request.
-func knock(t *testing.T, source string, port int) {
+// sendInvalid sends an invalid request.
+func sendInvalid(t *testing.T, source string, port int) {
 	t.Helper()
 	c, err := dialSource(source, port)
 	if err != nil {

@@ -42,7 +42,7 @@ func TestBrowser(t *testing.T) {
 	}
 	want := fmt.Sprintf("loaded %d", pageImages)
 	if !regexp.MustCompile(`<p id="result">` + want + `</p>`).Match(stdout.Bytes()) {
-		t.Errorf("the page does not say %q:\n%s\n%s", want, stdout.String(), stderr.String())
+		t.Errorf("the page does not contain %q:\n%s\n%s", want, stdout.String(), stderr.String())
 	}
 	if got := served.Load(); got < pageImages {
 		t.Errorf("%d images were served, want %d", got, pageImages)

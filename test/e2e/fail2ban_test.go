@@ -39,7 +39,7 @@ func found(t *testing.T, log, filter string) (addresses []string, lines int) {
 func TestFail2ban(t *testing.T) {
 	for _, format := range []string{"text", "json", "python"} {
 		t.Run(format, func(t *testing.T) {
-			l := knockedAt(t, format)
+			l := logFailures(t, format)
 			got, lines := found(t, l.text, filterFile)
 			if lines <= len(l.blamed) {
 				t.Errorf("got %d lines in the log, want others too:\n%s", lines, l.text)
@@ -53,7 +53,7 @@ func TestFail2ban(t *testing.T) {
 
 // The filter of the Python original matches the lines of the format python.
 func TestFail2banOriginal(t *testing.T) {
-	l := knockedAt(t, "python")
+	l := logFailures(t, "python")
 	got, _ := found(t, l.text, `^\s+ERROR\s+`+phrase+` <HOST>:\d+$`)
 	if fmt.Sprint(got) != fmt.Sprint(l.blamed) {
 		t.Errorf("got %v, want %v of\n%s", got, l.blamed, l.text)

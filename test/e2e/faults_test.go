@@ -87,7 +87,7 @@ func TestTampered(t *testing.T) {
 			c := dialSOCKS(t, umbraLocal(t, method, portOf(t, tap.Addr())), target.addr)
 			got, err := io.ReadAll(c)
 			if strings.Trim(string(got), "god") != "" {
-				t.Errorf("read bytes that nobody sent")
+				t.Errorf("read bytes that were never sent")
 			}
 			if len(got) > 40_000 {
 				t.Errorf("read %d bytes behind a broken wire", len(got))

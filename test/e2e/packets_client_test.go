@@ -133,7 +133,7 @@ func TestPacketsReplyAddress(t *testing.T) {
 		}
 		defer a.Close()
 		if got := a.relay.Addr().String(); got != host {
-			t.Errorf("the reply to a client that came to %s says %s", host, a.relay)
+			t.Errorf("the reply to a client that connected to %s contains %s", host, a.relay)
 		}
 		a.exchange(t, target.addr, "to "+host)
 	}

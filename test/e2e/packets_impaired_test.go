@@ -57,7 +57,7 @@ func TestPacketsLossy(t *testing.T) {
 	checkOnce(t, target, sent)
 	for payload := range answers.all() {
 		if !sent[payload] {
-			t.Errorf("the client got %s, which nobody sent", summary(payload))
+			t.Errorf("the client got %s, which was never sent", summary(payload))
 		}
 	}
 	if got := answers.from(); len(got) != 1 || got[0].String() != target.addr {
@@ -83,7 +83,7 @@ func checkOnce(t *testing.T, target *packetTarget, sent map[string]bool) {
 	t.Helper()
 	for payload, times := range target.all() {
 		if !sent[payload] {
-			t.Errorf("the target got %s, which nobody sent", summary(payload))
+			t.Errorf("the target got %s, which was never sent", summary(payload))
 		}
 		if times != 1 {
 			t.Errorf("the target got %s %d times, want once", summary(payload), times)
@@ -117,6 +117,6 @@ func TestPacketsDisordered(t *testing.T) {
 	endUp(t, relay, target)
 	checkOnce(t, target, sent)
 	if up, down := relay.Counts(); up.Duplicated == 0 || up.Held == 0 || down.Duplicated == 0 || down.Held == 0 {
-		t.Errorf("the network did %+v and %+v, which disturbs nobody", up, down)
+		t.Errorf("the network did %+v and %+v, want some disturbance", up, down)
 	}
 }

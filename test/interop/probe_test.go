@@ -69,7 +69,7 @@ password = %q
 			if err := probe.WriteVerdict(&text, result, v); err != nil {
 				t.Fatal(err)
 			}
-			if got := len(v.Tells) > 0; got != tc.tells || v.Undecided != "" {
+			if got := len(v.Findings) > 0; got != tc.tells || v.Undecided != "" {
 				t.Errorf("got tells %t, want %t:\n%s", got, tc.tells, text.String())
 			}
 			t.Log(text.String())

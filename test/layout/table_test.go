@@ -66,7 +66,7 @@ func check(all []rule, folder, imported string) string {
 	const where = "; the table is in " + page
 	r, ok := ruleFor(all, folder)
 	if !ok {
-		return fmt.Sprintf("%s: no line says what this folder may import%s", folder, where)
+		return fmt.Sprintf("%s: no line of the table matches this folder%s", folder, where)
 	}
 	own, ours := strings.CutPrefix(imported, module+"/")
 	first, _, _ := strings.Cut(imported, "/")
