@@ -50,7 +50,7 @@ func NewIPAddr(ip netip.Addr, port uint16) Addr { return AddrFrom(netip.AddrPort
 func ParseAddr(s string) (Addr, error) {
 	host, service, err := net.SplitHostPort(s)
 	if err != nil {
-		return Addr{}, fmt.Errorf("%w: %q is no host:port", ErrMalformed, s)
+		return Addr{}, fmt.Errorf("%w: %q is not a host:port", ErrMalformed, s)
 	}
 	port, err := strconv.ParseUint(service, 10, 16)
 	if err != nil {

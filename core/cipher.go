@@ -15,8 +15,8 @@ type Cipher interface {
 
 	// AcceptStream reads a request as a server. It writes nothing, and it
 	// waits for bytes until conn's deadline rather than react to too few. On an
-	// error Accepted.Payload is every byte read, unchanged, and conn is still
-	// whose it was.
+	// error Accepted.Payload is every byte read, unchanged, and conn still belongs
+	// to the caller.
 	AcceptStream(conn Stream, from Caller) (Accepted, error)
 
 	// Derive fills out with bytes that depend on the key and the label alone.
@@ -26,19 +26,19 @@ type Cipher interface {
 	Method() string
 }
 
-// Caller is who may be sending a request.
+// Caller is the client of AcceptStream, whose request has not been read yet.
 type Caller struct {
-	Addr netip.AddrPort // true client, IPv4 unmapped
+	Addr netip.AddrPort // the client's own, IPv4 unmapped
 
 	// Waits, if it is not nil, is called with all bytes read so far before each
 	// wait for more, until the request proves that its sender holds a key. It
-	// neither keeps nor changes them. So whoever answers in the place of a server
-	// that is none can begin before the first bytes are complete.
+	// neither keeps nor changes them. A decoy uses it to answer an incomplete
+	// request as soon as a complete one.
 	Waits func(soFar []byte)
 
-	// Until is when the request must have been read, if it is not zero, and Ended, if
-	// it is not nil, is closed if that is to be sooner. They are for waits other than
-	// for conn, whose own deadline says the same.
+	// Until is the time by which the request must have been read, if it is not zero.
+	// Ended, if it is not nil, is closed when reading must stop sooner. Both are for
+	// waits other than for conn, which has the same deadline.
 	Until time.Time
 	Ended <-chan struct{}
 }
@@ -60,34 +60,33 @@ type Accepted struct {
 
 	Once Once // see Request.Once
 
-	// Unproven says that the request may be anybody's noise: the method can't tell
-	// forged bytes from true ones.
+	// Unproven says that the request may be random bytes: the method does not
+	// authenticate.
 	Unproven bool
 }
 
-// RelayCipher is a Cipher whose requests name the server that they are for in a
-// header of their own, so that one on the way can pass them on without the key
-// that they are sealed with.
+// RelayCipher is a Cipher whose requests name their server in an identity header, so
+// that a relay can forward them without the key that seals them (SIP023).
 type RelayCipher interface {
 	Cipher
-	// NewRelay returns what passes on to servers. Its errors name the server.
+	// NewRelay returns a relay to servers. Its errors name the server.
 	NewRelay(next []NextServer) (IdentityRelay, error)
 }
 
-// NextServer is a server that requests are passed on to.
+// NextServer is a server behind a relay.
 type NextServer struct {
 	Name string
-	Key  string // the first key of its own, as files have it
+	Key  string // the server's first key, in the form of a file
 }
 
-// IdentityRelay passes on requests by the server that they name. It is safe for
+// IdentityRelay forwards requests to the server that each names. It is safe for
 // concurrent use.
 type IdentityRelay interface {
 	// AcceptFlight reads the beginning of a request, under the rules of
-	// AcceptStream. It returns the index of the server that it is for, and all that
-	// has been read in the form that this server takes; what comes later on conn is
-	// in that form. On an error flight is every byte read, unchanged.
+	// AcceptStream. It returns the index of the request's server, and all bytes read
+	// so far in the form that this server accepts; later bytes of conn are in that
+	// form already. On an error flight is every byte read, unchanged.
 	AcceptFlight(conn Stream, from Caller) (next int, flight []byte, err error)
-	// OpenPacket returns the same for a datagram. It works in place.
+	// OpenPacket does the same for a datagram, in place.
 	OpenPacket(wire []byte) (next int, forwarded []byte, err error)
 }

@@ -2,13 +2,12 @@ package core
 
 import "net/netip"
 
-// A Suspect is a client whose handshake failed, as the attribute of a line about
-// that. A handler of lines may give it the place and the form in which tools that
-// ban clients look for one.
+// A Suspect is the address of a client whose handshake failed, as a log attribute. A
+// log handler may write it in the place and form that tools which ban clients expect.
 type Suspect struct{ netip.AddrPort }
 
-// SourceOf returns what counts as one client: an IPv4 address, or the /64 of an
-// IPv6 address, which is what one customer has.
+// SourceOf returns the prefix that counts as one client: an IPv4 address, or the /64
+// of an IPv6 address, which is what a provider assigns to one customer.
 func SourceOf(client netip.Addr) netip.Prefix {
 	bits := client.BitLen()
 	if client.Is6() {

@@ -115,7 +115,7 @@ type Domain struct {
 // Networks is a set of networks. The empty set says nothing.
 type Networks uint8
 
-// The networks.
+// The networks, as elements of a set.
 const (
 	OverTCP Networks = 1 << iota
 	OverUDP

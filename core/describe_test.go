@@ -56,12 +56,12 @@ func TestDescriptionWith(t *testing.T) {
 	first := part{Secrets: []string{"a"}, Networks: OverTCP, Targets: Targets{Names: NamesSent}}
 	second := part{
 		Secrets: []string{"b"}, Networks: OverUDP, Targets: Targets{Names: NamesUnused},
-		Via: Named{"via", OutboundRef("paris")}, Listeners: []Listener{{Key: "listen"}},
+		Via: Named{"via", Ref[Outbound]("paris")}, Listeners: []Listener{{Key: "listen"}},
 	}
 	got := Description{Secrets: []string{"own"}}.With(first, second)
 	want := Description{
 		Secrets: []string{"own", "a", "b"}, Networks: OverTCP, Targets: Targets{Names: NamesSent},
-		Via: Named{"via", OutboundRef("paris")}, Listeners: []Listener{{Key: "listen"}},
+		Via: Named{"via", Ref[Outbound]("paris")}, Listeners: []Listener{{Key: "listen"}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -70,11 +70,11 @@ func TestDescriptionWith(t *testing.T) {
 
 func TestDescriptionNamed(t *testing.T) {
 	d := Description{
-		Targets:  Targets{Resolver: Named{"resolver", ResolverRef("")}}, // left out
-		Asks:     NamedList("resolvers", []ResolverRef{"hosts", "dns"}),
-		Wire:     []Named{{"cipher", CipherRef("house")}},
-		Servers:  []Server{{Resolver: Named{"finder", ResolverRef("system")}}},
-		Branches: []Branch{{"paris", []Named{{"members.0", OutboundRef("paris")}}}},
+		Targets:  Targets{Resolver: Named{"resolver", Ref[Resolver]("")}}, // left out
+		Asks:     NamedList("resolvers", []Ref[Resolver]{"hosts", "dns"}),
+		Wire:     []Named{{"cipher", Ref[Cipher]("house")}},
+		Servers:  []Server{{Resolver: Named{"finder", Ref[Resolver]("system")}}},
+		Branches: []Branch{{"paris", []Named{{"members.0", Ref[Outbound]("paris")}}}},
 	}
 	var keys []string
 	for _, n := range d.Named() {

@@ -20,16 +20,13 @@ type Env struct {
 	Log     *slog.Logger
 	Graph   Graph // finds other components
 	Process *Process
-	Stage   *Stage // what waits until the file is served; nil outside an engine
+	Stage   *Stage // of the file; nil outside an engine: see Keep
 }
 
-// Graph finds the components that options refer to. The component asked for is
-// built first if need be.
+// Graph finds the components that options refer to; see Ref.Get. The component asked
+// for is built first if need be.
 type Graph interface {
-	Cipher(CipherRef) (Cipher, error)
-	Outbound(OutboundRef) (Outbound, error)
-	Resolver(ResolverRef) (Resolver, error)
-	Transport(TransportRef) (Transport, error)
+	Component(Reference) (any, error)
 }
 
 // Process is what outlives a reload: the state that components keep, and what they
@@ -63,7 +60,7 @@ type ClientChecker interface{ CheckClient() error }
 
 // ServerTransports returns the transports that the option `transport` of an
 // inbound names, checked for the server's side.
-func (e Env) ServerTransports(refs []TransportRef) ([]Transport, error) {
+func (e Env) ServerTransports(refs []Ref[Transport]) ([]Transport, error) {
 	return e.transports(refs, func(t Transport) error {
 		if c, ok := t.(ServerChecker); ok {
 			return c.CheckServer()
@@ -74,7 +71,7 @@ func (e Env) ServerTransports(refs []TransportRef) ([]Transport, error) {
 
 // ClientTransports returns the transports that the option `transport` of an
 // outbound names, checked for the client's side.
-func (e Env) ClientTransports(refs []TransportRef) ([]Transport, error) {
+func (e Env) ClientTransports(refs []Ref[Transport]) ([]Transport, error) {
 	return e.transports(refs, func(t Transport) error {
 		if c, ok := t.(ClientChecker); ok {
 			return c.CheckClient()
@@ -83,10 +80,10 @@ func (e Env) ClientTransports(refs []TransportRef) ([]Transport, error) {
 	})
 }
 
-func (e Env) transports(refs []TransportRef, check func(Transport) error) ([]Transport, error) {
+func (e Env) transports(refs []Ref[Transport], check func(Transport) error) ([]Transport, error) {
 	var ts []Transport
 	for _, ref := range refs {
-		t, err := e.Graph.Transport(ref)
+		t, err := ref.Get(e)
 		if err != nil {
 			return nil, err
 		}

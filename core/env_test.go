@@ -30,19 +30,19 @@ func TestTransports(t *testing.T) {
 	errCert := errors.New("no cert")
 	onlyClient := carrier{server: errCert}
 	env := coretest.Env(t)
-	env.Graph = coretest.Graph{Transports: map[core.TransportRef]core.Transport{
-		"both": carrier{}, "client": onlyClient, "simple": simple{},
-	}}
+	env.Graph = coretest.Graph{
+		core.Ref[core.Transport]("both"): carrier{}, core.Ref[core.Transport]("client"): onlyClient, core.Ref[core.Transport]("simple"): simple{},
+	}
 	for _, tc := range []struct {
 		name           string
-		refs           []core.TransportRef
+		refs           []core.Ref[core.Transport]
 		server, client bool
 	}{
 		{"none", nil, true, true},
-		{"unchecked", []core.TransportRef{"simple"}, true, true},
-		{"checked", []core.TransportRef{"simple", "both"}, true, true},
-		{"for clients", []core.TransportRef{"both", "client"}, false, true},
-		{"unknown", []core.TransportRef{"both", "lost"}, false, false},
+		{"unchecked", []core.Ref[core.Transport]{"simple"}, true, true},
+		{"checked", []core.Ref[core.Transport]{"simple", "both"}, true, true},
+		{"for clients", []core.Ref[core.Transport]{"both", "client"}, false, true},
+		{"unknown", []core.Ref[core.Transport]{"both", "lost"}, false, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			server, err := env.ServerTransports(tc.refs)
@@ -55,7 +55,7 @@ func TestTransports(t *testing.T) {
 			}
 		})
 	}
-	_, err := env.ServerTransports([]core.TransportRef{"client"})
+	_, err := env.ServerTransports([]core.Ref[core.Transport]{"client"})
 	var option *core.OptionError
 	if !errors.As(err, &option) || option.Key != "transport" || !errors.Is(err, errCert) || !strings.Contains(err.Error(), "transport.client") {
 		t.Errorf("got %v, want an error for the key transport that names transport.client", err)
@@ -67,10 +67,10 @@ func TestReferences(t *testing.T) {
 		ref     core.Reference
 		section core.Section
 	}{
-		{core.CipherRef("x"), core.SectionCipher},
-		{core.OutboundRef("x"), core.SectionOutbound},
-		{core.ResolverRef("x"), core.SectionResolver},
-		{core.TransportRef("x"), core.SectionTransport},
+		{core.Ref[core.Cipher]("x"), core.SectionCipher},
+		{core.Ref[core.Outbound]("x"), core.SectionOutbound},
+		{core.Ref[core.Resolver]("x"), core.SectionResolver},
+		{core.Ref[core.Transport]("x"), core.SectionTransport},
 	} {
 		if tc.ref.RefSection() != tc.section || tc.ref.RefName() != "x" {
 			t.Errorf("%T: got %s.%s, want %s.x", tc.ref, tc.ref.RefSection(), tc.ref.RefName(), tc.section)

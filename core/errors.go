@@ -13,8 +13,7 @@ var (
 	ErrShort = errors.New("too few bytes")
 	// ErrAuth says that a message or a password failed authentication.
 	ErrAuth = errors.New("authentication failed")
-	// ErrIdentity says that a message names a key that nobody here has. It is an
-	// ErrAuth.
+	// ErrIdentity says that a message names an unknown key. It is an ErrAuth.
 	ErrIdentity = fmt.Errorf("%w: unknown identity", ErrAuth)
 	// ErrReplay says that a message was authentic but had been seen before.
 	ErrReplay = errors.New("replayed")
@@ -26,15 +25,15 @@ var (
 	ErrAddrType = fmt.Errorf("%w: unknown address type", ErrMalformed)
 	// ErrDenied says that policy forbids what was asked for.
 	ErrDenied = errors.New("denied by policy")
-	// ErrUntrusted says that a connection did not come through the balancer that
-	// all must come through. It is an ErrDenied.
+	// ErrUntrusted says that a connection did not come through the required
+	// balancer. It is an ErrDenied.
 	ErrUntrusted = fmt.Errorf("%w: the sender is not trusted", ErrDenied)
 	// ErrNoPackets says that a dialer carries streams only.
 	ErrNoPackets = errors.New("carries no UDP")
 	// ErrIdle says that a connection moved no byte for its idle timeout.
 	ErrIdle = errors.New("idle")
-	// ErrCrowded says that there are too many of a kind, so that this one must
-	// make room or can't be had.
+	// ErrCrowded says that a bound is reached: a new connection or session is
+	// refused, or an old one is ended.
 	ErrCrowded = errors.New("too many at once")
 	// ErrShutdown says that the process or the generation ends.
 	ErrShutdown = errors.New("shutting down")

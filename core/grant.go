@@ -2,16 +2,16 @@ package core
 
 import "sync"
 
-// Grant is somebody's right to be served, for as long as it lasts: what runs
-// under it is cut when it ends. A nil Grant never ends. It is safe for concurrent
-// use, and the zero Grant is ready.
+// Grant is a user's right to be served. When it is revoked, all flows under it are
+// cut. A nil Grant is never revoked. It is safe for concurrent use, and the zero Grant
+// is ready.
 type Grant struct {
 	mu    sync.Mutex
 	flows map[*Flow]struct{} // guarded by mu, as all that follows
 	ended error
 }
 
-// Hold makes f run under the grant; it is cut at once if that has ended.
+// Hold puts f under the grant; f is cut at once if the grant was revoked.
 func (g *Grant) Hold(f *Flow) {
 	if g == nil {
 		return
@@ -30,7 +30,7 @@ func (g *Grant) Hold(f *Flow) {
 	}
 }
 
-// Release tells that f has ended.
+// Release takes an ended flow out of the grant.
 func (g *Grant) Release(f *Flow) {
 	if g == nil {
 		return
@@ -40,8 +40,8 @@ func (g *Grant) Release(f *Flow) {
 	delete(g.flows, f)
 }
 
-// Revoke ends the grant with a cause: all that runs under it is cut, and so is
-// what comes later. It returns how many flows it cut.
+// Revoke ends the grant with a cause: all flows under it are cut, and so are later
+// ones. It returns how many flows it cut.
 func (g *Grant) Revoke(cause error) int {
 	g.mu.Lock()
 	flows := g.flows

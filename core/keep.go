@@ -5,88 +5,100 @@ import (
 	"sync"
 )
 
+// State over a reload
+//
+// A component may keep state that outlives its file: replay salts, bans, caches. It
+// belongs to the Process, under the component's section and name. Two steps keep a
+// file that is refused, or only checked, from changing what the process has:
+//
+//  1. The constructor makes what is its own, checks all that can fail and calls Keep
+//     with a function. It never has the state of the running file.
+//  2. At the commit, once the whole file has been built and all its addresses are
+//     bound, that function gets the state of before and returns what is kept from now
+//     on. It can't fail: whatever can belongs into the first step.
+//
+// The commit comes before any method of the component but Listen and Shutdown, which
+// a file that is refused later sees too: what the function has not set yet is nil there.
+
 // keeper holds the state that components keep over a reload.
 type keeper struct {
 	mu    sync.Mutex
 	state map[string]any // guarded by mu
 }
 
-// Stage is what the constructors of one file ask for that must not be done before the
-// file is served: a file with a mistake, or one that is only checked, changes nothing.
+// Stage collects what the constructors of one file asked Keep for. The engine commits
+// it once the file is certain to be served, or drops it. The zero Stage is ready.
 type Stage struct {
-	process *Process
-
-	mu   sync.Mutex
-	kept map[string]any // guarded by mu, as is then
-	then []func()
+	mu        sync.Mutex
+	committed bool // guarded by mu, as is adopts
+	adopts    []func()
 }
 
-// NewStage returns a Stage for a file.
-func NewStage(p *Process) *Stage { return &Stage{process: p, kept: map[string]any{}} }
-
-// Commit does all of it. It is called once, when everything is bound.
+// Commit makes all calls of the functions given to Keep, in their order.
 func (s *Stage) Commit() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	k := &s.process.kept
-	k.mu.Lock()
-	if k.state == nil {
-		k.state = map[string]any{}
+	adopts := s.adopts
+	s.committed, s.adopts = true, nil
+	s.mu.Unlock()
+	for _, adopt := range adopts {
+		adopt()
 	}
-	for key, kept := range s.kept {
-		k.state[key] = kept
+}
+
+// at has do called at the commit, or at once after it.
+func (s *Stage) at(do func()) {
+	s.mu.Lock()
+	late := s.committed
+	if !late {
+		s.adopts = append(s.adopts, do)
 	}
-	k.mu.Unlock()
-	for _, do := range s.then {
+	s.mu.Unlock()
+	if late {
 		do()
 	}
 }
 
-// Keep returns the state of type T that the component in env keeps over a
-// reload: replay salts, counters, caches. next gets what the component kept
-// before, or nil the first time, and returns what it keeps from now on, most
-// often the same pointer; it changes nothing of the old (see WhenServed). An old
-// and a new generation share it, so it must be safe for concurrent use. On an
-// error, and until the file is served, the old state stays.
-func Keep[T any](env Env, next func(old *T) (*T, error)) (*T, error) {
-	k := &env.Process.kept
+// Keep has the component in env keep a state of type T over reloads. adopt is called
+// once, when the file of the component is certain to be served, and not at all if the
+// file is refused or only checked. It gets what the component of the same section and
+// name kept before, or nil, gives the component what it needs of it, and returns what
+// is kept from now on, most often the same pointer. It may change the old state, as by
+// new bounds, and can't fail. An old and a new component share the state, so it must be
+// safe for concurrent use. A component may keep several states, told apart by type;
+// they are adopted in the order of the calls. adopt itself does not call Keep.
+//
+// Without a Stage, as in a test of one component, adopt is called at once.
+func Keep[T any](env Env, adopt func(old *T) *T) {
 	key := fmt.Sprintf("%s/%s %T", env.Section, env.Name, (*T)(nil))
-	if env.Stage != nil {
-		env.Stage.mu.Lock()
-		defer env.Stage.mu.Unlock()
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	old, _ := k.state[key].(*T)
-	if env.Stage != nil {
-		if staged, ok := env.Stage.kept[key].(*T); ok {
-			old = staged
+	do := func() {
+		k := &env.Process.kept
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		old, _ := k.state[key].(*T)
+		kept := adopt(old)
+		if kept == nil {
+			panic(fmt.Sprintf("core: %s keeps nil", key))
 		}
+		if k.state == nil {
+			k.state = map[string]any{}
+		}
+		k.state[key] = kept
 	}
-	kept, err := next(old)
-	if err != nil {
-		return nil, err
-	}
-	if env.Stage != nil {
-		env.Stage.kept[key] = kept
-		return kept, nil
-	}
-	if k.state == nil {
-		k.state = map[string]any{}
-	}
-	k.state[key] = kept
-	return kept, nil
-}
-
-// WhenServed has do called when the file of the component is about to be served, and
-// not at all if it is refused. It is for changes of what Keep returned. Without a
-// Stage it is called at once.
-func (e Env) WhenServed(do func()) {
-	if e.Stage == nil {
+	if env.Stage == nil {
 		do()
 		return
 	}
-	e.Stage.mu.Lock()
-	defer e.Stage.mu.Unlock()
-	e.Stage.then = append(e.Stage.then, do)
+	env.Stage.at(do)
+}
+
+// Kept calls visit with each state that components keep, under its section, name and
+// type. It is for tests, which compare what a process has before and after: see
+// coretest.Kept.
+func (p *Process) Kept(visit func(key string, state any)) {
+	k := &p.kept
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for key, state := range k.state {
+		visit(key, state)
+	}
 }

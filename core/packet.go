@@ -12,32 +12,32 @@ type Packet struct {
 	Data []byte
 }
 
-// PacketConn carries the datagrams of one association, many a call. Nothing
-// about it waits: what can't go on at once is lost, as in any network, so a slow
-// target holds up nobody who shares a socket with it.
+// PacketConn carries the datagrams of one association, many a call. None of its
+// methods waits: a datagram that can't be sent at once is lost, as in any network, so
+// a slow target delays no other client of the socket.
 //
-// One that fails by itself cuts the flow of the request that it was opened for;
-// its owner closes it then.
+// A PacketConn that fails by itself cuts the flow of the request that it was opened
+// for; its owner closes it then.
 type PacketConn interface {
-	// WritePackets sends ps in order and returns how many were taken; the others
+	// WritePackets sends ps in order and returns how many were accepted; the others
 	// are dropped. An error says that all later calls will fail too. It may be
 	// called from several goroutines at once. It may change ps and their Data,
 	// and keeps neither.
 	WritePackets(ps []Packet) (int, error)
 
-	// Receive gives what arrives to sink from now on. It is called once at the
-	// most, and returns at once.
+	// Receive passes arriving datagrams to sink from now on. It is called at most
+	// once, and returns at once.
 	Receive(sink PacketSink)
 
-	// Close ends it. A call of the sink that is underway goes on; none begins
-	// after Close has returned, but for one that was about to. It may be called
-	// again, and from within the sink.
+	// Close ends the connection. A call of the sink that is under way continues, and
+	// one more may begin concurrently. Close may be called again, and from within the
+	// sink.
 	Close() error
 }
 
-// PacketSink takes a burst of datagrams, at least one. It does not wait, and
-// keeps neither ps nor their Data, but may change both. Bursts of one connection
-// come one at a time.
+// PacketSink receives a burst of datagrams, at least one. It does not wait, and
+// keeps neither ps nor their Data, but may change both. It is called for one burst of
+// a connection at a time.
 type PacketSink func(ps []Packet)
 
 // PacketClient protects the datagrams of one client session.
@@ -56,7 +56,7 @@ type PacketClient interface {
 // PacketServer opens the datagrams that a server receives. It is safe for
 // concurrent use.
 type PacketServer interface {
-	// Open authenticates before it makes or moves any state. It works in place,
+	// Open authenticates before it creates or changes any state. It works in place,
 	// as PacketClient.OpenPacket does.
 	Open(wire []byte, from netip.AddrPort) (OpenedPacket, error)
 	// Roams reports whether clients may change their address: a session is then
@@ -66,15 +66,15 @@ type PacketServer interface {
 
 // OpenedPacket is a client's datagram in the clear.
 type OpenedPacket struct {
-	Session PacketSession // who sent it; the same pointer for all of a session
+	Session PacketSession // of the sender; the same pointer for all its datagrams
 	Target  Addr
 	Payload []byte // aliases the wire
 }
 
-// GrantedSession is a PacketSession whose user can be removed while it runs.
+// GrantedSession is a PacketSession whose user can be removed during the session.
 type GrantedSession interface {
 	PacketSession
-	// Grant returns what the user is served under, or nil.
+	// Grant returns the user's right to be served, or nil.
 	Grant() *Grant
 }
 
@@ -89,14 +89,14 @@ type PacketSession interface {
 	AppendPacket(dst, payload []byte, source Addr) ([]byte, error)
 	// User returns the identity that was proved, or "".
 	User() string
-	// Close tells that the association of the session has ended. The client's next
-	// datagram begins another session; what tells replays apart is kept for as long
-	// as they can come. Where clients share a session it does nothing.
+	// Close ends the session, after its association. The client's next datagram
+	// begins another one; the memory of replays is kept for as long as replays are
+	// possible. Where clients share a session Close does nothing.
 	Close()
 }
 
-// A PacketSealer gives a datagram the form in which it travels: a PacketClient,
-// a PacketSession, or what puts a header before it.
+// A PacketSealer seals datagrams: a PacketClient, a PacketSession, or a header of a
+// protocol without encryption.
 type PacketSealer interface {
 	// Overhead returns how many bytes the form has beyond the payload, at the
 	// most.

@@ -1,44 +1,32 @@
 package core
 
-// A Reference is an option that names a component. The type says in which
-// section, so a file gives the bare name.
+import (
+	"fmt"
+	"reflect"
+)
+
+// Ref is an option that names a component of the section whose contract is T: a
+// Ref[Cipher] names a [cipher.x] table, by the bare name.
+type Ref[T any] string
+
+// A Reference is a Ref of any section.
 type Reference interface {
 	RefSection() Section
 	RefName() string
 }
 
-// CipherRef is an option that names a [cipher.x] table.
-type CipherRef string
-
-// OutboundRef is an option that names an [outbound.x] table.
-type OutboundRef string
-
-// ResolverRef is an option that names a [resolver.x] table.
-type ResolverRef string
-
-// TransportRef is an option that names a [transport.x] table.
-type TransportRef string
-
-// RefSection returns SectionCipher.
-func (CipherRef) RefSection() Section { return SectionCipher }
+// RefSection returns the section of the component, "" if T is no section's contract.
+func (Ref[T]) RefSection() Section { return sectionOf(reflect.TypeFor[T]()) }
 
 // RefName returns the name.
-func (r CipherRef) RefName() string { return string(r) }
+func (r Ref[T]) RefName() string { return string(r) }
 
-// RefSection returns SectionOutbound.
-func (OutboundRef) RefSection() Section { return SectionOutbound }
-
-// RefName returns the name.
-func (r OutboundRef) RefName() string { return string(r) }
-
-// RefSection returns SectionResolver.
-func (ResolverRef) RefSection() Section { return SectionResolver }
-
-// RefName returns the name.
-func (r ResolverRef) RefName() string { return string(r) }
-
-// RefSection returns SectionTransport.
-func (TransportRef) RefSection() Section { return SectionTransport }
-
-// RefName returns the name.
-func (r TransportRef) RefName() string { return string(r) }
+// Get returns the component that r names. It is built first if need be.
+func (r Ref[T]) Get(env Env) (T, error) {
+	found, err := env.Graph.Component(r)
+	c, ok := found.(T)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s.%s is a %T, not a %s", r.RefSection(), r, found, reflect.TypeFor[T]())
+	}
+	return c, err
+}

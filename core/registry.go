@@ -8,34 +8,24 @@ import (
 	"strings"
 )
 
-// A Section is a kind of component. The sections are the words that the tables
-// of a configuration file, the folders of the code and the registry share.
-type Section string
-
-// The sections, in the order in which a person reads a file.
-const (
-	SectionInbound   Section = "inbound"
-	SectionOutbound  Section = "outbound"
-	SectionCipher    Section = "cipher"
-	SectionTransport Section = "transport"
-	SectionResolver  Section = "resolver"
-	SectionPolicy    Section = "policy"
-)
-
-// Sections lists all sections.
-func Sections() []Section {
-	return []Section{SectionInbound, SectionOutbound, SectionCipher, SectionTransport, SectionResolver, SectionPolicy}
-}
-
 // Registry holds the kinds that a binary knows. It is a value that is passed
 // around; nothing registers itself.
+//
+// Each field declares a section: its name in lower case is that of the section, the
+// type argument of Kinds is the contract of its components, and the tags are
+//
+//	help:"…"   one line on what the components do
+//	chain:"…"  the Place of its components in a chain, if they stand in chains
+//
+// A new section needs no other entry. Its components in chains are used for the roles
+// that they have: Resolver, Gate, Middleware and Observer.
 type Registry struct {
-	Inbound   Kinds[Inbound]
-	Outbound  Kinds[Outbound]
-	Cipher    Kinds[Cipher]
-	Transport Kinds[Transport]
-	Resolver  Kinds[Resolver]
-	Policy    Kinds[Policy]
+	Inbound   Kinds[Inbound]   `help:"accepts clients and reads what they ask for" chain:"inbound"`
+	Outbound  Kinds[Outbound]  `help:"reaches the target, or the next hop" chain:"outbounds"`
+	Cipher    Kinds[Cipher]    `help:"protects the bytes between an outbound and an inbound"`
+	Transport Kinds[Transport] `help:"carries the wire under an inbound or outbound"`
+	Resolver  Kinds[Resolver]  `help:"finds the addresses of names" chain:"middle"`
+	Policy    Kinds[Policy]    `help:"decides who may do what" chain:"before outbounds"`
 }
 
 // Kinds holds the kinds of one section. The zero Kinds is empty and ready.
@@ -136,31 +126,40 @@ type KindInfo struct {
 	Options reflect.Type
 }
 
-// A Catalog is the part of a Registry that needs no Go type: it tells names and
-// options.
+// A Catalog is the kinds of one section without their Go type.
 type Catalog interface {
 	Names() []string
 	Describe(name string) (KindInfo, bool)
+	// Build calls the constructor of the kind with this name or alias and checks what
+	// it returns: a component that is nil, that has no role in its section or that
+	// has a method of a contract of core but not the contract, is an error.
+	Build(name string, env Env, options any) (any, error)
 }
 
 // Section returns the kinds of one section, or nil for an unknown one.
 func (r *Registry) Section(s Section) Catalog {
-	switch s {
-	case SectionInbound:
-		return &r.Inbound
-	case SectionOutbound:
-		return &r.Outbound
-	case SectionCipher:
-		return &r.Cipher
-	case SectionTransport:
-		return &r.Transport
-	case SectionResolver:
-		return &r.Resolver
-	case SectionPolicy:
-		return &r.Policy
+	d, ok := s.find()
+	if !ok {
+		return nil
 	}
-	return nil
+	return reflect.ValueOf(r).Elem().Field(d.field).Addr().Interface().(Catalog)
 }
+
+// Build returns a new component; see Catalog.
+func (k *Kinds[T]) Build(name string, env Env, options any) (any, error) {
+	kind, ok := k.Lookup(name)
+	if !ok {
+		return nil, fmt.Errorf("no kind %q", name)
+	}
+	built, err := kind.New(env, options)
+	if err != nil {
+		return nil, err
+	}
+	return built, checkComponent(kind.Name, sectionOf(k.contract()), built)
+}
+
+// contract returns the type of the section's components.
+func (*Kinds[T]) contract() reflect.Type { return reflect.TypeFor[T]() }
 
 // About carries the help line of a kind in the tag of a blank field:
 //

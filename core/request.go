@@ -17,10 +17,10 @@ type Request struct {
 	IPs     []netip.Addr // the target's addresses, if a resolver has looked them up
 	Payload []byte       // first bytes for the target; valid until DialStream returns
 	Flow    *Flow
-	Grant   *Grant // what the user is served under, or nil
+	Grant   *Grant // the user's right to be served, or nil
 
-	// Once tells the request apart from all others made under its key, where the
-	// protocol has something that does.
+	// Once identifies the request among all others made under its key, where the
+	// protocol has such an identifier.
 	Once Once
 
 	// Unproven says that the client has not proved that it holds a key or a
@@ -31,8 +31,8 @@ type Request struct {
 	Accepted time.Time
 }
 
-// Once is what may come once: a request with it that comes again is a recording.
+// Once identifies a request that may come once: a second one is a replay.
 type Once struct {
 	ID    []byte    // empty if there is none
-	Until time.Time // after which a recording is refused for its age; the zero Time for never
+	Until time.Time // after which a replay is refused for its age; the zero Time for never
 }

@@ -14,22 +14,22 @@ type Resolver interface {
 	LookupIP(ctx context.Context, name string) ([]netip.Addr, error)
 }
 
-// Found is one address of a name, and what is known of it.
+// Found is one address of a name, with its source.
 type Found struct {
 	IP     netip.Addr
-	TTL    time.Duration // for how long it holds from now on; 0 if nobody said
-	From   string        // who said so: a server, a file
-	Cached bool          // it had been said before
+	TTL    time.Duration // for how long it is valid from now on; 0 if that is not known
+	From   string        // its source: a server, a file
+	Cached bool          // it was answered from memory
 }
 
-// Teller is a Resolver that can tell where its answers come from.
+// Teller is a Resolver that can name the sources of its answers.
 type Teller interface {
 	Resolver
-	// Tell is LookupIP with what is known of each address.
+	// Tell is LookupIP with the source of each address.
 	Tell(ctx context.Context, name string) ([]Found, error)
 }
 
-// Tell looks name up and returns what r can tell of the answer.
+// Tell looks name up, with the source of each address if r is a Teller.
 func Tell(ctx context.Context, r Resolver, name string) ([]Found, error) {
 	if t, ok := r.(Teller); ok {
 		return t.Tell(ctx, name)

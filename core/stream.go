@@ -48,12 +48,11 @@ type Waiter interface {
 	WaitRead() error
 }
 
-// Absorber is a stream whose peer must not learn from our reaction that its
-// bytes made no sense.
+// Absorber is a stream that hides from its peer that the peer's bytes were invalid.
 type Absorber interface {
 	// Absorb reads and discards what the peer sends until the peer ends, or
-	// until a time that does not depend on what was sent. The stream's Read has
-	// failed before.
+	// until a time that does not depend on what was sent. It is called after the
+	// stream's Read has failed.
 	Absorb()
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/ending"
 	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/panics"
 )
 
 // Front is what stands between a Server and its clients, such as a balancer, and
@@ -44,7 +45,11 @@ const (
 // header is missing or wrong: that is not its client's doing, so no gate is told.
 func (h *handshake) readFront() bool {
 	s := h.server
-	client, err := s.cfg.Front.ReadClient(h.conn)
+	var client netip.AddrPort
+	err := panics.Call(func() (err error) {
+		client, err = s.cfg.Front.ReadClient(h.conn)
+		return err
+	})
 	if err != nil {
 		h.client.Unattributed = true
 		_ = h.pipeline.handler.Admit(h.client) // which no gate is asked about
@@ -76,6 +81,9 @@ func (h *handshake) readFront() bool {
 // came and went without a byte is a health check.
 func (h *handshake) logHeader(err error) {
 	log, sender := h.server.cfg.Env.Log, slog.Any("sender", h.client.Addr)
+	if panics.Log(log, "handshake panicked", err, sender) {
+		return
+	}
 	if errors.Is(err, io.EOF) {
 		log.Debug("proxy header", sender, slog.Any("err", err))
 		return

@@ -107,18 +107,18 @@ func TestInbound(t *testing.T) {
 func TestNewChecksOptions(t *testing.T) {
 	errCheck := errors.New("no certificate")
 	env := coretest.Env(t)
-	env.Graph = coretest.Graph{Transports: map[core.TransportRef]core.Transport{
-		"good": shout{}, "bad": checked{err: errCheck}, "checked": checked{},
-	}}
+	env.Graph = coretest.Graph{
+		core.Ref[core.Transport]("good"): shout{}, core.Ref[core.Transport]("bad"): checked{err: errCheck}, core.Ref[core.Transport]("checked"): checked{},
+	}
 	for _, tc := range []struct {
 		name string
 		edit func(*inbound.Options)
 		key  string // that the error names; "" for success
 	}{
 		{"as it is", func(*inbound.Options) {}, ""},
-		{"transports", func(o *inbound.Options) { o.Mode, o.Transport = "tcp", []core.TransportRef{"good", "checked"} }, ""},
-		{"UDP beside a transport", func(o *inbound.Options) { o.Transport = []core.TransportRef{"good"} }, "mode"},
-		{"UDP alone beside a transport", func(o *inbound.Options) { o.Mode, o.Transport = "udp", []core.TransportRef{"good"} }, "mode"},
+		{"transports", func(o *inbound.Options) { o.Mode, o.Transport = "tcp", []core.Ref[core.Transport]{"good", "checked"} }, ""},
+		{"UDP beside a transport", func(o *inbound.Options) { o.Transport = []core.Ref[core.Transport]{"good"} }, "mode"},
+		{"UDP alone beside a transport", func(o *inbound.Options) { o.Mode, o.Transport = "udp", []core.Ref[core.Transport]{"good"} }, "mode"},
 		{"no sessions", func(o *inbound.Options) { o.MaxSessions = 0 }, "max_sessions"},
 		{"no sessions of a client", func(o *inbound.Options) { o.ClientSessions = -1 }, "client_sessions"},
 		{"no sessions without UDP", func(o *inbound.Options) { o.Mode, o.MaxSessions, o.ClientSessions = "tcp", 0, 0 }, ""},
@@ -133,7 +133,7 @@ func TestNewChecksOptions(t *testing.T) {
 			o.ProxyProtocol, o.Mode = behind(t, "::1").ProxyProtocol, "tcp"
 			o.ProxyProtocol.Timeout = 0
 		}, "proxy_protocol.timeout"},
-		{"bad transport", func(o *inbound.Options) { o.Mode, o.Transport = "tcp", []core.TransportRef{"good", "bad"} }, "transport"},
+		{"bad transport", func(o *inbound.Options) { o.Mode, o.Transport = "tcp", []core.Ref[core.Transport]{"good", "bad"} }, "transport"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := options(t, netip.MustParseAddrPort("127.0.0.1:1080"))
@@ -152,7 +152,7 @@ func TestNewChecksOptions(t *testing.T) {
 		})
 	}
 	o := options(t, netip.MustParseAddrPort("127.0.0.1:1080"))
-	o.Transport = []core.TransportRef{"unknown"}
+	o.Transport = []core.Ref[core.Transport]{"unknown"}
 	if in, err := inbound.New(env, o, line{}); in != nil || err == nil {
 		t.Errorf("unknown transport: got %v, %v, want an error", in, err)
 	}

@@ -14,14 +14,14 @@ import (
 // Options are the keys that every inbound has. Embed them in the kind's own
 // options.
 type Options struct {
-	Listen           option.Listen       `toml:"listen" required:"true" help:"address and port to accept clients on; \":port\" means every address"`
-	Transport        []core.TransportRef `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the other end"`
-	ProxyProtocol    *ProxyProtocol      `toml:"proxy_protocol" help:"for an inbound behind a balancer: the client is whom its PROXY header names"`
-	Mode             option.Mode         `toml:"mode" default:"both" help:"what is served"`
-	HandshakeTimeout option.Duration     `toml:"handshake_timeout" help:"how long a client may take over its request"`
-	MaxHandshakes    int                 `toml:"max_handshakes" default:"4096" min:"1" help:"how many clients may be in their handshake at once"`
-	MaxSessions      int                 `toml:"max_sessions" default:"4096" help:"how many UDP sessions there may be at once"`
-	ClientSessions   int                 `toml:"client_sessions" default:"512" help:"how many of them one client address may have; IPv6: one /64"`
+	Listen           option.Listen              `toml:"listen" required:"true" help:"address and port to accept clients on; \":port\" means every address"`
+	Transport        []core.Ref[core.Transport] `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the other end"`
+	ProxyProtocol    *ProxyProtocol             `toml:"proxy_protocol" help:"for an inbound behind a balancer: the client is whom its PROXY header names"`
+	Mode             option.Mode                `toml:"mode" default:"both" help:"what is served"`
+	HandshakeTimeout option.Duration            `toml:"handshake_timeout" help:"how long a client may take over its request"`
+	MaxHandshakes    int                        `toml:"max_handshakes" default:"4096" min:"1" help:"how many clients may be in their handshake at once"`
+	MaxSessions      int                        `toml:"max_sessions" default:"4096" help:"how many UDP sessions there may be at once"`
+	ClientSessions   int                        `toml:"client_sessions" default:"512" help:"how many of them one client address may have; IPv6: one /64"`
 }
 
 // check returns what is wrong with the options. Its errors name the key to mend.

@@ -18,7 +18,7 @@ type PacketServer struct {
 	env      core.Env
 	listen   netip.AddrPort
 	cipher   core.PacketServer
-	sessions *sessions // of the process, so that they outlive a reload
+	sessions *sessions // of the process, so that they outlive a reload; nil until served
 	ln       *netio.PacketListener
 	handler  atomic.Pointer[servingPackets]
 
@@ -39,18 +39,16 @@ func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*Packet
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	kept, err := core.Keep(env, func(old *sessions) (*sessions, error) {
+	s := &PacketServer{env: env, listen: o.Listen.AddrPort(), cipher: cipher}
+	core.Keep(env, func(old *sessions) *sessions {
 		if old == nil {
 			old = newSessions()
 		}
-		return old, nil
+		old.bound(min(o.MaxSessions, 2*netio.DescriptorShare()), o.ClientSessions) // each has a descriptor at the least
+		s.sessions = old
+		return old
 	})
-	if err != nil {
-		return nil, err
-	}
-	// Each has a descriptor at the least.
-	env.WhenServed(func() { kept.bound(min(o.MaxSessions, 2*netio.DescriptorShare()), o.ClientSessions) })
-	return &PacketServer{env: env, listen: o.Listen.AddrPort(), cipher: cipher, sessions: kept}, nil
+	return s, nil
 }
 
 // Listen binds the address.
@@ -78,8 +76,8 @@ func (s *PacketServer) Serve(ctx context.Context, h core.Handler) error {
 // Shutdown takes no more datagrams. Sessions go on for as long as another
 // generation has the socket; it passes theirs on to them.
 func (s *PacketServer) Shutdown(context.Context) error {
-	if s.ln == nil || !s.ln.Close() {
-		return nil
+	if s.ln == nil || !s.ln.Close() || s.sessions == nil {
+		return nil // without sessions the file was refused
 	}
 	for _, left := range s.sessions.of(s.ln.Socket()) {
 		left.flow.Cut(core.ErrShutdown)

@@ -11,7 +11,7 @@ import (
 // ProxyProtocol is the keys of an inbound that stands behind a balancer which tells
 // by PROXY headers, version 1 or 2, who its clients are.
 type ProxyProtocol struct {
-	Trusted []option.Prefix `toml:"trusted" required:"true" help:"the balancers' ranges or addresses; whoever else connects is dropped as one who makes no request"`
+	Trusted []option.Prefix `toml:"trusted" required:"true" help:"the balancers' ranges or addresses; other senders are dropped like clients without a valid request"`
 	Timeout option.Duration `toml:"timeout" default:"5s" min:">0s" help:"how long a balancer may take over its header"`
 }
 

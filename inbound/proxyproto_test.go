@@ -147,9 +147,9 @@ func TestProxyProtocol(t *testing.T) {
 // A transport begins behind the header.
 func TestProxyProtocolTransport(t *testing.T) {
 	env := coretest.Env(t)
-	env.Graph = coretest.Graph{Transports: map[core.TransportRef]core.Transport{"shout": shout{"hey"}}}
+	env.Graph = coretest.Graph{core.Ref[core.Transport]("shout"): shout{"hey"}}
 	o := behind(t, "127.0.0.1")
-	o.Transport = []core.TransportRef{"shout"}
+	o.Transport = []core.Ref[core.Transport]{"shout"}
 	h := serve(t, env, o)
 	send(t, o, []byte("PROXY TCP4 192.0.2.1 198.51.100.7 50000 443\r\nhey\nexample.com:80\n"))
 	next := h.Next(t)

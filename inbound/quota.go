@@ -10,7 +10,10 @@ import (
 
 // Quota counts what clients hold, in all and for each client. It is for what is
 // refused over a bound, rather than driven out.
-type Quota struct {
+type Quota struct{ *holdings }
+
+// holdings is what is counted. It belongs to the process, so that it outlives a reload.
+type holdings struct {
 	mu        sync.Mutex
 	most      int // guarded by mu, as all that follows
 	perClient int
@@ -18,22 +21,22 @@ type Quota struct {
 	clients   map[netip.Prefix]int
 }
 
-// KeepQuota returns the quota of sessions that o gives an inbound. What an
-// earlier generation has handed out counts.
-func KeepQuota(env core.Env, o Options) (*Quota, error) {
-	q, err := core.Keep(env, func(old *Quota) (*Quota, error) {
+// KeepQuota returns the quota of sessions that o gives an inbound. It counts once the
+// file of the inbound is served; what an earlier generation has handed out counts.
+func KeepQuota(env core.Env, o Options) *Quota {
+	q := new(Quota)
+	core.Keep(env, func(old *holdings) *holdings {
 		if old == nil {
-			old = &Quota{clients: map[netip.Prefix]int{}}
+			old = &holdings{clients: map[netip.Prefix]int{}}
 		}
-		return old, nil
+		old.bound(min(o.MaxSessions, netio.DescriptorShare()), o.ClientSessions)
+		q.holdings = old
+		return old
 	})
-	if err == nil {
-		env.WhenServed(func() { q.bound(min(o.MaxSessions, netio.DescriptorShare()), o.ClientSessions) })
-	}
-	return q, err
+	return q
 }
 
-func (q *Quota) bound(most, perClient int) {
+func (q *holdings) bound(most, perClient int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.most, q.perClient = most, perClient
@@ -41,7 +44,7 @@ func (q *Quota) bound(most, perClient int) {
 
 // Take counts one more for a client; it reports false, and counts nothing, over
 // a bound. Programs on this machine have no bound of their own.
-func (q *Quota) Take(client netip.Addr) bool {
+func (q *holdings) Take(client netip.Addr) bool {
 	source := core.SourceOf(client)
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -54,7 +57,7 @@ func (q *Quota) Take(client netip.Addr) bool {
 }
 
 // Give takes back what Take counted.
-func (q *Quota) Give(client netip.Addr) {
+func (q *holdings) Give(client netip.Addr) {
 	source := core.SourceOf(client)
 	q.mu.Lock()
 	defer q.mu.Unlock()

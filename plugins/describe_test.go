@@ -96,8 +96,8 @@ func testDescribed(t *testing.T, reg *core.Registry, text string, section core.S
 		t.Fatal(err)
 	}
 	env.Graph = coretest.Graph{
-		Ciphers:    map[core.CipherRef]core.Cipher{"house": cipher},
-		Transports: map[core.TransportRef]core.Transport{"front": transport},
+		core.Ref[core.Cipher]("house"):    cipher,
+		core.Ref[core.Transport]("front"): transport,
 	}
 	c := f.Components[config.ID{Section: section, Name: name}]
 	var built any

@@ -30,9 +30,9 @@ func blocks(t *testing.T, page, language string) []string {
 	return found
 }
 
-// TestReadmeFiles checks the files in README.md, as umbra check does.
-func TestReadmeFiles(t *testing.T) {
-	files := blocks(t, "../README.md", "toml")
+// TestPageFiles checks the files in README.md and docs/guide.md, as umbra check does.
+func TestPageFiles(t *testing.T) {
+	files := append(blocks(t, "../README.md", "toml"), blocks(t, "../docs/guide.md", "toml")...)
 	t.Chdir(t.TempDir())
 	t.Setenv("PARIS_PASSWORD", "correct horse battery staple")
 	for name, text := range map[string]string{
@@ -59,11 +59,11 @@ func TestReadmeFiles(t *testing.T) {
 	}
 }
 
-// TestReadmeDrawing finds the drawing in README.md in what umbra explain draws of
-// the file above it.
-func TestReadmeDrawing(t *testing.T) {
-	files := blocks(t, "../README.md", "toml")
-	f, err := config.Parse("README.md", []byte(files[len(files)-1]), standard())
+// TestPageDrawing finds the drawing in docs/guide.md in what umbra explain draws of
+// the first file there.
+func TestPageDrawing(t *testing.T) {
+	files := blocks(t, "../docs/guide.md", "toml")
+	f, err := config.Parse("guide.md", []byte(files[0]), standard())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestReadmeDrawing(t *testing.T) {
 	if err := engine.Explain(&got, plan.Of(f)); err != nil {
 		t.Fatal(err)
 	}
-	if want := blocks(t, "../README.md", "text")[0]; !strings.Contains(got.String(), want) {
+	if want := blocks(t, "../docs/guide.md", "text")[0]; !strings.Contains(got.String(), want) {
 		t.Errorf("got\n%s\nwant in it\n%s", got.String(), want)
 	}
 }

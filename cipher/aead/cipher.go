@@ -29,7 +29,7 @@ type Cipher struct {
 	users    atomic.Pointer[userTable] // the users of a server; nil if own is the only key
 	list     *users.List               // the source of users; nil if they don't change
 	searches *searches                 // limits searches for a user
-	memory   *memory
+	memory   *memory                   // kept by the process, as are salts; nil until the cipher serves
 
 	salts    *replay.Salts
 	journal  *replay.Journal // of salts; nil without a replay_file

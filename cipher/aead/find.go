@@ -93,6 +93,17 @@ func (c *Cipher) setUsers(list []users.User) error {
 	return nil
 }
 
+// remember sets the memory of the server. It is called before the cipher serves.
+func (c *Cipher) remember(m *memory) {
+	c.memory = m
+	if c.own != nil {
+		c.own.packets = m.packetsOf(c.spec, c.own)
+	}
+	if t := c.users.Load(); t != nil {
+		c.setTable(t)
+	}
+}
+
 func (c *Cipher) setTable(t *userTable) {
 	for _, u := range t.all {
 		u.packets = c.memory.packetsOf(c.spec, u)

@@ -30,7 +30,7 @@ type packets struct {
 }
 
 var (
-	_ core.PacketServer   = (*packets)(nil)
+	_ core.PacketServer   = ownPackets{}
 	_ core.GrantedSession = (*packets)(nil)
 	_ core.PacketClient   = packetClient{}
 )
@@ -42,7 +42,7 @@ func (c *Cipher) NewPacketServer() (core.PacketServer, error) {
 	if c.users.Load() != nil {
 		return manyPackets{c}, nil
 	}
-	return c.own.packets, nil
+	return ownPackets{c}, nil
 }
 
 // NewPacketClient returns the client's side for datagrams.
@@ -138,8 +138,12 @@ func (p *packets) parse(plain []byte) (core.Addr, []byte, error) {
 // datagram has no continuation.
 func malformed(err error) error { return fmt.Errorf("%w: %w", core.ErrMalformed, err) }
 
+// ownPackets opens the datagrams of a server without users.
+type ownPackets struct{ cipher *Cipher }
+
 // Open opens a request.
-func (p *packets) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error) {
+func (o ownPackets) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error) {
+	p := o.cipher.own.packets
 	salt, target, payload, err := p.open(wire)
 	if err != nil {
 		return core.OpenedPacket{}, err
@@ -159,7 +163,7 @@ func (p *packets) opened(salt []byte, target core.Addr, payload []byte) (core.Op
 }
 
 // Roams returns false: a client is identified by its address.
-func (*packets) Roams() bool { return false }
+func (ownPackets) Roams() bool { return false }
 
 // User returns the name of the user of the key, or "".
 func (p *packets) User() string { return p.name }

@@ -109,30 +109,29 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 			return nil, &core.OptionError{Key: o.Options.Key(), Err: err}
 		}
 	}
-	salts, err := core.Keep(env, func(old *replay.Salts) (*replay.Salts, error) {
-		if old != nil {
-			return old, nil
-		}
-		return replay.NewSalts(rememberedSalts), nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	kept, err := core.Keep(env, func(old *memory) (*memory, error) {
-		if old != nil {
-			return old, nil
-		}
-		return newMemory(), nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	c, err := s.newCipher(k, r, salts, kept)
+	c, err := s.newCipher(k, r)
 	if err != nil {
 		return nil, err
 	}
 	c.list = list
-	c.journal, err = replay.OpenJournal(env, o.File, func(r replay.Record) { salts.Add(r.Data) })
+	core.Keep(env, func(old *replay.Salts) *replay.Salts {
+		if old == nil {
+			old = replay.NewSalts(rememberedSalts)
+		}
+		c.salts = old
+		return old
+	})
+	core.Keep(env, func(old *memory) *memory {
+		if old == nil {
+			old = newMemory()
+		}
+		if r != nil {
+			r.setGrants(list.Users())
+		}
+		c.remember(old)
+		return old
+	})
+	c.journal, err = replay.OpenJournal(env, o.File, func(r replay.Record) { c.salts.Add(r.Data) })
 	return c, err
 }
 
@@ -142,22 +141,27 @@ func New(s Spec, k []byte, salts *replay.Salts) (*Cipher, error) {
 	if len(k) != s.KeySize {
 		return nil, fmt.Errorf("%s: key of %d bytes, want %d", s.Method, len(k), s.KeySize)
 	}
-	return s.newCipher(k, nil, salts, newMemory())
+	c, err := s.newCipher(k, nil)
+	if err != nil {
+		return nil, err
+	}
+	c.salts = salts
+	c.remember(newMemory())
+	return c, nil
 }
 
 // newCipher returns a Cipher with the key k of a client and the users r of a server; one
-// of them may be nil.
-func (s Spec) newCipher(k []byte, r *userTable, salts *replay.Salts, kept *memory) (*Cipher, error) {
+// of them may be nil. The Cipher needs salts and a memory before it is used.
+func (s Spec) newCipher(k []byte, r *userTable) (*Cipher, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Method, err)
 	}
-	c := &Cipher{spec: s, salts: salts, searches: newSearches(), memory: kept, secret: k}
+	c := &Cipher{spec: s, searches: newSearches(), secret: k}
 	if k != nil {
 		c.own = newUser(s, "", k)
-		c.own.packets = kept.packetsOf(s, c.own)
 	}
 	if r != nil {
-		c.setTable(r)
+		c.users.Store(r)
 	}
 	if c.secret == nil {
 		c.secret = r.serverKey()

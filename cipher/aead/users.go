@@ -22,7 +22,7 @@ type user struct {
 	key     []byte
 	id      userID
 	grant   *core.Grant
-	packets *packets
+	packets *packets // nil until the table is served
 }
 
 func newUser(s Spec, name string, k []byte) *user {
@@ -53,6 +53,14 @@ func (s Spec) newUserTable(list []users.User) (*userTable, error) {
 		r.byID[u.id] = u
 	}
 	return r, nil
+}
+
+// setGrants copies the grants of list, from which the table was made. Grants exist once
+// the table serves.
+func (r *userTable) setGrants(list []users.User) {
+	for i, u := range r.all {
+		u.grant = list[i].Grant
+	}
 }
 
 // grant sets the grants of the users' datagrams. It is called when the table is in use.

@@ -63,29 +63,27 @@ func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.F
 	if err != nil {
 		return nil, err
 	}
-	salts, err := core.Keep(env, func(old *replay.Timed) (*replay.Timed, error) {
-		if old != nil {
-			return old, nil
-		}
-		return NewSalts(), nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	c, err := New(s, k, salts)
+	c, err := New(s, k, nil)
 	if err != nil {
 		return nil, err
 	}
 	c.list = list
-	c.sessions, err = core.Keep(env, func(old *sessions) (*sessions, error) {
-		if old != nil && old.isFor(s.Method, c.first) {
-			return old, nil
+	core.Keep(env, func(old *replay.Timed) *replay.Timed {
+		if old == nil {
+			old = NewSalts()
 		}
-		return c.sessions, nil
+		c.salts = old
+		return old
 	})
-	if err != nil {
-		return nil, err
-	}
+	core.Keep(env, func(old *sessions) *sessions {
+		if c.identity != nil {
+			c.identity.users.Load().setGrants(list.Users())
+		}
+		if old != nil && old.isFor(s.Method, c.first) {
+			c.sessions = old
+		}
+		return c.sessions
+	})
 	c.journal, err = replay.OpenJournal(env, f, c.restore)
 	return c, err
 }

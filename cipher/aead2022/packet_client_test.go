@@ -113,7 +113,7 @@ func TestClientSessions(t *testing.T) {
 		p, server := pair(t, s)
 		for want := range uint64(3) {
 			opens(t, server, sealed(t, p, "x"))
-			own := server.(*packetServer).sessions.get(p.sessionID)
+			own := server.(*packetServer).cipher.sessions.get(p.sessionID)
 			if !own.window.Has(want) || own.window.Has(want+1) {
 				t.Errorf("the datagram %d has another packetID", want)
 			}

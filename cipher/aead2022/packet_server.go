@@ -10,9 +10,8 @@ import (
 
 // packetServer opens the datagrams of clients.
 type packetServer struct {
-	cipher   *Cipher
-	sessions *sessions
-	block    cipher.Block // opens separate headers; nil without AES
+	cipher *Cipher
+	block  cipher.Block // opens separate headers; nil without AES
 }
 
 var _ core.PacketServer = (*packetServer)(nil)
@@ -27,7 +26,7 @@ func (c *Cipher) NewPacketServer() (core.PacketServer, error) {
 	if c.refusal != nil {
 		return nil, c.refusal
 	}
-	s := &packetServer{cipher: c, sessions: c.sessions}
+	s := &packetServer{cipher: c}
 	if c.identity != nil {
 		s.block = c.identity.block
 	} else {
@@ -59,7 +58,7 @@ func (s *packetServer) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, e
 		return core.OpenedPacket{}, core.Authenticated(fmt.Errorf("%w: port 0 in target %s", core.ErrMalformed, target))
 	}
 	r.sent = sent
-	session, err := s.sessions.add(s.cipher, r, now)
+	session, err := s.cipher.sessions.add(s.cipher, r, now)
 	if err != nil {
 		return core.OpenedPacket{}, err
 	}
@@ -81,7 +80,7 @@ func (s *packetServer) open(wire []byte) (r received, body []byte, err error) {
 	if r.user, err = s.cipher.packetUserOf(wire[separateSize:at], separate); err != nil {
 		return r, nil, err
 	}
-	if r.aead, err = s.sessions.find(r); err != nil {
+	if r.aead, err = s.cipher.sessions.find(r); err != nil {
 		return r, nil, err
 	}
 	if r.aead == nil {
@@ -105,7 +104,7 @@ func (s *packetServer) openLong(wire []byte) (r received, body []byte, err error
 		return r, nil, err
 	}
 	r.sessionID, r.packetID = parseSeparate(plain)
-	if _, err := s.sessions.find(r); err != nil {
+	if _, err := s.cipher.sessions.find(r); err != nil {
 		return r, nil, err
 	}
 	return r, plain[separateSize:], nil

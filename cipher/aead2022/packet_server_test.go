@@ -69,7 +69,7 @@ func wrong(t *testing.T, what string, p *packetClient, s core.PacketServer, main
 	t.Helper()
 	other := clientOf(t, p.cipher)
 	opens(t, s, sealed(t, p, "x"))
-	sessions := s.(*packetServer).sessions
+	sessions := s.(*packetServer).cipher.sessions
 	all, live := sessions.len()
 	for _, from := range []*packetClient{p, other} {
 		bad := forge(t, &from.sealer, 2_000_000, main)

@@ -41,7 +41,7 @@ func TestSessionGoesOn(t *testing.T) {
 			}
 			first = next
 		}
-		if all, live := server.(*packetServer).sessions.len(); all != 1 || live != 1 {
+		if all, live := server.(*packetServer).cipher.sessions.len(); all != 1 || live != 1 {
 			t.Errorf("got %d sessions, %d live, want 1 and 1", all, live)
 		}
 	})

@@ -49,6 +49,18 @@ func newUsers(s Spec, list []User) (*userTable, error) {
 	return us, nil
 }
 
+// setGrants copies the grants of list, from which the table was made. Grants exist once
+// the table serves.
+func (r *userTable) setGrants(list []users.User) {
+	grants := make(map[string]*core.Grant, len(list))
+	for _, u := range list {
+		grants[u.Name] = u.Grant
+	}
+	for _, u := range r.byHash {
+		u.grant = grants[u.name]
+	}
+}
+
 func newUser(s Spec, u User) (*user, error) {
 	made := &user{name: u.Name, psk: u.PSK, hash: hashKey(u.PSK), grant: u.Grant}
 	var err error

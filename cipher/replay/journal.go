@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"iter"
-	"maps"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -53,43 +52,43 @@ func parseRecord(b []byte) (Record, bool) {
 }
 
 // Journal keeps Records in a file. A nil Journal discards them. It is safe for
-// concurrent use.
+// concurrent use once its component serves.
 type Journal struct{ file *journal.Journal }
 
 // journals are the journals that a component has opened, by path. After a reload back to
 // an earlier path, connections of an older generation may still write that journal.
-type journals map[string]*Journal
+type journals map[string]*journal.Journal
 
-// OpenJournal opens the journal of o, or returns nil if o has none. It calls load with
-// each record of the file, unless the component has had the journal open since before a
-// reload. A damaged file is not an error. Errors name the option to correct.
+// OpenJournal opens the journal of o, or returns nil if o has none. It changes nothing.
+// Once the component serves, load is called with each record of the file, unless the
+// component has had the journal open since before a reload; so a component calls
+// OpenJournal after the core.Keep of the state that load needs. A damaged file is not an
+// error. Errors name the option to correct.
 func OpenJournal(env core.Env, o File, load func(Record)) (j *Journal, err error) {
 	if o.ReplayFile == "" {
 		return nil, nil
 	}
-	_, err = core.Keep(env, func(old *journals) (*journals, error) {
-		kept := journals{}
-		if old != nil {
-			maps.Copy(kept, *old)
+	file, err := journal.Open(o.ReplayFile, "replay", env.Log)
+	if err != nil {
+		return nil, &core.OptionError{Key: "replay_file", Err: err}
+	}
+	j = &Journal{file}
+	core.Keep(env, func(old *journals) *journals {
+		if old == nil {
+			old = &journals{}
 		}
-		if j = kept[o.ReplayFile]; j != nil {
-			return &kept, nil
+		if known := (*old)[o.ReplayFile]; known != nil {
+			j.file = known
+			return old
 		}
-		file, err := journal.Open(o.ReplayFile, "replay", env.Log, func(b []byte) {
+		(*old)[o.ReplayFile] = file
+		file.Load(func(b []byte) {
 			if r, ok := parseRecord(b); ok {
 				load(r)
 			}
 		})
-		if err != nil {
-			return nil, &core.OptionError{Key: "replay_file", Err: err}
-		}
-		j = &Journal{file}
-		kept[o.ReplayFile] = j
-		return &kept, nil
+		return old
 	})
-	if err != nil {
-		return nil, err
-	}
 	return j, nil
 }
 

@@ -75,7 +75,7 @@ func TestOpenJournal(t *testing.T) {
 	none.Note(Record{})
 	none.Run(t.Context(), nil, nil)
 	a := open(filepath.Join(dir, "a"))
-	if none != nil || a == nil || open(filepath.Join(dir, "a")) != a || open(filepath.Join(dir, "b")) == a {
+	if none != nil || a == nil || open(filepath.Join(dir, "a")).file != a.file || open(filepath.Join(dir, "b")).file == a.file {
 		t.Error("want no journal, one for each file, and the same one after a reload")
 	}
 	_, err := OpenJournal(env, File{dir}, nil)

@@ -80,24 +80,22 @@ func (s Spec) buildPlain(env core.Env, o PlainOptions) (core.Cipher, error) {
 // buildWith creates a Cipher from a password and the state kept over a reload.
 func (s Spec) buildWith(env core.Env, password option.Text) (core.Cipher, error) {
 	env.Log.Warn("insecure method", "method", s.Method, "advice", "use "+instead)
-	salts, err := core.Keep(env, func(old *replay.Salts) (*replay.Salts, error) {
-		if old != nil {
-			return old, nil
+	c, err := New(s, s.key(password.Reveal()), nil)
+	if err != nil {
+		return nil, err
+	}
+	core.Keep(env, func(old *replay.Salts) *replay.Salts {
+		if old == nil {
+			old = replay.NewSalts(rememberedSalts)
 		}
-		return replay.NewSalts(rememberedSalts), nil
+		c.salts = old
+		return old
 	})
-	if err != nil {
-		return nil, err
-	}
-	c, err := New(s, s.key(password.Reveal()), salts)
-	if err != nil {
-		return nil, err
-	}
-	c.packets, err = core.Keep(env, func(old *packets) (*packets, error) {
+	core.Keep(env, func(old *packets) *packets {
 		if old != nil && old.isFor(s.Method, c.key) {
-			return old, nil
+			c.packets = old
 		}
-		return c.packets, nil
+		return c.packets
 	})
-	return c, err
+	return c, nil
 }

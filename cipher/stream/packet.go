@@ -25,7 +25,7 @@ type packets struct {
 
 var (
 	_ core.PacketCipher  = (*Cipher)(nil)
-	_ core.PacketServer  = (*packets)(nil)
+	_ core.PacketServer  = packetServer{}
 	_ core.PacketSession = (*packets)(nil)
 	_ core.PacketClient  = packetClient{}
 )
@@ -38,7 +38,7 @@ func (p *packets) isFor(method string, key []byte) bool {
 // NewPacketServer returns the server's side for datagrams. If the method has an IV, the
 // server refuses datagrams that are among the last 262,144 received or sent: its replies
 // count, because a recorded reply must not be accepted as a request.
-func (c *Cipher) NewPacketServer() (core.PacketServer, error) { return c.packets, nil }
+func (c *Cipher) NewPacketServer() (core.PacketServer, error) { return packetServer{c}, nil }
 
 // NewPacketClient returns the client's side for datagrams.
 func (c *Cipher) NewPacketClient() (core.PacketClient, error) {
@@ -97,8 +97,12 @@ func (p *packets) open(wire []byte) (iv []byte, addr core.Addr, payload []byte, 
 	return iv, addr, plain[n:], nil
 }
 
+// packetServer opens the datagrams of a server.
+type packetServer struct{ cipher *Cipher }
+
 // Open opens a request. Only a datagram with a valid address adds its IV to the set.
-func (p *packets) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error) {
+func (s packetServer) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error) {
+	p := s.cipher.packets
 	iv, target, payload, err := p.open(wire)
 	switch {
 	case err != nil:
@@ -112,7 +116,7 @@ func (p *packets) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error)
 }
 
 // Roams returns false: a client is identified by its address.
-func (*packets) Roams() bool { return false }
+func (packetServer) Roams() bool { return false }
 
 // User returns "": the methods have no users.
 func (*packets) User() string { return "" }

@@ -21,30 +21,31 @@ type List struct {
 	file   *follow.File // nil without a user file
 }
 
-// Open reads the users that o specifies. Errors name the option to correct.
+// Open reads the users that o specifies, and gives them grants once the table serves.
+// Errors name the option to correct.
 func Open(env core.Env, o Options) (*List, error) {
 	users, file, err := o.read()
 	if err != nil {
 		return nil, err
 	}
 	l := &List{env: env, opts: o, users: users, file: file}
-	l.grants, err = core.Keep(env, func(old *grants) (*grants, error) {
+	core.Keep(env, func(old *grants) *grants {
 		if old == nil {
 			old = &grants{all: map[identity]*core.Grant{}}
 		}
-		return old, nil
+		l.grants = old
+		l.grant(l.users)
+		return old
 	})
-	if err != nil {
-		return nil, err
-	}
-	l.grant(l.users)
 	if file != nil && file.Info().Mode().Perm()&0o004 != 0 {
 		env.Log.Warn("everyone on this machine can read the secrets of users", slog.String("file", o.UsersFile))
 	}
 	return l, nil
 }
 
-// Users returns the users of the last successful read, sorted by name.
+// Users returns the users of the last successful read, sorted by name. Their grants are
+// set once the table serves: functions that a constructor gives to core.Keep after Open
+// find them set.
 func (l *List) Users() []User { return l.users }
 
 // grant gives each user a grant if CutRemoved is set. It returns true if a user's

@@ -69,7 +69,7 @@ after it is for the component.`,
 func parseID(text string) (config.ID, error) {
 	section, name, _ := strings.Cut(text, ".")
 	if section == "" || name == "" {
-		return config.ID{}, fmt.Errorf("%q is no SECTION.NAME; write %q", text, "policy.ban")
+		return config.ID{}, fmt.Errorf("%q is not a SECTION.NAME; write %q", text, "policy.ban")
 	}
 	return config.ID{Section: core.Section(section), Name: name}, nil
 }

@@ -41,7 +41,7 @@ func (a *app) completeKind(_ *cobra.Command, args []string, _ string) ([]cobra.C
 	}
 	var all []cobra.Completion
 	for _, s := range core.Sections() {
-		all = append(all, cobra.CompletionWithDesc(string(s), sectionHelp[s]))
+		all = append(all, cobra.CompletionWithDesc(string(s), s.Help()))
 		all = append(all, describeAll(string(s)+".", a.reg.Section(s))...)
 	}
 	for _, t := range ownTables {

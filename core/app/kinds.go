@@ -11,16 +11,6 @@ import (
 	"github.com/umbra-proxy/umbra/core/config"
 )
 
-// sectionHelp says what the components of a section are for.
-var sectionHelp = map[core.Section]string{
-	core.SectionInbound:   "accepts clients and reads what they ask for",
-	core.SectionOutbound:  "reaches the target, or the next hop",
-	core.SectionCipher:    "protects the bytes between an outbound and an inbound",
-	core.SectionTransport: "carries the wire under an inbound or outbound",
-	core.SectionResolver:  "finds the addresses of names",
-	core.SectionPolicy:    "decides who may do what",
-}
-
 // ownTables are the tables that have no kinds.
 var ownTables = []struct {
 	name, header, help string
@@ -71,7 +61,7 @@ func (a *app) listKinds() error {
 		if len(kinds.Names()) == 0 {
 			continue
 		}
-		line("", string(s), sectionHelp[s])
+		line("", string(s), s.Help())
 		for _, name := range kinds.Names() {
 			info, _ := kinds.Describe(name)
 			line("  ", name, config.About(info.Options))

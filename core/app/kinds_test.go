@@ -22,21 +22,21 @@ type plainOptions struct {
 }
 
 type allOptions struct {
-	_       core.About                 `help:"every type of option"`
-	Number  int                        `toml:"number" default:"3" help:"a number"`
-	Port    uint16                     `toml:"port" help:"a port"`
-	Ports   []uint16                   `toml:"ports" min:"1" help:"ports"`
-	Way     string                     `toml:"way" default:"up" oneof:"up, down" help:"a word"`
-	Wait    option.Duration            `toml:"wait" min:">0s" max:"24h" help:"a duration in bounds"`
-	Listen  option.Listen              `toml:"listen" required:"true" help:"an address"`
-	Share   float64                    `toml:"share" help:"a share"`
-	Maybe   *option.Duration           `toml:"maybe" help:"a duration or none"`
-	Level   config.Level               `toml:"level" help:"a type that reads itself"`
-	Limits  map[string]int             `toml:"limits" help:"limits by name"`
-	By      map[string]core.CipherRef  `toml:"by" help:"ciphers by name"`
-	Via     core.OutboundRef           `toml:"via" help:"an outbound"`
-	Rules   []rule                     `toml:"rules" help:"rules"`
-	Secrets map[string][]option.Prefix `toml:"secrets" help:"lists by name"`
+	_       core.About                       `help:"every type of option"`
+	Number  int                              `toml:"number" default:"3" help:"a number"`
+	Port    uint16                           `toml:"port" help:"a port"`
+	Ports   []uint16                         `toml:"ports" min:"1" help:"ports"`
+	Way     string                           `toml:"way" default:"up" oneof:"up, down" help:"a word"`
+	Wait    option.Duration                  `toml:"wait" min:">0s" max:"24h" help:"a duration in bounds"`
+	Listen  option.Listen                    `toml:"listen" required:"true" help:"an address"`
+	Share   float64                          `toml:"share" help:"a share"`
+	Maybe   *option.Duration                 `toml:"maybe" help:"a duration or none"`
+	Level   config.Level                     `toml:"level" help:"a type that reads itself"`
+	Limits  map[string]int                   `toml:"limits" help:"limits by name"`
+	By      map[string]core.Ref[core.Cipher] `toml:"by" help:"ciphers by name"`
+	Via     core.Ref[core.Outbound]          `toml:"via" help:"an outbound"`
+	Rules   []rule                           `toml:"rules" help:"rules"`
+	Secrets map[string][]option.Prefix       `toml:"secrets" help:"lists by name"`
 }
 
 type rule struct {
@@ -129,7 +129,7 @@ func TestTypeWords(t *testing.T) {
 	if got, want := typeWords(reflect.TypeFor[option.Text]()), "secret text"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got, want := typeWords(reflect.TypeFor[[]core.TransportRef]()), "list: name of a [transport.x]"; got != want {
+	if got, want := typeWords(reflect.TypeFor[[]core.Ref[core.Transport]]()), "list: name of a [transport.x]"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -68,13 +68,7 @@ func (c *checker) anyGhost(s core.Section) bool {
 }
 
 // isStage reports whether components of a section stand in chains.
-func isStage(s core.Section) bool {
-	switch s {
-	case core.SectionInbound, core.SectionOutbound, core.SectionResolver, core.SectionPolicy:
-		return true
-	}
-	return false
-}
+func isStage(s core.Section) bool { return s.Place() != core.NoPlace }
 
 // chainCheck checks one chain.
 type chainCheck struct {
@@ -98,9 +92,9 @@ func (k *chainCheck) checkStages(known []string) {
 			k.broken = true
 		case id.Section == "" || id.Name == "":
 			k.broken = true
-			k.say(i, "%s is no section.name%s", show(k.p.stages[i]), k.sameName(k.p.stages[i]))
-		case id.Section == core.SectionCipher || id.Section == core.SectionTransport:
-			k.say(i, "%s is no stage; name it as `%s` of an inbound or outbound", id, id.Section)
+			k.say(i, "%s is not a section.name%s", show(k.p.stages[i]), k.sameName(k.p.stages[i]))
+		case k.reg.Section(id.Section) != nil && !isStage(id.Section):
+			k.say(i, "%s is not a stage; name it as `%s` of an inbound or outbound", id, id.Section)
 		case k.file.Components[id] != nil && isStage(id.Section) || k.ghost[id]:
 		default:
 			k.broken = k.broken || !isStage(id.Section)
@@ -133,7 +127,7 @@ func (k *chainCheck) checkOrder() {
 	if in == len(p.Chain) {
 		out = 0
 	}
-	for out < len(p.Chain) && p.Chain[out].Section != core.SectionOutbound {
+	for out < len(p.Chain) && p.Chain[out].Section.Place() != core.PlaceOutbounds {
 		out++
 	}
 	seen := map[ID]bool{}
@@ -142,16 +136,16 @@ func (k *chainCheck) checkOrder() {
 			continue
 		}
 		before, after := in < len(p.Chain) && i < in, i > out
-		switch {
+		switch place := id.Section.Place(); {
 		case seen[id]:
 			k.say(i, "%s stands twice in this chain", id)
-		case id.Section == core.SectionInbound && i != in:
+		case place == core.PlaceInbound && i != in:
 			k.say(i, "%s is a second inbound beside %s; give it a pipeline of its own", id, p.Chain[in])
-		case id.Section == core.SectionResolver && before:
+		case place == core.PlaceMiddle && before:
 			k.say(i, "%s stands before %s: it needs the target that the inbound reads; move it after %[2]s", id, p.Chain[in])
-		case id.Section == core.SectionOutbound && before:
+		case place == core.PlaceOutbounds && before:
 			k.say(i, "%s stands before %s: it dials the target that the inbound reads; move it to the end", id, p.Chain[in])
-		case (id.Section == core.SectionResolver || id.Section == core.SectionPolicy) && after:
+		case (place == core.PlaceMiddle || place == core.PlaceBeforeLast) && after:
 			k.say(i, "%s stands after %s: it acts before anything is dialled; move it before %[2]s", id, p.Chain[out])
 		}
 		seen[id] = true

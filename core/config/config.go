@@ -72,7 +72,7 @@ func read(path string) ([]byte, fs.FileMode, error) {
 	case mode.IsDir():
 		return nil, 0, fail(errors.New("it is a directory"))
 	case !mode.IsRegular() && mode&(fs.ModeNamedPipe|fs.ModeCharDevice) == 0:
-		return nil, 0, fail(errors.New("it is no file"))
+		return nil, 0, fail(errors.New("it is not a file"))
 	}
 	file, err := os.Open(path)
 	if err != nil {

@@ -34,17 +34,17 @@ func TestMistakes(t *testing.T) {
 		{"process is a list", bad, "[[process]]\n" + policy, "x:1:1: process: write one table [process]"},
 		{"kind of a wrong type", bad, policy + "kind = 1", "x:8:8: policy.all.kind: want a string, got an integer"},
 		{"no kind, near one", bad, policy + "[cipher.aes-256-gmc]",
-			`x:8:1: cipher.aes-256-gmc: aes-256-gmc is no kind of cipher; did you mean aes-256-gcm? if not, give kind = "…"`},
-		{"no kind", bad, policy + "[cipher.house]", `x:8:1: cipher.house: house is no kind of cipher; give kind = "…"; known are aes-256-gcm`},
+			`x:8:1: cipher.aes-256-gmc: aes-256-gmc is not a kind of cipher; did you mean aes-256-gcm? if not, give kind = "…"`},
+		{"no kind", bad, policy + "[cipher.house]", `x:8:1: cipher.house: house is not a kind of cipher; give kind = "…"; known are aes-256-gcm`},
 		{"kind near an alias", bad, policy + "[cipher.c]\nkind = 'aead-aes-256-gcm'",
 			"x:9:8: cipher.c.kind: unknown kind aead-aes-256-gcm; did you mean aead_aes_256_gcm?"},
 		{"kind in upper case", bad, policy + "[cipher.c]\nkind = 'AES-256-GCM'", "x:9:8: cipher.c.kind: unknown kind AES-256-GCM; did you mean aes-256-gcm?"},
 		{"many kinds", many, policy + "[resolver.r]\nkind = 'quartz'",
 			"x:9:8: resolver.r.kind: unknown kind quartz; known are dns, k01, k02, k03, k04, k05, k06, k07, k08, k09, k10, k11 and more"},
-		{"no kinds", none, policy, `x:7:1: policy.all: all is no kind of policy; give kind = "…"; this program has none`},
+		{"no kinds", none, policy, `x:7:1: policy.all: all is not a kind of policy; give kind = "…"; this program has none`},
 		{"odd kind", bad, policy + "[resolver.r]\nkind = \"\\n\\u202e\"", `x:9:8: resolver.r.kind: unknown kind "\n\u202e"; known are dns`},
 		{"mistake of the program", bad, policy + "[policy.x]\nkind = 'bad'\nwait = 1\nchannel = 1",
-			"x:8:1: policy.x: a mistake in the program: default of default: \"soon\" is no duration; write it as \"30s\" or \"5m\"\n" +
+			"x:8:1: policy.x: a mistake in the program: default of default: \"soon\" is not a duration; write it as \"30s\" or \"5m\"\n" +
 				"x:10:8: policy.x.wait: a mistake in the program: time.Duration reads no text; use option.Duration\n" +
 				"x:11:11: policy.x.channel: a mistake in the program: no file can give a chan int"},
 		{"upper case elsewhere", bad, policy + "QUARTZ = 1", "x:8:1: policy.all.QUARTZ: keys have only lower-case letters, digits, _ and -"},

@@ -60,14 +60,14 @@ func (p *Pipeline) Middleware() []ID { return p.Chain[p.inbound()+1 : p.outbound
 // Outbounds returns the hops, the nearest first. There is at least one.
 func (p *Pipeline) Outbounds() []ID { return p.Chain[p.outbound():] }
 
-func (p *Pipeline) inbound() int  { return p.first(core.SectionInbound) }
-func (p *Pipeline) outbound() int { return p.first(core.SectionOutbound) }
+func (p *Pipeline) inbound() int  { return p.first(core.PlaceInbound) }
+func (p *Pipeline) outbound() int { return p.first(core.PlaceOutbounds) }
 
-// first returns the place in the chain of the first stage of a section, or the
-// chain's length.
-func (p *Pipeline) first(s core.Section) int {
+// first returns the index of the first stage that stands at a place, or the chain's
+// length.
+func (p *Pipeline) first(at core.Place) int {
 	for i, id := range p.Chain {
-		if id.Section == s {
+		if id.Section.Place() == at {
 			return i
 		}
 	}

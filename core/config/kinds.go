@@ -129,6 +129,9 @@ func checkWords(t reflect.Type) []error {
 
 // checkType checks that a file can give values of type t.
 func checkType(t reflect.Type, within []reflect.Type) []error {
+	if ref, ok := reflect.Zero(t).Interface().(core.Reference); ok && ref.RefSection() == "" {
+		return []error{fmt.Errorf("%s names components of no section", t)}
+	}
 	if ReadsText(t) {
 		return checkWords(t)
 	}

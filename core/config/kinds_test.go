@@ -25,10 +25,10 @@ func (k *base64Key) UnmarshalText(text []byte) error {
 }
 
 type listenOptions struct {
-	Listen    option.Listen       `toml:"listen" required:"true" help:"address to accept clients on"`
-	Mode      string              `toml:"mode" help:"tcp or udp; both if left out"`
-	Transport []core.TransportRef `toml:"transport" help:"what carries the wire"`
-	Max       int                 `toml:"max_handshakes" default:"4096" help:"handshakes at once"`
+	Listen    option.Listen              `toml:"listen" required:"true" help:"address to accept clients on"`
+	Mode      string                     `toml:"mode" help:"tcp or udp; both if left out"`
+	Transport []core.Ref[core.Transport] `toml:"transport" help:"what carries the wire"`
+	Max       int                        `toml:"max_handshakes" default:"4096" help:"handshakes at once"`
 }
 
 func (o listenOptions) Describe() core.Description {
@@ -39,7 +39,7 @@ func (o listenOptions) Describe() core.Description {
 type ssOptions struct {
 	_ core.About `help:"Shadowsocks server"`
 	listenOptions
-	Cipher core.CipherRef         `toml:"cipher" required:"true" help:"the encryption"`
+	Cipher core.Ref[core.Cipher]  `toml:"cipher" required:"true" help:"the encryption"`
 	Users  map[string]option.Text `toml:"users" help:"names and passwords"`
 }
 
@@ -52,9 +52,9 @@ type socksOptions struct {
 type directOptions struct{}
 
 type hopOptions struct {
-	Server   option.Server    `toml:"server" required:"true" help:"the server to dial"`
-	Cipher   core.CipherRef   `toml:"cipher" help:"the encryption"`
-	Resolver core.ResolverRef `toml:"resolver" help:"finds the server's addresses"`
+	Server   option.Server           `toml:"server" required:"true" help:"the server to dial"`
+	Cipher   core.Ref[core.Cipher]   `toml:"cipher" help:"the encryption"`
+	Resolver core.Ref[core.Resolver] `toml:"resolver" help:"finds the server's addresses"`
 }
 
 type cipherOptions struct {
@@ -63,9 +63,9 @@ type cipherOptions struct {
 }
 
 type dnsOptions struct {
-	Servers []string                    `toml:"servers" help:"whom to ask"`
-	Via     core.OutboundRef            `toml:"via" help:"the way to them"`
-	Named   map[string]core.OutboundRef `toml:"named" help:"the way for some zones"`
+	Servers []string                           `toml:"servers" help:"whom to ask"`
+	Via     core.Ref[core.Outbound]            `toml:"via" help:"the way to them"`
+	Named   map[string]core.Ref[core.Outbound] `toml:"named" help:"the way for some zones"`
 }
 
 type tuning struct {
@@ -144,17 +144,18 @@ func TestCheckKinds(t *testing.T) {
 		_ core.About
 		twice
 		NoTag   int
-		hidden  int             `toml:"hidden" help:"x"`
-		NoHelp  int             `toml:"no_help"`
-		Upper   int             `toml:"Upper" help:"x"`
-		Kind    int             `toml:"kind" help:"x"`
-		A       int             `toml:"a" help:"x"`
-		Both    int             `toml:"both" default:"1" required:"true" help:"x"`
-		Default option.Duration `toml:"default" default:"soon" help:"x"`
-		List    []int8          `toml:"list" default:"1,200" help:"x"`
-		Channel chan int        `toml:"channel" help:"x"`
-		Any     any             `toml:"any" help:"x"`
-		Map     map[int]string  `toml:"map" help:"x"`
+		hidden  int               `toml:"hidden" help:"x"`
+		NoHelp  int               `toml:"no_help"`
+		Upper   int               `toml:"Upper" help:"x"`
+		Kind    int               `toml:"kind" help:"x"`
+		A       int               `toml:"a" help:"x"`
+		Both    int               `toml:"both" default:"1" required:"true" help:"x"`
+		Default option.Duration   `toml:"default" default:"soon" help:"x"`
+		List    []int8            `toml:"list" default:"1,200" help:"x"`
+		Channel chan int          `toml:"channel" help:"x"`
+		Any     any               `toml:"any" help:"x"`
+		Map     map[int]string    `toml:"map" help:"x"`
+		Lost    []core.Ref[error] `toml:"lost" help:"x"`
 		Nested  struct {
 			B int `toml:"b"`
 		} `toml:"nested" help:"x"`
@@ -179,13 +180,14 @@ policy of kind bad: Upper: keys have only lower-case letters, digits, _ and -
 policy of kind bad: kind: the key is taken
 policy of kind bad: a: the key is taken
 policy of kind bad: both: both required and with a default
-policy of kind bad: default: default: "soon" is no duration; write it as "30s" or "5m"
+policy of kind bad: default: default: "soon" is not a duration; write it as "30s" or "5m"
 policy of kind bad: list: default: strconv.ParseInt: parsing "200": value out of range
 policy of kind bad: channel: no file can give a chan int
 policy of kind bad: any: no file can give a interface {}
 policy of kind bad: map: no file can give a map[int]string
+policy of kind bad: lost: core.Ref[error] names components of no section
 policy of kind bad: nested: b: no help tag
-policy of kind bad: min: min: "soon" is no duration; write it as "30s" or "5m"
+policy of kind bad: min: min: "soon" is not a duration; write it as "30s" or "5m"
 policy of kind bad: range: min 2 is not below max 1
 policy of kind bad: low: default: want 1 or more, got 0
 policy of kind bad: ports: default: want 1 or more, got 0

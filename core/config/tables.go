@@ -171,11 +171,11 @@ func (c *checker) kind(id ID, value any, n *node) (core.KindInfo, bool) {
 	near := c.guess(name, all)
 	switch {
 	case near != "" && value == nil:
-		c.add(n.key, id.String(), "%s is no kind of %s; did you mean %s? if not, give kind = \"…\"", show(name), id.Section, show(near))
+		c.add(n.key, id.String(), "%s is not a kind of %s; did you mean %s? if not, give kind = \"…\"", show(name), id.Section, show(near))
 	case near != "":
 		c.add(at.value, path, "unknown kind %s; did you mean %s?", show(name), show(near))
 	case value == nil:
-		c.add(n.key, id.String(), "%s is no kind of %s; give kind = \"…\"%s", show(name), id.Section, knownKinds(names))
+		c.add(n.key, id.String(), "%s is not a kind of %s; give kind = \"…\"%s", show(name), id.Section, knownKinds(names))
 	default:
 		c.add(at.value, path, "unknown kind %s%s", show(name), knownKinds(names))
 	}

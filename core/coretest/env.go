@@ -47,35 +47,18 @@ func (w *testWriter) end() {
 	w.t = nil
 }
 
-// Graph is a core.Graph of ready components.
-type Graph struct {
-	Ciphers    map[core.CipherRef]core.Cipher
-	Outbounds  map[core.OutboundRef]core.Outbound
-	Resolvers  map[core.ResolverRef]core.Resolver
-	Transports map[core.TransportRef]core.Transport
-}
+// Graph is a core.Graph of ready components, by what names them:
+//
+//	coretest.Graph{core.Ref[core.Cipher]("house"): c}
+type Graph map[core.Reference]any
 
 var _ core.Graph = Graph{}
 
-// Cipher returns the cipher of that name.
-func (g Graph) Cipher(r core.CipherRef) (core.Cipher, error) { return find(g.Ciphers, r) }
-
-// Outbound returns the outbound of that name.
-func (g Graph) Outbound(r core.OutboundRef) (core.Outbound, error) { return find(g.Outbounds, r) }
-
-// Resolver returns the resolver of that name.
-func (g Graph) Resolver(r core.ResolverRef) (core.Resolver, error) { return find(g.Resolvers, r) }
-
-// Transport returns the transport of that name.
-func (g Graph) Transport(r core.TransportRef) (core.Transport, error) { return find(g.Transports, r) }
-
-func find[R interface {
-	comparable
-	core.Reference
-}, T any](all map[R]T, r R) (T, error) {
-	c, ok := all[r]
+// Component returns the component that r names.
+func (g Graph) Component(r core.Reference) (any, error) {
+	c, ok := g[r]
 	if !ok {
-		return c, fmt.Errorf("unknown %s %q", r.RefSection(), r.RefName())
+		return nil, fmt.Errorf("unknown %s %q", r.RefSection(), r.RefName())
 	}
 	return c, nil
 }

@@ -52,8 +52,9 @@ func (g *Gate) Observe(e core.Event) {
 		g.wrong = append(g.wrong, e.Kind.String()+" for a client that is not admitted, or has ended")
 	case e.Kind == core.Opened:
 		g.opened[e.Client]++
-	case e.Kind == core.Moved:
+	case e.Kind == core.Moved: // what was opened goes on from another address
 		g.admitted[e.Client]--
+		g.opened[e.Client] = max(0, g.opened[e.Client]-1)
 	case !e.Kind.Ends():
 		g.wrong = append(g.wrong, "an event of the kind "+e.Kind.String())
 	default:

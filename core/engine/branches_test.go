@@ -18,8 +18,8 @@ import (
 
 // groupOptions are those of an outbound that chooses among others.
 type groupOptions struct {
-	_       core.About         `help:"takes the first member that answers"`
-	Members []core.OutboundRef `toml:"members" required:"true" help:"outbounds"`
+	_       core.About                `help:"takes the first member that answers"`
+	Members []core.Ref[core.Outbound] `toml:"members" required:"true" help:"outbounds"`
 }
 
 func (o groupOptions) Describe() core.Description {
@@ -118,11 +118,11 @@ func TestResolveBranches(t *testing.T) {
 		got = append(got, line)
 	}
 	want := []string{
-		"ads: nobody: outbound.nowhere asks for none",
+		"ads: none needed: outbound.nowhere dials no target",
 		"office: resolver.hosts, on this machine 192.0.2.5",
-		"far: the server of outbound.lima, which gets them as they are",
-		"rest/paris: the server of outbound.paris, which gets them as they are",
-		"rest/tokyo: the server of outbound.tokyo, which gets them as they are",
+		"far: the server of outbound.lima, which is sent the names",
+		"rest/paris: the server of outbound.paris, which is sent the names",
+		"rest/tokyo: the server of outbound.tokyo, which is sent the names",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -20,8 +20,8 @@ var errReported = errors.New("not built")
 
 // build makes all components and pipelines of f. Its error holds every mistake
 // that their constructors found.
-func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.Logger) (*generation, error) {
-	g := &generation{file: f, reg: reg, process: process, log: log, scope: do.New(), built: map[config.ID]any{}, stage: core.NewStage(process)}
+func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.Logger, observers ...core.Observer) (*generation, error) {
+	g := &generation{observers: observers, file: f, reg: reg, process: process, log: log, scope: do.New(), built: map[config.ID]any{}, stage: new(core.Stage)}
 	ids := slices.SortedFunc(maps.Keys(f.Components), func(a, b config.ID) int {
 		return cmp.Or(cmp.Compare(a.Section, b.Section), cmp.Compare(a.Name, b.Name))
 	})
@@ -30,7 +30,7 @@ func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.
 		invoke[n] = g.provide(f.Components[id])
 	}
 	for _, p := range f.Pipelines {
-		do.ProvideNamed(g.scope, "pipeline/"+p.Name, func(i do.Injector) (*line, error) { return g.line(i, p) })
+		do.ProvideNamed(g.scope, "pipeline/"+p.Name, func(i do.Injector) (*runningPipeline, error) { return g.pipeline(i, p) })
 	}
 	for n, id := range ids { // unused ones too: their mistakes count
 		if err := invoke[n](); err != nil {
@@ -38,10 +38,10 @@ func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.
 		}
 	}
 	for _, p := range f.Pipelines {
-		l, err := do.InvokeNamed[*line](g.scope, "pipeline/"+p.Name)
+		l, err := do.InvokeNamed[*runningPipeline](g.scope, "pipeline/"+p.Name)
 		switch {
 		case err == nil:
-			g.lines = append(g.lines, l)
+			g.pipelines = append(g.pipelines, l)
 		case !errors.Is(err, errReported):
 			g.problems = append(g.problems, f.ChainProblem(p.Name, 0, err))
 		}
@@ -56,29 +56,10 @@ func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.
 // provide tells the container how to build a component, and returns a function
 // that has it built, if it has not been.
 func (g *generation) provide(c *config.Component) (invoke func() error) {
-	switch c.ID.Section {
-	case core.SectionInbound:
-		return provide(g, c, &g.reg.Inbound)
-	case core.SectionOutbound:
-		return provide(g, c, &g.reg.Outbound)
-	case core.SectionCipher:
-		return provide(g, c, &g.reg.Cipher)
-	case core.SectionTransport:
-		return provide(g, c, &g.reg.Transport)
-	case core.SectionResolver:
-		return provide(g, c, &g.reg.Resolver)
-	case core.SectionPolicy:
-		return provide(g, c, &g.reg.Policy)
-	}
-	return func() error { return g.report(c.ID, fmt.Errorf("no section %q", c.ID.Section)) }
-}
-
-// provide is generation.provide for one section.
-func provide[T any](g *generation, c *config.Component, kinds *core.Kinds[T]) (invoke func() error) {
 	failed := false // the container asks a provider that failed again and again
-	do.ProvideNamed(g.scope, service(c.ID), func(i do.Injector) (built T, err error) {
+	do.ProvideNamed(g.scope, service(c.ID), func(i do.Injector) (built any, err error) {
 		if failed {
-			return built, errReported
+			return nil, errReported
 		}
 		defer func() { failed = err != nil }()
 		defer func() {
@@ -87,9 +68,9 @@ func provide[T any](g *generation, c *config.Component, kinds *core.Kinds[T]) (i
 				err = g.report(c.ID, fmt.Errorf("panic: %v", v))
 			}
 		}()
-		kind, ok := kinds.Lookup(c.Kind)
-		if !ok {
-			return built, g.report(c.ID, fmt.Errorf("no kind %q", c.Kind))
+		kinds := g.reg.Section(c.ID.Section)
+		if kinds == nil {
+			return nil, g.report(c.ID, fmt.Errorf("no section %q", c.ID.Section))
 		}
 		env := core.Env{
 			Section: c.ID.Section, Name: c.ID.Name, Process: g.process, Stage: g.stage,
@@ -98,17 +79,17 @@ func provide[T any](g *generation, c *config.Component, kinds *core.Kinds[T]) (i
 			// it does the container learn who depends on whom.
 			Graph: graph{i},
 		}
-		if built, err = kind.New(env, c.Options); err != nil {
-			return built, g.report(c.ID, err)
+		if built, err = kinds.Build(c.Kind, env, c.Options); err != nil {
+			return nil, g.report(c.ID, err)
 		}
 		g.built[c.ID] = built
-		if r, ok := any(built).(core.Runner); ok {
+		if r, ok := built.(core.Runner); ok {
 			g.runners = append(g.runners, runner{r, env.Log})
 		}
 		return built, nil
 	})
 	return func() error {
-		_, err := do.InvokeNamed[T](g.scope, service(c.ID))
+		_, err := do.InvokeNamed[any](g.scope, service(c.ID))
 		return err
 	}
 }
@@ -130,20 +111,7 @@ type graph struct{ i do.Injector }
 
 var _ core.Graph = graph{}
 
-func (g graph) Cipher(r core.CipherRef) (core.Cipher, error) { return find[core.Cipher](g.i, r) }
-
-func (g graph) Outbound(r core.OutboundRef) (core.Outbound, error) {
-	return find[core.Outbound](g.i, r)
-}
-
-func (g graph) Resolver(r core.ResolverRef) (core.Resolver, error) {
-	return find[core.Resolver](g.i, r)
-}
-
-func (g graph) Transport(r core.TransportRef) (core.Transport, error) {
-	return find[core.Transport](g.i, r)
-}
-
-func find[T any](i do.Injector, r core.Reference) (T, error) {
-	return do.InvokeNamed[T](i, service(config.ID{Section: r.RefSection(), Name: r.RefName()}))
+// Component returns the component that r names.
+func (g graph) Component(r core.Reference) (any, error) {
+	return do.InvokeNamed[any](g.i, service(config.ID{Section: r.RefSection(), Name: r.RefName()}))
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
-// line builds a pipeline from the stages of its chain.
-func (g *generation) line(i do.Injector, p *config.Pipeline) (*line, error) {
+// pipeline builds a pipeline from the stages of its chain.
+func (g *generation) pipeline(i do.Injector, p *config.Pipeline) (*runningPipeline, error) {
 	c := chain{generation: g, injector: i, table: p}
 	inbound, err := stage[core.Inbound](&c, p.Inbound())
 	c.note(err)
@@ -26,9 +26,13 @@ func (g *generation) line(i do.Injector, p *config.Pipeline) (*line, error) {
 	if c.broken {
 		return nil, errReported
 	}
-	l := &line{name: p.Name, inbound: inbound, id: p.Inbound(), of: g}
+	var path []string
+	for _, id := range p.Outbounds() {
+		path = append(path, id.String())
+	}
+	l := &runningPipeline{name: p.Name, inbound: inbound, id: p.Inbound(), of: g}
 	l.pipeline = pipeline.New(pipeline.Config{
-		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Dialer: dialer,
+		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Observers: append(c.observers, g.observers...), Dialer: dialer, Path: path,
 		DialTimeout: p.DialTimeout.Std(), IdleTimeout: p.IdleTimeout.Std(),
 	})
 	return l, nil
@@ -37,15 +41,18 @@ func (g *generation) line(i do.Injector, p *config.Pipeline) (*line, error) {
 // chain is a pipeline being built.
 type chain struct {
 	*generation
-	injector do.Injector
-	table    *config.Pipeline
-	gates    []core.Gate
-	broken   bool
+	injector  do.Injector
+	table     *config.Pipeline
+	gates     []core.Gate
+	observers []core.Observer
+	broken    bool
 }
 
-// stage returns the component of a stage.
+// stage returns the component of a stage, whose section is for T.
 func stage[T any](c *chain, id config.ID) (T, error) {
-	return do.InvokeNamed[T](c.injector, service(id))
+	built, err := do.InvokeNamed[any](c.injector, service(id))
+	component, _ := built.(T) // of its section, as Build returns it
+	return component, err
 }
 
 // note remembers that a stage could not be built; why is known already.
@@ -77,6 +84,8 @@ func (c *chain) hops(packets bool) core.Dialer {
 			c.refuse(id, fmt.Errorf("%s %w: it reaches targets from this machine, whatever stands before it; move it to the front or leave it out", id, err))
 		case err != nil:
 			c.refuse(id, err)
+		case over == nil:
+			c.refuse(id, fmt.Errorf("%s made neither a dialer nor an error", id))
 		default:
 			wire = over
 			if err := over.CheckPackets(); packets && err != nil {
@@ -88,35 +97,40 @@ func (c *chain) hops(packets bool) core.Dialer {
 	return wire
 }
 
-// wrap puts the stages before dialer, the first of them outermost. Those before
-// the inbound must be gates, those after it must not.
+// wrap puts the stages before dialer, the first of them outermost. A stage is used for
+// each role that it has. Gates must stand before the inbound, middleware that is no
+// gate after it; an observer alone may stand on either side.
 func (c *chain) wrap(dialer core.Dialer, ids []config.ID, beforeInbound bool) core.Dialer {
 	for n := len(ids) - 1; n >= 0; n-- {
 		id := ids[n]
-		if id.Section == core.SectionResolver {
-			r, err := stage[core.Resolver](c, id)
-			c.note(err)
-			if err == nil {
-				dialer = dial.Resolve(r).Wrap(dialer)
-			}
-			continue
-		}
-		p, err := stage[core.Policy](c, id)
+		p, err := stage[any](c, id)
 		if err != nil {
 			c.note(err)
 			continue
 		}
+		if r, ok := p.(core.Resolver); ok && id.Section == core.SectionResolver {
+			p = dial.Resolve(r)
+		}
 		gate, isGate := p.(core.Gate)
+		m, isMiddleware := p.(core.Middleware)
 		switch {
 		case isGate && !beforeInbound:
 			c.refuse(id, fmt.Errorf("%s stands after the inbound, but it is asked before a client's first byte is read; move it before %s", id, c.table.Inbound()))
-		case !isGate && beforeInbound:
+		case isMiddleware && !isGate && beforeInbound:
 			c.refuse(id, fmt.Errorf("%s stands before %s, but it needs the target that the inbound reads; move it after", id, c.table.Inbound()))
 		case isGate:
 			c.gates = append([]core.Gate{gate}, c.gates...)
 		}
-		if m, ok := p.(core.Middleware); ok {
-			dialer = m.Wrap(dialer)
+		if o, ok := p.(core.Observer); ok && !isGate {
+			c.observers = append([]core.Observer{o}, c.observers...)
+		}
+		if isMiddleware {
+			wrapped := m.Wrap(dialer)
+			if wrapped == nil {
+				c.refuse(id, fmt.Errorf("%s made no dialer", id))
+				continue
+			}
+			dialer = wrapped
 		}
 	}
 	return dialer

@@ -48,6 +48,9 @@ func newWorld() *world {
 			middleware
 		}{gate{w.part(env)}, middleware{w.part(env)}}, nil
 	})
+	core.Add(&w.reg.Policy, "observer", func(env core.Env, _ struct{}) (core.Policy, error) { return observer{}, nil })
+	core.Add(&w.reg.Policy, "void", func(env core.Env, _ struct{}) (core.Policy, error) { return misspelt{}, nil })
+	core.Add(&w.reg.Policy, "dead-end", func(env core.Env, _ struct{}) (core.Policy, error) { return deadEnd{}, nil })
 	return w
 }
 
@@ -81,10 +84,10 @@ func (p part) Shutdown(context.Context) error {
 
 // mistakes are options that make a constructor fail.
 type mistakes struct {
-	Cipher core.CipherRef `toml:"cipher" help:"a cipher"`
-	Wrong  string         `toml:"wrong" help:"text of a mistake in this option"`
-	Worse  string         `toml:"worse" help:"text of another"`
-	Panic  string         `toml:"panic" help:"what to panic with"`
+	Cipher core.Ref[core.Cipher] `toml:"cipher" help:"a cipher"`
+	Wrong  string                `toml:"wrong" help:"text of a mistake in this option"`
+	Worse  string                `toml:"worse" help:"text of another"`
+	Panic  string                `toml:"panic" help:"what to panic with"`
 }
 
 func (m mistakes) check(env core.Env) error {
@@ -92,7 +95,7 @@ func (m mistakes) check(env core.Env) error {
 		panic(m.Panic)
 	}
 	if m.Cipher != "" {
-		if _, err := env.Graph.Cipher(m.Cipher); err != nil {
+		if _, err := m.Cipher.Get(env); err != nil {
 			return err
 		}
 	}
@@ -169,10 +172,11 @@ func (p pending) Reject(error)                 { p.Close() }
 
 type outboundOptions struct {
 	mistakes
-	Via      core.OutboundRef `toml:"via" help:"another outbound"`
-	Greeting string           `toml:"greeting" default:"a" help:"what each stream begins with"`
-	First    bool             `toml:"first" help:"be the first hop only"`
-	Refuses  string           `toml:"refuses" help:"text of a mistake that Over finds"`
+	Via      core.Ref[core.Outbound] `toml:"via" help:"another outbound"`
+	Greeting string                  `toml:"greeting" default:"a" help:"what each stream begins with"`
+	First    bool                    `toml:"first" help:"be the first hop only"`
+	Refuses  string                  `toml:"refuses" help:"text of a mistake that Over finds"`
+	Nothing  bool                    `toml:"nothing" help:"make no dialer"`
 }
 
 // outbound answers each stream itself, with a greeting and then with what came,
@@ -184,7 +188,7 @@ type outbound struct {
 
 func (w *world) newOutbound(env core.Env, o outboundOptions) (core.Outbound, error) {
 	if o.Via != "" {
-		if _, err := env.Graph.Outbound(o.Via); err != nil {
+		if _, err := o.Via.Get(env); err != nil {
 			return nil, err
 		}
 	}
@@ -194,6 +198,9 @@ func (w *world) newOutbound(env core.Env, o outboundOptions) (core.Outbound, err
 func (o outbound) Over(wire core.Dialer) (core.Dialer, error) {
 	if o.o.Refuses != "" {
 		return nil, errors.New(o.o.Refuses)
+	}
+	if o.o.Nothing {
+		return nil, nil
 	}
 	if _, first := wire.(dial.Net); !first {
 		if o.o.First {
@@ -284,6 +291,8 @@ func TestChainOrder(t *testing.T) {
 			[]string{"admit policy.g", "admit policy.h", "dial outbound.a []"}},
 		{"middleware", `"inbound.in", "policy.m", "policy.n", "outbound.a"`,
 			[]string{"dial policy.m []", "dial policy.n []", "dial outbound.a []"}},
+		{"observers", `"policy.o", "inbound.in", "outbound.a"`, []string{"dial outbound.a []"}},
+		{"an observer after the inbound", `"inbound.in", "policy.o", "outbound.a"`, []string{"dial outbound.a []"}},
 		{"both first", `"policy.x", "inbound.in", "policy.m", "outbound.a"`,
 			[]string{"admit policy.x", "dial policy.x []", "dial policy.m []", "dial outbound.a []"}},
 		{"a resolver between", `"inbound.in", "policy.m", "resolver.r", "policy.n", "outbound.a"`,
@@ -317,12 +326,15 @@ b = { kind = "echo" }
 c = { kind = "echo" }
 first = { kind = "echo", first = true }
 picky = { kind = "echo", refuses = "no wire is good enough" }
+nothing = { kind = "echo", nothing = true }
 [policy]
 g = { kind = "gate" }
 h = { kind = "gate" }
 m = { kind = "middleware" }
 n = { kind = "middleware" }
 x = { kind = "both" }
+o = { kind = "observer" }
+dead = { kind = "dead-end" }
 [resolver.r]
 kind = "names"
 `
@@ -335,6 +347,10 @@ func TestChainMistakes(t *testing.T) {
 			`f:2:38: pipeline.p.chain: outbound.first can only be the first hop of a chain: it reaches targets from this machine, whatever stands before it; move it to the front or leave it out`},
 		{"an outbound that refuses its wire", `"inbound.in", "outbound.picky"`,
 			`f:2:24: pipeline.p.chain: no wire is good enough`},
+		{"an outbound that makes nothing", `"inbound.in", "outbound.nothing"`,
+			`f:2:24: pipeline.p.chain: outbound.nothing made neither a dialer nor an error`},
+		{"middleware that makes nothing", `"inbound.in", "policy.dead", "outbound.a"`,
+			`f:2:24: pipeline.p.chain: policy.dead made no dialer`},
 		{"a gate after the inbound", `"inbound.in", "policy.g", "outbound.a"`,
 			`f:2:24: pipeline.p.chain: policy.g stands after the inbound, but it is asked before a client's first byte is read; move it before inbound.in`},
 		{"both after the inbound", `"inbound.in", "policy.x", "outbound.a"`,

@@ -2,7 +2,7 @@
 // those of another without a connection lost.
 //
 // Each loaded file becomes a generation: a container of named services that
-// build one another, and lines, the pipelines with their inbounds. What outlives
+// build one another, and pipelines with their inbounds. What outlives
 // a generation (sockets, replay salts, counters) belongs to the core.Process.
 package engine
 
@@ -11,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
@@ -18,10 +19,11 @@ import (
 
 // Engine runs one file at a time, and what is left of earlier ones.
 type Engine struct {
-	reg     *core.Registry
-	log     *slog.Logger
-	process *core.Process
-	failed  chan error
+	reg       *core.Registry
+	log       *slog.Logger
+	observers []core.Observer // of every pipeline
+	process   *core.Process
+	failed    chan error
 
 	retired    sync.WaitGroup     // generations that serve out their connections
 	handshakes context.Context    // ends when they drop their handshakes
@@ -30,14 +32,19 @@ type Engine struct {
 	cut        context.CancelFunc // ends streams
 
 	mu      sync.Mutex
-	current *generation // guarded by mu
-	number  int         // of the current generation
-	ended   bool        // Shutdown was called
+	current *generation          // guarded by mu, as all that follows
+	serving map[*generation]bool // the current one, and those that serve out their connections
+	number  int                  // of the current generation
+	ended   bool                 // Shutdown was called
 }
 
-// New returns an Engine that runs nothing yet.
-func New(reg *core.Registry, log *slog.Logger) *Engine {
-	e := &Engine{reg: reg, log: log, process: new(core.Process), failed: make(chan error, 1)}
+// New returns an Engine that runs nothing yet. The observers are told of every
+// connection of every file.
+func New(reg *core.Registry, log *slog.Logger, observers ...core.Observer) *Engine {
+	e := &Engine{
+		reg: reg, log: log, observers: observers, process: new(core.Process),
+		failed: make(chan error, 1), serving: map[*generation]bool{},
+	}
 	e.handshakes, e.drop = context.WithCancel(context.Background())
 	e.streams, e.cut = context.WithCancel(context.Background())
 	return e
@@ -69,7 +76,7 @@ func (e *Engine) replace(ctx context.Context, f *config.File) error {
 	if e.ended {
 		return core.ErrShutdown
 	}
-	next, err := build(e.reg, f, e.process, e.log)
+	next, err := build(e.reg, f, e.process, e.log, e.observers...)
 	if err != nil {
 		return err
 	}
@@ -78,9 +85,11 @@ func (e *Engine) replace(ctx context.Context, f *config.File) error {
 	}
 	next.serve(e.fail)
 	e.number++
+	next.number, next.since = e.number, time.Now()
 	old := e.current
 	e.current = next
-	e.log.Info("serving", slog.Int("generation", e.number), slog.Int("pipelines", len(next.lines)))
+	e.serving[next] = true
+	e.log.Info("serving", slog.Int("generation", e.number), slog.Int("pipelines", len(next.pipelines)))
 	if old != nil {
 		e.retired.Go(func() { e.retire(old) })
 	}
@@ -93,6 +102,14 @@ func (e *Engine) retire(old *generation) {
 	if err := old.shutdown(e.handshakes, e.streams); err != nil {
 		e.log.Error("retire the old configuration", slog.Any("err", err))
 	}
+	e.forget(old)
+}
+
+// forget drops a generation whose connections have ended.
+func (e *Engine) forget(g *generation) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.serving, g)
 }
 
 // Shutdown stops accepting, drops unfinished handshakes, waits for the running
@@ -109,6 +126,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	var err error
 	if current != nil {
 		err = current.shutdown(e.handshakes, e.streams)
+		e.forget(current)
 	}
 	e.retired.Wait()
 	return err

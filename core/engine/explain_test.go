@@ -99,15 +99,15 @@ type manyOptions struct {
 	Off    bool       `toml:"off" help:"flag"`
 	Number int        `toml:"number" help:"number"`
 	embedded
-	Maybe   *option.Duration            `toml:"maybe" help:"a duration or none"`
-	None    *option.Duration            `toml:"none" help:"a duration or none"`
-	Hours   option.Duration             `toml:"hours" help:"duration"`
-	Ciphers map[string]core.CipherRef   `toml:"ciphers" help:"ciphers by name"`
-	Via     core.OutboundRef            `toml:"via" help:"outbound"`
-	Under   []core.TransportRef         `toml:"under" help:"transports"`
-	Rules   []struct{ rule }            `toml:"rules" help:"rules"`
-	Secrets map[string]option.Text      `toml:"secrets" help:"secrets"`
-	Nested  map[string]map[string][]int `toml:"nested" help:"nested"`
+	Maybe   *option.Duration                 `toml:"maybe" help:"a duration or none"`
+	None    *option.Duration                 `toml:"none" help:"a duration or none"`
+	Hours   option.Duration                  `toml:"hours" help:"duration"`
+	Ciphers map[string]core.Ref[core.Cipher] `toml:"ciphers" help:"ciphers by name"`
+	Via     core.Ref[core.Outbound]          `toml:"via" help:"outbound"`
+	Under   []core.Ref[core.Transport]       `toml:"under" help:"transports"`
+	Rules   []struct{ rule }                 `toml:"rules" help:"rules"`
+	Secrets map[string]option.Text           `toml:"secrets" help:"secrets"`
+	Nested  map[string]map[string][]int      `toml:"nested" help:"nested"`
 }
 
 type embedded struct {

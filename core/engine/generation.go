@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/samber/do/v2"
@@ -22,13 +23,16 @@ import (
 // samber/do 2.0.0 a scope stays in its parent for good, so each reload would
 // leave one behind.
 type generation struct {
-	file    *config.File
-	reg     *core.Registry
-	process *core.Process
-	stage   *core.Stage
-	log     *slog.Logger
-	scope   *do.RootScope
-	lines   []*line
+	number    int       // the first file served has 1
+	since     time.Time // when it began to serve
+	observers []core.Observer
+	file      *config.File
+	reg       *core.Registry
+	process   *core.Process
+	stage     *core.Stage
+	log       *slog.Logger
+	scope     *do.RootScope
+	pipelines []*runningPipeline
 
 	built   map[config.ID]any // the components
 	runners []runner          // those with work of their own
@@ -42,8 +46,8 @@ type generation struct {
 	handshakes, streams context.Context
 }
 
-// line is a pipeline with the inbound that feeds it.
-type line struct {
+// runningPipeline is a pipeline with the inbound that feeds it.
+type runningPipeline struct {
 	name     string
 	inbound  core.Inbound
 	id       config.ID // of the inbound
@@ -55,7 +59,7 @@ type line struct {
 // listen binds the addresses of all inbounds.
 func (g *generation) listen(ctx context.Context) error {
 	var problems []config.Problem
-	for _, l := range g.lines {
+	for _, l := range g.pipelines {
 		if err := l.inbound.Listen(ctx); err != nil {
 			problems = append(problems, g.file.Problem(l.id, err))
 		}
@@ -68,7 +72,7 @@ func (g *generation) listen(ctx context.Context) error {
 func (g *generation) serve(failed func(error)) {
 	g.stage.Commit()
 	g.run()
-	for _, l := range g.lines {
+	for _, l := range g.pipelines {
 		l.served.Go(func() {
 			if err := l.inbound.Serve(context.Background(), l.pipeline); err != nil {
 				failed(fmt.Errorf("%s: %w", l.id, err))
@@ -91,7 +95,7 @@ func (g *generation) abandon() error {
 }
 
 // shutdown ends all parts in the reverse order of their dependencies, so the
-// lines first. Handshakes are dropped and associations cut when the first context
+// pipelines first. Handshakes are dropped and associations cut when the first context
 // ends, streams are cut when the second does.
 func (g *generation) shutdown(handshakes, streams context.Context) error {
 	g.handshakes, g.streams = handshakes, streams
@@ -130,7 +134,7 @@ func (g *generation) run() {
 }
 
 // Shutdown stops the inbound and drains the pipeline. The container calls it.
-func (l *line) Shutdown(context.Context) error {
+func (l *runningPipeline) Shutdown(context.Context) error {
 	err := l.inbound.Shutdown(l.of.handshakes)
 	if n := l.pipeline.Drain(l.of.handshakes, l.of.streams); n > 0 {
 		l.of.log.Warn("cut connections that outlived the grace period", slog.String("pipeline", l.name), slog.Int("connections", n))

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/samber/do/v2"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/dial"
@@ -34,6 +33,7 @@ func Resolve(ctx context.Context, reg *core.Registry, f *config.File, log *slog.
 	if err != nil {
 		return nil, err
 	}
+	g.stage.Commit() // in a process of its own, which ends here
 	var all []Resolution
 	for i, p := range plan.Of(f).Pipelines {
 		for _, n := range p.Names {
@@ -59,7 +59,7 @@ func (g *generation) resolve(ctx context.Context, p *config.Pipeline, by plan.Na
 	case plan.BySystem:
 	case plan.ByResolver:
 		var err error
-		if resolver, err = do.InvokeNamed[core.Resolver](g.scope, service(idOf(by.Component))); err != nil {
+		if resolver, err = core.Ref[core.Resolver](idOf(by.Component).Name).Get(core.Env{Graph: graph{g.scope}}); err != nil {
 			return r, fmt.Errorf("%s: %w", by.Component, err)
 		}
 	default:

@@ -70,6 +70,30 @@ func parseRecord(b []byte) (data []byte, size int) {
 // errForeign is the error for a file that is not a journal of this type.
 var errForeign = errors.New("the file has another type")
 
+// checkMagic returns errForeign if the file at path has another type, or the error of
+// reading it. A missing or empty file is valid.
+func checkMagic(path, what string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	first := make([]byte, len(magic(what)))
+	n, err := io.ReadFull(f, first)
+	switch {
+	case err == io.EOF:
+		return nil
+	case err != nil && err != io.ErrUnexpectedEOF:
+		return err
+	case string(first[:n]) != magic(what):
+		return errForeign
+	}
+	return nil
+}
+
 // readRecords calls load with each valid record of the file at path, in order. A
 // missing file is empty. readRecords returns the number of bytes outside records.
 func readRecords(path, what string, load func([]byte)) (damaged int, err error) {

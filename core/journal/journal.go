@@ -29,10 +29,10 @@ type Journal struct {
 	lost    int    // number of records that did not fit pending
 }
 
-// Open opens the journal in the file at path, which may be missing, and calls load
-// with each record; load must not keep the record. what is one word for the type of
-// the file. A file that is damaged or has another type is logged and is not an error.
-func Open(path, what string, log *slog.Logger, load func(record []byte)) (*Journal, error) {
+// Open opens the journal in the file at path, which may be missing. what is one word for
+// the type of the file. Open checks that the file can be read, and leaves its records to
+// Load. A file of another type is logged and is not an error.
+func Open(path, what string, log *slog.Logger) (*Journal, error) {
 	j := &Journal{path: path, what: what, log: log, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 	dir := filepath.Dir(path)
 	if info, err := os.Stat(dir); err != nil {
@@ -43,17 +43,31 @@ func Open(path, what string, log *slog.Logger, load func(record []byte)) (*Journ
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	damaged, err := readRecords(path, what, load)
-	switch {
+	switch err := checkMagic(path, what); {
 	case errors.Is(err, errForeign):
 		j.aside = true
 		log.Error("journal file has another type and will be moved aside", slog.String("file", path))
 	case err != nil:
 		return nil, pathError("read", path, err)
-	case damaged > 0:
-		log.Warn("journal file is partly damaged", slog.String("file", path), slog.Int("bytes", damaged))
 	}
 	return j, nil
+}
+
+// Load calls load with each record of the file; load must not keep the record. Load must
+// be called before Run, if at all. A damaged file is logged. So is a file that can no
+// longer be read, which is moved aside.
+func (j *Journal) Load(load func(record []byte)) {
+	if j.aside {
+		return
+	}
+	damaged, err := readRecords(j.path, j.what, load)
+	switch {
+	case err != nil:
+		j.aside = true
+		j.log.Error("journal file can't be read and will be moved aside", slog.String("file", j.path), slog.Any("err", err))
+	case damaged > 0:
+		j.log.Warn("journal file is partly damaged", slog.String("file", j.path), slog.Int("bytes", damaged))
+	}
 }
 
 // Path returns the path of the file.

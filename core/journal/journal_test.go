@@ -31,10 +31,11 @@ const what = "test"
 func open(t testing.TB, log *slog.Logger, path string) (*Journal, [][]byte) {
 	t.Helper()
 	var had [][]byte
-	j, err := Open(path, what, log, func(r []byte) { had = append(had, bytes.Clone(r)) })
+	j, err := Open(path, what, log)
 	if err != nil {
 		t.Fatal(err)
 	}
+	j.Load(func(r []byte) { had = append(had, bytes.Clone(r)) })
 	return j, had
 }
 
@@ -159,11 +160,11 @@ func TestOpen(t *testing.T) {
 	for name, path := range map[string]string{
 		"folder": dir, "in no folder": filepath.Join(dir, "none", "x"), "below a file": filepath.Join("journal_test.go", "x"),
 	} {
-		if j, err := Open(path, what, log, nil); j != nil || err == nil {
+		if j, err := Open(path, what, log); j != nil || err == nil {
 			t.Errorf("%s: got %v, %v, want an error", name, j, err)
 		}
 	}
-	if j, err := Open(filepath.Join(dir, "a"), what, log, nil); err != nil || j.Path() != filepath.Join(dir, "a") {
+	if j, err := Open(filepath.Join(dir, "a"), what, log); err != nil || j.Path() != filepath.Join(dir, "a") {
 		t.Errorf("got %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 || text.Len() > 0 {

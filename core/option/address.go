@@ -20,7 +20,7 @@ func (l *Listen) UnmarshalText(text []byte) error {
 	s := string(text)
 	host, service, err := net.SplitHostPort(s)
 	if err != nil {
-		return fmt.Errorf("%q is no address to listen on; write %q, %q or %q", s, "127.0.0.1:1080", "[::1]:1080", ":8388")
+		return fmt.Errorf("%q is not an address to listen on; write %q, %q or %q", s, "127.0.0.1:1080", "[::1]:1080", ":8388")
 	}
 	port, err := parsePort(service)
 	if err != nil {
@@ -32,7 +32,7 @@ func (l *Listen) UnmarshalText(text []byte) error {
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
-		return fmt.Errorf("%q is no IP address; listen needs one, or nothing before the colon for every address", host)
+		return fmt.Errorf("%q is not an IP address; listen needs one, or nothing before the colon for every address", host)
 	}
 	l.addr = netip.AddrPortFrom(ip.Unmap(), port)
 	return nil
@@ -86,7 +86,7 @@ type Server struct{ addr core.Addr }
 func (s *Server) UnmarshalText(text []byte) error {
 	host, service, err := net.SplitHostPort(string(text))
 	if err != nil || host == "" {
-		return fmt.Errorf("%q is no server address; write %q or %q", text, "example.net:8388", "[2001:db8::1]:8388")
+		return fmt.Errorf("%q is not a server address; write %q or %q", text, "example.net:8388", "[2001:db8::1]:8388")
 	}
 	port, err := parsePort(service)
 	if err != nil {

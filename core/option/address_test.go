@@ -51,10 +51,10 @@ func TestListen(t *testing.T) {
 
 func TestListenRefuses(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{
-		{"", "is no address to listen on"},
-		{"8388", "is no address to listen on"},
-		{"127.0.0.1", "is no address to listen on"},
-		{"::1:80", "is no address to listen on"},
+		{"", "is not an address to listen on"},
+		{"8388", "is not an address to listen on"},
+		{"127.0.0.1", "is not an address to listen on"},
+		{"::1:80", "is not an address to listen on"},
 		{"127.0.0.1:", `port "" is not a number from 1 to 65535`},
 		{":0", `port "0" is not`},
 		{":65536", `port "65536" is not`},
@@ -62,9 +62,9 @@ func TestListenRefuses(t *testing.T) {
 		{":8388.5", `port "8388.5" is not`},
 		{":http", `port "http" is not`},
 		{":80 ", `port "80 " is not`},
-		{"localhost:80", `"localhost" is no IP address`},
-		{"127.1:80", `"127.1" is no IP address`},
-		{"*:80", `"*" is no IP address`},
+		{"localhost:80", `"localhost" is not an IP address`},
+		{"127.1:80", `"127.1" is not an IP address`},
+		{"*:80", `"*" is not an IP address`},
 	} {
 		t.Run(tc.text, func(t *testing.T) {
 			var l option.Listen
@@ -135,14 +135,14 @@ func TestServer(t *testing.T) {
 
 func TestServerRefuses(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{
-		{"", "is no server address"},
-		{"example.net", "is no server address"},
-		{":8388", "is no server address"},
-		{"2001:db8::1:80", "is no server address"},
+		{"", "is not a server address"},
+		{"example.net", "is not a server address"},
+		{":8388", "is not a server address"},
+		{"2001:db8::1:80", "is not a server address"},
 		{"example.net:0", `port "0" is not a number from 1 to 65535`},
 		{"example.net:ss", `port "ss" is not`},
 		{"exa mple.net:80", `host name "exa mple.net" has the byte ' '`},
-		{"http://example.net:80", "is no server address"},
+		{"http://example.net:80", "is not a server address"},
 		{"[fe80::1%eth0]:80", "has the byte"},
 	} {
 		t.Run(tc.text, func(t *testing.T) {

@@ -107,7 +107,7 @@ func readBound(t reflect.Type, text string) (bound, error) {
 	default:
 		var x float64
 		if x, err = strconv.ParseFloat(text, t.Bits()); math.IsNaN(x) {
-			err = errors.New("NaN is no bound")
+			err = errors.New("NaN is not a bound")
 		}
 		v.SetFloat(x)
 	}

@@ -17,7 +17,7 @@ type Duration time.Duration
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
-		return fmt.Errorf("%q is no duration; write it as %q or %q", text, "30s", "5m")
+		return fmt.Errorf("%q is not a duration; write it as %q or %q", text, "30s", "5m")
 	}
 	if v < 0 {
 		return fmt.Errorf("%q is negative", text)

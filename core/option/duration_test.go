@@ -32,12 +32,12 @@ func TestDuration(t *testing.T) {
 		})
 	}
 	for _, tc := range []struct{ text, want string }{
-		{"", `"" is no duration; write it as "30s" or "5m"`},
-		{"30", `"30" is no duration`},
-		{"30 s", `"30 s" is no duration`},
-		{"1d", `"1d" is no duration`},
-		{"soon", `"soon" is no duration`},
-		{"9999999999h", `is no duration`},
+		{"", `"" is not a duration; write it as "30s" or "5m"`},
+		{"30", `"30" is not a duration`},
+		{"30 s", `"30 s" is not a duration`},
+		{"1d", `"1d" is not a duration`},
+		{"soon", `"soon" is not a duration`},
+		{"9999999999h", `is not a duration`},
 		{"-5s", `"-5s" is negative`},
 	} {
 		t.Run("not "+tc.text, func(t *testing.T) {

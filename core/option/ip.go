@@ -12,7 +12,7 @@ type IP struct{ netip.Addr }
 func (i *IP) UnmarshalText(text []byte) error {
 	ip, err := netip.ParseAddr(string(text))
 	if err != nil || ip.Zone() != "" {
-		return fmt.Errorf("%q is no IP address; write %q or %q", text, "192.0.2.1", "2001:db8::1")
+		return fmt.Errorf("%q is not an IP address; write %q or %q", text, "192.0.2.1", "2001:db8::1")
 	}
 	i.Addr = ip.Unmap()
 	return nil

@@ -51,7 +51,7 @@ func (n *NameServer) UnmarshalText(text []byte) error {
 	}
 	addr, err := hostPort(host, port)
 	if err != nil {
-		return fmt.Errorf("%q is no DNS server: %w", s, err)
+		return fmt.Errorf("%q is not a DNS server: %w", s, err)
 	}
 	*n = NameServer{scheme, addr, path}
 	return nil
@@ -63,7 +63,7 @@ func checkPath(s, path string) error {
 		return fmt.Errorf("%q has more than a path behind the host; questions are sent by POST, so leave it out", s)
 	}
 	if u, err := url.ParseRequestURI(path); path != "" && (err != nil || u.RequestURI() != path) {
-		return fmt.Errorf("%q has a path that is none of a URL", s)
+		return fmt.Errorf("%q has a path that is not valid in a URL", s)
 	}
 	return nil
 }

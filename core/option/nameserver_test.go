@@ -76,8 +76,8 @@ func TestNameServerRefuses(t *testing.T) {
 		{"https://dns.example/dns-query{?dns}", "sent by POST"},
 		{"https://dns.example/dns-query?a=b", "sent by POST"},
 		{"https://dns.example/dns-query#a", "sent by POST"},
-		{"https://dns.example/a b", "is none of a URL"},
-		{"https://dns.example/%zz", "is none of a URL"},
+		{"https://dns.example/a b", "not valid in a URL"},
+		{"https://dns.example/%zz", "not valid in a URL"},
 		{"2001:db8::zz:53x", "port"},
 	} {
 		t.Run(tc.text, func(t *testing.T) {

@@ -19,7 +19,7 @@ func (p *Prefix) UnmarshalText(text []byte) error {
 	}
 	v, err := netip.ParsePrefix(s)
 	if err != nil {
-		return fmt.Errorf("%q is no address range; write %q or %q", s, "10.0.0.0/8", "fd00::/8")
+		return fmt.Errorf("%q is not an address range; write %q or %q", s, "10.0.0.0/8", "fd00::/8")
 	}
 	if v.Addr().Is4In6() {
 		return fmt.Errorf("%q mixes IPv4 and IPv6; write the IPv4 range alone", s)

@@ -26,14 +26,14 @@ func TestPrefix(t *testing.T) {
 		})
 	}
 	for _, tc := range []struct{ text, want string }{
-		{"", `"" is no address range; write "10.0.0.0/8" or "fd00::/8"`},
-		{"10.0.0.0/33", "is no address range"},
-		{"10.0.0.0/", "is no address range"},
-		{"10.0.0.0/-1", "is no address range"},
-		{"10/8", "is no address range"},
-		{"10.1/16", "is no address range"},
-		{"localhost", "is no address range"},
-		{"fe80::1%eth0", "is no address range"},
+		{"", `"" is not an address range; write "10.0.0.0/8" or "fd00::/8"`},
+		{"10.0.0.0/33", "is not an address range"},
+		{"10.0.0.0/", "is not an address range"},
+		{"10.0.0.0/-1", "is not an address range"},
+		{"10/8", "is not an address range"},
+		{"10.1/16", "is not an address range"},
+		{"localhost", "is not an address range"},
+		{"fe80::1%eth0", "is not an address range"},
 		{"10.0.0.1/8", `"10.0.0.1/8" has bits beyond its prefix; did you mean "10.0.0.0/8"?`},
 		{"fd00::1/8", `did you mean "fd00::/8"?`},
 		{"::ffff:10.0.0.0/104", "mixes IPv4 and IPv6"},

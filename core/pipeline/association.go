@@ -164,10 +164,11 @@ func (a *association) Move(to netip.AddrPort) error {
 	}
 	moved := a.event(core.Moved, left, nil)
 	a.mu.Unlock()
-	a.pipeline.Observe(moved)
 	if ended {
+		a.pipeline.tellGates(moved)
 		return net.ErrClosed
 	}
+	a.pipeline.Observe(moved)
 	return nil
 }
 

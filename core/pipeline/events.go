@@ -28,12 +28,17 @@ func (p *Pipeline) Admit(c core.Client) error {
 
 // Observe passes on what an inbound tells of a client: that its handshake failed.
 func (p *Pipeline) Observe(e core.Event) {
-	if !e.Client.Unattributed {
-		for _, g := range p.cfg.Gates {
-			p.tell(g, e)
-		}
-	}
+	p.tellGates(e)
 	p.tellObservers(e)
+}
+
+func (p *Pipeline) tellGates(e core.Event) {
+	if e.Client.Unattributed {
+		return
+	}
+	for _, g := range p.cfg.Gates {
+		p.tell(g, e)
+	}
 }
 
 // askGates asks the gates in order.

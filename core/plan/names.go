@@ -49,10 +49,10 @@ func (b *builder) targets(stages []Stage, branch []string) []Name {
 			return one(b.byOption(targets.Resolver))
 		case targets.Names == core.NamesSent:
 			f := byServer(s.Component)
-			f.Text += ", which gets them as they are"
+			f.Text += ", which is sent the names"
 			return one(f)
 		case targets.Names == core.NamesUnused:
-			return one(Finder{ByNothing, s.Component, fmt.Sprintf("nobody: %s asks for none", c.ID)})
+			return one(Finder{ByNothing, s.Component, fmt.Sprintf("none needed: %s dials no target", c.ID)})
 		case s.Role == Hop:
 			return one(Finder{ByUnknown, s.Component, fmt.Sprintf("not known: %s is of a kind that does not say", c.ID)})
 		}
@@ -152,7 +152,7 @@ func (b *builder) servers(c *config.Component, target Finder, seen map[string]bo
 		case s.Role == core.RoleHop:
 			continue
 		case len(s.Fixed) > 0:
-			n.Finder = Finder{By: ByFile, Text: "nobody: its addresses are in this file"}
+			n.Finder = Finder{By: ByFile, Text: "this file, which has its addresses"}
 		case s.Role == core.RoleTarget:
 			n.Finder = target
 		case s.Role == core.RoleNameServer:

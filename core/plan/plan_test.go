@@ -172,7 +172,7 @@ func TestComponents(t *testing.T) {
 			{Key: "cipher", Component: "cipher.team", Use: plan.UseWire},
 		}},
 		{"names", p.Pipelines[0].Names, []plan.Name{
-			{Of: plan.NameTargets, Finder: plan.Finder{By: plan.ByServer, Component: "outbound.paris", Text: "the server of outbound.paris, which gets them as they are"}},
+			{Of: plan.NameTargets, Finder: plan.Finder{By: plan.ByServer, Component: "outbound.paris", Text: "the server of outbound.paris, which is sent the names"}},
 			{Of: plan.NameServer, Name: "paris.example", Finder: system},
 			{Of: plan.NameServer, Name: "redis.example", Finder: system},
 			{Of: plan.NameServer, Name: "tokyo.example", Finder: plan.Finder{By: plan.ByServer, Component: "outbound.paris", Text: "the server of outbound.paris"}},
@@ -191,7 +191,7 @@ var system = plan.Finder{By: plan.BySystem, Text: "the operating system's resolv
 
 // group are the options of an outbound with branches.
 type group struct {
-	Members []core.OutboundRef `toml:"members" help:"outbounds"`
+	Members []core.Ref[core.Outbound] `toml:"members" help:"outbounds"`
 }
 
 func (g group) Describe() core.Description {
@@ -257,15 +257,15 @@ password_env = "HOUSE"
 
 // undescribed are the options of a kind that says nothing.
 type undescribed struct {
-	Server   option.Server    `toml:"server" help:"server"`
-	Resolver core.ResolverRef `toml:"resolver" help:"resolver"`
+	Server   option.Server           `toml:"server" help:"server"`
+	Resolver core.Ref[core.Resolver] `toml:"resolver" help:"resolver"`
 }
 
 // loop are those of one that has itself as a branch, though no option says so.
 type loop struct{}
 
 func (loop) Describe() core.Description {
-	again := core.Named{Key: "members.0", To: core.OutboundRef("again")}
+	again := core.Named{Key: "members.0", To: core.Ref[core.Outbound]("again")}
 	return core.Description{Branches: []core.Branch{{Label: "again", Chain: []core.Named{again}}}}
 }
 

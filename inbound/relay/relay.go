@@ -19,8 +19,8 @@ type Options struct {
 	_ core.About `help:"passes requests of a 2022 method on to other servers, by their identity headers and without the users' keys"`
 	inbound.Options
 	inbound.Rejection
-	Cipher core.CipherRef  `toml:"cipher" required:"true" help:"the [cipher.x] whose password is the relay's own identity key"`
-	Next   map[string]Next `toml:"next" required:"true" help:"the servers to pass on to, by a name for the log"`
+	Cipher core.Ref[core.Cipher] `toml:"cipher" required:"true" help:"the [cipher.x] whose password is the relay's own identity key"`
+	Next   map[string]Next       `toml:"next" required:"true" help:"the servers to pass on to, by a name for the log"`
 }
 
 // Next is a server to pass on to.
@@ -36,7 +36,7 @@ const patience = 75 * time.Second
 
 // New returns the inbound.
 func New(env core.Env, o Options) (core.Inbound, error) {
-	c, err := env.Graph.Cipher(o.Cipher)
+	c, err := o.Cipher.Get(env)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -43,23 +42,10 @@ func cipherOf(t testing.TB, marks ...byte) core.Cipher {
 	return c
 }
 
-// graph knows the relay's own cipher.
-type graph struct {
-	core.Graph
-	cipher core.Cipher
-}
-
-func (g graph) Cipher(r core.CipherRef) (core.Cipher, error) {
-	if r != "own" {
-		return nil, fmt.Errorf("no cipher.%s", r)
-	}
-	return g.cipher, nil
-}
-
 func env(c core.Cipher) core.Env {
 	return core.Env{
 		Section: core.SectionInbound, Name: "relay", Log: slog.New(slog.DiscardHandler),
-		Graph: graph{cipher: c}, Process: new(core.Process),
+		Graph: coretest.Graph{core.Ref[core.Cipher]("own"): c}, Process: new(core.Process),
 	}
 }
 

@@ -113,11 +113,7 @@ func TestAppendReplyAt(t *testing.T) {
 // quota returns a quota of associations.
 func quota(t testing.TB, most, perClient int) *inbound.Quota {
 	t.Helper()
-	q, err := inbound.KeepQuota(coretest.Env(t), inbound.Options{MaxSessions: most, ClientSessions: perClient})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return q
+	return inbound.KeepQuota(coretest.Env(t), inbound.Options{MaxSessions: most, ClientSessions: perClient})
 }
 
 // asked is a client that asked for an association over loopback.

@@ -24,8 +24,8 @@ type Options struct {
 	_ core.About `help:"SOCKS5 for programs on this machine, or, with users, on others"`
 
 	inbound.Options
-	Users     map[string]option.Text `toml:"users" help:"names and passwords of those who may connect; with none, whoever can reach the address may"`
-	AllowOpen bool                   `toml:"allow_open" default:"false" help:"let others than this machine connect although there are no users"`
+	Users     map[string]option.Text `toml:"users" help:"names and passwords of the users; without any, every client that can reach the address is served"`
+	AllowOpen bool                   `toml:"allow_open" default:"false" help:"serve other machines although there are no users"`
 	UDPPorts  option.Ports           `toml:"udp_ports" help:"the ports that associations use, as \"20000-20100\"; without it, those that the system picks"`
 }
 
@@ -44,14 +44,10 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 			return nil, core.BadOption("listen", "%s is open to other machines and there are no users; add users, listen on %q, or set allow_open = true",
 				o.Listen, fmt.Sprintf("127.0.0.1:%d", o.Listen.AddrPort().Port()))
 		}
-		env.Log.LogAttrs(context.Background(), slog.LevelWarn, "whoever can reach this address may use it: there are no users",
+		env.Log.LogAttrs(context.Background(), slog.LevelWarn, "no users: every client that can reach this address is served",
 			slog.String("listen", o.Listen.String()))
 	}
-	quota, err := inbound.KeepQuota(env, o.Options)
-	if err != nil {
-		return nil, err
-	}
-	return inbound.New(env, o.Options, &handshaker{users: known, mode: o.Mode, ports: o.UDPPorts, quota: quota})
+	return inbound.New(env, o.Options, &handshaker{users: known, mode: o.Mode, ports: o.UDPPorts, quota: inbound.KeepQuota(env, o.Options)})
 }
 
 // handshaker takes clients through greeting, login and request.

@@ -17,13 +17,13 @@ type Options struct {
 	_ core.About `help:"a Shadowsocks server: takes requests under a cipher"`
 	inbound.Options
 	inbound.Rejection
-	Cipher core.CipherRef `toml:"cipher" required:"true" help:"the [cipher.x] that clients use"`
+	Cipher core.Ref[core.Cipher] `toml:"cipher" required:"true" help:"the [cipher.x] that clients use"`
 }
 
 // New returns the inbound. Where handshake_timeout is not given, the cipher's
 // key fixes it.
 func New(env core.Env, o Options) (core.Inbound, error) {
-	c, err := env.Graph.Cipher(o.Cipher)
+	c, err := o.Cipher.Get(env)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -16,29 +15,17 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/inbound"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// graph knows one cipher.
-type graph struct {
-	core.Graph
-	cipher core.Cipher
-}
-
-func (g graph) Cipher(r core.CipherRef) (core.Cipher, error) {
-	if r != "house" {
-		return nil, fmt.Errorf("no cipher.%s", r)
-	}
-	return g.cipher, nil
-}
-
 func env(c core.Cipher) core.Env {
 	return core.Env{
 		Section: core.SectionInbound, Name: "ss", Log: slog.New(slog.DiscardHandler),
-		Graph: graph{cipher: c}, Process: new(core.Process),
+		Graph: coretest.Graph{core.Ref[core.Cipher]("house"): c}, Process: new(core.Process),
 	}
 }
 

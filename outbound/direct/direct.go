@@ -16,10 +16,10 @@ import (
 
 // Options are the keys of an [outbound.x] table of kind "direct".
 type Options struct {
-	_             core.About       `help:"reaches targets straight from this machine; public addresses only, unless opened"`
-	Allow         []option.Prefix  `toml:"allow" help:"ranges to open that are closed by default: loopback, private, link-local, multicast and other non-public addresses"`
-	Resolver      core.ResolverRef `toml:"resolver" help:"the [resolver.x] that finds targets' names, unless one stands in the chain; else the operating system's"`
-	ProxyProtocol int              `toml:"proxy_protocol" default:"0" min:"0" max:"2" help:"the version, 1 or 2, of the PROXY header that tells each target who the client is; 0 for none"`
+	_             core.About              `help:"reaches targets straight from this machine; public addresses only, unless opened"`
+	Allow         []option.Prefix         `toml:"allow" help:"ranges to open that are closed by default: loopback, private, link-local, multicast and other non-public addresses"`
+	Resolver      core.Ref[core.Resolver] `toml:"resolver" help:"the [resolver.x] that finds targets' names, unless one stands in the chain; else the operating system's"`
+	ProxyProtocol int                     `toml:"proxy_protocol" default:"0" min:"0" max:"2" help:"the version, 1 or 2, of the PROXY header that tells each target who the client is; 0 for none"`
 }
 
 // Outbound reaches targets itself.
@@ -56,7 +56,7 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 		return d, nil
 	}
 	var err error
-	if d.net.Resolver, err = env.Graph.Resolver(o.Resolver); err != nil {
+	if d.net.Resolver, err = o.Resolver.Get(env); err != nil {
 		return nil, err
 	}
 	return d, nil

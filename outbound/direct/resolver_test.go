@@ -19,7 +19,7 @@ func TestResolver(t *testing.T) {
 		"here.test": {at.Addr()}, "private.test": {netip.MustParseAddr("10.0.0.1")},
 	}}
 	env := coretest.Env(t)
-	env.Graph = coretest.Graph{Resolvers: map[core.ResolverRef]core.Resolver{"names": names}}
+	env.Graph = coretest.Graph{core.Ref[core.Resolver]("names"): names}
 	out, err := New(env, Options{Resolver: "names", Allow: []option.Prefix{{Prefix: netip.MustParsePrefix("127.0.0.1/32")}}})
 	if err != nil {
 		t.Fatal(err)

@@ -103,12 +103,12 @@ func accepted(t testing.TB, c core.Cipher, wire []byte) (core.Addr, []byte) {
 // server finds the next in it, and the last one the target and the payload.
 func TestChain(t *testing.T) {
 	hops := []string{"paris.example:8388", "192.0.2.2:8388", "[2001:db8::3]:8388"}
-	names := []core.CipherRef{"one", "two", "three"}
-	g := graph{ciphers: map[core.CipherRef]core.Cipher{}}
+	names := []core.Ref[core.Cipher]{"one", "two", "three"}
+	g := coretest.Graph{}
 	wire := &recorder{}
 	var d core.Dialer = wire
 	for i, hop := range hops {
-		g.ciphers[names[i]] = newCipher(t, string(names[i]))
+		g[names[i]] = newCipher(t, string(names[i]))
 		d = over(t, newOutbound(t, g, hop, Options{Cipher: names[i]}), d)
 	}
 	for _, payload := range [][]byte{nil, []byte("hello"), coretest.Pattern(17_000, 1)} {
@@ -146,7 +146,7 @@ func TestChain(t *testing.T) {
 
 // TestChainWrites checks that one later write through all hops is one write.
 func TestChainWrites(t *testing.T) {
-	g := graph{ciphers: map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")}}
+	g := ciphers(map[core.Ref[core.Cipher]]core.Cipher{"house": newCipher(t, "house")})
 	wire := &recorder{}
 	d := over(t, newOutbound(t, g, "192.0.2.1:1", Options{Cipher: "house"}), wire)
 	d = over(t, newOutbound(t, g, "192.0.2.2:2", Options{Cipher: "house"}), d)
@@ -167,7 +167,7 @@ func TestChainWrites(t *testing.T) {
 
 // TestResolved checks which address the server is told, if a resolver was here.
 func TestResolved(t *testing.T) {
-	g := graph{ciphers: map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")}}
+	g := ciphers(map[core.Ref[core.Cipher]]core.Cipher{"house": newCipher(t, "house")})
 	wire := &recorder{}
 	d := over(t, newOutbound(t, g, "192.0.2.1:1", Options{Cipher: "house"}), wire)
 	for want, ips := range map[string][]netip.Addr{
@@ -194,7 +194,7 @@ func TestResolved(t *testing.T) {
 
 func TestDialError(t *testing.T) {
 	refused := errors.New("refused")
-	g := graph{ciphers: map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")}}
+	g := ciphers(map[core.Ref[core.Cipher]]core.Cipher{"house": newCipher(t, "house")})
 	wire := &recorder{err: refused}
 	d := over(t, newOutbound(t, g, "192.0.2.1:1", Options{Cipher: "house"}), wire)
 	type mark struct{}

@@ -51,7 +51,7 @@ func opened(t testing.TB, s core.PacketServer, wire []byte) core.OpenedPacket {
 // sealed comes back.
 func TestPackets(t *testing.T) {
 	x, at := newExit(t)
-	g := graph{ciphers: map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")}}
+	g := ciphers(map[core.Ref[core.Cipher]]core.Cipher{"house": newCipher(t, "house")})
 	d := over(t, newOutbound(t, g, at.String(), Options{Cipher: "house"}), x)
 	if err := d.CheckPackets(); err != nil {
 		t.Errorf("check: got %v, want nil", err)
@@ -129,7 +129,7 @@ func sealedBy(t testing.TB, s core.PacketServer, c core.Cipher) []byte {
 // server; a payload that has no room for both is left out.
 func TestPacketsChain(t *testing.T) {
 	x, first := newExit(t)
-	g := graph{ciphers: map[core.CipherRef]core.Cipher{"a": newCipher(t, "a"), "b": newCipher(t, "b")}}
+	g := ciphers(map[core.Ref[core.Cipher]]core.Cipher{"a": newCipher(t, "a"), "b": newCipher(t, "b")})
 	const second = "second.test:8388"
 	d := over(t, newOutbound(t, g, first.String(), Options{Cipher: "a"}), x)
 	d = over(t, newOutbound(t, g, second, Options{Cipher: "b"}), d)
@@ -168,7 +168,7 @@ type streamOnly struct{ core.Cipher }
 
 // What carries no UDP says so: the method, or the wire.
 func TestPacketsNot(t *testing.T) {
-	g := graph{ciphers: map[core.CipherRef]core.Cipher{"house": newCipher(t, "house"), "old": streamOnly{newCipher(t, "old")}}}
+	g := ciphers(map[core.Ref[core.Cipher]]core.Cipher{"house": newCipher(t, "house"), "old": streamOnly{newCipher(t, "old")}})
 	x, at := newExit(t)
 	errWire := errors.New("no route")
 	for _, tc := range []struct {
@@ -182,7 +182,7 @@ func TestPacketsNot(t *testing.T) {
 		{"the wire fails", "house", &coretest.Dialer{Packets: func(context.Context, *core.Request) (core.PacketConn, error) { return nil, errWire }}, errWire, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			d := over(t, newOutbound(t, g, at.String(), Options{Cipher: core.CipherRef(tc.cipher)}), tc.wire)
+			d := over(t, newOutbound(t, g, at.String(), Options{Cipher: core.Ref[core.Cipher](tc.cipher)}), tc.wire)
 			if c, err := d.OpenPackets(t.Context(), &core.Request{Flow: new(core.Flow)}); c != nil || !errors.Is(err, tc.err) {
 				t.Errorf("open: got %v, %v, want nil, %v", c, err, tc.err)
 			}

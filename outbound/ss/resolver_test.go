@@ -17,8 +17,8 @@ func TestResolver(t *testing.T) {
 	names := &coretest.Resolver{Names: map[string][]netip.Addr{"server.test": {ip}}}
 	env := coretest.Env(t)
 	env.Graph = coretest.Graph{
-		Ciphers:   map[core.CipherRef]core.Cipher{"house": newCipher(t, "a password")},
-		Resolvers: map[core.ResolverRef]core.Resolver{"names": names},
+		core.Ref[core.Cipher]("house"):   newCipher(t, "a password"),
+		core.Ref[core.Resolver]("names"): names,
 	}
 	var server option.Server
 	if err := server.UnmarshalText([]byte("server.test:8388")); err != nil {

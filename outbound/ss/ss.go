@@ -14,12 +14,12 @@ import (
 
 // Options are the keys of an [outbound.x] table of kind "ss".
 type Options struct {
-	_                core.About          `help:"goes through a Shadowsocks server"`
-	Server           option.Server       `toml:"server" required:"true" help:"host and port of the server"`
-	Cipher           core.CipherRef      `toml:"cipher" required:"true" help:"the [cipher.x] that the server uses"`
-	Transport        []core.TransportRef `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the server"`
-	Resolver         core.ResolverRef    `toml:"resolver" help:"the [resolver.x] that finds the server's name; else the operating system's, or the hop before"`
-	FirstPayloadWait option.Duration     `toml:"first_payload_wait" default:"50ms" help:"how long to wait for the client's first bytes, so that they leave with the header; never for ports whose servers speak first"`
+	_                core.About                 `help:"goes through a Shadowsocks server"`
+	Server           option.Server              `toml:"server" required:"true" help:"host and port of the server"`
+	Cipher           core.Ref[core.Cipher]      `toml:"cipher" required:"true" help:"the [cipher.x] that the server uses"`
+	Transport        []core.Ref[core.Transport] `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the server"`
+	Resolver         core.Ref[core.Resolver]    `toml:"resolver" help:"the [resolver.x] that finds the server's name; else the operating system's, or the hop before"`
+	FirstPayloadWait option.Duration            `toml:"first_payload_wait" default:"50ms" help:"how long to wait for the client's first bytes, so that they leave with the header; never for ports whose servers speak first"`
 }
 
 // Outbound is one Shadowsocks server to go through.
@@ -35,7 +35,7 @@ var _ core.Outbound = (*Outbound)(nil)
 
 // New returns the outbound.
 func New(env core.Env, o Options) (core.Outbound, error) {
-	c, err := env.Graph.Cipher(o.Cipher)
+	c, err := o.Cipher.Get(env)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 	if o.Resolver == "" {
 		return out, nil
 	}
-	if out.resolver, err = env.Graph.Resolver(o.Resolver); err != nil {
+	if out.resolver, err = o.Resolver.Get(env); err != nil {
 		return nil, err
 	}
 	return out, nil

@@ -10,35 +10,24 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// graph knows the components that the tests refer to.
-type graph struct {
-	core.Graph
-	ciphers    map[core.CipherRef]core.Cipher
-	transports map[core.TransportRef]core.Transport
-}
-
-func (g graph) Cipher(r core.CipherRef) (core.Cipher, error) {
-	if c := g.ciphers[r]; c != nil {
-		return c, nil
+// ciphers returns a graph of ciphers by name.
+func ciphers(all map[core.Ref[core.Cipher]]core.Cipher) coretest.Graph {
+	g := coretest.Graph{}
+	for ref, c := range all {
+		g[ref] = c
 	}
-	return nil, fmt.Errorf("no cipher.%s", r)
-}
-
-func (g graph) Transport(r core.TransportRef) (core.Transport, error) {
-	if t := g.transports[r]; t != nil {
-		return t, nil
-	}
-	return nil, fmt.Errorf("no transport.%s", r)
+	return g
 }
 
 // newOutbound returns the outbound of options whose server is server.
-func newOutbound(t testing.TB, g graph, server string, o Options) core.Outbound {
+func newOutbound(t testing.TB, g coretest.Graph, server string, o Options) core.Outbound {
 	t.Helper()
 	if err := o.Server.UnmarshalText([]byte(server)); err != nil {
 		t.Fatal(err)
@@ -70,9 +59,9 @@ func addr(t testing.TB, s string) core.Addr {
 }
 
 func TestNew(t *testing.T) {
-	g := graph{
-		ciphers:    map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")},
-		transports: map[core.TransportRef]core.Transport{"bad": badTransport{}},
+	g := coretest.Graph{
+		core.Ref[core.Cipher]("house"):  newCipher(t, "house"),
+		core.Ref[core.Transport]("bad"): badTransport{},
 	}
 	for _, tc := range []struct {
 		name string
@@ -82,8 +71,8 @@ func TestNew(t *testing.T) {
 	}{
 		{"good", Options{Cipher: "house"}, "", true},
 		{"unknown cipher", Options{Cipher: "none"}, "", false},
-		{"unknown transport", Options{Cipher: "house", Transport: []core.TransportRef{"none"}}, "", false},
-		{"transport that can't be a client", Options{Cipher: "house", Transport: []core.TransportRef{"bad"}}, "transport", false},
+		{"unknown transport", Options{Cipher: "house", Transport: []core.Ref[core.Transport]{"none"}}, "", false},
+		{"transport that can't be a client", Options{Cipher: "house", Transport: []core.Ref[core.Transport]{"bad"}}, "transport", false},
 	} {
 		out, err := New(core.Env{Graph: g}, tc.opts)
 		if (err == nil) != tc.ok || (out != nil) != tc.ok {
@@ -102,7 +91,7 @@ func (badTransport) CheckClient() error { return errors.New("no client options")
 
 func TestPayloadWait(t *testing.T) {
 	const wait = 50 * time.Millisecond
-	g := graph{ciphers: map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")}}
+	g := ciphers(map[core.Ref[core.Cipher]]core.Cipher{"house": newCipher(t, "house")})
 	d := over(t, newOutbound(t, g, "192.0.2.1:8388", Options{Cipher: "house", FirstPayloadWait: option.Duration(wait)}), dial.Net{})
 	never := over(t, newOutbound(t, g, "192.0.2.1:8388", Options{Cipher: "house"}), dial.Net{})
 	for _, port := range []uint16{21, 22, 23, 25, 53, 80, 110, 119, 143, 443, 587, 993, 3306, 5900, 8443} {

@@ -35,14 +35,12 @@ func (m marker) Server(context.Context, core.Stream) (core.Stream, error) { retu
 func TestTransports(t *testing.T) {
 	var built []string
 	broken := errors.New("broken")
-	g := graph{
-		ciphers: map[core.CipherRef]core.Cipher{"house": newCipher(t, "house")},
-		transports: map[core.TransportRef]core.Transport{
-			"low": marker{"low", &built, nil}, "high": marker{"high", &built, nil}, "broken": marker{"broken", &built, broken},
-		},
+	g := coretest.Graph{
+		core.Ref[core.Cipher]("house"):  newCipher(t, "house"),
+		core.Ref[core.Transport]("low"): marker{"low", &built, nil}, core.Ref[core.Transport]("high"): marker{"high", &built, nil}, core.Ref[core.Transport]("broken"): marker{"broken", &built, broken},
 	}
 	wire := &recorder{}
-	good := newOutbound(t, g, "192.0.2.1:1", Options{Cipher: "house", Transport: []core.TransportRef{"low", "high"}})
+	good := newOutbound(t, g, "192.0.2.1:1", Options{Cipher: "house", Transport: []core.Ref[core.Transport]{"low", "high"}})
 	s, err := over(t, good, wire).DialStream(t.Context(), &core.Request{Target: addr(t, "example.com:443"), Payload: []byte("hello")})
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +57,7 @@ func TestTransports(t *testing.T) {
 	}
 
 	*wire = recorder{}
-	bad := newOutbound(t, g, "192.0.2.1:1", Options{Cipher: "house", Transport: []core.TransportRef{"low", "broken"}})
+	bad := newOutbound(t, g, "192.0.2.1:1", Options{Cipher: "house", Transport: []core.Ref[core.Transport]{"low", "broken"}})
 	if s, err := over(t, bad, wire).DialStream(t.Context(), &core.Request{Target: addr(t, "example.com:443")}); s != nil || !errors.Is(err, broken) || !wire.closed {
 		t.Errorf("got %v, %v, closed %t, want %v and a closed wire", s, err, wire.closed, broken)
 	}
@@ -70,7 +68,7 @@ func TestTransports(t *testing.T) {
 func serve(t testing.TB, c core.Cipher) string {
 	t.Helper()
 	env := coretest.Env(t)
-	env.Graph = coretest.Graph{Ciphers: map[core.CipherRef]core.Cipher{"house": c}}
+	env.Graph = coretest.Graph{core.Ref[core.Cipher]("house"): c}
 	o := inss.Options{Cipher: "house", Options: inbound.Options{MaxHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
 	at := coretest.FreeAddr(t).String()
 	if err := o.Listen.UnmarshalText([]byte(at)); err != nil {
@@ -104,7 +102,7 @@ func serve(t testing.TB, c core.Cipher) string {
 
 func TestConformance(t *testing.T) {
 	c := newCipher(t, "house")
-	g := graph{ciphers: map[core.CipherRef]core.Cipher{"house": c}}
+	g := ciphers(map[core.Ref[core.Cipher]]core.Cipher{"house": c})
 	coretest.TestOutbound(t, func(t testing.TB) core.Outbound {
 		return newOutbound(t, g, serve(t, c), Options{Cipher: "house"})
 	})

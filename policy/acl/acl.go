@@ -43,7 +43,7 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	p := &Policy{env: env, lists: l}
 	p.rules.Store(r)
 	if o.Resolver != "" {
-		p.resolver, err = env.Graph.Resolver(o.Resolver)
+		p.resolver, err = o.Resolver.Get(env)
 	}
 	return p, err
 }

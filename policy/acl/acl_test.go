@@ -37,14 +37,6 @@ func (l *log) String() string {
 	return l.text.String()
 }
 
-// graph has one resolver.
-type graph struct {
-	core.Graph
-	resolver core.Resolver
-}
-
-func (g graph) Resolver(core.ResolverRef) (core.Resolver, error) { return g.resolver, nil }
-
 func newPolicy(t testing.TB, o Options, r core.Resolver) (*Policy, *log) {
 	t.Helper()
 	out := new(log)
@@ -55,7 +47,7 @@ func newPolicy(t testing.TB, o Options, r core.Resolver) (*Policy, *log) {
 		o.Resolver = "names"
 	}
 	p, err := New(core.Env{
-		Section: core.SectionPolicy, Name: "acl", Process: new(core.Process), Graph: graph{resolver: r},
+		Section: core.SectionPolicy, Name: "acl", Process: new(core.Process), Graph: coretest.Graph{core.Ref[core.Resolver]("names"): r},
 		Log: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}, o)
 	if err != nil {
@@ -218,7 +210,7 @@ func TestErrors(t *testing.T) {
 		{"file of targets", Options{DenyTargets: targetsOf(t, "file:"+good)}, ""},
 		{"file of sources", Options{DenySources: sourcesOf(t, "file:"+good)}, ""},
 		{"bad line", Options{AllowTargets: targetsOf(t, "file:"+good), DenyTargets: targetsOf(t, "a.example", "file:"+bad)}, "deny_targets: " + bad + ":2: "},
-		{"names as sources", Options{DenySources: sourcesOf(t, "file:"+bad)}, "deny_sources: " + bad + `:1: "example.org" is no address range`},
+		{"names as sources", Options{DenySources: sourcesOf(t, "file:"+bad)}, "deny_sources: " + bad + `:1: "example.org" is not an address range`},
 		{"no file", Options{AllowSources: sourcesOf(t, "file:"+dir+"/none")}, "allow_sources: read " + dir + "/none: no such file"},
 		{"folder", Options{AllowUsers: []string{"file:" + dir}}, "allow_users: " + dir + " is not a file"},
 		{"empty user", Options{DenyUsers: []string{""}}, "deny_users: "},

@@ -11,17 +11,17 @@ import (
 
 // Options are the keys of a [policy.x] table of kind "acl".
 type Options struct {
-	_            core.About       `help:"allows or denies by source, user, target and port"`
-	Default      string           `toml:"default" default:"allow" oneof:"allow,deny" help:"what happens to what no list has; \"deny\" needs an allow list"`
-	AllowTargets []Target         `toml:"allow_targets" help:"targets that are allowed, whatever deny_targets says: names, ranges of addresses, \"domain:…\", \"keyword:…\", \"regexp:…\", \"file:…\""`
-	DenyTargets  []Target         `toml:"deny_targets" help:"targets that are denied"`
-	AllowPorts   []option.Ports   `toml:"allow_ports" help:"ports of targets that are allowed, whatever deny_ports says: \"443\", \"6881-6889\""`
-	DenyPorts    []option.Ports   `toml:"deny_ports" help:"ports of targets that are denied"`
-	AllowSources []Source         `toml:"allow_sources" help:"clients that are allowed, whatever deny_sources says: ranges of addresses, \"file:…\""`
-	DenySources  []Source         `toml:"deny_sources" help:"clients that are denied"`
-	AllowUsers   []string         `toml:"allow_users" help:"users that are allowed, whatever deny_users says: names, \"file:…\""`
-	DenyUsers    []string         `toml:"deny_users" help:"users that are denied"`
-	Resolver     core.ResolverRef `toml:"resolver" help:"finds the addresses of names, so that ranges hold for them too"`
+	_            core.About              `help:"allows or denies by source, user, target and port"`
+	Default      string                  `toml:"default" default:"allow" oneof:"allow,deny" help:"what happens to what no list has; \"deny\" needs an allow list"`
+	AllowTargets []Target                `toml:"allow_targets" help:"targets that are allowed, whatever deny_targets says: names, ranges of addresses, \"domain:…\", \"keyword:…\", \"regexp:…\", \"file:…\""`
+	DenyTargets  []Target                `toml:"deny_targets" help:"targets that are denied"`
+	AllowPorts   []option.Ports          `toml:"allow_ports" help:"ports of targets that are allowed, whatever deny_ports says: \"443\", \"6881-6889\""`
+	DenyPorts    []option.Ports          `toml:"deny_ports" help:"ports of targets that are denied"`
+	AllowSources []Source                `toml:"allow_sources" help:"clients that are allowed, whatever deny_sources says: ranges of addresses, \"file:…\""`
+	DenySources  []Source                `toml:"deny_sources" help:"clients that are denied"`
+	AllowUsers   []string                `toml:"allow_users" help:"users that are allowed, whatever deny_users says: names, \"file:…\""`
+	DenyUsers    []string                `toml:"deny_users" help:"users that are denied"`
+	Resolver     core.Ref[core.Resolver] `toml:"resolver" help:"finds the addresses of names, so that ranges hold for them too"`
 }
 
 // check returns what is wrong with the options by themselves.

@@ -3,7 +3,6 @@ package ban
 import (
 	"context"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 type Policy struct {
 	env   core.Env
 	rules *rules
-	table *table // of the process, so that it outlives a reload
+	table *table // of the process, so that it outlives a reload; nil until served
 	link  *link  // likewise, to a store
 }
 
@@ -43,56 +42,54 @@ func New(env core.Env, o Options) (core.Policy, error) {
 		return nil, err
 	}
 	p := &Policy{env: env, rules: &rules{o, weights}}
-	p.table, err = core.Keep(env, func(old *table) (*table, error) {
-		if old == nil {
+	s, err := o.Store.Open(env.Log)
+	if err != nil {
+		return nil, &core.OptionError{Key: "store", Err: err}
+	}
+	fresh := false // a table that is not has all that a file could tell
+	core.Keep(env, func(old *table) *table {
+		if fresh = old == nil; fresh {
 			old = newTable(p.rules, env.Log)
 		}
-		return old, nil
+		p.table = old
+		return old
 	})
-	if err != nil {
-		return nil, err
-	}
-	fresh := p.table.isFresh() // else a file has nothing to tell that is not known, or not served yet
-	if p.link, err = linkTo(env, o.Store, p.table); err == nil && fresh {
-		err = p.link.load()
-	}
-	return p, err
+	core.Keep(env, func(old *links) *links {
+		if old == nil {
+			old = &links{}
+		}
+		if p.link = (*old)[o.Store]; p.link == nil {
+			p.link = newLink(env, s, p.table)
+			(*old)[o.Store] = p.link
+		} else if s != nil {
+			_ = s.Close() // it was not used
+		}
+		if fresh {
+			p.link.load()
+		}
+		return old
+	})
+	return p, nil
 }
 
 // links are those that a policy has had: one that a reload comes back to may still
 // work for the connections of an older file.
 type links map[store.Place]*link
 
-// linkTo returns the link to a store. It reaches no server.
-func linkTo(env core.Env, place store.Place, t *table) (l *link, err error) {
-	_, err = core.Keep(env, func(old *links) (*links, error) {
-		kept := links{}
-		if old != nil {
-			maps.Copy(kept, *old)
-		}
-		if l = kept[place]; l != nil {
-			return &kept, nil
-		}
-		s, err := place.Open(env.Log)
-		if err != nil {
-			return nil, &core.OptionError{Key: "store", Err: err}
-		}
-		set := shared{t, "ban/" + env.Name + "/"}
-		if l = (&link{set: set, store: s}); s != nil {
-			l.mirror = store.NewMirror(s, set.prefix, set, env.Log)
-		}
-		kept[place] = l
-		return &kept, nil
-	})
-	return l, err
+// newLink returns the link of a table to a store, nil for memory.
+func newLink(env core.Env, s store.Store, t *table) *link {
+	l := &link{set: shared{t, "ban/" + env.Name + "/"}, store: s}
+	if s != nil {
+		l.mirror = store.NewMirror(s, l.set.prefix, l.set, env.Log)
+	}
+	return l
 }
 
 // load takes in what a file has, so that it is known before anything is served.
-func (l *link) load() error {
+func (l *link) load() {
 	if f, ok := l.store.(*store.File); ok {
-		return f.Load(context.Background(), l.set.prefix, l.set.Merge)
+		_ = f.Load(context.Background(), l.set.prefix, l.set.Merge) // which can't fail
 	}
-	return nil
 }
 
 // Run tells of bans that end, and carries them to the store and back.

@@ -120,7 +120,7 @@ func (p *Policy) add(words []string, now time.Time) (any, error) {
 	d := p.rules.Duration.Std()
 	if len(words) > 1 {
 		if d, err = time.ParseDuration(words[1]); err != nil || d <= 0 {
-			return nil, fmt.Errorf("%q is no duration; write it as %q", words[1], "24h")
+			return nil, fmt.Errorf("%q is not a duration; write it as %q", words[1], "24h")
 		}
 	}
 	if most := p.rules.MaxDuration.Std(); d > most {

@@ -82,7 +82,7 @@ func TestRefusedFile(t *testing.T) {
 		stop = run(t, live)
 		synctest.Wait()
 		staged := e
-		staged.Stage = core.NewStage(e.Process)
+		staged.Stage = new(core.Stage)
 		build(t, staged, "file:"+filepath.Join(dir, "b"))
 		if isBanned(live, client("192.0.2.9")) {
 			t.Error("a file that was refused bans in the running process")

@@ -67,7 +67,6 @@ type table struct {
 	mu      sync.RWMutex
 	changed func(b Ban)     // tells others of a change that was made here; guarded by mu
 	enforce func(b Ban)     // tells the kernel of any change
-	running bool            // a file with it is, or was, served
 	tallies list[*tally]    // guarded by mu, as all that follows
 	served  list[time.Time] // when somebody was
 	bans    map[netip.Prefix]*record
@@ -104,13 +103,6 @@ func newTable(r *rules, log *slog.Logger) *table {
 	return t
 }
 
-// isFresh reports whether no file with the table has been served yet.
-func (t *table) isFresh() bool {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return !t.running
-}
-
 // configure makes the table follow a file that is served from now on.
 func (t *table) configure(r *rules, changed func(Ban)) {
 	t.mu.Lock()
@@ -118,7 +110,7 @@ func (t *table) configure(r *rules, changed func(Ban)) {
 	if old := t.rules.Swap(r); old.Window != r.Window { // which what was counted is in parts of
 		t.tallies = newList[*tally](r.MaxEntries)
 	}
-	t.changed, t.running = changed, true
+	t.changed = changed
 	t.tallies.Resize(r.MaxEntries)
 	t.served.Resize(r.MaxEntries)
 }

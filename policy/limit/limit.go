@@ -12,7 +12,7 @@ import (
 // a user is known only when the request has been read.
 type Policy struct {
 	options Options
-	clients *clients // of the process, so that they outlive a reload
+	clients *clients // of the process, so that they outlive a reload; nil until served
 	users   *users   // likewise
 	link    *link    // likewise, to a store
 }
@@ -32,33 +32,35 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	s, err := o.Store.Open(env.Log)
+	if err != nil {
+		return nil, &core.OptionError{Key: "store", Err: err}
+	}
 	p := &Policy{options: o}
-	var err error
-	p.clients, err = core.Keep(env, func(old *clients) (*clients, error) {
+	core.Keep(env, func(old *clients) *clients {
 		if old == nil {
 			old = newClients()
 		}
-		return old, nil
+		p.clients = old
+		return old
 	})
-	if err != nil {
-		return nil, err
-	}
-	p.users, err = core.Keep(env, func(old *users) (*users, error) {
+	core.Keep(env, func(old *users) *users {
 		if old == nil {
 			old = newUsers(env, newNode(), &p.options, time.Now())
 		}
-		return old, nil
+		p.users = old
+		return old
 	})
-	if err != nil {
-		return nil, err
-	}
-	p.link, err = core.Keep(env, func(old *link) (*link, error) {
-		if old != nil && old.place == o.Store {
-			return old, nil
+	core.Keep(env, func(old *link) *link {
+		if old == nil || old.place != o.Store {
+			old = newLink(env, o.Store, s, p.users)
+		} else if s != nil {
+			_ = s.Close() // it was not used
 		}
-		return newLink(env, o.Store, p.users)
+		p.link = old
+		return old
 	})
-	return p, err
+	return p, nil
 }
 
 // Run makes the options hold for what runs, and does every second what is due. What

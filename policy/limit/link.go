@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -27,21 +28,20 @@ const nodeKey = "node"
 // nodeKept is for how long.
 const nodeKept = 100 * 365 * 24 * time.Hour
 
-// newLink opens a store. What a file has is known before anything is served.
-func newLink(env core.Env, place store.Place, us *users) (*link, error) {
-	s, err := place.Open(env.Log)
-	if err != nil {
-		return nil, &core.OptionError{Key: "store", Err: err}
-	}
+// newLink returns the link to the store at a place, nil for memory. What a file has is
+// known before anything is served.
+func newLink(env core.Env, place store.Place, s store.Store, us *users) *link {
 	l := &link{place: place, store: s}
 	if s == nil {
-		return l, nil
+		return l
 	}
 	l.mirror = store.NewMirror(s, us.prefix, usage{us}, env.Log)
 	if f, ok := s.(*store.File); ok {
-		err = us.resume(f, time.Now())
+		if err := us.resume(f, time.Now()); err != nil {
+			env.Log.Error("the counts of the file are not known", slog.Any("err", err))
+		}
 	}
-	return l, err
+	return l
 }
 
 // hearTimeout bounds a call to a store that is slow: it is compared with later.

@@ -18,7 +18,8 @@ type File struct {
 	journal *journal.Journal
 
 	mu      sync.Mutex
-	entries map[string]Entry // guarded by mu
+	loaded  bool // the file has been read; guarded by mu, as all that follows
+	entries map[string]Entry
 	swept   time.Time
 }
 
@@ -31,23 +32,32 @@ const (
 	maxEntries = 1 << 18
 )
 
-// OpenFile returns the store in the file at path, which need not be there. A file
-// that is damaged is logged and no error.
+// OpenFile returns the store in the file at path, which need not be there. It checks
+// that the file can be read; the first use reads it. A file that is damaged is logged
+// and no error.
 func OpenFile(path string, log *slog.Logger) (*File, error) {
-	f := &File{entries: map[string]Entry{}}
-	j, err := journal.Open(path, "store", log, func(record []byte) {
+	j, err := journal.Open(path, "store", log)
+	if err != nil {
+		return nil, err
+	}
+	return &File{journal: j, entries: map[string]Entry{}}, nil
+}
+
+// lock takes mu, and reads the file first if that has not been done.
+func (f *File) lock() {
+	f.mu.Lock()
+	if f.loaded {
+		return
+	}
+	f.loaded = true
+	f.journal.Load(func(record []byte) {
 		// One that is over counts until all is read: it may have taken the place
 		// of an older one that is not.
 		if e, ok := parseEntry(record); ok && e.Newer(f.entries[e.Key]) {
 			f.entries[e.Key] = e
 		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	f.journal = j
 	f.sweep(time.Now())
-	return f, nil
 }
 
 // appendEntry appends the form of an entry on disk to b:
@@ -91,7 +101,7 @@ func (f *File) Put(_ context.Context, e Entry) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	f.mu.Lock()
+	f.lock()
 	defer f.mu.Unlock()
 	f.put(e, time.Now())
 	return nil
@@ -141,7 +151,7 @@ func (f *File) Load(_ context.Context, prefix string, each func(Entry)) error {
 func (f *File) all() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		now := time.Now()
-		f.mu.Lock()
+		f.lock()
 		list := make([]Entry, 0, len(f.entries))
 		for _, e := range f.entries {
 			if !e.over(now) {
@@ -171,7 +181,7 @@ func (f *File) Claim(_ context.Context, key string, until time.Time) (bool, erro
 	if err := e.check(); err != nil {
 		return false, err
 	}
-	f.mu.Lock()
+	f.lock()
 	defer f.mu.Unlock()
 	if old, taken := f.entries[key]; taken && !old.over(now) {
 		return false, nil
@@ -182,6 +192,8 @@ func (f *File) Claim(_ context.Context, key string, until time.Time) (bool, erro
 
 // Run writes the file until ctx ends.
 func (f *File) Run(ctx context.Context) {
+	f.lock() // before the file is written anew
+	f.mu.Unlock()
 	f.journal.Run(ctx, func(yield func([]byte) bool) {
 		var b []byte
 		for e := range f.all() {

@@ -51,8 +51,8 @@ func (p Place) String() string {
 	return u.Redacted()
 }
 
-// Open returns the store, or nil for memory. It reaches no server. A file that is
-// damaged is logged and no error.
+// Open returns the store, or nil for memory. It reaches no server and changes
+// nothing, so a constructor may call it.
 func (p Place) Open(log *slog.Logger) (Store, error) {
 	if path, ok := strings.CutPrefix(p.text, "file:"); ok {
 		return OpenFile(path, log)

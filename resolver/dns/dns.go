@@ -24,7 +24,7 @@ type Resolver struct {
 	servers     *group            // for all names but those of domains
 	domains     map[string]*group // by domain, in lower case
 	upstreams   []*upstream
-	store       *store
+	store       *store // of the process; nil until served
 	family      option.Family
 	minTTL      time.Duration
 	maxTTL      time.Duration
@@ -61,18 +61,15 @@ func New(env core.Env, o Options) (core.Resolver, error) {
 	if err := b.build(); err != nil {
 		return nil, err
 	}
-	var err error
-	r.store, err = core.Keep(env, func(old *store) (*store, error) {
+	core.Keep(env, func(old *store) *store {
 		of := o.answersDependOn()
 		if old == nil || old.of != of || len(old.shards) == 1 != (o.CacheEntries < fewEntries) {
-			return newStore(of, o.CacheEntries, o.cacheBytes()), nil
+			old = newStore(of, o.CacheEntries, o.cacheBytes())
 		}
 		old.limit(o.CacheEntries, o.cacheBytes())
-		return old, nil
+		r.store = old
+		return old
 	})
-	if err != nil {
-		return nil, err
-	}
 	return r, nil
 }
 
@@ -117,7 +114,7 @@ type builder struct {
 
 func (b *builder) build() (err error) {
 	if b.options.Via != "" {
-		out, err := b.env.Graph.Outbound(b.options.Via)
+		out, err := b.options.Via.Get(b.env)
 		if err != nil {
 			return err
 		}

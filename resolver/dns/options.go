@@ -24,7 +24,7 @@ type Options struct {
 	Strategy     Strategy                       `toml:"strategy" default:"failover" help:"failover: the next server where one fails; race: all at once; spread: by turns"`
 	Domains      map[string][]option.NameServer `toml:"domains" help:"servers for a domain and all under it, instead of the others"`
 	Bootstrap    map[string][]option.IP         `toml:"bootstrap" help:"addresses of servers that are given by name; else the operating system finds them, or the outbound of via"`
-	Via          core.OutboundRef               `toml:"via" help:"the [outbound.x] that questions go through"`
+	Via          core.Ref[core.Outbound]        `toml:"via" help:"the [outbound.x] that questions go through"`
 	CA           string                         `toml:"ca" help:"file of the CAs to trust for TLS and HTTPS instead of the system's"`
 	Prefer       option.Family                  `toml:"prefer" default:"auto" help:"addresses to try first: ipv4, ipv6, or auto for IPv6 where this machine has it; ipv4-only and ipv6-only leave the others out"`
 	Timeout      option.Duration                `toml:"timeout" default:"2s" min:"100ms" max:"5s" help:"how long one server may take; a question may take 5s in all"`

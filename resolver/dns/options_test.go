@@ -65,7 +65,7 @@ func TestOptionsRefused(t *testing.T) {
 			o := options(t, "192.0.2.1")
 			tc.change(&o)
 			env := coretest.Env(t)
-			env.Graph = coretest.Graph{Outbounds: map[core.OutboundRef]core.Outbound{"later": later{}}}
+			env.Graph = coretest.Graph{core.Ref[core.Outbound]("later"): later{}}
 			r, err := New(env, o)
 			bad, ok := errors.AsType[*core.OptionError](err)
 			if r != nil || !ok || bad.Key != tc.key || !strings.Contains(bad.Err.Error(), tc.text) {

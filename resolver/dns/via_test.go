@@ -76,7 +76,7 @@ func TestVia(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			out := &tunnel{streams: tc.streams}
 			env := coretest.Env(t)
-			env.Graph = coretest.Graph{Outbounds: map[core.OutboundRef]core.Outbound{"far": out}}
+			env.Graph = coretest.Graph{core.Ref[core.Outbound]("far"): out}
 			o := options(t, tc.server)
 			o.Via, o.CA, o.Prefer = "far", u.CA, "ipv4-only"
 			if tc.fixed {
@@ -100,7 +100,7 @@ func TestVia(t *testing.T) {
 func TestViaDead(t *testing.T) {
 	s := newScripted(t, func(q query, back func([]byte)) { back(said(t, q)) }, func(q query, back func([]byte)) { back(said(t, q)) })
 	env := coretest.Env(t)
-	env.Graph = coretest.Graph{Outbounds: map[core.OutboundRef]core.Outbound{"far": deadEnd{}}}
+	env.Graph = coretest.Graph{core.Ref[core.Outbound]("far"): deadEnd{}}
 	for _, server := range []string{s.addr, "tcp://" + s.addr} {
 		o := options(t, server)
 		o.Via = "far"

@@ -14,8 +14,8 @@ import (
 
 // Options are the keys of a [resolver.x] table of kind "first".
 type Options struct {
-	_         core.About         `help:"asks other resolvers in order, until one has an address"`
-	Resolvers []core.ResolverRef `toml:"resolvers" required:"true" help:"the [resolver.x]s to ask, the first of them first"`
+	_         core.About                `help:"asks other resolvers in order, until one has an address"`
+	Resolvers []core.Ref[core.Resolver] `toml:"resolvers" required:"true" help:"the [resolver.x]s to ask, the first of them first"`
 }
 
 // Resolver asks others.
@@ -33,7 +33,7 @@ func New(env core.Env, o Options) (core.Resolver, error) {
 		if slices.Contains(o.Resolvers[:i], ref) {
 			return nil, core.BadOption("resolvers", "%s stands twice", ref)
 		}
-		other, err := env.Graph.Resolver(ref)
+		other, err := ref.Get(env)
 		if err != nil {
 			return nil, err
 		}

@@ -27,14 +27,14 @@ var (
 func start(t testing.TB, others ...core.Resolver) core.Resolver {
 	t.Helper()
 	env := coretest.Env(t)
-	known := map[core.ResolverRef]core.Resolver{}
+	known := coretest.Graph{}
 	var o Options
 	for i, r := range others {
-		ref := core.ResolverRef('a' + rune(i))
+		ref := core.Ref[core.Resolver]('a' + rune(i))
 		known[ref] = r
 		o.Resolvers = append(o.Resolvers, ref)
 	}
-	env.Graph = coretest.Graph{Resolvers: known}
+	env.Graph = known
 	r, err := New(env, o)
 	if err != nil {
 		t.Fatal(err)
@@ -92,11 +92,11 @@ func TestCancelled(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	env := coretest.Env(t)
-	env.Graph = coretest.Graph{Resolvers: map[core.ResolverRef]core.Resolver{"a": knows(one)}}
+	env.Graph = coretest.Graph{core.Ref[core.Resolver]("a"): knows(one)}
 	for _, tc := range []struct {
-		refs []core.ResolverRef
+		refs []core.Ref[core.Resolver]
 		text string
-	}{{nil, "an empty list"}, {[]core.ResolverRef{"a", "a"}, "a stands twice"}, {[]core.ResolverRef{"b"}, "unknown"}} {
+	}{{nil, "an empty list"}, {[]core.Ref[core.Resolver]{"a", "a"}, "a stands twice"}, {[]core.Ref[core.Resolver]{"b"}, "unknown"}} {
 		if r, err := New(env, Options{Resolvers: tc.refs}); r != nil || err == nil || !strings.Contains(err.Error(), tc.text) {
 			t.Errorf("%v: got %v, %v, want %q", tc.refs, r, err, tc.text)
 		}
