@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs the Debian packages whose programs the tests start. Where all of them
-# are there it does nothing, so it needs no network and no rights then.
+# Installs the Debian packages of the programs that the tests start. If all of them
+# are installed, it does nothing and needs neither network nor root.
 set -eu
 
 programs="ss-server ss-local ss-tunnel curl openssl chromium dig dnsmasq unbound redis-server haproxy nft ip unshare fail2ban-regex"
 packages="shadowsocks-libev curl openssl chromium ca-certificates bind9-dnsutils dnsmasq-base unbound redis-server haproxy nftables iproute2 util-linux fail2ban"
 
-PATH="$PATH:/usr/sbin" # some are there, and not every user's PATH has it
+PATH="$PATH:/usr/sbin" # some programs are there, and it is not in the PATH of every user
 missing=""
 for program in $programs; do
 	command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
@@ -16,7 +16,7 @@ done
 if ! command -v apt-get >/dev/null 2>&1; then
 	echo "missing:$missing; install them by hand, this system has no apt-get" >&2
 	[ "${CI:-}" != true ] || exit 1
-	exit 0 # the tests that need them say so
+	exit 0 # the tests that need the programs report it
 fi
 sudo=""
 if [ "$(id -u)" != 0 ]; then

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Looks for known vulnerabilities in what the program calls. The database is on
-# the network: where it can't be reached this says so and is no failure.
+# Checks the functions that the program calls for known vulnerabilities. The database is
+# on the network: if it can't be reached, the script reports that and succeeds.
 set -u
 
 out=$("${GO:-go}" run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./... 2>&1)

@@ -9,8 +9,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// accept reads one request. It opens into scratch, never in place, so that what
-// came stays as it was for whoever handles a request that is none.
+// accept reads one request. It opens chunks into scratch, not in place, so that the bytes
+// of an invalid request can be returned unchanged.
 type accept struct {
 	cipher  *Cipher
 	reader  *chunk.Reader
@@ -18,14 +18,14 @@ type accept struct {
 	user    *user
 	salt    []byte // a copy
 	box     chunk.Box
-	length  int // of the payload that comes next
+	length  int // of the next payload
 	scratch *netio.Buffer
 	plain   []byte // the plaintext so far; in scratch
-	wire    int    // bytes of the wire that it stands for
+	wire    int    // bytes of the wire that were opened to plain
 }
 
-// run returns the target and the plaintext after it, which is valid until the
-// reader is used again. It leaves the reader at the chunk that comes next.
+// run returns the target and the plaintext after it, which is valid until the reader is
+// used again. It leaves the reader at the next chunk.
 func (a *accept) run() (core.Addr, []byte, error) {
 	defer func() { a.scratch.Return() }()
 	if err := a.openSalt(); err != nil {
@@ -38,7 +38,7 @@ func (a *accept) run() (core.Addr, []byte, error) {
 		target, n, err := core.DecodeAddr(a.plain)
 		switch {
 		case errors.Is(err, core.ErrShort) && len(a.plain) < core.MaxAddrLen:
-			if err := a.openLength(); err != nil { // it goes on in the next chunk
+			if err := a.openLength(); err != nil { // the address continues in the next chunk
 				return core.Addr{}, nil, err
 			}
 			continue
@@ -50,8 +50,8 @@ func (a *accept) run() (core.Addr, []byte, error) {
 	}
 }
 
-// openSalt finds the session that the salt and the first length are of. It waits for
-// both, so that nothing is computed for less.
+// openSalt determines the user from the salt and the first sealed length. It waits for
+// both before it computes anything.
 func (a *accept) openSalt() error {
 	c, size := a.cipher, a.cipher.spec.KeySize
 	b, err := a.reader.Await(size + headSize)
@@ -59,7 +59,7 @@ func (a *accept) openSalt() error {
 		return err
 	}
 	head := append([]byte(nil), b...)
-	if a.user = c.find(a.from, a.reader.Rest, func(u *user) bool { return a.opens(u, head) }); a.user == nil {
+	if a.user = c.find(a.from, a.reader.ReleaseBuffer, func(u *user) bool { return a.opens(u, head) }); a.user == nil {
 		return fmt.Errorf("length of a chunk: %w", core.ErrAuth)
 	}
 	if !c.addSalt(head[:size]) {
@@ -69,7 +69,7 @@ func (a *accept) openSalt() error {
 	return nil
 }
 
-// opens tries whether a user's key opens the first length.
+// opens reports whether the first length can be opened with the key of u.
 func (a *accept) opens(u *user, head []byte) bool {
 	size := a.cipher.spec.KeySize
 	aead, err := a.cipher.spec.session(u.key, head[:size])
@@ -94,7 +94,7 @@ func (a *accept) openLength() error {
 	return err
 }
 
-// openPayload appends the payload that comes next to a.plain.
+// openPayload appends the next payload to a.plain.
 func (a *accept) openPayload() error {
 	n := a.length
 	if err := chunk.CheckLength(n, maxPayload); err != nil {

@@ -24,17 +24,17 @@ const (
 // Cipher is a method with its keys. It is safe for concurrent use.
 type Cipher struct {
 	spec Spec
-	own  *user // of a client, and of a server without users; nil if only users are given
+	own  *user // the key of a client or of a server without users; nil if only users are configured
 
-	roll   atomic.Pointer[roll] // the users of a server; nil for own alone
-	list   *users.List          // where they come from; nil if they don't change
-	turns  *turns               // at looking for one of them
-	memory *memory              // of the process, as salts; nil until served
+	users    atomic.Pointer[userTable] // the users of a server; nil if own is the only key
+	list     *users.List               // the source of users; nil if they don't change
+	searches *searches                 // limits searches for a user
+	memory   *memory                   // kept by the process, as are salts; nil until the cipher serves
 
 	salts    *replay.Salts
-	journal  *replay.Journal // of salts; nil for none
-	secret   []byte          // what Derive goes by
-	patience time.Duration   // of a server with a stream that broke the rules
+	journal  *replay.Journal // of salts; nil without a replay_file
+	secret   []byte          // the input key of Derive
+	patience time.Duration   // how long a server reads on after an invalid request
 }
 
 var (
@@ -42,10 +42,10 @@ var (
 	_ core.Runner       = (*Cipher)(nil)
 )
 
-// Method returns the method's name.
+// Method returns the name of the method.
 func (c *Cipher) Method() string { return c.spec.Method }
 
-// Derive fills out from the key and the label; see key.Derive.
+// Derive fills out with bytes derived from the key and the label; see key.Derive.
 func (c *Cipher) Derive(label string, out []byte) { key.Derive(c.secret, label, out) }
 
 // DialStream sends
@@ -85,7 +85,7 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 	return s, nil
 }
 
-// readSalt is what a client does first with a server's stream.
+// readSalt reads the salt of a server's stream and starts opening its chunks.
 func (c *Cipher) readSalt(r *chunk.Reader) error {
 	salt, err := r.Peek(c.spec.KeySize)
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *Cipher) readSalt(r *chunk.Reader) error {
 	return nil
 }
 
-// addSalt notes a salt as received and reports whether it was new.
+// addSalt records a salt as received and reports whether it was new.
 func (c *Cipher) addSalt(salt []byte) bool {
 	if !c.salts.Add(salt) {
 		return false
@@ -109,10 +109,10 @@ func (c *Cipher) addSalt(salt []byte) bool {
 	return true
 }
 
-// streamSalt is the kind of what a journal has.
+// streamSalt is the Record kind of salts in the journal.
 const streamSalt = 1
 
-// newBox fills salt at random and returns the Box of its session.
+// newBox fills salt with random bytes and returns the Box of its session.
 func (c *Cipher) newBox(u *user, salt []byte) (chunk.Box, error) {
 	rand.Read(salt) // never fails
 	aead, err := c.spec.session(u.key, salt)
@@ -126,8 +126,8 @@ func (s Spec) session(k, salt []byte) (cipher.AEAD, error) { return s.New(key.Se
 //
 //	salt | chunk | …
 //
-// until the address at the beginning of the plaintext is whole. What follows it
-// in its chunk is the first payload.
+// until the address at the beginning of the plaintext is complete. The rest of that
+// chunk is the first payload.
 func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted, error) {
 	s := chunk.NewStream(conn, nil)
 	s.Waits = from.Waits
@@ -145,9 +145,8 @@ func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted
 	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant, Once: core.Once{ID: a.salt}}, nil
 }
 
-// startReply makes the stream send a salt of its own with its first bytes. The
-// salt counts as received, so that our answer can't be sent back to us as a
-// request.
+// startReply makes the stream send a new salt with its first bytes. The salt counts as
+// received, so that the server's reply can't be replayed to it as a request.
 func (c *Cipher) startReply(s *chunk.Stream, u *user) error {
 	salt := make([]byte, c.spec.KeySize)
 	box, err := c.newBox(u, salt)

@@ -10,10 +10,10 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// password is that of the stored vectors.
+// password is the password of the stored vectors.
 const password = "correct horse battery staple"
 
-// newCipher returns a cipher that has seen nothing.
+// newCipher returns a cipher that has not received anything.
 func newCipher(t testing.TB, s aead.Spec) *aead.Cipher {
 	t.Helper()
 	c, err := aead.New(s, key.FromPassword(password, s.KeySize), replay.NewSalts(1<<10))

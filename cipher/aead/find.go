@@ -12,30 +12,30 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// freeTrials is how many users are tried for anybody, at once.
+// freeTrials is the number of users that are tried without a search slot.
 const freeTrials = 16
 
-// find returns the user whom opens takes for the sender of a request, or nil. The
-// users that were last seen at the client's address are tried first; then all, in
-// turn with others who look, because that is what a flood of noise would cost.
-// rest is called before a wait.
-func (c *Cipher) find(from core.Caller, rest func(), opens func(*user) bool) *user {
+// find returns the user whose key opens a request according to opens, or nil. It first
+// tries the users that were last seen at the client's address. Then it tries all users in
+// a limited number of concurrent searches, because noise costs as many trials as there
+// are users. release is called before a wait.
+func (c *Cipher) find(from core.Caller, release func(), opens func(*user) bool) *user {
 	client := from.Addr.Addr()
-	return c.look(client, opens, func() func() {
-		rest()
+	return c.search(client, opens, func() func() {
+		release()
 		patience := c.patience
 		if !from.Until.IsZero() {
 			patience = min(patience, time.Until(from.Until))
 		}
-		return c.turns.take(core.SourceOf(client), patience, from.Ended)
+		return c.searches.acquire(core.SourceOf(client), patience, from.Ended)
 	})
 }
 
-// look is find with what waits for a turn. A turn that is nil means that there is
-// none.
-func (c *Cipher) look(client netip.Addr, opens func(*user) bool, turn func() (done func())) *user {
-	r := c.roll.Load()
-	if r == nil {
+// search is find with a function that acquires a search slot and returns the function
+// that releases it, or nil if there is no slot.
+func (c *Cipher) search(client netip.Addr, opens func(*user) bool, acquire func() (done func())) *user {
+	t := c.users.Load()
+	if t == nil {
 		if opens(c.own) {
 			return c.own
 		}
@@ -44,35 +44,35 @@ func (c *Cipher) look(client netip.Addr, opens func(*user) bool, turn func() (do
 	var memory [maxRecent]userID
 	tried := c.memory.recent.at(client, memory[:0])
 	for i, id := range tried {
-		if u := r.byID[id]; u != nil && opens(u) {
+		if u := t.byID[id]; u != nil && opens(u) {
 			if i > 0 {
-				c.memory.recent.saw(client, id)
+				c.memory.recent.add(client, id)
 			}
 			return u
 		}
 	}
-	if len(r.all) > freeTrials {
-		done := turn()
+	if len(t.all) > freeTrials {
+		done := acquire()
 		if done == nil {
 			return nil
 		}
 		defer done()
 	}
-	for _, u := range r.all {
+	for _, u := range t.all {
 		if !slices.Contains(tried, u.id) && opens(u) {
-			c.memory.recent.saw(client, u.id)
+			c.memory.recent.add(client, u.id)
 			return u
 		}
 	}
 	return nil
 }
 
-// Run follows the file of users and writes that of salts.
+// Run follows the user file and writes the journal of salts.
 func (c *Cipher) Run(ctx context.Context) {
-	if r := c.roll.Load(); r != nil {
-		r.grant()
+	if t := c.users.Load(); t != nil {
+		t.grant()
 	}
-	c.memory.keep(c.knows)
+	c.memory.prune(c.hasUser)
 	var writing sync.WaitGroup
 	defer writing.Wait()
 	writing.Go(func() { c.journal.Run(ctx, c.salts.All(streamSalt), func() {}) })
@@ -81,53 +81,52 @@ func (c *Cipher) Run(ctx context.Context) {
 	}
 }
 
-// setUsers puts others in the place of a server's users.
+// setUsers replaces the users of a server.
 func (c *Cipher) setUsers(list []users.User) error {
-	r, err := c.spec.newRoll(list)
+	t, err := c.spec.newUserTable(list)
 	if err != nil {
 		return err
 	}
-	c.setRoll(r)
-	r.grant()
-	c.memory.keep(c.knows)
+	c.setTable(t)
+	t.grant()
+	c.memory.prune(c.hasUser)
 	return nil
 }
 
-// remember makes m what the server goes on with. It is called before anything is
-// served.
+// remember sets the memory of the server. It is called before the cipher serves.
 func (c *Cipher) remember(m *memory) {
 	c.memory = m
 	if c.own != nil {
 		c.own.packets = m.packetsOf(c.spec, c.own)
 	}
-	if r := c.roll.Load(); r != nil {
-		c.setRoll(r)
+	if t := c.users.Load(); t != nil {
+		c.setTable(t)
 	}
 }
 
-func (c *Cipher) setRoll(r *roll) {
-	for _, u := range r.all {
+func (c *Cipher) setTable(t *userTable) {
+	for _, u := range t.all {
 		u.packets = c.memory.packetsOf(c.spec, u)
 	}
-	c.roll.Store(r)
+	c.users.Store(t)
 }
 
-// knows reports whether a user is among those of this table.
-func (c *Cipher) knows(id userID) bool {
+// hasUser reports whether id is a user of this cipher.
+func (c *Cipher) hasUser(id userID) bool {
 	if c.own != nil && c.own.id == id {
 		return true
 	}
-	r := c.roll.Load()
-	return r != nil && r.byID[id] != nil
+	t := c.users.Load()
+	return t != nil && t.byID[id] != nil
 }
 
-// manyPackets opens the datagrams of many users.
+// manyPackets opens the datagrams of a server with many users.
 type manyPackets struct{ cipher *Cipher }
 
 var _ core.PacketServer = manyPackets{}
 
-// Open opens a request. It tries users into other memory, because a trial that
-// fails spoils what it opens in place.
+// Open opens a request. Trials write to other memory, because a failed trial destroys
+// what it opens in place.
 func (m manyPackets) Open(wire []byte, from netip.AddrPort) (core.OpenedPacket, error) {
 	c := m.cipher
 	if err := c.spec.checkSize(wire); err != nil {
@@ -137,14 +136,14 @@ func (m manyPackets) Open(wire []byte, from netip.AddrPort) (core.OpenedPacket, 
 	defer buf.Return()
 	scratch := buf.B[:0]
 	if len(wire) > cap(scratch) {
-		scratch = make([]byte, 0, len(wire)) // while many buffers are out they are small
+		scratch = make([]byte, 0, len(wire)) // buffers are small while many are borrowed
 	}
 	var plain []byte
-	u := c.look(from.Addr(), func(u *user) bool {
+	u := c.search(from.Addr(), func(u *user) bool {
 		var err error
 		plain, err = u.packets.unseal(scratch, wire)
 		return err == nil
-	}, c.turns.try)
+	}, c.searches.tryAcquire)
 	if u == nil {
 		return core.OpenedPacket{}, forged(wire, core.ErrAuth)
 	}
@@ -156,5 +155,5 @@ func (m manyPackets) Open(wire []byte, from netip.AddrPort) (core.OpenedPacket, 
 	return u.packets.opened(wire[:size], target, payload)
 }
 
-// Roams returns false: a client is known by its address.
+// Roams returns false: a client is identified by its address.
 func (manyPackets) Roams() bool { return false }

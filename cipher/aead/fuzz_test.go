@@ -6,8 +6,8 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 )
 
-// FuzzAccept has a server read arbitrary bytes. It must give them back
-// unchanged if they are no request, say nothing, and never panic.
+// FuzzAccept lets a server read arbitrary bytes. It must return them unchanged if they are
+// not a request, send nothing, and never panic.
 func FuzzAccept(f *testing.F) {
 	for _, v := range streamVectors(f) {
 		if v.Method == "aes-256-gcm" && v.Stream != nil {

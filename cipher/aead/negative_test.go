@@ -36,7 +36,7 @@ type negative struct {
 	Why          string
 }
 
-// outcomes says what each `expect` of a stream is for a cipher.
+// outcomes maps each `expect` of a stream to a check.
 var outcomes = map[string]func(*testing.T, *aead.Cipher, core.Stream, negative){
 	"accept": func(t *testing.T, c *aead.Cipher, wire core.Stream, n negative) {
 		a, err := c.AcceptStream(wire, core.Caller{Addr: someone})
@@ -83,7 +83,7 @@ var outcomes = map[string]func(*testing.T, *aead.Cipher, core.Stream, negative){
 	},
 }
 
-// refused is the outcome of a stream that is no request.
+// refused is the outcome of an invalid request.
 func refused(want error, authenticated bool) func(*testing.T, *aead.Cipher, core.Stream, negative) {
 	return func(t *testing.T, c *aead.Cipher, wire core.Stream, n negative) {
 		a, err := c.AcceptStream(wire, core.Caller{Addr: someone})

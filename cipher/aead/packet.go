@@ -10,21 +10,21 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// packets protects datagrams, in both roles: each is
+// packets protects datagrams in both roles. Each datagram is
 //
 //	+------+---------------------------+-----+
 //	| salt | address, payload (sealed) | tag |
 //	+------+---------------------------+-----+
 //
-// under a subkey of its own and nonce 0. The address is the target of a request
-// and the source of a reply. See SIP004 §3. The method knows no sessions, so one
-// packets stands for all clients of a key.
+// under a separate subkey and nonce 0. The address is the target of a request and the
+// source of a reply. See SIP004 §3. The method has no sessions, so one packets value
+// serves all clients with the same key.
 type packets struct {
 	spec  Spec
 	key   []byte
 	name  string // of the user
 	grant atomic.Pointer[core.Grant]
-	zero  [maxNonce]byte  // the nonce; never written
+	zero  [maxNonce]byte  // the nonce; never modified
 	seen  *replay.Digests // salts of a server's requests and replies
 	memo  *core.AddrMemo
 }
@@ -35,17 +35,17 @@ var (
 	_ core.PacketClient   = packetClient{}
 )
 
-// NewPacketServer returns what opens requests. It refuses those that it has seen
-// among the last 262,144 datagrams at the least, its own replies too: a recording
-// of one makes no request.
+// NewPacketServer returns the server's side for datagrams. It refuses datagrams that are
+// among the last 262,144 received or sent: the server's replies count, because a
+// recorded reply must not be accepted as a request.
 func (c *Cipher) NewPacketServer() (core.PacketServer, error) {
-	if c.roll.Load() != nil {
+	if c.users.Load() != nil {
 		return manyPackets{c}, nil
 	}
 	return ownPackets{c}, nil
 }
 
-// NewPacketClient returns what protects the datagrams of one client.
+// NewPacketClient returns the client's side for datagrams.
 func (c *Cipher) NewPacketClient() (core.PacketClient, error) {
 	if c.own == nil {
 		return nil, errNoClient
@@ -53,7 +53,7 @@ func (c *Cipher) NewPacketClient() (core.PacketClient, error) {
 	return packetClient{c.own.packets}, nil
 }
 
-// Overhead returns how many bytes a datagram has beyond its payload.
+// Overhead returns the size of a datagram without its payload.
 func (p *packets) Overhead(addr core.Addr) int {
 	return p.spec.KeySize + core.AddrLen(addr) + tagSize
 }
@@ -97,7 +97,7 @@ func (p *packets) open(wire []byte) (salt []byte, addr core.Addr, payload []byte
 	return salt, addr, payload, err
 }
 
-// checkSize returns ErrShort for a datagram that is none.
+// checkSize returns ErrShort for a datagram that is too short.
 func (s Spec) checkSize(wire []byte) error {
 	if least := s.KeySize + tagSize; len(wire) < least {
 		return fmt.Errorf("%w: %d, want %d or more", core.ErrShort, len(wire), least)
@@ -105,13 +105,13 @@ func (s Spec) checkSize(wire []byte) error {
 	return nil
 }
 
-// forged says what was not sealed with a key.
+// forged returns the error for a datagram that can't be opened.
 func forged(wire []byte, err error) error {
 	return fmt.Errorf("datagram of %d bytes: %w", len(wire), err)
 }
 
-// unseal appends the plaintext of a datagram to dst. Its error is an ErrAuth, and
-// costs nothing: most users that are tried are the wrong ones.
+// unseal appends the plaintext of a datagram to dst. The error is an ErrAuth and is not
+// wrapped, to save the allocation: most trials with many users fail.
 func (p *packets) unseal(dst, wire []byte) ([]byte, error) {
 	size := p.spec.KeySize
 	aead, err := p.spec.session(p.key, wire[:size])
@@ -134,8 +134,8 @@ func (p *packets) parse(plain []byte) (core.Addr, []byte, error) {
 	return addr, plain[n:], nil
 }
 
-// malformed makes an address that ends too soon a broken one: nothing follows a
-// datagram.
+// malformed converts the error of an incomplete address to ErrMalformed, because a
+// datagram has no continuation.
 func malformed(err error) error { return fmt.Errorf("%w: %w", core.ErrMalformed, err) }
 
 // ownPackets opens the datagrams of a server without users.
@@ -151,7 +151,7 @@ func (o ownPackets) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, erro
 	return p.opened(salt, target, payload)
 }
 
-// opened returns a request, if it is a new one.
+// opened returns a request if its salt is new.
 func (p *packets) opened(salt []byte, target core.Addr, payload []byte) (core.OpenedPacket, error) {
 	if !p.seen.Add(salt) {
 		return core.OpenedPacket{}, core.ErrReplay
@@ -162,23 +162,23 @@ func (p *packets) opened(salt []byte, target core.Addr, payload []byte) (core.Op
 	return core.OpenedPacket{Session: p, Target: target, Payload: payload}, nil
 }
 
-// Roams returns false: a client is known by its address.
+// Roams returns false: a client is identified by its address.
 func (ownPackets) Roams() bool { return false }
 
-// User returns the name of the user whose key it is, or "".
+// User returns the name of the user of the key, or "".
 func (p *packets) User() string { return p.name }
 
-// Grant returns what the user is served under.
+// Grant returns the grant of the user.
 func (p *packets) Grant() *core.Grant { return p.grant.Load() }
 
-// Close does nothing: the session is that of all clients.
+// Close does nothing: the session is shared by all clients.
 func (*packets) Close() {}
 
-// packetClient is packets in the role of a client, which may get what it has
-// seen: only a server acts on it.
+// packetClient is packets in the role of a client. It does not refuse replays: only a
+// server acts on a request.
 type packetClient struct{ packets *packets }
 
-// Overhead returns how many bytes a datagram has beyond its payload.
+// Overhead returns the size of a datagram without its payload.
 func (c packetClient) Overhead(target core.Addr) int { return c.packets.Overhead(target) }
 
 // AppendPacket seals a request.

@@ -11,7 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// packetVector is one of testdata/aead_udp.json.
+// packetVector is a datagram of testdata/aead_udp.json.
 type packetVector struct {
 	Name, Method string
 	Address      ciphertest.Hex
@@ -29,7 +29,7 @@ func packetPair(t testing.TB, s aead.Spec) (core.PacketClient, core.PacketServer
 	return ciphertest.PacketPair(t, newCipher(t, s))
 }
 
-// The stored datagrams open as requests and as replies: they have one form.
+// The stored datagrams open as requests and as replies, which have the same format.
 func TestPacketVectors(t *testing.T) {
 	for _, v := range packetVectors(t) {
 		t.Run(v.Method+" "+v.Name, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestPacketVectors(t *testing.T) {
 	}
 }
 
-// What is authentic and no datagram is the mistake of one who holds the key.
+// An authentic datagram with invalid contents is a mistake of a client that has the key.
 func TestPacketMalformed(t *testing.T) {
 	client, server := packetPair(t, spec(t, "aes-128-gcm"))
 	for _, tc := range []struct {
@@ -80,8 +80,8 @@ func TestPacketMalformed(t *testing.T) {
 	}
 }
 
-// FuzzPacket has a server and a client open arbitrary bytes, and what those are
-// when sealed under the right key.
+// FuzzPacket lets a server and a client open arbitrary bytes, and those bytes sealed with
+// the right key.
 func FuzzPacket(f *testing.F) {
 	for _, v := range packetVectors(f) {
 		if v.Method == "aes-256-gcm" {

@@ -11,30 +11,30 @@ import (
 )
 
 const (
-	// maxRecent is how many users are remembered of one client address. Behind a
-	// shared one there may be more; those are looked for among all.
+	// maxRecent is the number of users remembered per client address. A shared address
+	// may have more; the others are found by trying all users.
 	maxRecent = 16
-	// maxClients is how many client addresses are remembered. At the bound they
-	// take 8 MiB.
+	// maxClients is the number of client addresses remembered. At the limit they take 8
+	// MiB.
 	maxClients = 1 << 14
 )
 
-// recents knows which users were last seen at which client addresses (IPv6: one
-// /64). Only who has proved a key gets into it. It is safe for concurrent use.
+// recents records which users were last seen at which client addresses (IPv6: /64). It
+// contains authenticated users only. It is safe for concurrent use.
 type recents struct {
 	mu      sync.Mutex
-	clients *simplelru.LRU[netip.Addr, []userID] // the users of each, the last one first; guarded by mu
+	clients *simplelru.LRU[netip.Addr, []userID] // the users of each address, the latest first; guarded by mu
 }
 
 func newRecents() *recents {
 	l, err := simplelru.NewLRU[netip.Addr, []userID](maxClients, nil)
 	if err != nil {
-		panic(err) // it is for a bound below 1 alone
+		panic(err) // only for a size below 1
 	}
 	return &recents{clients: l}
 }
 
-// at appends to ids those who were last seen at client, the last one first.
+// at appends to ids the users that were last seen at client, the latest first.
 func (r *recents) at(client netip.Addr, ids []userID) []userID {
 	client = core.SourceOf(client).Addr()
 	r.mu.Lock()
@@ -43,8 +43,8 @@ func (r *recents) at(client netip.Addr, ids []userID) []userID {
 	return append(ids, users...)
 }
 
-// saw notes that a user was seen at client.
-func (r *recents) saw(client netip.Addr, id userID) {
+// add records that a user was seen at client.
+func (r *recents) add(client netip.Addr, id userID) {
 	client = core.SourceOf(client).Addr()
 	r.mu.Lock()
 	defer r.mu.Unlock()

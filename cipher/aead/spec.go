@@ -1,6 +1,6 @@
-// Package aead is the engine of the classic AEAD methods of Shadowsocks
-// (SIP004): any cipher.AEAD becomes a method by a Spec. Salts, subkeys, chunks
-// and the refusal of replays come with it.
+// Package aead implements the AEAD methods of Shadowsocks from before 2022 (SIP004). A
+// Spec turns any cipher.AEAD into a method, with salts, subkeys, chunks and replay
+// protection.
 package aead
 
 import (
@@ -21,14 +21,14 @@ import (
 
 // Spec describes a method.
 type Spec struct {
-	Method  string   // the name that a file gives as kind
-	Aliases []string // other names for it
-	KeySize int      // of the key and of a subkey, 1 to 32 bytes; the salt is as long
+	Method  string   // the kind in the configuration
+	Aliases []string // other names of the kind
+	KeySize int      // size of key, subkey and salt, 1 to 32 bytes
 	// New returns the AEAD of a subkey. Its tag is 16 bytes, its nonce 8 to 24.
 	New func(subkey []byte) (cipher.AEAD, error)
 }
 
-// Specs returns the methods of SIP004 and the one with XChaCha20.
+// Specs returns the methods of SIP004 and xchacha20-ietf-poly1305.
 func Specs() []Spec {
 	return []Spec{
 		{Method: "aes-128-gcm", Aliases: []string{"aead_aes_128_gcm"}, KeySize: 16, New: newGCM},
@@ -47,7 +47,8 @@ func newGCM(subkey []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// The nonce counts messages: one of fewer bytes could come around.
+// Limits of the nonce size in bytes. The nonce counts messages, and a shorter one could
+// wrap around.
 const (
 	minNonce = 8
 	maxNonce = 24
@@ -55,27 +56,26 @@ const (
 
 // Options are the keys of a [cipher.x] table.
 type Options struct {
-	_ core.About `help:"an AEAD method: streams and datagrams under a password, authenticated, replays refused"`
+	_ core.About `help:"an AEAD method: streams and datagrams, encrypted and authenticated with a password; refuses replays"`
 	option.Password
 	users.Options
 	replay.File
 }
 
-// weakPassword is the length in bytes below which a password is warned of: it
-// can be guessed offline from one recorded packet, because the key derivation is
-// fast.
+// weakPassword is the length in bytes below which a password causes a warning: it can be
+// guessed offline from one recorded packet, because the key derivation is fast.
 const weakPassword = 12
 
-// rememberedSalts is how many salts a server remembers at the least. Each
-// connection has two. At the bound they take about 20 MiB.
+// rememberedSalts is the minimum number of salts that a server remembers. Each
+// connection has two. At the limit they take about 20 MiB.
 const rememberedSalts = 1 << 17
 
-// rememberedPackets is how many datagrams a server remembers at the least, those
-// that it sent itself among them. At the bound they take 8 MiB.
+// rememberedPackets is the minimum number of datagrams that a server remembers, received
+// and sent. At the limit they take 8 MiB.
 const rememberedPackets = 1 << 18
 
-// Register adds the method to the ciphers of reg. It panics if the Spec is no
-// method: that is a mistake in the program.
+// Register adds the method to the ciphers of reg. It panics if s is invalid, which is a
+// mistake in the program.
 func Register(reg *core.Registry, s Spec) {
 	if err := s.check(); err != nil {
 		panic(fmt.Sprintf("aead: %s: %v", s.Method, err))
@@ -83,14 +83,14 @@ func Register(reg *core.Registry, s Spec) {
 	core.Add(&reg.Cipher, s.Method, s.build, s.Aliases...)
 }
 
-// build makes a Cipher of the options.
+// build creates a Cipher from the options.
 func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 	list, err := users.Open(env, o.Options)
 	if err != nil {
 		return nil, err
 	}
 	if n := weakest(list.Users()); n > 0 {
-		env.Log.Warn("short passwords of users", "users", n, "advice", "make one with: umbra keygen "+s.Method)
+		env.Log.Warn("short passwords of users", "users", n, "advice", "generate one with: umbra keygen "+s.Method)
 	}
 	var k []byte
 	if o.Password.Given() || !o.Options.Given() {
@@ -99,13 +99,13 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 			return nil, err
 		}
 		if len(password) < weakPassword {
-			env.Log.Warn("short password", "bytes", len(password), "advice", "make one with: umbra keygen "+s.Method)
+			env.Log.Warn("short password", "bytes", len(password), "advice", "generate one with: umbra keygen "+s.Method)
 		}
 		k = key.FromPassword(password.Reveal(), s.KeySize)
 	}
-	var r *roll
+	var r *userTable
 	if o.Options.Given() {
-		if r, err = s.newRoll(list.Users()); err != nil {
+		if r, err = s.newUserTable(list.Users()); err != nil {
 			return nil, &core.OptionError{Key: o.Options.Key(), Err: err}
 		}
 	}
@@ -126,7 +126,7 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 			old = newMemory()
 		}
 		if r != nil {
-			r.take(list.Users())
+			r.setGrants(list.Users())
 		}
 		c.remember(old)
 		return old
@@ -135,8 +135,8 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 	return c, err
 }
 
-// New returns the Cipher of a method with a key of s.KeySize bytes. salts is
-// what a server has seen.
+// New returns the Cipher of a method with a key of s.KeySize bytes. salts is the set of
+// salts that the server has received.
 func New(s Spec, k []byte, salts *replay.Salts) (*Cipher, error) {
 	if len(k) != s.KeySize {
 		return nil, fmt.Errorf("%s: key of %d bytes, want %d", s.Method, len(k), s.KeySize)
@@ -150,18 +150,18 @@ func New(s Spec, k []byte, salts *replay.Salts) (*Cipher, error) {
 	return c, nil
 }
 
-// newCipher returns the Cipher of a client's key and a server's users; one of them
-// may be nil. It needs salts and a memory before it is used.
-func (s Spec) newCipher(k []byte, r *roll) (*Cipher, error) {
+// newCipher returns a Cipher with the key k of a client and the users r of a server; one
+// of them may be nil. The Cipher needs salts and a memory before it is used.
+func (s Spec) newCipher(k []byte, r *userTable) (*Cipher, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Method, err)
 	}
-	c := &Cipher{spec: s, turns: newTurns(), secret: k}
+	c := &Cipher{spec: s, searches: newSearches(), secret: k}
 	if k != nil {
 		c.own = newUser(s, "", k)
 	}
 	if r != nil {
-		c.roll.Store(r)
+		c.users.Store(r)
 	}
 	if c.secret == nil {
 		c.secret = r.serverKey()
@@ -170,8 +170,8 @@ func (s Spec) newCipher(k []byte, r *roll) (*Cipher, error) {
 	return c, nil
 }
 
-// check returns why s is no method. It tries what s makes on a key of zeros, so
-// that making it later does not fail.
+// check returns an error if s is invalid. It calls s.New with a key of zeros, so that
+// later calls do not fail.
 func (s Spec) check() error {
 	if s.New == nil {
 		return errors.New("no New")

@@ -107,8 +107,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestRestart checks that a process that has a replay_file refuses what an earlier
-// one has seen.
+// TestRestart checks that a process with a replay_file refuses requests that an earlier
+// process has received.
 func TestRestart(t *testing.T) {
 	o := withPassword(password)
 	o.ReplayFile = filepath.Join(t.TempDir(), "replay")
@@ -139,8 +139,8 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestReload checks that a cipher that is built anew refuses what the old one
-// has seen, and that another component does not.
+// TestReload checks that a cipher that is built again refuses what the old one has
+// received, and that another component does not.
 func TestReload(t *testing.T) {
 	p := new(core.Process)
 	reg := registry()
@@ -209,7 +209,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// What is no method is told when the program registers it, not to who runs it.
+// An invalid Spec is reported when the program registers the method.
 func TestRegisterRefuses(t *testing.T) {
 	defer func() {
 		if got, want := recover(), "aead: mine: key size 64, want 1 to 32"; got != want {
@@ -228,8 +228,7 @@ func (f fake) Overhead() int  { return f.tag }
 func (fake) Seal(dst, _, plain, _ []byte) []byte           { return append(dst, plain...) }
 func (fake) Open(dst, _, sealed, _ []byte) ([]byte, error) { return append(dst, sealed...), nil }
 
-// TestThirdParty makes a method of an AEAD that is not among the standard ones,
-// as a third party would.
+// TestThirdParty registers a method with an AEAD that is not among the standard ones.
 func TestThirdParty(t *testing.T) {
 	mine := aead.Spec{Method: "aes-256-gcm-nonce-16", KeySize: 32, New: func(k []byte) (cipher.AEAD, error) {
 		block, err := aes.NewCipher(k)

@@ -13,10 +13,10 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// userID tells users apart over a reload: another key makes another one.
+// userID identifies a user over a reload. A changed key is another userID.
 type userID [16]byte
 
-// user is somebody's key with what is made of it.
+// user is a user's key and the state derived from it.
 type user struct {
 	name    string // "" for the one user of a server without names
 	key     []byte
@@ -30,16 +30,17 @@ func newUser(s Spec, name string, k []byte) *user {
 	return &user{name: name, key: k, id: userID(sum[:])}
 }
 
-// roll is the users of a server. It does not change, so that it can be swapped for
-// another one as a whole.
-type roll struct {
+// userTable is the users of a server. It is immutable, so that it can be replaced
+// atomically.
+type userTable struct {
 	all  []*user
 	byID map[userID]*user
 }
 
-// newRoll returns the users of a list. No two have the same key.
-func (s Spec) newRoll(list []users.User) (*roll, error) {
-	r := &roll{byID: make(map[userID]*user, len(list))}
+// newUserTable returns the table of a list of users. It returns an error if two users
+// have the same key.
+func (s Spec) newUserTable(list []users.User) (*userTable, error) {
+	r := &userTable{byID: make(map[userID]*user, len(list))}
 	owner := make(map[string]string, len(list))
 	for _, l := range list {
 		u := newUser(s, l.Name, key.FromPassword(l.Secret.Reveal(), s.KeySize))
@@ -54,23 +55,22 @@ func (s Spec) newRoll(list []users.User) (*roll, error) {
 	return r, nil
 }
 
-// take gives the users their grants, which come once the table is served. list is what
-// the users were made of.
-func (r *roll) take(list []users.User) {
+// setGrants copies the grants of list, from which the table was made. Grants exist once
+// the table serves.
+func (r *userTable) setGrants(list []users.User) {
 	for i, u := range r.all {
 		u.grant = list[i].Grant
 	}
 }
 
-// grant has the datagrams of each user run under what the user is served under, once
-// these users are served.
-func (r *roll) grant() {
+// grant sets the grants of the users' datagrams. It is called when the table is in use.
+func (r *userTable) grant() {
 	for _, u := range r.all {
 		u.packets.grant.Store(u.grant)
 	}
 }
 
-// weakest returns how many users have a password that can be guessed.
+// weakest returns the number of users with a password shorter than weakPassword.
 func weakest(list []users.User) (n int) {
 	for _, u := range list {
 		if len(u.Secret) < weakPassword {
@@ -80,16 +80,16 @@ func weakest(list []users.User) (n int) {
 	return n
 }
 
-// serverKey returns what a server without a password of its own derives its habits
-// from: the least of its users' keys, which most changes of users leave alone.
-func (r *roll) serverKey() []byte {
+// serverKey returns the key from which a server without its own password derives secrets:
+// the smallest of its users' keys, which most changes of the users do not affect.
+func (r *userTable) serverKey() []byte {
 	return slices.MinFunc(r.all, func(a, b *user) int { return slices.Compare(a.key, b.key) }).key
 }
 
-// errNoClient says that a table is a server's alone.
-var errNoClient = errors.New("only users are given; a client needs a password")
+// errNoClient is the error of a client that uses a cipher for servers only.
+var errNoClient = errors.New("this cipher has users only: a client needs a password")
 
-// memory is what a server's table keeps over a reload beside its salts.
+// memory is the state of a server that is kept over a reload, except the salts.
 type memory struct {
 	seen   *replay.Digests
 	memo   core.AddrMemo // of datagrams
@@ -103,8 +103,8 @@ func newMemory() *memory {
 	return &memory{seen: replay.NewDigests(rememberedPackets), recent: newRecents(), packets: map[userID]*packets{}}
 }
 
-// packetsOf returns what protects the datagrams of a user: the same for as long as
-// there is that user.
+// packetsOf returns the packets of a user. The value stays the same as long as the user
+// exists.
 func (m *memory) packetsOf(s Spec, u *user) *packets {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -117,8 +117,8 @@ func (m *memory) packetsOf(s Spec, u *user) *packets {
 	return p
 }
 
-// keep forgets all but these users.
-func (m *memory) keep(known func(userID) bool) {
+// prune drops the packets of users for which known returns false.
+func (m *memory) prune(known func(userID) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id := range m.packets {

@@ -10,8 +10,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// BenchmarkUsers has a server find the user of a request among many: of one who was
-// seen at the address before, of one who was not, and of noise, which is nobody's.
+// BenchmarkUsers measures finding the user of a request among many: a user seen at the
+// address before, another user, and noise.
 func BenchmarkUsers(b *testing.B) {
 	for _, n := range []int{10, 100, 1_000, 10_000} {
 		s := server(b, "aes-256-gcm", n)
@@ -52,7 +52,7 @@ func BenchmarkUsers(b *testing.B) {
 	}
 }
 
-// BenchmarkUserPackets is the same for datagrams of a user at a known address.
+// BenchmarkUserPackets is BenchmarkUsers for datagrams of a user at a known address.
 func BenchmarkUserPackets(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

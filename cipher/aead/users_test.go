@@ -34,7 +34,7 @@ func manyUsers(n int) map[string]option.Text {
 	return all
 }
 
-// server returns a server of n users, without a password of its own.
+// server returns a server with n users and without a password.
 func server(t testing.TB, method string, n int) core.Cipher {
 	t.Helper()
 	c, log, err := build(t, registry(), method, aead.Options{Options: users.Options{Users: manyUsers(n)}}, new(core.Process))
@@ -71,7 +71,7 @@ func flightOf(t testing.TB, c core.Cipher) []byte {
 	return flight
 }
 
-// accept has a server read a flight, and returns the user and the grant.
+// accept lets a server read a flight, and returns the user and the grant.
 func accept(t testing.TB, c core.Cipher, flight []byte, from netip.AddrPort) (core.Accepted, error) {
 	t.Helper()
 	conn, far := coretest.Pipe()
@@ -91,7 +91,7 @@ func accept(t testing.TB, c core.Cipher, flight []byte, from netip.AddrPort) (co
 	return a, err
 }
 
-// datagram returns one of a client.
+// datagram returns a datagram of a client.
 func datagram(t testing.TB, c core.Cipher) []byte {
 	t.Helper()
 	p, err := c.(core.PacketCipher).NewPacketClient()
@@ -114,8 +114,8 @@ func packetServer(t testing.TB, c core.Cipher) core.PacketServer {
 	return s
 }
 
-// TestUsers has a server tell its users apart, few and many, streams and datagrams,
-// at addresses that are known and that are not.
+// TestUsers checks that a server identifies few and many users, by streams and datagrams,
+// from known and unknown addresses.
 func TestUsers(t *testing.T) {
 	for _, method := range []string{"aes-128-gcm", "chacha20-ietf-poly1305"} {
 		for _, n := range []int{1, 3, 100} {
@@ -153,7 +153,7 @@ func TestUsers(t *testing.T) {
 	}
 }
 
-// A server of users is none to whoever has only the password of its own table.
+// A server with users does not accept the password of its own table.
 func TestPasswordBesideUsers(t *testing.T) {
 	o := withPassword("of clients in this file")
 	o.Users = manyUsers(2)
@@ -180,7 +180,7 @@ func TestPasswordBesideUsers(t *testing.T) {
 	}
 }
 
-// A recording is refused whoever of the users it is of.
+// A recording is refused for every user.
 func TestUsersReplay(t *testing.T) {
 	s := server(t, "aes-256-gcm", 20)
 	flight, wire := flightOf(t, client(t, "aes-256-gcm", 7)), datagram(t, client(t, "aes-256-gcm", 8))
@@ -210,7 +210,7 @@ func TestUserOptions(t *testing.T) {
 		{"good", manyUsers(3), "", "", false},
 		{"short", map[string]option.Text{"a": "short", "b": "long enough, surely"}, "", "", true},
 		{"same password", map[string]option.Text{"a": "long enough, surely", "b": "long enough, surely"}, "users", `the users "a" and "b" have the same password`, false},
-		{"nobody", map[string]option.Text{}, "users", "nobody", false},
+		{"no users", map[string]option.Text{}, "users", "no users in this table", false},
 		{"no name", map[string]option.Text{"": "long enough, surely"}, "users", "empty name", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -284,8 +284,8 @@ func TestUsersFile(t *testing.T) {
 	})
 }
 
-// TestUsersKept checks that a table that is built anew knows the sessions of users
-// who are still there.
+// TestUsersKept checks that a cipher that is built again keeps the sessions of users that
+// still exist.
 func TestUsersKept(t *testing.T) {
 	process := new(core.Process)
 	sessions := func(n int) core.PacketSession {
@@ -304,7 +304,7 @@ func TestUsersKept(t *testing.T) {
 	}
 }
 
-// A server of many users passes the whole kit, as one of a single key does.
+// A server with many users passes the complete kit.
 func TestUsersConformance(t *testing.T) {
 	make := func(t testing.TB) core.Cipher {
 		o := withPassword(passwordOf(19))

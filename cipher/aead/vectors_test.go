@@ -16,7 +16,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// streamVector is one of testdata/aead_tcp.json.
+// streamVector is a stream of testdata/aead_tcp.json.
 type streamVector struct {
 	Name, Method string
 	Password     string

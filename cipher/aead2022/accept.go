@@ -11,9 +11,9 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// AcceptStream reads what DialStream sends. It takes any segments: SIP022 §3.1
-// would have a server refuse a fixed header that does not come with one read, which
-// tells a prober after its first byte what the server is.
+// AcceptStream reads what DialStream sends, in segments of any size. SIP022 §3.1 requires
+// a server to refuse a fixed header that does not arrive in one read. That would reveal
+// the server to a prober after its first byte, so AcceptStream does not.
 func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted, error) {
 	s := chunk.NewStream(conn, nil)
 	s.Waits = from.Waits
@@ -33,8 +33,8 @@ func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted
 	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant, Once: core.Once{ID: a.salt, Until: a.until}}, nil
 }
 
-// startReply makes the stream send salt and the response header with its first
-// bytes. Nothing is sent before there are some. It keeps both salts.
+// startReply makes the stream send salt and the response header together with its first
+// payload, and nothing before. It keeps both salts.
 func (c *Cipher) startReply(s *chunk.Stream, u *user, salt, requestSalt []byte) error {
 	aead, err := c.spec.session(u.psk, salt)
 	if err != nil {
@@ -50,19 +50,19 @@ func (c *Cipher) startReply(s *chunk.Stream, u *user, salt, requestSalt []byte) 
 	return nil
 }
 
-// accept reads one request. It opens into scratch, never in place, so that what
-// came stays as it was for whoever handles a request that is none.
+// accept reads one request. It opens chunks into scratch, not in place, so that the bytes
+// of an invalid request can be returned unchanged.
 type accept struct {
 	cipher *Cipher
 	reader *chunk.Reader
 	box    chunk.Box
 	user   *user
-	salt   []byte    // the request's, a copy
-	until  time.Time // when it is too old to be good
+	salt   []byte    // a copy of the request's salt
+	until  time.Time // the request is too old after this time
 }
 
-// run returns the target and the first payload, which is valid until the reader is
-// used again. It leaves the reader at the chunk that comes next.
+// run returns the target and the first payload, which is valid until the reader is used
+// again. It leaves the reader at the next chunk.
 func (a *accept) run() (core.Addr, []byte, error) {
 	if a.cipher.refusal != nil {
 		return core.Addr{}, nil, a.cipher.refusal
@@ -80,7 +80,7 @@ func (a *accept) run() (core.Addr, []byte, error) {
 	defer scratch.Return()
 	plain := scratch.B[:0]
 	if length > cap(plain) {
-		plain = make([]byte, 0, length) // while many buffers are out they are small
+		plain = make([]byte, 0, length) // buffers are small while many are borrowed
 	}
 	if plain, err = a.box.OpenPayload(plain, whole[off:]); err != nil {
 		return core.Addr{}, nil, err
@@ -93,13 +93,12 @@ func (a *accept) run() (core.Addr, []byte, error) {
 	return target, a.reader.SkipFor(wire, payload), nil
 }
 
-// openFixed opens the fixed-length header. It waits for all of it, so that nothing
-// is computed for less. It returns where the variable-length header begins, and its
-// length.
+// openFixed opens the fixed-length header. It waits for all of it before it computes
+// anything. It returns the offset and the length of the variable-length header.
 //
-// The salt is remembered only when all else is good, and before anything is done
-// for the request: an impostor can't burn a salt, and of equal requests at the same
-// instant one is served.
+// The salt is added to the set after all checks of the header, and before the request
+// has an effect: an attacker without the key can't invalidate a salt, and of equal
+// concurrent requests one is served.
 func (a *accept) openFixed() (off, length int, err error) {
 	c := a.cipher
 	identity := c.spec.KeySize

@@ -17,7 +17,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// rule is one of ss2022_negative_rules in testdata/negative.json.
+// rule is a rule of ss2022_negative_rules in testdata/negative.json.
 type rule struct{ Name, Expect string }
 
 func rules(t testing.TB) []rule {
@@ -32,7 +32,7 @@ func rules(t testing.TB) []rule {
 	return f.Rules
 }
 
-// streamRule makes the bytes of a rule, for a client of c.
+// streamRule builds the bytes of a rule, for a client of c.
 func streamRule(t *testing.T, c *Cipher, name string) []byte {
 	target := addr(t, "192.0.2.1:80")
 	good := append(appendAddressing(nil, target, nil), "hello"...)
@@ -94,8 +94,8 @@ func streamRule(t *testing.T, c *Cipher, name string) []byte {
 	return nil
 }
 
-// TestStreamRules checks the rules for streams; TestPacketRules has those for
-// datagrams, and the others are below.
+// TestStreamRules checks the rules for streams; TestPacketRules checks those for datagrams,
+// and the tests below check the others.
 func TestStreamRules(t *testing.T) {
 	elsewhere := map[string]bool{
 		"same salt twice": true, "same salt, fresh header": true, "unknown identity header": true,
@@ -138,7 +138,7 @@ func TestStreamRules(t *testing.T) {
 	}
 }
 
-// TestSaltRules uses a salt again.
+// TestSaltRules sends a salt twice.
 func TestSaltRules(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		c := fresh(t, s.spec, s.keys)
@@ -155,8 +155,8 @@ func TestSaltRules(t *testing.T) {
 	})
 }
 
-// TestSaltIsSpentLate sends what is wrong in every way but one before the good
-// request with the same salt.
+// TestSaltIsSpentLate sends requests with one mistake each before the valid request with the
+// same salt.
 func TestSaltIsSpentLate(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		c := fresh(t, s.spec, s.keys)
@@ -189,8 +189,8 @@ func TestSaltIsSpentLate(t *testing.T) {
 	})
 }
 
-// TestSegments cuts the first flight anywhere: the server waits for the rest, and
-// says nothing until its deadline.
+// TestSegments cuts the first flight at every position: the server waits for the rest, and
+// sends nothing until its deadline.
 func TestSegments(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		b := flight(t, fresh(t, s.spec, s.keys), "192.0.2.1:80", "hello")
@@ -227,7 +227,7 @@ func TestSegments(t *testing.T) {
 	})
 }
 
-// TestLongFirstFlight has a first payload of every size around what fits.
+// TestLongFirstFlight uses first payloads of every size around the maximum.
 func TestLongFirstFlight(t *testing.T) {
 	for _, n := range []int{sentPayload - 9, sentPayload, 17 << 10, 0xFFFF - 9} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {

@@ -60,8 +60,7 @@ func BenchmarkHandshake(b *testing.B) {
 	})
 }
 
-// packetWork seals a request, opens it, seals a reply and opens that, in memory that
-// is used again.
+// packetWork seals and opens a request and a reply, in reused memory.
 func packetWork(t testing.TB, s setting, payload []byte) func() {
 	client, server := fresh(t, s.spec, s.keys), fresh(t, s.spec, s.keys)
 	p, srv := clientOf(t, client), serverOf(t, server)
@@ -84,8 +83,7 @@ func packetWork(t testing.TB, s setting, payload []byte) func() {
 	}
 }
 
-// TestPacketAllocs checks that the datagrams of a session that has begun allocate
-// nothing.
+// TestPacketAllocs checks that datagrams of a running session cause no allocations.
 func TestPacketAllocs(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		if n := testing.AllocsPerRun(500, packetWork(t, s, coretest.Pattern(1200, 1))); n != 0 {
@@ -118,7 +116,7 @@ func BenchmarkForgedPacket(b *testing.B) {
 	})
 }
 
-// BenchmarkSessionBegins has each datagram begin a session.
+// BenchmarkSessionBegins measures datagrams that each begin a session.
 func BenchmarkSessionBegins(b *testing.B) {
 	perSetting(b, func(b *testing.B, s setting) {
 		c := fresh(b, s.spec, s.keys)

@@ -15,34 +15,34 @@ import (
 )
 
 const (
-	maxPayload = 0xFFFF // SIP022 §3.1.2: of a chunk
-	// sentPayload is the largest payload of the chunks that we send. A receiver
-	// needs memory for a whole chunk, and the gain of larger ones is small.
+	maxPayload = 0xFFFF // SIP022 §3.1.2: maximum payload of a chunk
+	// sentPayload is the maximum payload of the chunks that are sent. A receiver needs
+	// memory for a whole chunk, and larger chunks gain little.
 	sentPayload = 0x3FFF
 	lengthSize  = 2
 	chunkHead   = lengthSize + tagSize
-	maxPadding  = 900 // SIP022 §3.1.3: that a sender adds
+	maxPadding  = 900 // SIP022 §3.1.3: maximum padding of a sender
 )
 
 // Cipher is a method with its keys. It is safe for concurrent use.
 type Cipher struct {
 	spec  Spec
-	first []byte           // the first key, which all clients of a server have in common
-	now   func() time.Time // both clocks
-	zero  [maxPadding]byte // padding; never written
+	first []byte           // the first key, shared by all clients of a server
+	now   func() time.Time // with a monotonic reading
+	zero  [maxPadding]byte // padding; never modified
 
 	client   clientKeys
-	identity *serverIdentity // of a server with users, or nil
-	sole     *user           // of a server without, or nil
-	refusal  error           // why there is no server, or nil
-	list     *users.List     // where users come from; nil if they don't change
+	identity *serverIdentity // for a server with users, or nil
+	sole     *user           // the user of a server without users, or nil
+	refusal  error           // the error of the server role, or nil
+	list     *users.List     // the source of users; nil if they don't change
 
 	salts    *replay.Timed
-	journal  *replay.Journal // of salts and sessions; nil for none
+	journal  *replay.Journal // of salts and sessions; nil without a replay_file
 	sessions *sessions
 	memo     core.AddrMemo // of datagrams
 
-	patience time.Duration // of a server with a stream that broke the rules
+	patience time.Duration // how long a server reads on after an invalid request
 }
 
 var (
@@ -54,25 +54,25 @@ var (
 type clientKeys struct {
 	identities []identity
 	own        *user // without a name
-	refusal    error // why there is no client, or nil
+	refusal    error // the error of the client role, or nil
 }
 
-// identity is an identity key of a client and the key that it leads to.
+// identity is an identity key of a client and the hash of the key after it.
 type identity struct {
 	ipsk  []byte
 	block cipher.Block // of ipsk
 	next  hash
 }
 
-// serverIdentity is what a server with users reads identity headers with.
+// serverIdentity is the state for reading identity headers in a server with users.
 type serverIdentity struct {
 	ipsk  []byte
 	block cipher.Block // of ipsk
-	users atomic.Pointer[roll]
+	users atomic.Pointer[userTable]
 }
 
-// New returns the Cipher of a method with its keys. salts is what a server has
-// seen.
+// New returns the Cipher of a method with its keys. salts is the set of salts that the
+// server has received.
 func New(s Spec, k Keys, salts *replay.Timed) (*Cipher, error) {
 	c := &Cipher{spec: s, now: time.Now, salts: salts}
 	if err := c.setKeys(k); err != nil {
@@ -97,11 +97,11 @@ func (c *Cipher) setKeys(k Keys) error {
 	return c.keyServer(k)
 }
 
-// keyClient takes the keys for the role of a client.
+// keyClient sets the keys of the client role.
 func (c *Cipher) keyClient(k Keys) (err error) {
 	last := len(k.PSKs) - 1
 	if len(k.Users) > 0 && last == 0 {
-		c.client.refusal = errors.New("only the identity key is given; a client needs IDENTITY:USER as password")
+		c.client.refusal = errors.New("the password is the identity key only: a client needs IDENTITY:USER")
 	}
 	for i, ipsk := range k.PSKs[:last] {
 		block, err := c.spec.Block(ipsk)
@@ -114,10 +114,10 @@ func (c *Cipher) keyClient(k Keys) (err error) {
 	return err
 }
 
-// keyServer takes the keys for the role of a server.
+// keyServer sets the keys of the server role.
 func (c *Cipher) keyServer(k Keys) error {
 	if len(k.PSKs) > 2 {
-		c.refusal = errors.New("more than one identity key is given; a server has its own alone")
+		c.refusal = errors.New("the password has more than one identity key: a server needs its own only")
 		return nil
 	}
 	all, err := newUsers(c.spec, k.Users)
@@ -137,8 +137,8 @@ func (c *Cipher) keyServer(k Keys) error {
 	return err
 }
 
-// Method returns the method's name.
+// Method returns the name of the method.
 func (c *Cipher) Method() string { return c.spec.Method }
 
-// Derive fills out from the first key and the label; see key.Derive.
+// Derive fills out with bytes derived from the first key and the label; see key.Derive.
 func (c *Cipher) Derive(label string, out []byte) { key.Derive(c.first, label, out) }

@@ -8,12 +8,12 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// maxSkew is how far the clocks of two ends may be apart, in seconds. See
-// SIP022 §3.1.3.
+// maxSkew is the maximum difference between the clocks of client and server, in seconds.
+// See SIP022 §3.1.3.
 const maxSkew = 30
 
-// timeGuard is for how long after its last good second what was sent then is still
-// remembered: two seconds for the rounding at both ends.
+// timeGuard is the time for which a message is remembered after the second in which it
+// was sent: maxSkew, and two seconds for rounding at both ends.
 const timeGuard = (maxSkew + 2) * time.Second
 
 // appendTime appends now to b as seconds since 1970.
@@ -21,16 +21,16 @@ func appendTime(b []byte, now time.Time) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(now.Unix()))
 }
 
-// parseTypeAndTime checks the beginning that all headers have, of at least nine
-// bytes, and returns the time. It returns ErrMalformed for a type that is not
-// want, and ErrClock for a time that is more than maxSkew from now, which is
-// rounded down to seconds.
+// parseTypeAndTime checks the first nine bytes of a header, which all headers have in
+// common, and returns the time. It returns ErrMalformed for a type other than want, and
+// ErrClock for a time that differs from now, rounded down to seconds, by more than
+// maxSkew.
 func parseTypeAndTime(b []byte, want byte, now time.Time) (time.Time, error) {
 	if b[0] != want {
 		return time.Time{}, fmt.Errorf("%w: type %d, want %d", core.ErrMalformed, b[0], want)
 	}
 	theirs, ours := binary.BigEndian.Uint64(b[1:]), uint64(now.Unix())
-	switch { // unsigned, so that no difference overflows
+	switch { // unsigned differences, which can't overflow
 	case theirs > ours && theirs-ours > maxSkew:
 		return time.Time{}, skewed(theirs-ours, "ahead")
 	case theirs < ours && ours-theirs > maxSkew:
@@ -40,5 +40,5 @@ func parseTypeAndTime(b []byte, want byte, now time.Time) (time.Time, error) {
 }
 
 func skewed(by uint64, way string) error {
-	return fmt.Errorf("%w: peer's clock is %d s %s; the limit is %d s", core.ErrClock, by, way, maxSkew)
+	return fmt.Errorf("%w: peer's clock is %d s %s; at most %d s are allowed", core.ErrClock, by, way, maxSkew)
 }

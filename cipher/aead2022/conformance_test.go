@@ -7,8 +7,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// still returns a fresh cipher whose clock stands: the kit moves requests between
-// the time of the machine and that of synctest.
+// still returns a new cipher whose clock stands still: the kit moves requests between real
+// time and the time of synctest.
 func still(t testing.TB, s setting) *Cipher {
 	t.Helper()
 	c := fresh(t, s.spec, s.keys)

@@ -18,8 +18,8 @@ import (
 //	| salt | identity headers | fixed header, tag | variable header | tag | chunk  | …
 //	+------+------------------+-------------------+-----------------------+--------+-----
 //
-// as the first flight: the headers and as much of payload as fits the buffer,
-// padding if there is none. See SIP022 §3.1 and SIP023.
+// as the first flight: the headers and as much of payload as fits the buffer, or padding
+// if payload is empty. See SIP022 §3.1 and SIP023.
 func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []byte) (core.Stream, error)) (core.Stream, error) {
 	if c.client.refusal != nil {
 		return nil, c.client.refusal
@@ -52,9 +52,9 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 	return s, nil
 }
 
-// putRequest puts a first flight into b, which begins with the salt. It returns
-// the Box that seals what comes next, the flight's size in bytes, and the payload
-// that did not fit.
+// putRequest writes a first flight to b, which already starts with the salt. It returns
+// the Box for the following chunks, the size of the flight in bytes, and the payload that
+// did not fit.
 func (c *Cipher) putRequest(b []byte, target core.Addr, padding, payload []byte) (chunk.Box, int, []byte, error) {
 	off := c.spec.KeySize
 	salt := b[:off]
@@ -78,7 +78,7 @@ func (c *Cipher) putRequest(b []byte, target core.Addr, padding, payload []byte)
 	return box, off, payload, nil
 }
 
-// readResponse returns what a client does first with a server's stream:
+// readResponse returns the function that reads the start of a server's stream:
 //
 //	+------+-------------------+---------------+-------+-----
 //	| salt | fixed header, tag | payload | tag | chunk | …
@@ -103,7 +103,7 @@ func (c *Cipher) readResponse(requestSalt []byte) func(*chunk.Reader) error {
 		}
 		length, err := parseResponseHeader(plain, c.now(), requestSalt)
 		switch {
-		case errors.Is(err, core.ErrAuth): // anybody can pass on what a server once sent
+		case errors.Is(err, core.ErrAuth): // an attacker can replay the response to another request
 			return err
 		case err != nil:
 			return core.Authenticated(err)

@@ -9,8 +9,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// FuzzAccept has a server read arbitrary bytes. It must give them back unchanged if
-// they are no request, say nothing, and never panic.
+// FuzzAccept lets a server read arbitrary bytes. It must return them unchanged if they are
+// not a request, send nothing, and never panic.
 func FuzzAccept(f *testing.F) {
 	for _, v := range streamVectors(f) {
 		if v.Method == aes128 {
@@ -26,8 +26,7 @@ func FuzzAccept(f *testing.F) {
 	})
 }
 
-// FuzzRequest has a server read arbitrary headers that are sealed with the right
-// key.
+// FuzzRequest lets a server read arbitrary headers sealed with the right key.
 func FuzzRequest(f *testing.F) {
 	f.Add(appendRequestHeader(nil, noon, 10), append(appendAddressing(nil, addr(f, "192.0.2.1:80"), nil), 'x'), true)
 	f.Add(appendRequestHeader(nil, noon, 0xFFFF), []byte{}, false)
@@ -60,8 +59,8 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// FuzzPacket has a server and a client open arbitrary bytes, and what those are when
-// sealed under the right key.
+// FuzzPacket lets a server and a client open arbitrary bytes, and those bytes sealed with
+// the right key.
 func FuzzPacket(f *testing.F) {
 	for i := range settings() {
 		for _, v := range packetVectors(f) {

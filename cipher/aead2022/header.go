@@ -10,7 +10,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// What a message is: the first byte of its header. See SIP022 §3.1.3 and §3.2.
+// The type of a message: the first byte of its header. See SIP022 §3.1.3 and §3.2.
 const (
 	typeClient = 0
 	typeServer = 1
@@ -38,9 +38,9 @@ func appendRequestHeader(b []byte, now time.Time, length int) []byte {
 	return binary.BigEndian.AppendUint16(b, uint16(length))
 }
 
-// parseRequestHeader is the inverse. It returns ErrClock if the time is more than
-// 30 s from now, and ErrMalformed for another type and for a length that can hold
-// no variable-length header.
+// parseRequestHeader is the inverse. It returns ErrClock if the time differs from now by
+// more than 30 s, and ErrMalformed for another type and for a length of 0, which is too
+// short for a variable-length header.
 func parseRequestHeader(b []byte, now time.Time) (sent time.Time, length int, err error) {
 	if len(b) != requestHeaderSize {
 		return time.Time{}, 0, fmt.Errorf("%w: header of %d bytes, want %d", core.ErrMalformed, len(b), requestHeaderSize)
@@ -70,8 +70,8 @@ func appendResponseHeader(b []byte, now time.Time, requestSalt []byte, length in
 	return binary.BigEndian.AppendUint16(b, uint16(length))
 }
 
-// parseResponseHeader is the inverse. Beside the errors of parseRequestHeader it
-// returns ErrAuth if the response is not to the request with that salt.
+// parseResponseHeader is the inverse. In addition to the errors of parseRequestHeader it
+// returns ErrAuth if the response does not belong to the request with requestSalt.
 func parseResponseHeader(b []byte, now time.Time, requestSalt []byte) (length int, err error) {
 	if want := responseHeaderSize(len(requestSalt)); len(b) != want {
 		return 0, fmt.Errorf("%w: header of %d bytes, want %d", core.ErrMalformed, len(b), want)
@@ -89,8 +89,8 @@ func parseResponseHeader(b []byte, now time.Time, requestSalt []byte) (length in
 	return length, nil
 }
 
-// appendAddressing appends the beginning of a request's variable-length header to
-// b; the first payload comes behind it:
+// appendAddressing appends the beginning of a request's variable-length header to b; the
+// first payload follows it:
 //
 //	+------+----------+-------+----------------+----------+---------+
 //	| ATYP |   ADDR   | PORT  | padding length | padding  | payload |
@@ -102,9 +102,9 @@ func appendAddressing(b []byte, target core.Addr, padding []byte) []byte {
 	return appendPadding(core.AppendAddr(b, target), padding)
 }
 
-// parseAddressing is the inverse; payload is in b. It returns ErrMalformed for an
-// address that is none, for padding beyond the end, and if there is neither padding
-// nor payload. Padding of more than 900 bytes is good.
+// parseAddressing is the inverse; payload is part of b. It returns ErrMalformed for an
+// invalid address, for padding beyond the end, and if both padding and payload are
+// missing. Padding of more than 900 bytes is valid.
 func parseAddressing(b []byte) (target core.Addr, payload []byte, err error) {
 	target, n, err := core.DecodeAddr(b)
 	if err != nil {
@@ -120,8 +120,8 @@ func parseAddressing(b []byte) (target core.Addr, payload []byte, err error) {
 	return target, payload, nil
 }
 
-// badAddress returns what an error of DecodeAddr is in a message that is whole: one
-// that ends before its address does is broken, because nothing more of it comes.
+// badAddress converts an error of DecodeAddr for a complete message: an incomplete
+// address is malformed, because no more bytes follow.
 func badAddress(err error) error {
 	if errors.Is(err, core.ErrShort) {
 		return fmt.Errorf("%w: ends within the address", core.ErrMalformed)
@@ -129,13 +129,13 @@ func badAddress(err error) error {
 	return fmt.Errorf("address: %w", err)
 }
 
-// appendPadding appends padding behind its length to b.
+// appendPadding appends the length of padding and padding to b.
 func appendPadding(b, padding []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(padding))), padding...)
 }
 
-// cutPadding returns what stands behind the padding that b begins with, and how
-// long that is in bytes.
+// cutPadding removes the padding at the beginning of b. It returns the rest and the length
+// of the padding in bytes.
 func cutPadding(b []byte) (rest []byte, padding int, err error) {
 	if len(b) < paddingLengthSize {
 		return nil, 0, fmt.Errorf("%w: ends before the padding", core.ErrMalformed)

@@ -7,8 +7,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// putIdentities fills dst with the identity headers of a stream, one for each
-// identity key, the outermost first:
+// putIdentities fills dst with the identity headers of a stream, one per identity key, the
+// outermost first:
 //
 //	+----------------------------------------------+-----
 //	| AES(identity subkey, BLAKE3(next key)[0..16]) | …
@@ -30,8 +30,7 @@ func (c *Cipher) putIdentities(dst, salt []byte) (int, error) {
 	return n, nil
 }
 
-// headerSize returns the size in bytes of the identity headers that a server
-// reads.
+// headerSize returns the size in bytes of the identity headers that the server reads.
 func (c *Cipher) headerSize() int {
 	if c.identity == nil {
 		return 0
@@ -39,8 +38,7 @@ func (c *Cipher) headerSize() int {
 	return hashSize
 }
 
-// userOf returns the user that the identity header of a stream names. header is
-// not changed.
+// userOf returns the user of the identity header of a stream. It does not modify header.
 func (c *Cipher) userOf(salt, header []byte) (*user, error) {
 	if c.identity == nil {
 		return c.sole, nil
@@ -52,8 +50,8 @@ func (c *Cipher) userOf(salt, header []byte) (*user, error) {
 	return c.identity.find(h)
 }
 
-// openIdentity returns the hash in the identity header of a stream. header is not
-// changed.
+// openIdentity returns the hash in the identity header of a stream. It does not modify
+// header.
 func (s Spec) openIdentity(ipsk, salt, header []byte) (h hash, err error) {
 	block, err := s.Block(identitySubkey(ipsk, salt))
 	if err == nil {
@@ -62,8 +60,9 @@ func (s Spec) openIdentity(ipsk, salt, header []byte) (h hash, err error) {
 	return h, err
 }
 
-// find returns the user with the key of that hash. The time that it takes may tell
-// of hashes, which are no keys, and only to one who has the identity key.
+// find returns the user whose key has the hash h. The duration of the look-up may reveal
+// something about hashes. They are not keys, and only clients with the identity key can
+// choose h.
 func (s *serverIdentity) find(h hash) (*user, error) {
 	u := s.users.Load().byHash[h]
 	if u == nil {
@@ -88,8 +87,8 @@ func (c *Cipher) putPacketIdentities(dst, separate []byte) {
 	}
 }
 
-// packetUserOf returns the user that the identity header of a datagram names. It
-// opens header in place.
+// packetUserOf returns the user of the identity header of a datagram. It opens header in
+// place.
 func (c *Cipher) packetUserOf(header, separate []byte) (*user, error) {
 	if c.identity == nil {
 		return c.sole, nil

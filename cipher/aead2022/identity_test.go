@@ -36,7 +36,7 @@ func TestUsers(t *testing.T) {
 	}
 }
 
-// unknown checks that a request is refused as that of nobody.
+// unknown checks that a request is refused because of an unknown identity.
 func unknown(t *testing.T, what string, server *Cipher, b []byte) {
 	t.Helper()
 	err := refused(t, server, b)
@@ -74,8 +74,7 @@ func TestUnknownIdentity(t *testing.T) {
 	}
 }
 
-// TestSwapUsers puts another table in the place of the users: it holds for the next
-// request.
+// TestSwapUsers replaces the user table: it applies to the next request.
 func TestSwapUsers(t *testing.T) {
 	server, alice, bob := house(t, aes128)
 	only, err := newUsers(server.spec, []User{{Name: "robert", PSK: psk(server.spec, 2)}})
@@ -89,7 +88,7 @@ func TestSwapUsers(t *testing.T) {
 	}
 }
 
-// TestRoles asks for roles that the keys are not enough for.
+// TestRoles uses roles for which keys are missing.
 func TestRoles(t *testing.T) {
 	server, _, _ := house(t, aes256)
 	dialled := false
@@ -112,8 +111,8 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// BenchmarkIdentify reads the identity header of one of many users: how many they
-// are makes no difference.
+// BenchmarkIdentify measures reading an identity header; the number of users makes no
+// difference.
 func BenchmarkIdentify(b *testing.B) {
 	for _, n := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

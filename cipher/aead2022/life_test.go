@@ -11,9 +11,9 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// TestReplayLife sends the same bytes again at every time at which their timestamp
-// could pass, and beyond. Others come in between, as those that make a server forget
-// do. Both clocks go on together.
+// TestReplayLife replays a request at every time at which its timestamp could be valid, and
+// later. Other requests in between trigger the removal of old salts. Both clocks advance
+// together.
 func TestReplayLife(t *testing.T) {
 	fraction := 999 * time.Millisecond // of the second in which the request comes
 	for _, ahead := range []int{-30, -1, 0, 1, 29, 30} {
@@ -49,8 +49,8 @@ func TestReplayLife(t *testing.T) {
 	}
 }
 
-// TestSaltIsKept checks that a salt is remembered for 65 s by the monotonic clock,
-// although its request was made long ago.
+// TestSaltIsKept checks that a salt is remembered for 65 s by the monotonic clock, although
+// the timestamp of its request is old.
 func TestSaltIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := specOf(t, aes128)
@@ -66,8 +66,8 @@ func TestSaltIsKept(t *testing.T) {
 	})
 }
 
-// TestReplayEverySecond has one request come each second for five minutes, and all
-// of them again. What is remembered stays bounded.
+// TestReplayEverySecond sends one request per second for five minutes, and replays all of
+// them. The number of remembered salts stays bounded.
 func TestReplayEverySecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := specOf(t, chacha)
@@ -88,8 +88,8 @@ func TestReplayEverySecond(t *testing.T) {
 	})
 }
 
-// TestReplayByWallClock has a store that keeps salts for no fixed time, as if the
-// wall clock had been set back all along: what is good is remembered.
+// TestReplayByWallClock uses a set without a minimum time, as if the wall clock had been set
+// back constantly: salts of valid requests are remembered.
 func TestReplayByWallClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := specOf(t, aes128)

@@ -36,7 +36,7 @@ func specOf(t testing.TB, method string) Spec {
 	return all[i]
 }
 
-// psk returns the i-th of many keys that suit a method.
+// psk returns the i-th key of the size of a method.
 func psk(s Spec, i int) []byte {
 	b := make([]byte, s.KeySize)
 	for n := range b {
@@ -45,7 +45,7 @@ func psk(s Spec, i int) []byte {
 	return b
 }
 
-// fresh returns a cipher that has seen nothing.
+// fresh returns a cipher that has not received anything.
 func fresh(t testing.TB, s Spec, k Keys) *Cipher {
 	t.Helper()
 	c, err := New(s, k, NewSalts())
@@ -55,7 +55,7 @@ func fresh(t testing.TB, s Spec, k Keys) *Cipher {
 	return c
 }
 
-// of returns a cipher with the keys of a password, in the form of files.
+// of returns a cipher with the keys of a password in the format of files.
 func of(t testing.TB, method, password string, users ...User) *Cipher {
 	t.Helper()
 	s := specOf(t, method)
@@ -75,15 +75,15 @@ func encoded(psks ...[]byte) string {
 	return strings.Join(texts, ":")
 }
 
-// setting is a method with one way of keying it.
+// setting is a method with one configuration of keys.
 type setting struct {
 	name string
 	spec Spec
 	keys Keys
 }
 
-// settings are all methods, with one key, and, where they have identity headers,
-// with users too. The same keys are good for a client and a server.
+// settings are all methods with one key, and, if they have identity headers, with users. The
+// keys are valid for a client and a server.
 func settings() []setting {
 	var all []setting
 	for _, s := range Specs() {
@@ -107,10 +107,10 @@ func each(t *testing.T, run func(t *testing.T, s setting)) {
 	}
 }
 
-// at makes the clock of c stand.
+// at makes the clock of c stand still.
 func at(c *Cipher, when time.Time) { c.now = func() time.Time { return when } }
 
-// noon is a time that clocks stand at.
+// noon is the time of clocks that stand still.
 var noon = time.Unix(1767225600, 0)
 
 func addr(t testing.TB, text string) core.Addr {

@@ -12,25 +12,25 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// Options16 are the keys of a [cipher.x] table of a method with keys of 16 bytes.
+// Options16 are the options of a [cipher.x] table of a method with keys of 16 bytes.
 type Options16 struct {
-	_ core.About `help:"a SIP022 method: takes a key, refuses replays by their time, tells users apart: with users the password is the identity key, and a client has IDENTITY:USER" key:"16"`
+	_ core.About `help:"a SIP022 method: needs a key, refuses replays by timestamp, supports users: with users the password is the identity key, and that of a client is IDENTITY:USER" key:"16"`
 	option.Password
 	users.Options
 	replay.File
 }
 
-// Options32 are those of a method with keys of 32 bytes.
+// Options32 are the options of a method with keys of 32 bytes.
 type Options32 struct {
-	_ core.About `help:"a SIP022 method: takes a key, refuses replays by their time, tells users apart: with users the password is the identity key, and a client has IDENTITY:USER" key:"32"`
+	_ core.About `help:"a SIP022 method: needs a key, refuses replays by timestamp, supports users: with users the password is the identity key, and that of a client is IDENTITY:USER" key:"32"`
 	option.Password
 	users.Options
 	replay.File
 }
 
-// OptionsPlain are those of a method without identity headers.
+// OptionsPlain are the options of a method without identity headers.
 type OptionsPlain struct {
-	_ core.About `help:"a SIP022 method: takes a key, refuses replays by their time" key:"32"`
+	_ core.About `help:"a SIP022 method: needs a key, refuses replays by timestamp" key:"32"`
 	option.Password
 	replay.File
 }
@@ -53,7 +53,7 @@ func Register(reg *core.Registry, s Spec) {
 	}
 }
 
-// build makes a Cipher of the options.
+// build creates a Cipher from the options.
 func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.File) (core.Cipher, error) {
 	list, err := users.Open(env, u)
 	if err != nil {
@@ -77,28 +77,28 @@ func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.F
 	})
 	core.Keep(env, func(old *sessions) *sessions {
 		if c.identity != nil {
-			c.identity.users.Load().grant(list.Users())
+			c.identity.users.Load().setGrants(list.Users())
 		}
 		if old != nil && old.isFor(s.Method, c.first) {
 			c.sessions = old
 		}
 		return c.sessions
 	})
-	c.journal, err = replay.OpenJournal(env, f, c.recall)
+	c.journal, err = replay.OpenJournal(env, f, c.restore)
 	return c, err
 }
 
-// Run follows the file of users and writes that of what was received.
+// Run follows the user file and writes the journal of salts and sessions.
 func (c *Cipher) Run(ctx context.Context) {
 	var writing sync.WaitGroup
 	defer writing.Wait()
-	writing.Go(func() { c.journal.Run(ctx, c.remembered(), c.noteSessions) })
+	writing.Go(func() { c.journal.Run(ctx, c.journalRecords(), c.noteSessions) })
 	if c.list != nil {
 		c.list.Run(ctx, c.setUsers)
 	}
 }
 
-// setUsers puts others in the place of a server's users.
+// setUsers replaces the users of a server.
 func (c *Cipher) setUsers(list []users.User) error {
 	k := Keys{PSKs: [][]byte{c.first}}
 	var err error
@@ -115,8 +115,8 @@ func (c *Cipher) setUsers(list []users.User) error {
 	return err
 }
 
-// readKeys reads the keys of a table. Its errors name the key to mend; that of
-// users is given.
+// readKeys reads the keys of a table. Errors name the option to correct; usersKey is the
+// option with the users.
 func (s Spec) readKeys(p option.Password, usersKey string, list []users.User) (k Keys, err error) {
 	secret, err := p.Read()
 	if err != nil {
@@ -137,7 +137,7 @@ func (s Spec) readKeys(p option.Password, usersKey string, list []users.User) (k
 	return k, nil
 }
 
-// readUsers reads the keys of users.
+// readUsers decodes the keys of users.
 func readUsers(s Spec, list []users.User) ([]User, error) {
 	var all []User
 	for _, u := range list {
@@ -150,7 +150,7 @@ func readUsers(s Spec, list []users.User) ([]User, error) {
 	return all, nil
 }
 
-// passwordKey returns which of the keys gave the password.
+// passwordKey returns the key of the option with the password.
 func passwordKey(p option.Password) string {
 	switch {
 	case p.PasswordFile != "":
@@ -161,10 +161,10 @@ func passwordKey(p option.Password) string {
 	return "password"
 }
 
-// saltsKept is for how long a salt is remembered at the least. A request can be
-// repeated for 61 seconds: made 30 s ahead of our clock, it is good until our clock
-// is 30 s ahead of it, in whole seconds.
+// saltsKept is the minimum time for which a salt is remembered. A request can be replayed
+// for 61 seconds: if its timestamp is 30 s ahead of the server's clock, it is valid until
+// the clock is 30 s ahead of the timestamp, in whole seconds.
 const saltsKept = 65 * time.Second
 
-// NewSalts returns an empty set of what a server has seen.
+// NewSalts returns an empty set of received salts for New.
 func NewSalts() *replay.Timed { return replay.NewTimed(saltsKept) }

@@ -60,8 +60,8 @@ func password(psks ...[]byte) option.Password {
 	return option.Password{Password: option.Text(encoded(psks...))}
 }
 
-// TestRegister checks the names of the methods, and that `umbra keygen` finds the
-// size of their keys.
+// TestRegister checks the names of the methods, and that `umbra keygen` gets the size of
+// their keys.
 func TestRegister(t *testing.T) {
 	for kind, size := range map[string]string{aes128: "16", aes256: "32", chacha: "32"} {
 		c, err := build(t, kind, password(psk(specOf(t, kind), 0)), nil, new(core.Process))
@@ -98,10 +98,10 @@ func TestOptions(t *testing.T) {
 		{"both roles", password(psk(s, 0), psk(s, 1)), map[string]option.Text{"a": text(1)}, "", ""},
 		{"missing", option.Password{}, nil, "password", "missing"},
 		{"bad key", option.Password{Password: "short"}, nil, "password", "umbra keygen " + aes128},
-		{"bad variable", option.Password{PasswordEnv: "UMBRA_TEST_PSK"}, nil, "password_env", "no key in standard base64"},
-		{"nobody", password(psk(s, 0)), map[string]option.Text{}, "users", "nobody"},
-		{"bad user", password(psk(s, 0)), map[string]option.Text{"a": text(1), "bob": "x"}, "users", `user "bob": no key in standard base64`},
-		{"two users in one", password(psk(s, 0)), map[string]option.Text{"bob": text(0) + ":" + text(1)}, "users", `user "bob": no key`},
+		{"bad variable", option.Password{PasswordEnv: "UMBRA_TEST_PSK"}, nil, "password_env", "bytes in standard base64"},
+		{"no users", password(psk(s, 0)), map[string]option.Text{}, "users", "no users in this table"},
+		{"bad user", password(psk(s, 0)), map[string]option.Text{"a": text(1), "bob": "x"}, "users", `user "bob": invalid key: want `},
+		{"two users in one", password(psk(s, 0)), map[string]option.Text{"bob": text(0) + ":" + text(1)}, "users", `user "bob": invalid key`},
 		{"same key", password(psk(s, 0)), map[string]option.Text{"a": text(1), "b": text(1)}, "users", "have the same key"},
 		{"identity key", password(psk(s, 0)), map[string]option.Text{"a": text(0)}, "users", "is the identity key"},
 		{"two identities", password(psk(s, 0), psk(s, 1), psk(s, 2)), map[string]option.Text{"a": text(3)}, "users", "more than one identity key"},
@@ -113,7 +113,7 @@ func TestOptions(t *testing.T) {
 				t.Fatalf("got %v, want an error for %q with %q", err, tc.key, tc.text)
 			}
 			if (c != nil) != (tc.key == "") {
-				t.Errorf("got cipher %v beside %v", c, err)
+				t.Errorf("got cipher %v and error %v", c, err)
 			}
 			if err != nil && (strings.Contains(err.Error(), text(0).Reveal()) || strings.Contains(err.Error(), text(1).Reveal())) {
 				t.Errorf("the error shows a key: %v", err)
@@ -122,8 +122,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestReload builds a table anew: what the old one has seen is refused, and its
-// sessions go on, even if the users change.
+// TestReload builds a table again: requests that the old cipher received are refused, and its
+// sessions continue, even if the users change.
 func TestReload(t *testing.T) {
 	s := specOf(t, aes128)
 	users := map[string]option.Text{"alice": option.Text(encoded(psk(s, 1)))}

@@ -11,26 +11,25 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// oldKept is for how long a server's session that was followed by another one is
-// remembered after its last good datagram. Until then no third one begins, so that
-// datagrams of a session that was forgotten are too old to begin it anew. See
-// SIP022 §3.2.4.
+// oldKept is the time for which the previous session of a server is remembered after its
+// last valid datagram. No third session can begin during that time, so that datagrams of
+// a forgotten session are too old to begin it again. See SIP022 §3.2.4.
 const oldKept = 60 * time.Second
 
-// packetClient is one client session. It seals requests and opens the replies of
-// the server's session, and of the one before it if the server began another.
+// packetClient is one client session. It seals requests, and opens the replies of the
+// server's current session and of the previous one.
 type packetClient struct {
 	sealer
 	packets atomic.Uint64 // counts requests
 
 	mu           sync.Mutex
 	current, old *serverSession // or nil; guarded by mu
-	oldUsed      time.Time      // when old was left, or its last good datagram came; guarded by mu
+	oldUsed      time.Time      // when old was replaced, or the time of its last valid datagram; guarded by mu
 }
 
 var _ core.PacketClient = (*packetClient)(nil)
 
-// serverSession is a server's session as a client sees it.
+// serverSession is a server's session in the client.
 type serverSession struct {
 	id     uint64
 	aead   cipher.AEAD
@@ -76,14 +75,14 @@ func (p *packetClient) OpenPacket(wire []byte) (payload []byte, source core.Addr
 	if err != nil {
 		return nil, core.Addr{}, core.Authenticated(badAddress(err))
 	}
-	if err := p.take(s, packetID, now); err != nil {
+	if err := p.add(s, packetID, now); err != nil {
 		return nil, core.Addr{}, err
 	}
 	return rest[n:], source, nil
 }
 
-// open returns the main header with what follows it, and the session, which may be
-// a new one that is not among p's yet.
+// open returns the main header and the bytes after it, and the session. A new session is
+// not in p yet.
 func (p *packetClient) open(wire []byte, now time.Time) (s *serverSession, packetID uint64, body []byte, err error) {
 	own := p.cipher.client.own
 	if own.block == nil {
@@ -116,9 +115,9 @@ func (p *packetClient) openLong(wire []byte, now time.Time) (s *serverSession, p
 	return s, packetID, plain[separateSize:], err
 }
 
-// find returns the server's session with an ID, or a new one. It returns ErrReplay
-// if the session has had the datagram, and ErrCrowded if there can be no other
-// session now. It changes nothing: the datagram may be forged.
+// find returns the server's session with an ID, or a new one. It returns ErrReplay if the
+// session has received the datagram, and ErrCrowded if no other session is allowed now.
+// It does not change p: the datagram may be forged.
 func (p *packetClient) find(id, packetID uint64, now time.Time) (*serverSession, error) {
 	p.mu.Lock()
 	s := p.known(id)
@@ -144,8 +143,8 @@ func (p *packetClient) known(id uint64) *serverSession {
 	return nil
 }
 
-// check returns why a datagram of s, nil for an unknown session, can't be taken. mu
-// is held.
+// check returns an error if a datagram of s must be refused; s is nil for an unknown
+// session. mu is held.
 func (p *packetClient) check(s *serverSession, packetID uint64, now time.Time) error {
 	switch {
 	case s != nil && s.window.Has(packetID):
@@ -156,9 +155,9 @@ func (p *packetClient) check(s *serverSession, packetID uint64, now time.Time) e
 	return nil
 }
 
-// take takes a datagram that was found to be good. Of two equal ones at the same
-// instant it takes one.
-func (p *packetClient) take(s *serverSession, packetID uint64, now time.Time) error {
+// add records a datagram that was authenticated and parsed. Of equal concurrent datagrams
+// one succeeds.
+func (p *packetClient) add(s *serverSession, packetID uint64, now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known := p.known(s.id)

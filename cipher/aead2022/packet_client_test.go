@@ -7,8 +7,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// restarted returns the replies of a server that has just started, to the session
-// of p. It has the same keys and remembers nothing.
+// restarted returns the replies of a newly started server with the same keys to the session
+// of p.
 func restarted(t *testing.T, s setting, p *packetClient, now func() time.Time) core.PacketSession {
 	t.Helper()
 	c := fresh(t, s.spec, s.keys)
@@ -16,8 +16,8 @@ func restarted(t *testing.T, s setting, p *packetClient, now func() time.Time) c
 	return opens(t, serverOf(t, c), sealed(t, p, "x")).Session
 }
 
-// TestServerRestart has the server restart again and again: the client takes one new
-// session at a time, and reads what is late from the old one.
+// TestServerRestart restarts the server repeatedly: the client accepts one new session at a
+// time, and reads late replies of the old one.
 func TestServerRestart(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		now := noon
@@ -54,8 +54,7 @@ func TestServerRestart(t *testing.T) {
 	})
 }
 
-// TestReplyChanges checks that what is wrong with a reply moves nothing: neither
-// the window nor the session.
+// TestReplyChanges checks that an invalid reply changes neither the window nor the session.
 func TestReplyChanges(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		p, server := pair(t, s)
@@ -97,7 +96,7 @@ func TestReplyChanges(t *testing.T) {
 	})
 }
 
-// TestRepliesOfOthers has a client get the replies to another one.
+// TestRepliesOfOthers sends a client the replies to another client.
 func TestRepliesOfOthers(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		p, server := pair(t, s)

@@ -20,13 +20,13 @@ const (
 //	|    8B     |  8B be   |
 //	+-----------+----------+
 //
-// packetID counts the datagrams of a session from 0. See SIP022 §3.2.2.
+// packetID is the number of the datagram in the session, from 0. See SIP022 §3.2.2.
 func appendSeparate(b []byte, sessionID, packetID uint64) []byte {
 	b = binary.BigEndian.AppendUint64(b, sessionID)
 	return binary.BigEndian.AppendUint64(b, packetID)
 }
 
-// parseSeparate is the inverse. b has separateSize bytes at the least.
+// parseSeparate is the inverse. b has at least separateSize bytes.
 func parseSeparate(b []byte) (sessionID, packetID uint64) {
 	return binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[idSize:])
 }
@@ -44,8 +44,8 @@ func appendClientHeader(b []byte, now time.Time, padding []byte) []byte {
 	return appendPadding(appendTime(append(b, typeClient), now), padding)
 }
 
-// parseClientHeader is the inverse; rest, the address and the payload, is in b. It
-// returns ErrClock if the time is more than 30 s from now, and ErrMalformed for
+// parseClientHeader is the inverse; rest, the address and the payload, is part of b. It
+// returns ErrClock if the time differs from now by more than 30 s, and ErrMalformed for
 // another type and for padding beyond the end.
 func parseClientHeader(b []byte, now time.Time) (sent time.Time, rest []byte, err error) {
 	const size = 1 + 8

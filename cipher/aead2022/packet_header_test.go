@@ -80,7 +80,7 @@ func FuzzSeparate(f *testing.F) {
 	})
 }
 
-// FuzzClientHeader has what is read be what is written.
+// FuzzClientHeader checks that parsing is the inverse of appending.
 func FuzzClientHeader(f *testing.F) {
 	f.Add(append(appendClientHeader(nil, noon, []byte("pad")), 1, 2, 3))
 	f.Add(appendClientHeader(nil, noon, nil))

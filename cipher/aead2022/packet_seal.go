@@ -13,15 +13,15 @@ import (
 
 const (
 	dnsPort = 53
-	// roomyDatagram is what a datagram may have in bytes on a path with the usual
-	// MTU of 1500, less the headers of IPv6 and UDP. Padding makes none larger.
+	// roomyDatagram is the maximum size in bytes of a datagram on a path with an MTU of
+	// 1500, without the headers of IPv6 and UDP. Padding does not exceed it.
 	roomyDatagram = 1500 - 40 - 8
-	// separateNonce is where the nonce is in a separate header: its last 12 bytes.
+	// separateNonce is the offset of the nonce in a separate header: the last 12 bytes.
 	separateNonce = separateSize - nonceSize
 )
 
-// sealer seals the datagrams of one session, of a client or of a server. With AES
-// they are
+// sealer seals the datagrams of one session of a client or a server. With AES a datagram
+// is
 //
 //	+-------------------+------------------+------------------------+-----+
 //	| AES(key, separate | identity headers | main header, payload   | tag |
@@ -29,8 +29,8 @@ const (
 //	|        16B        |     16B each     |                        | 16B |
 //	+-------------------+------------------+------------------------+-----+
 //
-// under the session's subkey, with the last 12 bytes of the separate header as
-// nonce. Without AES they are
+// under the session's subkey, with the last 12 bytes of the separate header as the nonce.
+// Without AES a datagram is
 //
 //	+-------+----------------------------------------------+-----+
 //	| nonce | separate header, main header, payload (sealed) | tag |
@@ -42,17 +42,16 @@ const (
 type sealer struct {
 	cipher    *Cipher
 	sessionID uint64
-	// next is the packetID that comes next. It can't come around: at 10⁹ a second
-	// that takes 584 years.
+	// next is the next packetID. It can't wrap around: at 10⁹ datagrams per second that
+	// takes 584 years.
 	next     *atomic.Uint64
 	aead     cipher.AEAD
 	block    cipher.Block // seals separate headers; nil without AES
-	isReply  bool         // the session is a server's
-	clientID uint64       // the session that is replied to
+	isReply  bool         // the session belongs to a server
+	clientID uint64       // the client session of the replies
 }
 
-// fixedSize returns how many bytes a datagram has beyond padding, address and
-// payload.
+// fixedSize returns the size of a datagram without padding, address and payload.
 func (s *sealer) fixedSize() int {
 	n := separateSize + 1 + 8 + paddingLengthSize + tagSize
 	if s.block == nil {
@@ -64,8 +63,7 @@ func (s *sealer) fixedSize() int {
 	return n + hashSize*len(s.cipher.client.identities)
 }
 
-// Overhead returns how many bytes a datagram to or from addr has beyond its
-// payload, at the most.
+// Overhead returns the maximum size of a datagram to or from addr without its payload.
 func (s *sealer) Overhead(addr core.Addr) int {
 	n := s.fixedSize() + core.AddrLen(addr)
 	if addr.Port() == dnsPort {
@@ -79,8 +77,8 @@ func (s *sealer) AppendPacket(dst, payload []byte, addr core.Addr) ([]byte, erro
 	return s.appendPadded(dst, payload, addr, s.cipher.zero[:s.padding(len(payload), addr)]), nil
 }
 
-// padding returns how many bytes of padding a datagram gets: a random number for
-// those of DNS, whose sizes tell what is asked for, as far as there is room.
+// padding returns the number of padding bytes of a datagram: a random number for DNS,
+// whose datagram sizes reveal the question, limited by the room in the datagram.
 func (s *sealer) padding(size int, addr core.Addr) int {
 	if addr.Port() != dnsPort {
 		return 0
@@ -133,15 +131,15 @@ func (s *sealer) appendMain(b, payload []byte, addr core.Addr, padding []byte) [
 	return append(core.AppendAddr(b, addr), payload...)
 }
 
-// newSessionID returns a random number that no session has had.
+// newSessionID returns a random session ID.
 func newSessionID() uint64 {
 	var b [idSize]byte
 	rand.Read(b[:]) // never fails
 	return binary.BigEndian.Uint64(b[:])
 }
 
-// packetSession returns the AEAD of the datagrams of a session: of a subkey, or,
-// without AES, of the key itself.
+// packetSession returns the AEAD for the datagrams of a session: that of a subkey, or,
+// without AES, that of the key itself.
 func (c *Cipher) packetSession(u *user, sessionID uint64) (cipher.AEAD, error) {
 	if u.long != nil {
 		return u.long, nil

@@ -8,7 +8,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// TestPacketPadding checks who is padded, and that no datagram outgrows the path.
+// TestPacketPadding checks which datagrams are padded, and that none exceeds the path MTU.
 func TestPacketPadding(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		p, server := pair(t, s)
@@ -45,7 +45,7 @@ func TestPacketPadding(t *testing.T) {
 	})
 }
 
-// TestPacketShort has every size below the least.
+// TestPacketShort uses every size below the minimum.
 func TestPacketShort(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		p, server := pair(t, s)

@@ -8,7 +8,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// packetServer opens what clients send.
+// packetServer opens the datagrams of clients.
 type packetServer struct {
 	cipher *Cipher
 	block  cipher.Block // opens separate headers; nil without AES
@@ -16,12 +16,12 @@ type packetServer struct {
 
 var _ core.PacketServer = (*packetServer)(nil)
 
-// minMain is the least that a main header and its tag have: a client's, without
-// padding, and a name of one byte for an address.
+// minMain is the minimum size of a main header and its tag: that of a client, without
+// padding, and with a name of one byte as the address.
 const minMain = 1 + 8 + paddingLengthSize + 1 + 1 + 1 + 2 + tagSize
 
-// NewPacketServer returns what opens requests. All servers of a Cipher share their
-// sessions.
+// NewPacketServer returns the server's side for datagrams. All servers of a Cipher share
+// their sessions.
 func (c *Cipher) NewPacketServer() (core.PacketServer, error) {
 	if c.refusal != nil {
 		return nil, c.refusal
@@ -35,11 +35,11 @@ func (c *Cipher) NewPacketServer() (core.PacketServer, error) {
 	return s, nil
 }
 
-// Roams returns true: a session has an ID, and may come from any address.
+// Roams returns true: a session is identified by its ID and may use any address.
 func (*packetServer) Roams() bool { return true }
 
-// Open opens a request. Nothing is remembered of one before all of it has been
-// found to be good.
+// Open opens a request. It records nothing before the whole datagram was authenticated and
+// parsed.
 func (s *packetServer) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error) {
 	now := s.cipher.now()
 	r, body, err := s.open(wire)
@@ -58,14 +58,14 @@ func (s *packetServer) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, e
 		return core.OpenedPacket{}, core.Authenticated(fmt.Errorf("%w: port 0 in target %s", core.ErrMalformed, target))
 	}
 	r.sent = sent
-	session, err := s.cipher.sessions.take(s.cipher, r, now)
+	session, err := s.cipher.sessions.add(s.cipher, r, now)
 	if err != nil {
 		return core.OpenedPacket{}, err
 	}
 	return core.OpenedPacket{Session: session, Target: target, Payload: rest[n:]}, nil
 }
 
-// open returns the main header with what follows it.
+// open returns the main header and the bytes after it.
 func (s *packetServer) open(wire []byte) (r received, body []byte, err error) {
 	if s.block == nil {
 		return s.openLong(wire)
@@ -118,7 +118,7 @@ func checkSize(wire []byte, n int) error {
 	return nil
 }
 
-// openSealed opens what is sealed where it stands.
+// openSealed opens sealed in place.
 func openSealed(aead cipher.AEAD, nonce, sealed []byte) ([]byte, error) {
 	plain, err := aead.Open(sealed[:0], nonce, sealed, nil)
 	if err != nil {
@@ -127,8 +127,7 @@ func openSealed(aead cipher.AEAD, nonce, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// replies seals the replies to a client's session, for as long as its association
-// lasts.
+// replies seals the replies to a client's session during the lifetime of its association.
 type replies struct {
 	sealer
 	user     *user
@@ -151,11 +150,11 @@ func (c *Cipher) newReplies(t *sessions, s *session, u *user) (*replies, error) 
 	}, nil
 }
 
-// User returns the name of the user whose key the session has, or "".
+// User returns the name of the user of the session, or "".
 func (r *replies) User() string { return r.user.name }
 
-// Grant returns what the user is served under.
+// Grant returns the grant of the user.
 func (r *replies) Grant() *core.Grant { return r.user.grant }
 
-// Close tells that the association has ended.
+// Close ends the association.
 func (r *replies) Close() { r.sessions.close(r) }

@@ -10,7 +10,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// packetRules are the rules for datagrams of testdata/negative.json.
+// packetRules are the rules for datagrams in testdata/negative.json.
 var packetRules = map[string]func(t *testing.T, p *packetClient, s core.PacketServer){
 	"udp: duplicate packet id": func(t *testing.T, p *packetClient, s core.PacketServer) {
 		wire := sealed(t, p, "x")
@@ -62,9 +62,9 @@ var packetRules = map[string]func(t *testing.T, p *packetClient, s core.PacketSe
 	},
 }
 
-// wrong sends a datagram with a bad main header and a packetID far ahead: it is the
-// mistake of one who has the key, and nothing moves, in a session that there is and
-// in one that there is not.
+// wrong sends a datagram with an invalid main header and a high packetID, in an existing and in
+// a new session. It is a mistake of a client that has the key, and must not change the
+// sessions.
 func wrong(t *testing.T, what string, p *packetClient, s core.PacketServer, main []byte, want error) {
 	t.Helper()
 	other := clientOf(t, p.cipher)
@@ -75,7 +75,7 @@ func wrong(t *testing.T, what string, p *packetClient, s core.PacketServer, main
 		bad := forge(t, &from.sealer, 2_000_000, main)
 		drops(t, what, s, bad, want)
 		if _, err := s.Open(bad, someone); !core.IsAuthenticated(err) {
-			t.Errorf("%s: %v counts as a stranger's", what, err)
+			t.Errorf("%s: %v counts as unauthenticated", what, err)
 		}
 	}
 	if a, l := sessions.len(); a != all || l != live {
@@ -103,7 +103,7 @@ func TestPacketRules(t *testing.T) {
 	}
 }
 
-// TestPacketMalformed has what is authentic and no datagram.
+// TestPacketMalformed sends authentic datagrams with invalid contents.
 func TestPacketMalformed(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		p, server := pair(t, s)
@@ -126,7 +126,7 @@ func TestPacketMalformed(t *testing.T) {
 	})
 }
 
-// TestSessionOfAnother has bob use the ID of alice's session.
+// TestSessionOfAnother lets bob use the session ID of alice.
 func TestSessionOfAnother(t *testing.T) {
 	for _, method := range withAES {
 		t.Run(method, func(t *testing.T) {
@@ -161,7 +161,8 @@ func TestSessionOfAnother(t *testing.T) {
 	}
 }
 
-// TestPacketUnknownIdentity drops what names nobody, and remembers nothing of it.
+// TestPacketUnknownIdentity checks that datagrams of unknown users are dropped and leave no
+// state behind.
 func TestPacketUnknownIdentity(t *testing.T) {
 	for _, method := range withAES {
 		server, alice, _ := house(t, method)

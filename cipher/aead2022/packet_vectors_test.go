@@ -28,7 +28,7 @@ type packetSide struct {
 	Packet     ciphertest.Hex
 }
 
-// packetVector is one of testdata/ss2022_udp.json. Both datagrams have the same
+// packetVector is a request and a reply of testdata/ss2022_udp.json. Both have the same
 // padding, address and payload.
 type packetVector struct {
 	Name, Method, Password string
@@ -54,9 +54,9 @@ func (v packetVector) client(t testing.TB) *packetClient {
 	return p
 }
 
-// terminal returns the server at the end of a chain of identities, and the request
-// as it comes there: each server before it has taken its header away, and sealed the
-// separate header for the next.
+// terminal returns the server at the end of a chain of identities, and the request as it
+// arrives there: each server before it has removed its identity header and sealed the separate
+// header for the next.
 func (v packetVector) terminal(t testing.TB) (*Cipher, []byte) {
 	t.Helper()
 	c, packet := of(t, v.Method, v.Password), []byte(v.Client.Packet)
@@ -70,8 +70,8 @@ func (v packetVector) terminal(t testing.TB) (*Cipher, []byte) {
 	return c, packet
 }
 
-// checkSealed checks what was sealed against what is stored. Without AES the nonce
-// is random, so the plaintext is compared.
+// checkSealed compares a sealed datagram with the stored one. Without AES the nonce is random,
+// so the plaintext is compared.
 func checkSealed(t *testing.T, s *sealer, side packetSide, got []byte) {
 	t.Helper()
 	if s.block != nil {

@@ -48,7 +48,7 @@ func sealed(t testing.TB, s packetSealer, payload string) []byte {
 	return wire
 }
 
-// opens has a server open a copy of a datagram.
+// opens opens a copy of a datagram with a server.
 func opens(t testing.TB, s core.PacketServer, wire []byte) core.OpenedPacket {
 	t.Helper()
 	o, err := s.Open(bytes.Clone(wire), someone)
@@ -58,7 +58,7 @@ func opens(t testing.TB, s core.PacketServer, wire []byte) core.OpenedPacket {
 	return o
 }
 
-// drops has a server refuse a copy of a datagram with want.
+// drops checks that a server refuses a copy of a datagram with want.
 func drops(t testing.TB, what string, s core.PacketServer, wire []byte, want error) {
 	t.Helper()
 	o, err := s.Open(bytes.Clone(wire), someone)
@@ -67,7 +67,7 @@ func drops(t testing.TB, what string, s core.PacketServer, wire []byte, want err
 	}
 }
 
-// reads has a client open a copy of a reply.
+// reads opens a copy of a reply with a client.
 func reads(t testing.TB, p core.PacketClient, wire []byte) string {
 	t.Helper()
 	payload, _, err := p.OpenPacket(bytes.Clone(wire))
@@ -77,7 +77,7 @@ func reads(t testing.TB, p core.PacketClient, wire []byte) string {
 	return string(payload)
 }
 
-// unread has a client refuse a copy of a reply with want.
+// unread checks that a client refuses a copy of a reply with want.
 func unread(t testing.TB, what string, p core.PacketClient, wire []byte, want error) {
 	t.Helper()
 	payload, source, err := p.OpenPacket(bytes.Clone(wire))
@@ -86,8 +86,7 @@ func unread(t testing.TB, what string, p core.PacketClient, wire []byte, want er
 	}
 }
 
-// forge seals any main header, with what follows it, as a datagram of s with a
-// packetID.
+// forge seals an arbitrary main header and payload as a datagram of s with a packetID.
 func forge(t testing.TB, s *sealer, packetID uint64, main []byte) []byte {
 	t.Helper()
 	separate := appendSeparate(nil, s.sessionID, packetID)
@@ -106,15 +105,14 @@ func forge(t testing.TB, s *sealer, packetID uint64, main []byte) []byte {
 	return wire
 }
 
-// request returns the main header and payload of a good request of c.
+// request returns the main header and payload of a valid request of c.
 func request(t testing.TB, c *Cipher, payload string) []byte {
 	t.Helper()
 	main := appendClientHeader(nil, c.now(), nil)
 	return append(core.AppendAddr(main, addr(t, "192.0.2.1:443")), payload...)
 }
 
-// pair returns a client session and a server with the same keys, whose clocks
-// stand.
+// pair returns a client session and a server with the same keys, whose clocks stand still.
 func pair(t testing.TB, s setting) (*packetClient, core.PacketServer) {
 	t.Helper()
 	client, server := fresh(t, s.spec, s.keys), fresh(t, s.spec, s.keys)

@@ -11,8 +11,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// TestLongChunksUnderPressure reads the longest chunks while all big buffers are
-// out: with small ones.
+// TestLongChunksUnderPressure reads the longest chunks while all big buffers are borrowed, so
+// that small ones must be used.
 func TestLongChunksUnderPressure(t *testing.T) {
 	var held []*netio.Buffer
 	for range 256 {

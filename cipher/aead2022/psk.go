@@ -11,26 +11,25 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// maxIdentities is the most identity keys of a client: with their headers a
-// request fits the smallest buffer.
+// maxIdentities is the maximum number of identity keys of a client. With that many
+// identity headers a request fits the smallest buffer.
 const maxIdentities = 16
 
-// ParsePassword reads the keys of a method from the form that files and other
-// programs have:
+// ParsePassword parses the keys of a method from the format of configuration files, which
+// other implementations share:
 //
 //	iPSK0:iPSK1:…:uPSK
 //
-// each in standard base64 with padding and of the method's key size: identity
-// keys, the outermost first, then the user's own. Most often there is but one key.
-// It hashes nothing, and no other size becomes a key. Its errors tell nothing of
-// the keys but their lengths.
+// each in standard base64 with padding, and of the key size of the method: identity keys,
+// the outermost first, then the user's key. Usually there is one key. Keys are not hashed,
+// and keys of another size are an error. Errors reveal only the lengths of the keys.
 func ParsePassword(s Spec, password option.Text) ([][]byte, error) {
 	texts := strings.Split(password.Reveal(), ":")
 	switch {
 	case len(texts) > 1 && s.Block == nil:
 		return nil, fmt.Errorf("%d keys, want one: %s has no identity headers", len(texts), s.Method)
 	case len(texts) > 1+maxIdentities:
-		return nil, fmt.Errorf("%d keys, the most is %d", len(texts), 1+maxIdentities)
+		return nil, fmt.Errorf("%d keys, want at most %d", len(texts), 1+maxIdentities)
 	}
 	var psks [][]byte
 	for i, text := range texts {
@@ -46,39 +45,39 @@ func ParsePassword(s Spec, password option.Text) ([][]byte, error) {
 	return psks, nil
 }
 
-// parseKey reads one key.
+// parseKey decodes one key.
 func parseKey(s Spec, text string) ([]byte, error) {
 	var wrong string
 	switch psk, err := base64.StdEncoding.DecodeString(text); {
-	case err != nil || strings.ContainsAny(text, "\r\n"): // which the decoder skips
-		wrong = fmt.Sprintf("no key in standard base64 with padding, want one of %d bytes", s.KeySize)
+	case err != nil || strings.ContainsAny(text, "\r\n"): // the decoder ignores line breaks
+		wrong = fmt.Sprintf("invalid key: want %d bytes in standard base64 with padding", s.KeySize)
 	case len(psk) != s.KeySize:
-		wrong = fmt.Sprintf("a key of %d bytes, want %d", len(psk), s.KeySize)
+		wrong = fmt.Sprintf("key of %d bytes, want %d", len(psk), s.KeySize)
 	default:
 		return psk, nil
 	}
-	return nil, fmt.Errorf("%s; make one with: umbra keygen %s", wrong, s.Method)
+	return nil, fmt.Errorf("%s; generate one with: umbra keygen %s", wrong, s.Method)
 }
 
-// Keys are what a method is keyed with.
+// Keys are the keys of a method.
 type Keys struct {
-	// PSKs are those of a client: identity keys, the outermost first, and the
-	// user's own. A server with users has one, its identity key, or two, if the
-	// same table is to be a client too.
+	// PSKs are the keys of a client: identity keys, the outermost first, and the user's
+	// key. A server with users has one key, its identity key, or two if the same table is
+	// also used as a client.
 	PSKs [][]byte
-	// Users are the users of a server. With none, it has one whose key is the
-	// last of PSKs, and who has no name.
+	// Users are the users of a server. If empty, the server has one user without a name,
+	// whose key is the last of PSKs.
 	Users []User
 }
 
-// User is somebody who may use a server.
+// User is a user of a server.
 type User struct {
 	Name  string
 	PSK   []byte
-	Grant *core.Grant // what is served under it is cut when it ends; may be nil
+	Grant *core.Grant // the grant of the user's connections; may be nil
 }
 
-// check returns why the keys are none for a method.
+// check returns an error if the keys are invalid for a method.
 func (k Keys) check(s Spec) error {
 	if len(k.PSKs) == 0 || len(k.PSKs) > 1+maxIdentities {
 		return fmt.Errorf("%d keys, want 1 to %d", len(k.PSKs), 1+maxIdentities)
@@ -88,7 +87,7 @@ func (k Keys) check(s Spec) error {
 	}
 	for _, psk := range k.PSKs {
 		if len(psk) != s.KeySize {
-			return fmt.Errorf("a key of %d bytes, want %d", len(psk), s.KeySize)
+			return fmt.Errorf("key of %d bytes, want %d", len(psk), s.KeySize)
 		}
 	}
 	if len(k.Users) > 0 && len(k.PSKs) > 2 {
@@ -96,7 +95,7 @@ func (k Keys) check(s Spec) error {
 	}
 	for _, u := range k.Users {
 		if bytes.Equal(u.PSK, k.PSKs[0]) {
-			return fmt.Errorf("the key of user %q is the identity key, which all users know", u.Name)
+			return fmt.Errorf("the key of user %q is the identity key, which all users have", u.Name)
 		}
 	}
 	return nil

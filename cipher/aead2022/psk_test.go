@@ -12,7 +12,7 @@ import (
 
 func TestParsePassword(t *testing.T) {
 	k16, k32 := bytes.Repeat([]byte{0xFB}, 16), bytes.Repeat([]byte{0xFF}, 32)
-	const advice128, advice256 = "; make one with: umbra keygen " + aes128, "; make one with: umbra keygen " + aes256
+	const advice128, advice256 = "; generate one with: umbra keygen " + aes128, "; generate one with: umbra keygen " + aes256
 	for _, tc := range []struct {
 		name, method, password string
 		keys                   int
@@ -24,19 +24,19 @@ func TestParsePassword(t *testing.T) {
 		{"identity and user", aes128, encoded(k16, k16), 2, ""},
 		{"two identities and user", aes256, encoded(k32, k32, k32), 3, ""},
 		{"as many as there may be", aes128, encoded(k16) + strings.Repeat(":"+encoded(k16), maxIdentities), 1 + maxIdentities, ""},
-		{"more", aes128, encoded(k16) + strings.Repeat(":"+encoded(k16), maxIdentities+1), 0, "18 keys, the most is 17"},
-		{"too long", aes128, encoded(k32), 0, "a key of 32 bytes, want 16" + advice128},
-		{"too short", aes256, encoded(k16), 0, "a key of 16 bytes, want 32" + advice256},
-		{"one byte short", aes128, encoded(k16[1:]), 0, "a key of 15 bytes, want 16" + advice128},
-		{"empty", aes128, "", 0, "a key of 0 bytes, want 16" + advice128},
-		{"no base64", aes128, "correct horse battery", 0, "no key in standard base64 with padding, want one of 16 bytes" + advice128},
-		{"no padding", aes128, strings.TrimRight(encoded(k16), "="), 0, "no key in standard base64 with padding, want one of 16 bytes" + advice128},
-		{"alphabet of URLs", aes128, base64.URLEncoding.EncodeToString(k16), 0, "no key in standard base64 with padding, want one of 16 bytes" + advice128},
-		{"line break", aes128, encoded(k16)[:8] + "\n" + encoded(k16)[8:], 0, "no key in standard base64"},
-		{"blank", aes128, encoded(k16) + " ", 0, "no key in standard base64"},
-		{"empty user", aes128, encoded(k16) + ":", 0, "key 2 of 2: a key of 0 bytes, want 16" + advice128},
-		{"empty identity", aes128, ":" + encoded(k16), 0, "key 1 of 2: a key of 0 bytes"},
-		{"short identity", aes256, encoded(k32, k16, k32), 0, "key 2 of 3: a key of 16 bytes, want 32" + advice256},
+		{"more", aes128, encoded(k16) + strings.Repeat(":"+encoded(k16), maxIdentities+1), 0, "18 keys, want at most 17"},
+		{"too long", aes128, encoded(k32), 0, "key of 32 bytes, want 16" + advice128},
+		{"too short", aes256, encoded(k16), 0, "key of 16 bytes, want 32" + advice256},
+		{"one byte short", aes128, encoded(k16[1:]), 0, "key of 15 bytes, want 16" + advice128},
+		{"empty", aes128, "", 0, "key of 0 bytes, want 16" + advice128},
+		{"no base64", aes128, "correct horse battery", 0, "invalid key: want 16 bytes in standard base64 with padding" + advice128},
+		{"no padding", aes128, strings.TrimRight(encoded(k16), "="), 0, "invalid key: want 16 bytes in standard base64 with padding" + advice128},
+		{"alphabet of URLs", aes128, base64.URLEncoding.EncodeToString(k16), 0, "invalid key: want 16 bytes in standard base64 with padding" + advice128},
+		{"line break", aes128, encoded(k16)[:8] + "\n" + encoded(k16)[8:], 0, "invalid key: want 16 bytes in standard base64"},
+		{"blank", aes128, encoded(k16) + " ", 0, "invalid key: want 16 bytes in standard base64"},
+		{"empty user", aes128, encoded(k16) + ":", 0, "key 2 of 2: key of 0 bytes, want 16" + advice128},
+		{"empty identity", aes128, ":" + encoded(k16), 0, "key 1 of 2: key of 0 bytes"},
+		{"short identity", aes256, encoded(k32, k16, k32), 0, "key 2 of 3: key of 16 bytes, want 32" + advice256},
 		{"identity, ChaCha20", chacha, encoded(k32, k32), 0, "2 keys, want one: " + chacha + " has no identity headers"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestNewRefusesKeys(t *testing.T) {
 		text string
 	}{
 		{"none", s, Keys{}, "0 keys, want 1 to 17"},
-		{"wrong size", s, Keys{PSKs: [][]byte{psk(plain, 0)}}, "a key of 32 bytes, want 16"},
+		{"wrong size", s, Keys{PSKs: [][]byte{psk(plain, 0)}}, "key of 32 bytes, want 16"},
 		{"identity without AES", plain, Keys{PSKs: [][]byte{psk(plain, 0), psk(plain, 1)}}, "no identity headers"},
 		{"user without AES", plain, Keys{PSKs: [][]byte{psk(plain, 0)}, Users: []User{{Name: "a", PSK: psk(plain, 1)}}}, "no identity headers"},
 		{"two identities and users", s, Keys{PSKs: [][]byte{k(0), k(1), k(2)}, Users: []User{{Name: "a", PSK: k(3)}}}, "more than one identity key"},
@@ -100,8 +100,8 @@ func TestNewRefusesKeys(t *testing.T) {
 		{"same key", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "a", PSK: k(1)}, {Name: "b", PSK: k(1)}}}, `the users "a" and "b" have the same key`},
 		{"same name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "a", PSK: k(1)}, {Name: "a", PSK: k(2)}}}, `two users have the name "a"`},
 		{"no name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "", PSK: k(1)}}}, "empty name"},
-		{"long name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: long, PSK: k(1)}}}, "has 256 bytes, the most is 255"},
-		{"user's key of another size", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "a", PSK: k(1)[:15]}}}, `user "a": a key of 15 bytes, want 16`},
+		{"long name", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: long, PSK: k(1)}}}, "has 256 bytes, want at most 255"},
+		{"user's key of another size", s, Keys{PSKs: [][]byte{k(0)}, Users: []User{{Name: "a", PSK: k(1)[:15]}}}, `user "a": key of 15 bytes, want 16`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, err := New(tc.spec, tc.keys, NewSalts())

@@ -12,14 +12,14 @@ import (
 
 var _ core.RelayCipher = (*Cipher)(nil)
 
-// NewRelay returns what passes requests on by their first identity header, which
-// only the relay's own key opens, without any user's key. See SIP023.
+// NewRelay returns an IdentityRelay. It forwards requests by their first identity header,
+// which it opens with its own key; it needs no user keys. See SIP023.
 func (c *Cipher) NewRelay(next []core.NextServer) (core.IdentityRelay, error) {
 	switch {
 	case c.spec.Block == nil:
 		return nil, fmt.Errorf("%s has no identity headers", c.spec.Method)
 	case c.identity != nil:
-		return nil, errors.New("a relay has one key, its identity key, and no users")
+		return nil, errors.New("a relay needs one key, its identity key, and no users")
 	}
 	block, err := c.spec.Block(c.first)
 	if err != nil {
@@ -47,10 +47,10 @@ func (c *Cipher) NewRelay(next []core.NextServer) (core.IdentityRelay, error) {
 	return r, nil
 }
 
-// relay passes on to servers by the hash of their keys.
+// relay selects servers by the hash of their keys.
 type relay struct {
 	spec   Spec
-	ipsk   []byte       // its own key
+	ipsk   []byte       // the relay's key
 	block  cipher.Block // of ipsk
 	byHash map[hash]int
 	blocks []cipher.Block // of the servers' keys
@@ -62,8 +62,8 @@ type relay struct {
 //	| salt | identity header | identity headers, if | fixed header, tag | …
 //	+------+-----------------+----------------------+-------------------+-----
 //
-// and takes out the first identity header. It waits for as many bytes as the rest
-// has at the least, because there are servers that want them with one read.
+// and removes the first identity header. It waits for the minimum size of a request,
+// because some servers require that many bytes in one read.
 func (r *relay) AcceptFlight(conn core.Stream, from core.Caller) (next int, flight []byte, err error) {
 	s := chunk.NewStream(conn, nil)
 	defer s.Discard()
@@ -82,8 +82,7 @@ func (r *relay) AcceptFlight(conn core.Stream, from core.Caller) (next int, flig
 	return next, append(flight, all[size+hashSize:]...), nil
 }
 
-// find returns which server the identity header of a stream names. header is not
-// changed.
+// find returns the server of the identity header of a stream. It does not modify header.
 func (r *relay) find(salt, header []byte) (int, error) {
 	h, err := r.spec.openIdentity(r.ipsk, salt, header)
 	if err != nil {
@@ -100,9 +99,9 @@ func (r *relay) named(h hash) (int, error) {
 	return next, nil
 }
 
-// OpenPacket opens the separate header of a datagram, finds the server that the
-// first identity header names, and seals the separate header for it in that one's
-// place.
+// OpenPacket opens the separate header of a datagram, finds the server of the first
+// identity header, and writes the separate header, sealed for that server, in place of the
+// identity header.
 func (r *relay) OpenPacket(wire []byte) (next int, forwarded []byte, err error) {
 	if err := checkSize(wire, separateSize+hashSize+minMain); err != nil {
 		return 0, nil, err

@@ -11,12 +11,12 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// next returns a server to pass on to whose first key has the number n.
+// next returns a server whose first key has the number n.
 func next(s Spec, name string, n int) core.NextServer {
 	return core.NextServer{Name: name, Key: encoded(psk(s, n))}
 }
 
-// relayOf returns the relay whose own key has the number own.
+// relayOf returns a relay whose key has the number own.
 func relayOf(t testing.TB, s Spec, own int, servers ...core.NextServer) core.IdentityRelay {
 	t.Helper()
 	r, err := fresh(t, s, Keys{PSKs: [][]byte{psk(s, own)}}).NewRelay(servers)
@@ -26,7 +26,7 @@ func relayOf(t testing.TB, s Spec, own int, servers ...core.NextServer) core.Ide
 	return r
 }
 
-// passes has a relay read a flight, and returns what goes on.
+// passes lets a relay read a flight, and returns the forwarded flight.
 func passes(t testing.TB, r core.IdentityRelay, flight []byte) (to int, out []byte, err error) {
 	t.Helper()
 	conn, far := coretest.Pipe()
@@ -50,9 +50,9 @@ func identitySpecs() (all []Spec) {
 	return all
 }
 
-// TestRelay passes requests and datagrams through one relay and two, to servers
-// with users and without: each server takes them as if they had come from a client
-// of its own, and the client takes the answers.
+// TestRelay forwards requests and datagrams through one relay and two, to servers with and
+// without users: each server accepts them like those of a direct client, and the client opens
+// the answers.
 func TestRelay(t *testing.T) {
 	for _, s := range identitySpecs() {
 		t.Run(s.Method, func(t *testing.T) {
@@ -115,8 +115,8 @@ func TestRelay(t *testing.T) {
 	}
 }
 
-// TestRelayRefuses gives a relay what names none of its servers: it returns every
-// byte as it came, and drops datagrams.
+// TestRelayRefuses sends a relay flights of unknown servers: it returns every byte unchanged,
+// and drops datagrams.
 func TestRelayRefuses(t *testing.T) {
 	for _, s := range identitySpecs() {
 		r := relayOf(t, s, 1, next(s, "tokyo", 2))
@@ -173,7 +173,7 @@ func TestNewRelayRefuses(t *testing.T) {
 		{"no AES", Keys{PSKs: [][]byte{psk(specOf(t, chacha), 1)}}, specOf(t, chacha), nil, "has no identity headers"},
 		{"users", Keys{PSKs: [][]byte{psk(s, 1)}, Users: []User{{Name: "a", PSK: psk(s, 2)}}}, s, nil, "and no users"},
 		{"two keys", Keys{PSKs: [][]byte{psk(s, 1), psk(s, 2)}}, s, nil, "and no users"},
-		{"bad key", Keys{PSKs: [][]byte{psk(s, 1)}}, s, []core.NextServer{{Name: "tokyo", Key: "short"}}, "tokyo: no key in standard base64"},
+		{"bad key", Keys{PSKs: [][]byte{psk(s, 1)}}, s, []core.NextServer{{Name: "tokyo", Key: "short"}}, "tokyo: invalid key: want "},
 		{"own key", Keys{PSKs: [][]byte{psk(s, 1)}}, s, []core.NextServer{next(s, "tokyo", 1)}, "tokyo has the key of the relay itself"},
 		{"same keys", Keys{PSKs: [][]byte{psk(s, 1)}}, s, []core.NextServer{next(s, "a", 2), next(s, "b", 2)}, "a and b have the same key"},
 	} {
@@ -186,8 +186,8 @@ func TestNewRelayRefuses(t *testing.T) {
 	}
 }
 
-// FuzzRelay has a relay read arbitrary bytes, as a stream and as a datagram: it
-// gives those back unchanged that name no server, and never panics.
+// FuzzRelay lets a relay read arbitrary bytes, as a stream and as a datagram: it returns those
+// of unknown servers unchanged, and never panics.
 func FuzzRelay(f *testing.F) {
 	s := specOf(f, aes128)
 	client := fresh(f, s, Keys{PSKs: [][]byte{psk(s, 1), psk(s, 2)}})

@@ -11,7 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// answers returns what a client of c reads of a response with the given header,
+// answers returns the result of a client of c that reads a response with the given header,
 // sealed with the right key, and a payload of 5 bytes.
 func answers(t *testing.T, c *Cipher, requestSalt []byte, header []byte) ([]byte, error) {
 	t.Helper()
@@ -28,7 +28,7 @@ func answers(t *testing.T, c *Cipher, requestSalt []byte, header []byte) ([]byte
 	return io.ReadAll(s)
 }
 
-// TestResponse checks each field of a response. Nothing of a bad one reaches the
+// TestResponse checks each field of a response. No byte of an invalid response reaches the
 // application.
 func TestResponse(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
@@ -68,8 +68,8 @@ func TestResponse(t *testing.T) {
 	})
 }
 
-// TestResponseOfAnother has a client read the response that a server with another
-// key, or for another user, sent.
+// TestResponseOfAnother lets a client read the response of a server with another key, or for
+// another user.
 func TestResponseOfAnother(t *testing.T) {
 	s := specOf(t, aes128)
 	client := fresh(t, s, Keys{PSKs: [][]byte{psk(s, 0), psk(s, 1)}})
@@ -94,8 +94,7 @@ func TestResponseOfAnother(t *testing.T) {
 	}
 }
 
-// TestSilentTarget closes an accepted stream to which nothing was written: nothing
-// is sent.
+// TestSilentTarget closes an accepted stream before a write: the server must send nothing.
 func TestSilentTarget(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		c := fresh(t, s.spec, s.keys)

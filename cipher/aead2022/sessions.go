@@ -16,57 +16,58 @@ import (
 )
 
 const (
-	// maxSessions bounds the sessions that a server remembers. One takes about 580
-	// bytes, and with AES 1600 more while its association lasts.
+	// maxSessions is the maximum number of sessions that a server remembers. A session
+	// takes about 580 bytes, and with AES 1600 more during its association.
 	maxSessions = 1 << 16
-	// sessionKept is for how long one is remembered after its last good datagram, at
-	// the least, so that no datagram of it can begin it anew; see saltsKept.
+	// sessionKept is the minimum time for which a session is remembered after its last
+	// valid datagram, so that none of its datagrams can begin it again; see saltsKept.
 	sessionKept = saltsKept
-	// windowSize is how many packetIDs back a datagram may come late.
+	// windowSize is the size of the replay window in packetIDs: a datagram may be up to 2047
+	// packetIDs late.
 	windowSize = 2048
 )
 
-// session is a client's session as a server remembers it: for as long as its
-// datagrams could be replayed. Its replies have one sessionID and one count of
-// packets for all that time, so that no nonce comes twice, and so that a client,
-// which allows few changes, sees none.
+// session is a client's session in the server. It is kept as long as its datagrams could
+// be replayed. Its replies use one sessionID and one packet count for all that time, so
+// that no nonce repeats, and so that the client sees a single session: clients accept few
+// changes.
 type session struct {
 	id       uint64
-	owner    hash // of the user's key
+	owner    hash // hash of the user's key
 	serverID uint64
-	sent     atomic.Uint64 // replies
+	sent     atomic.Uint64 // number of replies
 
 	// Guarded by sessions.mu.
 	window  replay.Window
-	aead    cipher.AEAD // opens its datagrams; nil while it has no association
-	replies *replies    // of its association, or nil
-	used    time.Time   // when the last good datagram came
-	until   time.Time   // the last instant at which one that came is good, by the wall clock
+	aead    cipher.AEAD // opens the datagrams; nil without an association
+	replies *replies    // of the association, or nil
+	used    time.Time   // time of the last valid datagram
+	until   time.Time   // when the last received datagram becomes invalid, by the wall clock
 
-	noted   uint64 // the highest packetID that a journal has
+	noted   uint64 // the highest packetID in the journal
 	isNoted bool
 }
 
 // sessions is the bounded set of a server's sessions. It is kept over a reload.
 type sessions struct {
 	method string
-	key    []byte // that all clients have in common
+	key    []byte // shared by all clients
 	max    int
 
-	// Guarded by mu: the sessions with an association, in the order of their last good
-	// datagrams, and those without, in the order in which they lost theirs.
+	// Guarded by mu: the sessions with an association, ordered by their last valid
+	// datagram, and those without, ordered by the end of their association.
 	mu           sync.Mutex
 	live, closed *sessionList
 }
 
-// sessionList is sessions by ID. It has no bound of its own: the bound is on both lists
+// sessionList is a list of sessions by ID. It is unbounded: the limit applies to both lists
 // together.
 type sessionList = simplelru.LRU[uint64, *session]
 
 func newSessionList() *sessionList {
 	l, err := simplelru.NewLRU[uint64, *session](math.MaxInt, nil)
 	if err != nil {
-		panic(err) // it is for a bound below 1 alone
+		panic(err) // only for a size below 1
 	}
 	return l
 }
@@ -84,12 +85,12 @@ func (t *sessions) get(id uint64) *session {
 	return s
 }
 
-// isFor reports whether t holds the sessions of that method and key.
+// isFor reports whether t holds the sessions of method and key.
 func (t *sessions) isFor(method string, key []byte) bool {
 	return t.method == method && bytes.Equal(t.key, key)
 }
 
-// received is a datagram that a server is opening.
+// received is a datagram that the server is opening.
 type received struct {
 	sessionID, packetID uint64
 	user                *user
@@ -97,9 +98,9 @@ type received struct {
 	sent                time.Time
 }
 
-// find returns the AEAD of the session that a datagram says it is of, or nil if it
-// has none. It returns ErrReplay if the session has had it, and ErrAuth if the
-// session is another user's. It changes nothing: the datagram may be forged.
+// find returns the AEAD of the session of a datagram, or nil if the session has none or is
+// unknown. It returns ErrReplay if the session has received the datagram, and ErrAuth if
+// the session belongs to another user. It does not change t: the datagram may be forged.
 func (t *sessions) find(r received) (cipher.AEAD, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -120,10 +121,10 @@ func (s *session) check(r received) error {
 	return nil
 }
 
-// take takes a datagram that was found to be good and returns the replies of its
-// association, a new one if need be. Of two equal ones at the same instant it takes
-// one.
-func (t *sessions) take(c *Cipher, r received, now time.Time) (*replies, error) {
+// add records a datagram that was authenticated and parsed. It returns the replies of the
+// session's association, which it creates if necessary. Of equal concurrent datagrams one
+// succeeds.
+func (t *sessions) add(c *Cipher, r received, now time.Time) (*replies, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(r.sessionID)
@@ -146,11 +147,11 @@ func (t *sessions) take(c *Cipher, r received, now time.Time) (*replies, error) 
 	if until := r.sent.Add(timeGuard); until.After(s.until) {
 		s.until = until
 	}
-	t.live.Get(s.id) // makes it the last one
+	t.live.Get(s.id) // moves s to the end of the list
 	return s.replies, nil
 }
 
-// open puts s among the live sessions, with its association.
+// open moves s to the live sessions and sets its association.
 func (t *sessions) open(s *session, made *replies, aead cipher.AEAD, now time.Time) {
 	if !t.closed.Remove(s.id) {
 		t.makeRoom(now)
@@ -159,8 +160,8 @@ func (t *sessions) open(s *session, made *replies, aead cipher.AEAD, now time.Ti
 	s.replies, s.aead = made, aead
 }
 
-// makeRoom forgets the sessions that can't be replayed any more, and, if there are
-// too many still, the one that has been unused for longest, best one without an
+// makeRoom removes sessions that can no longer be replayed. If there are still too many,
+// it removes the one that has been unused for longest, preferably one without an
 // association.
 func (t *sessions) makeRoom(now time.Time) {
 	for {
@@ -181,26 +182,26 @@ func (t *sessions) makeRoom(now time.Time) {
 	}
 }
 
-// isOver reports whether none of the session's datagrams is good any more, by both
-// clocks; see replay.Timed.
+// isOver reports whether all datagrams of the session are invalid by both clocks; see
+// replay.Timed.
 func (s *session) isOver(now time.Time) bool {
 	return now.Sub(s.used) >= sessionKept && now.Round(0).After(s.until)
 }
 
-// close ends an association. Only what tells replays apart stays.
+// close ends an association. The session keeps what is needed to detect replays.
 func (t *sessions) close(r *replies) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := r.session
 	if s.replies != r {
-		return // closed before, or forgotten
+		return // closed before, or removed
 	}
 	t.live.Remove(s.id)
 	t.closed.Add(s.id, s)
 	s.replies, s.aead = nil, nil
 }
 
-// len returns how many sessions there are, and how many have an association.
+// len returns the number of sessions, and the number of sessions with an association.
 func (t *sessions) len() (all, live int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// TestSessionGoesOn closes the association of a session: the next datagram begins
-// another one, which the client takes for the same session of the server.
+// TestSessionGoesOn closes the association of a session: the next datagram begins another
+// association, which the client accepts as the same session of the server.
 func TestSessionGoesOn(t *testing.T) {
 	each(t, func(t *testing.T, s setting) {
 		p, server := pair(t, s)
@@ -26,16 +26,16 @@ func TestSessionGoesOn(t *testing.T) {
 			before = sealed(t, p, "more")
 			next := opens(t, server, before).Session
 			if next == first {
-				t.Fatal("the association that was closed goes on")
+				t.Fatal("the closed association is still in use")
 			}
 			late := sealed(t, first, "late")
 			if got := reads(t, p, sealed(t, next, "answer")); got != "answer" {
 				t.Errorf("association %d: got %q", i, got)
 			}
 			if got := reads(t, p, late); got != "late" {
-				t.Errorf("association %d: got %q of what was underway", i, got)
+				t.Errorf("association %d: got %q of a late datagram", i, got)
 			}
-			first.Close() // an old one's end does not end the new one
+			first.Close() // closing an old association must not end the new one
 			if again := opens(t, server, sealed(t, p, "y")).Session; again != next {
 				t.Error("the end of an old association ended the new one")
 			}
@@ -47,9 +47,8 @@ func TestSessionGoesOn(t *testing.T) {
 	})
 }
 
-// TestPacketReplayLife sends the datagrams of a session again, after its association
-// has ended, at every time at which their timestamp could pass. Others come in
-// between.
+// TestPacketReplayLife replays the datagrams of a session, after its association has ended, at
+// every time at which their timestamp could be valid. Other datagrams arrive in between.
 func TestPacketReplayLife(t *testing.T) {
 	for _, ahead := range []time.Duration{-30 * time.Second, 0, 30 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -79,8 +78,8 @@ func TestPacketReplayLife(t *testing.T) {
 	}
 }
 
-// TestSessionIsKept checks for how long a session is remembered: by the monotonic
-// clock from its last datagram on, and as long as one of them is good.
+// TestSessionIsKept checks how long a session is remembered: by the monotonic clock from its
+// last datagram on, and while one of its datagrams is valid.
 func TestSessionIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := settings()[0]
@@ -125,8 +124,8 @@ func TestSessionIsKept(t *testing.T) {
 	})
 }
 
-// TestSessionsBound has more sessions than the table holds. Those without an
-// association make room first, then the one that has been unused for longest.
+// TestSessionsBound uses more sessions than the limit. Sessions without an association are
+// removed first, then the one that has been unused for longest.
 func TestSessionsBound(t *testing.T) {
 	s := settings()[0]
 	c := fresh(t, s.spec, s.keys)
@@ -143,8 +142,8 @@ func TestSessionsBound(t *testing.T) {
 	}
 	opens(t, server, sealed(t, clients[0], "y"))
 	open[2].Close()
-	begin() // forgets 2, which is closed
-	begin() // forgets 1, the longest unused
+	begin() // removes 2, which is closed
+	begin() // removes 1, the longest unused
 	for i, want := range []bool{true, false, false, true, true, true} {
 		if known := c.sessions.get(clients[i].sessionID) != nil; known != want {
 			t.Errorf("session %d is known: %t, want %t", i, known, want)
@@ -153,7 +152,7 @@ func TestSessionsBound(t *testing.T) {
 	if all, live := c.sessions.len(); all != 4 || live != 4 {
 		t.Errorf("got %d sessions, %d live, want 4 and 4", all, live)
 	}
-	open[1].Close() // of one that was forgotten
+	open[1].Close() // closes the association of a removed session
 	if got := reads(t, clients[1], sealed(t, open[1], "late")); got != "late" {
 		t.Errorf("a session that was forgotten: got %q", got)
 	}
@@ -162,8 +161,8 @@ func TestSessionsBound(t *testing.T) {
 	}
 }
 
-// TestSessionsRace opens equal first datagrams of many sessions at once: of each
-// one is taken, and there is one session.
+// TestSessionsRace opens equal first datagrams of many sessions concurrently: one of each is
+// accepted, and there is one session.
 func TestSessionsRace(t *testing.T) {
 	s := settings()[0]
 	c := fresh(t, s.spec, s.keys)
@@ -197,7 +196,7 @@ func TestSessionsRace(t *testing.T) {
 	}
 }
 
-// BenchmarkSessionMemory has sessions begin, and measures what one takes.
+// BenchmarkSessionMemory begins sessions, and measures the memory of each.
 func BenchmarkSessionMemory(b *testing.B) {
 	for _, closed := range []bool{false, true} {
 		b.Run(map[bool]string{false: "live", true: "closed"}[closed], func(b *testing.B) {

@@ -1,6 +1,6 @@
-// Package aead2022 is the engine of the Shadowsocks 2022 methods (SIP022), with
-// identity headers, by which one server tells users apart (SIP023): streams and
-// datagrams, in both roles.
+// Package aead2022 implements the Shadowsocks 2022 methods (SIP022), including the
+// identity headers by which a server distinguishes users (SIP023): streams and datagrams,
+// in both roles.
 package aead2022
 
 import (
@@ -19,19 +19,19 @@ const (
 	blockSize = aes.BlockSize
 )
 
-// Spec describes a method. It has either Block or Long: they tell which of the two
-// forms of SIP022 its datagrams have.
+// Spec describes a method. Exactly one of Block and Long is set; it selects the form of
+// datagrams in SIP022.
 type Spec struct {
-	Method  string   // the name that a file gives as kind
-	Aliases []string // other names for it
+	Method  string   // the kind in the configuration
+	Aliases []string // other names of the kind
 	KeySize int      // of keys, subkeys and salts, in bytes: 16 or 32
 	// New returns the AEAD of a subkey. Its tag is 16 bytes, its nonce 12.
 	New func(subkey []byte) (cipher.AEAD, error)
 	// Block returns the block cipher of a key, with blocks of 16 bytes, for identity
-	// headers and for the separate headers of datagrams.
+	// headers and the separate headers of datagrams.
 	Block func(key []byte) (cipher.Block, error)
-	// Long returns the AEAD of a key with a nonce of 24 bytes, which protects whole
-	// datagrams. The method has no identity headers then.
+	// Long returns the AEAD of a key with a nonce of 24 bytes, which protects complete
+	// datagrams. A method with Long has no identity headers.
 	Long func(key []byte) (cipher.AEAD, error)
 }
 
@@ -52,11 +52,11 @@ func newGCM(subkey []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// session returns the AEAD of the subkey that psk and salt make.
+// session returns the AEAD of the subkey of psk and salt.
 func (s Spec) session(psk, salt []byte) (cipher.AEAD, error) { return s.New(sessionSubkey(psk, salt)) }
 
-// check returns why s is no method. It tries what s makes on a key of zeros, so
-// that making it later does not fail.
+// check returns an error if s is invalid. It calls the functions of s with a key of zeros,
+// so that later calls do not fail.
 func (s Spec) check() error {
 	if s.KeySize != 16 && s.KeySize != 32 {
 		return fmt.Errorf("key size %d, want 16 or 32", s.KeySize)

@@ -7,20 +7,20 @@ import (
 	"lukechampine.com/blake3/guts"
 )
 
-// The contexts that BLAKE3 derives subkeys in. See SIP022 §2.2 and SIP023.
+// The contexts of subkeys in BLAKE3. See SIP022 §2.2 and SIP023.
 const (
 	sessionContext  = "shadowsocks 2022 session subkey"
 	identityContext = "shadowsocks 2022 identity subkey"
 )
 
-// hashSize is the size in bytes of a key's hash, of which an identity header is
-// the sealed form: one block of AES.
+// hashSize is the size in bytes of a key's hash. An identity header is the encrypted hash:
+// one block of AES.
 const hashSize = 16
 
-// hash is what an identity header names a key by.
+// hash identifies a key in an identity header.
 type hash [hashSize]byte
 
-// hashKey returns the first bytes of the BLAKE3 hash, not keyed, of psk. See
+// hashKey returns the first bytes of the unkeyed BLAKE3 hash of psk. See
 // SIP023.
 func hashKey(psk []byte) hash {
 	sum := blake3.Sum256(psk)
@@ -32,22 +32,21 @@ func hashKey(psk []byte) hash {
 //
 //	BLAKE3 derive_key("shadowsocks 2022 session subkey", psk || salt)
 //
-// salt is that of the stream, or the sessionID.
+// salt is the salt of the stream, or the sessionID.
 func sessionSubkey(psk, salt []byte) []byte { return deriveKey(sessionContext, psk, salt) }
 
-// identitySubkey returns the key of one identity header of a stream.
+// identitySubkey returns the key of an identity header of a stream.
 func identitySubkey(ipsk, salt []byte) []byte { return deriveKey(identityContext, ipsk, salt) }
 
-// deriveKey is BLAKE3's derive_key(context, psk || salt), as long as psk. Neither
-// the context nor the material may be longer than one block, 64 bytes, and with
-// Shadowsocks none is: then derive_key is two compressions. blake3.DeriveKey,
-// which takes any length, is 17 times slower and takes 6 KiB of memory, and here
-// this is what a forged datagram costs.
+// deriveKey returns BLAKE3's derive_key(context, psk || salt), as long as psk. The context
+// and the key material must each fit one block, 64 bytes, as they do in Shadowsocks:
+// derive_key then takes two compressions. blake3.DeriveKey accepts any length, but is 17
+// times slower and uses 6 KiB of memory, and a forged datagram causes one call.
 func deriveKey(context string, psk, salt []byte) []byte {
 	var material [guts.BlockSize]byte
 	n := copy(material[:], psk)
 	if n += copy(material[n:], salt); n != len(psk)+len(salt) {
-		panic("aead2022: key material of more than a block") // New has checked the sizes
+		panic("aead2022: key material of more than a block") // New checks the sizes
 	}
 	var c [guts.BlockSize]byte
 	copy(c[:], context)
@@ -60,7 +59,7 @@ func deriveKey(context string, psk, salt []byte) []byte {
 	return out[:len(psk):len(psk)]
 }
 
-// compress hashes an input of n bytes, that is one block.
+// compress hashes an input of n bytes that fits one block.
 func compress(key [8]uint32, block [guts.BlockSize]byte, n int, mode uint32) [16]uint32 {
 	return guts.CompressNode(guts.Node{
 		CV: key, Block: guts.BytesToWords(block), BlockLen: uint32(n),

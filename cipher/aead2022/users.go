@@ -8,23 +8,23 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// user is somebody's key with what is made of it.
+// user is a user's key and the state derived from it.
 type user struct {
 	name  string
 	psk   []byte
 	hash  hash
 	block cipher.Block // seals the separate headers of replies; nil without AES
 	long  cipher.AEAD  // seals datagrams without AES; else nil
-	grant *core.Grant  // what it is served under, or nil
+	grant *core.Grant  // the grant of the user's connections, or nil
 }
 
-// roll is the users of a server, by the hash that an identity header has. It does
-// not change, so that it can be swapped for another one as a whole.
-type roll struct{ byHash map[hash]*user }
+// userTable is the users of a server, by the hash in the identity header. It is immutable,
+// so that it can be replaced atomically.
+type userTable struct{ byHash map[hash]*user }
 
-// newUsers checks names and keys: no two users share either.
-func newUsers(s Spec, list []User) (*roll, error) {
-	us := &roll{byHash: make(map[hash]*user, len(list))}
+// newUsers returns a table of users. Names and keys must be unique.
+func newUsers(s Spec, list []User) (*userTable, error) {
+	us := &userTable{byHash: make(map[hash]*user, len(list))}
 	names := make(map[string]bool, len(list))
 	for _, u := range list {
 		if err := users.CheckName(u.Name); err != nil {
@@ -34,7 +34,7 @@ func newUsers(s Spec, list []User) (*roll, error) {
 		case names[u.Name]:
 			return nil, fmt.Errorf("two users have the name %q", u.Name)
 		case len(u.PSK) != s.KeySize:
-			return nil, fmt.Errorf("user %q: a key of %d bytes, want %d", u.Name, len(u.PSK), s.KeySize)
+			return nil, fmt.Errorf("user %q: key of %d bytes, want %d", u.Name, len(u.PSK), s.KeySize)
 		}
 		made, err := newUser(s, u)
 		if err != nil {
@@ -49,9 +49,9 @@ func newUsers(s Spec, list []User) (*roll, error) {
 	return us, nil
 }
 
-// grant gives the users their grants, which come once the table is served. list is what
-// the users were made of.
-func (r *roll) grant(list []users.User) {
+// setGrants copies the grants of list, from which the table was made. Grants exist once
+// the table serves.
+func (r *userTable) setGrants(list []users.User) {
 	grants := make(map[string]*core.Grant, len(list))
 	for _, u := range list {
 		grants[u.Name] = u.Grant

@@ -15,9 +15,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// TestUsersFile changes the file of users while a server runs: who is removed is
-// refused within a second, streams and datagrams, and a key that is none changes
-// nobody.
+// TestUsersFile changes the user file while a server runs: a removed user is refused within a
+// second, for streams and datagrams, and an invalid key changes no user.
 func TestUsersFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "users.json")
 	write := func(list map[string]string) {

@@ -12,7 +12,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// streamVector is one of testdata/ss2022_tcp.json.
+// streamVector is a stream of testdata/ss2022_tcp.json.
 type streamVector struct {
 	Name, Method, Password string
 	Timestamp              int64
@@ -51,8 +51,8 @@ func (v streamVector) cipher(t testing.TB) *Cipher {
 	return c
 }
 
-// terminal returns what the server at the end of a chain of identities has, and the
-// request as it comes there: each server before it has taken its header away.
+// terminal returns the keys of the server at the end of a chain of identities, and the request
+// as it arrives there: each server before it has removed its identity header.
 func (v streamVector) terminal(t testing.TB) (*Cipher, []byte) {
 	t.Helper()
 	c, stream := v.cipher(t), []byte(v.Request.Stream)
@@ -66,7 +66,7 @@ func (v streamVector) terminal(t testing.TB) (*Cipher, []byte) {
 	return c, stream
 }
 
-// TestRequestVectors makes each stored request.
+// TestRequestVectors builds each stored request.
 func TestRequestVectors(t *testing.T) {
 	for _, v := range streamVectors(t) {
 		t.Run(v.Method+", "+v.Name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestRequestVectors(t *testing.T) {
 	}
 }
 
-// TestAcceptVectors has a server accept each stored request and answer as stored.
+// TestAcceptVectors lets a server accept each stored request and send the stored answer.
 func TestAcceptVectors(t *testing.T) {
 	for _, v := range streamVectors(t) {
 		t.Run(v.Method+", "+v.Name, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestAcceptVectors(t *testing.T) {
 	}
 }
 
-// TestResponseVectors has a client read each stored response.
+// TestResponseVectors lets a client read each stored response.
 func TestResponseVectors(t *testing.T) {
 	for _, v := range streamVectors(t) {
 		t.Run(v.Method+", "+v.Name, func(t *testing.T) {

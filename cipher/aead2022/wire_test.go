@@ -12,8 +12,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// tape is a wire that gives what it has and then ends, and records what is
-// written.
+// tape is a wire that returns its bytes and then io.EOF, and records writes.
 type tape struct {
 	reads []byte
 	wrote [][]byte
@@ -60,7 +59,7 @@ func flight(t testing.TB, c *Cipher, target string, payload string) []byte {
 	return wire.all()
 }
 
-// accepts has c accept what b says, and returns the whole plaintext.
+// accepts checks that c accepts b, and returns the complete plaintext.
 func accepts(t testing.TB, c *Cipher, b []byte) (core.Accepted, []byte) {
 	t.Helper()
 	a, err := c.AcceptStream(&tape{reads: b}, core.Caller{Addr: someone})
@@ -76,7 +75,7 @@ func accepts(t testing.TB, c *Cipher, b []byte) (core.Accepted, []byte) {
 	return a, append(plain, rest...)
 }
 
-// refused has c refuse what b says, and returns why.
+// refused checks that c refuses b, and returns the error.
 func refused(t testing.TB, c *Cipher, b []byte) error {
 	t.Helper()
 	wire := &tape{reads: bytes.Clone(b)}
@@ -91,11 +90,11 @@ func refused(t testing.TB, c *Cipher, b []byte) error {
 	return err
 }
 
-// A forgery is a request that is sealed with the right keys, and wrong in other
-// ways. Its zero fields are what a good one has.
+// A forgery is a request that is sealed with the right keys, and invalid in other ways. Zero
+// fields stand for the values of a valid request.
 type forgery struct {
 	salt     []byte
-	identity []byte // headers, instead of the true ones
+	identity []byte // replaces the identity headers
 	fixed    func(length int) []byte
 	variable []byte
 	after    func(box *chunk.Box) []byte

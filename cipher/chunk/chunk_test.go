@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// largest is the largest payload of SIP004, in bytes.
+// largest is the maximum payload of SIP004 in bytes.
 const largest = 0x3FFF
 
 // newBox returns a Box of a fixed key at nonce 0.
@@ -37,7 +37,7 @@ func newBox(t testing.TB) Box {
 	return NewBox(aead)
 }
 
-// sealAll returns the chunks of payloads, made without the Writer.
+// sealAll returns the chunks of payloads, sealed without the Writer.
 func sealAll(t testing.TB, payloads ...[]byte) []byte {
 	t.Helper()
 	box, wire := newBox(t), []byte(nil)
@@ -57,11 +57,11 @@ func numbered(n, size int) [][]byte {
 	return all
 }
 
-// fake is a wire or a destination: it gives each segment of reads at a Read and
-// records each Write.
+// fake is a wire or a destination: each Read returns one segment of reads, and each Write is
+// recorded.
 type fake struct {
 	reads [][]byte
-	write func(p []byte) (int, error) // nil to take all
+	write func(p []byte) (int, error) // nil to accept everything
 	wrote [][]byte
 	ended bool
 }
@@ -98,12 +98,12 @@ func (*fake) SetDeadline(time.Time) error      { return nil }
 func (*fake) SetReadDeadline(time.Time) error  { return nil }
 func (*fake) SetWriteDeadline(time.Time) error { return nil }
 
-// ready is a fake that can be waited on, so that it is read into big buffers.
+// ready is a fake that supports waiting, so that it is read into big buffers.
 type ready struct{ *fake }
 
 func (ready) WaitRead() error { return nil }
 
-// vector is a destination that takes several pieces at once, and counts them.
+// vector is a destination that accepts several pieces in one call, and counts them.
 type vector struct {
 	fake
 	pieces []int // of each WriteVector
@@ -114,7 +114,7 @@ func (v *vector) WriteVector(pieces [][]byte) (int, error) {
 	return v.Write(slices.Concat(pieces...))
 }
 
-// opening returns a Stream that opens what wire gives.
+// opening returns a Stream that opens the bytes of wire.
 func opening(t testing.TB, wire core.Stream, most int) *Stream {
 	t.Helper()
 	out := netio.BuffersOut()

@@ -10,8 +10,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// FuzzReader damages a good stream and delivers it in arbitrary segments: what
-// comes out is always the beginning of what was sealed.
+// FuzzReader damages a valid stream and delivers it in arbitrary segments: the output must be
+// a prefix of the sealed plaintext.
 func FuzzReader(f *testing.F) {
 	good := sealAll(f, []byte("one"), bytes.Repeat([]byte("2"), 100), []byte("three"))
 	f.Add(good, []byte{1}, uint16(0), byte(0), false)
@@ -55,7 +55,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// drained reads s to its error.
+// drained reads s until an error.
 func drained(s *Stream, burst bool) ([]byte, error) {
 	dst := &fake{}
 	b := make([]byte, 700)
@@ -66,7 +66,7 @@ func drained(s *Stream, burst bool) ([]byte, error) {
 		} else {
 			var n int
 			n, err = s.Read(b)
-			_, _ = dst.Write(b[:n]) // a fake takes all
+			_, _ = dst.Write(b[:n]) // writes to a fake never fail
 		}
 		if err != nil {
 			return dst.all(), err

@@ -9,9 +9,9 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Peek waits until n bytes of the wire have come and returns them, without
-// taking them. They stay valid until the next call. It returns io.EOF if the
-// wire ends before the first byte, io.ErrUnexpectedEOF if it ends later.
+// Peek waits until n bytes of the wire have arrived and returns them without consuming
+// them. They are valid until the next call. It returns io.EOF if the wire ends before
+// the first byte, and io.ErrUnexpectedEOF if it ends later.
 func (r *Reader) Peek(n int) ([]byte, error) {
 	for {
 		if b := r.unopened(); len(b) >= n {
@@ -26,14 +26,14 @@ func (r *Reader) Peek(n int) ([]byte, error) {
 	}
 }
 
-// Await is Peek for a server that waits for n bytes of a request: it returns an
-// ErrShort if its client ended before, or was too slow.
+// Await is Peek for a server that waits for n bytes of a request: it returns an ErrShort
+// if the client closed the connection or the deadline passed before n bytes had arrived.
 func (r *Reader) Await(n int) ([]byte, error) {
 	b, err := r.Peek(n)
 	return b, r.short(n, err)
 }
 
-// short says of a read that ended too soon how many bytes had come.
+// short adds the number of bytes that had arrived to the error of a short read.
 func (r *Reader) short(n int, err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%w: %d, want %d or more", core.ErrShort, len(r.Buffered()), n)
@@ -41,15 +41,15 @@ func (r *Reader) short(n int, err error) error {
 	return err
 }
 
-// Rest gives up the buffer while whoever reads waits for something else than the
-// wire, if little has been read: what Peek returned is not valid any more.
-func (r *Reader) Rest() {
+// ReleaseBuffer returns the buffer to the pool if few bytes are unread, while the caller
+// waits for something other than the wire. It invalidates the result of Peek.
+func (r *Reader) ReleaseBuffer() {
 	if buf := r.buf; buf != nil && r.stow(buf) {
 		buf.Return()
 	}
 }
 
-// Skip takes n bytes that Peek returned.
+// Skip consumes n bytes that Peek returned.
 func (r *Reader) Skip(n int) {
 	if r.buf == nil {
 		r.stash = r.stash[n:]
@@ -59,10 +59,10 @@ func (r *Reader) Skip(n int) {
 	r.release()
 }
 
-// SkipFor takes n bytes that Peek returned and gives the memory that they took
-// to payload, which is no longer: it returns a copy that stays valid until the
-// stream is read or closed. A small payload with nothing behind it gets memory
-// of its own, so that no buffer is held while its target is dialled.
+// SkipFor consumes n bytes that Peek returned and uses their memory for a copy of
+// payload, which must not be longer. The copy is valid until the stream is read or
+// closed. A small payload without bytes after it is copied to newly allocated memory, so
+// that no buffer is held while the target is dialled.
 func (r *Reader) SkipFor(n int, payload []byte) []byte {
 	if r.buf == nil || len(payload) <= maxStash && r.end-r.start == n {
 		kept := append([]byte(nil), payload...)

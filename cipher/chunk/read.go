@@ -8,11 +8,11 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// smallPiece is the size in bytes below which an opened payload is moved up to
-// the one before it: a copy is cheaper than another entry in a vector.
+// smallPiece is the size in bytes up to which an opened payload is moved next to the
+// previous one: a copy is cheaper than another entry in a vector.
 const smallPiece = 2 << 10
 
-// Read opens chunks into p.
+// Read reads from the stream; it opens chunks as needed.
 func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -32,7 +32,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 		plain, err := r.next()
 		switch {
 		case err != nil:
-			if r.fail(err); n > 0 { // what came before is good
+			if r.fail(err); n > 0 { // the bytes before the error are valid
 				err = nil
 			}
 			return n, err
@@ -51,8 +51,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteBurst opens every whole chunk of one large read where it stands and
-// writes them to dst together. It implements core.BurstWriter.
+// WriteBurst reads once from the wire, opens every complete chunk in place and writes
+// the payloads to dst in one call. It implements core.BurstWriter.
 func (r *Reader) WriteBurst(dst core.Stream) (int, error) {
 	r.lock()
 	defer r.unlock()
@@ -73,17 +73,17 @@ func (r *Reader) WriteBurst(dst core.Stream) (int, error) {
 		n, werr := r.buf.WritePieces(dst)
 		r.buf.Pieces = r.buf.Pieces[:0]
 		switch {
-		case werr != nil: // what dst did not take is lost, so the stream ends, by a deadline too
+		case werr != nil: // bytes that dst did not accept are lost, so the stream ends, even for a deadline
 			return n, r.stop(werr)
 		case err != nil:
-			_ = r.fail(err) // for the next call
+			_ = r.fail(err) // the next call returns err
 		}
 		r.release()
 		return n, nil
 	}
 }
 
-// pieces returns what openAll has opened.
+// pieces returns the payloads that openAll has opened.
 func (r *Reader) pieces() [][]byte {
 	if r.buf == nil {
 		return nil
@@ -91,8 +91,8 @@ func (r *Reader) pieces() [][]byte {
 	return r.buf.Pieces
 }
 
-// openAll makes the opened bytes of all whole chunks that have been read the
-// pieces of the buffer, as many as it has room for.
+// openAll opens all complete chunks in the buffer and makes their payloads the pieces of
+// the buffer, up to the capacity of its piece list.
 func (r *Reader) openAll() error {
 	if r.buf == nil {
 		return nil
@@ -109,7 +109,7 @@ func (r *Reader) openAll() error {
 			return err
 		}
 		if last := len(b.Pieces) - 1; last >= 0 && len(plain) <= smallPiece {
-			b.Pieces[last] = append(b.Pieces[last], plain...) // into bytes that have been opened
+			b.Pieces[last] = append(b.Pieces[last], plain...) // overwrites ciphertext that has been opened
 			continue
 		}
 		b.Pieces = append(b.Pieces, plain)
@@ -117,13 +117,13 @@ func (r *Reader) openAll() error {
 	return nil
 }
 
-// WaitRead waits until Read has something, without a buffer where the wire can
-// be waited on. It implements core.Waiter.
+// WaitRead waits until Read can return without blocking. It holds no buffer if the wire
+// supports waiting. It implements core.Waiter.
 func (r *Reader) WaitRead() error {
 	r.lock()
 	defer r.unlock()
 	if r.err != nil || len(r.plain) > 0 {
-		return nil // Read tells
+		return nil // Read returns the data or the error
 	}
 	if r.begin == nil {
 		plain, err := r.next()
@@ -140,7 +140,7 @@ func (r *Reader) WaitRead() error {
 			return err
 		}
 		_ = r.fail(err)
-		return nil // Read tells
+		return nil // Read returns the error
 	}
 	if buf := r.buf; buf != nil && r.stow(buf) {
 		buf.Return()

@@ -11,13 +11,13 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// maxStash is the most bytes of an unfinished chunk that are kept in memory of
-// their own while the peer is silent, so that no buffer is held for them.
+// maxStash is the maximum number of bytes of an incomplete chunk that are copied to
+// separate memory while the peer is silent, so that no buffer is held for them.
 const maxStash = 1 << 10
 
-// Reader opens a stream of chunks on a wire. One goroutine may use it at a
-// time. A read that ends by a deadline, even in the middle of a chunk, loses
-// nothing: the next one goes on.
+// Reader reads a stream of chunks from a wire. It may be used by one goroutine at a
+// time. A read that ends by a deadline, even within a chunk, loses no data: the next
+// read continues.
 type Reader struct {
 	use wire.Lock
 
@@ -27,35 +27,35 @@ type Reader struct {
 	wire   core.Stream
 	box    Box
 	max    int                 // largest payload of a chunk in bytes
-	begin  func(*Reader) error // reads what stands before the first chunk; nil after it
+	begin  func(*Reader) error // reads the headers before the first chunk; nil afterwards
 	source *netio.Source
-	buf    *netio.Buffer // holds what has been read, or nil
-	start  int           // buf.B[start:end] is not opened yet
+	buf    *netio.Buffer // holds the bytes read from the wire, or nil
+	start  int           // buf.B[start:end] is unopened
 	end    int
-	stash  []byte // the same, while buf is nil
-	length int    // of the payload that comes next, or 0 if its length comes next
-	plain  []byte // opened but not yet read; in buf
-	lent   bool   // buf holds bytes that SkipFor lent out until the next call
-	err    error  // ends the stream
+	stash  []byte // the unopened bytes while buf is nil
+	length int    // of the next payload, or 0 if a sealed length is next
+	plain  []byte // opened but unread; part of buf
+	lent   bool   // buf holds the result of SkipFor until the next call
+	err    error  // error of all further reads
 }
 
-// reset makes r ready. begin is called before the first chunk is read, again if
-// it fails by a deadline; it uses Peek, Skip and Start.
+// reset makes r usable. begin is called before the first chunk is read, and again if it
+// failed because of a deadline; it uses Peek, Skip and Start.
 func (r *Reader) reset(w core.Stream, begin func(*Reader) error) {
 	r.wire, r.begin = w, begin
 	r.source = netio.NewSource(w, r.layout, r.stow)
 }
 
-// Start tells how chunks are opened from here on. length is that of the first
-// payload, if it is known already, or 0.
+// Start sets how the following chunks are opened. length is the size of the first
+// payload if it is known, otherwise 0.
 func (r *Reader) Start(box Box, largest, length int) {
 	r.box, r.max, r.length = box, largest, length
-	if len(r.stash) > 0 { // it may have whole chunks
+	if len(r.stash) > 0 { // the stash may contain complete chunks
 		r.unstow()
 	}
 }
 
-// Buffered returns what was read but not taken.
+// Buffered returns the bytes that were read from the wire but not consumed.
 func (r *Reader) Buffered() []byte { return r.unopened() }
 
 func (r *Reader) unopened() []byte {
@@ -71,7 +71,7 @@ func (r *Reader) fill() error {
 		return fmt.Errorf("%w: a message of over %d bytes", core.ErrMalformed, len(r.buf.B))
 	}
 	buf, n, err := r.source.Fill(r.buf)
-	if r.buf == nil && buf != nil { // a fresh one: layout has put the stash first
+	if r.buf == nil && buf != nil { // a new buffer: layout has copied the stash to its start
 		r.start, r.end, r.stash = 0, len(r.stash), nil
 	}
 	r.buf = buf
@@ -82,8 +82,8 @@ func (r *Reader) fill() error {
 	return err
 }
 
-// grow moves what is not opened yet from a small buffer to a big one. It reports
-// false if the buffer is a big one already.
+// grow moves the unopened bytes from a small buffer to a big one. It returns false if
+// the buffer is big already.
 func (r *Reader) grow() bool {
 	big := netio.BorrowBigBuffer()
 	if len(big.B) <= len(r.buf.B) {
@@ -96,7 +96,7 @@ func (r *Reader) grow() bool {
 	return true
 }
 
-// layout makes the room behind what is not opened yet the one piece of b.
+// layout makes the room after the unopened bytes the only piece of b.
 func (r *Reader) layout(b *netio.Buffer) {
 	from := 0
 	if b == r.buf {
@@ -111,7 +111,7 @@ func (r *Reader) layout(b *netio.Buffer) {
 	b.Pieces = append(b.Pieces[:0], b.B[from:])
 }
 
-// stow gives up the buffer before a wait if what it holds is little.
+// stow releases the buffer before a wait if it holds at most maxStash bytes.
 func (r *Reader) stow(*netio.Buffer) bool {
 	rest := r.unopened()
 	if len(rest) > maxStash {
@@ -122,13 +122,13 @@ func (r *Reader) stow(*netio.Buffer) bool {
 	return true
 }
 
-// unstow takes a buffer for what stow has kept.
+// unstow borrows a buffer for the bytes that stow has kept.
 func (r *Reader) unstow() {
 	r.buf = netio.BorrowSmallBuffer()
 	r.start, r.end, r.stash = 0, copy(r.buf.B, r.stash), nil
 }
 
-// release gives up a buffer that holds nothing more.
+// release returns the buffer to the pool if it holds no more data.
 func (r *Reader) release() {
 	if r.buf != nil && r.start == r.end && len(r.plain) == 0 && !r.lent {
 		r.buf.Return()
@@ -136,8 +136,7 @@ func (r *Reader) release() {
 	}
 }
 
-// next opens the next chunk where it stands, if all of it has been read. It
-// returns nil and nil if not.
+// next opens the next chunk in place if it is complete. Otherwise it returns nil and nil.
 func (r *Reader) next() ([]byte, error) {
 	tag := r.box.Overhead()
 	if r.buf == nil {
@@ -178,8 +177,8 @@ func (r *Reader) next() ([]byte, error) {
 	return plain, nil
 }
 
-// CheckLength returns ErrMalformed if no chunk may have a payload of n bytes:
-// none is empty, and the method gives the largest. No bit is masked.
+// CheckLength returns ErrMalformed unless n is a valid payload size: at least 1 and at
+// most largest, which depends on the method. No bit of the length is masked.
 func CheckLength(n, largest int) error {
 	if n < 1 || n > largest {
 		return core.Authenticated(fmt.Errorf("%w: chunk of %d bytes, want 1 to %d", core.ErrMalformed, n, largest))
@@ -187,7 +186,7 @@ func CheckLength(n, largest int) error {
 	return nil
 }
 
-// ready makes the reader start and returns the stream's error, if it has one.
+// ready calls begin if it is still needed, and returns the error of the stream.
 func (r *Reader) ready() error {
 	if r.err != nil || r.begin == nil {
 		return r.err
@@ -199,7 +198,7 @@ func (r *Reader) ready() error {
 	return nil
 }
 
-// fail ends the stream with err, unless that is a deadline.
+// fail ends the stream with err, unless err is a deadline.
 func (r *Reader) fail(err error) error {
 	if isTimeout(err) {
 		return err
@@ -207,7 +206,7 @@ func (r *Reader) fail(err error) error {
 	return r.stop(err)
 }
 
-// stop makes err the stream's end and gives up the buffer.
+// stop makes err the error of all further reads and releases the buffer.
 func (r *Reader) stop(err error) error {
 	r.err = err
 	r.plain, r.start, r.end, r.stash = nil, 0, 0, nil
@@ -225,11 +224,10 @@ func (r *Reader) lock() {
 
 func (r *Reader) unlock() { r.use.Unlock(r.Discard) }
 
-// close gives up the buffer. The wire has been closed before.
+// close releases the buffer. The wire must be closed first.
 func (r *Reader) close() { r.use.Close(r.Discard) }
 
-// Discard gives up what has been read; the stream can't be read after it. It
-// leaves the wire alone.
+// Discard drops the bytes that were read and ends reading. It does not close the wire.
 func (r *Reader) Discard() {
 	r.lent = false
 	if r.err == nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// TestWriteBurstCoalesces checks how many pieces the chunks of one read become.
+// TestWriteBurstCoalesces checks the number of pieces for the chunks of one read.
 func TestWriteBurstCoalesces(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
@@ -54,7 +54,7 @@ func TestWriteBurstCoalesces(t *testing.T) {
 	}
 }
 
-// TestReaderCompacts reads more than a buffer in segments that never end with a
+// TestReaderCompacts reads more than a buffer, in segments that never end at the end of a
 // chunk.
 func TestReaderCompacts(t *testing.T) {
 	payloads := numbered(60, 5000)
@@ -74,8 +74,8 @@ func TestReaderCompacts(t *testing.T) {
 	}
 }
 
-// TestReaderGrows reads chunks that no small buffer holds, over a wire for which
-// only small ones are borrowed.
+// TestReaderGrows reads chunks larger than a small buffer, over a wire for which only small
+// buffers are borrowed.
 func TestReaderGrows(t *testing.T) {
 	payloads := numbered(3, 0xFFFF)
 	f := &fake{reads: [][]byte{sealAll(t, payloads...)}}
@@ -85,7 +85,7 @@ func TestReaderGrows(t *testing.T) {
 	}
 }
 
-// TestPeekTooMuch asks for more than any buffer holds.
+// TestPeekTooMuch peeks more than any buffer holds.
 func TestPeekTooMuch(t *testing.T) {
 	s := opening(t, ready{&fake{reads: [][]byte{make([]byte, 1<<20)}}}, largest)
 	if _, err := s.Peek(1 << 19); !errors.Is(err, core.ErrMalformed) {
@@ -142,7 +142,7 @@ func TestSkipFor(t *testing.T) {
 	}
 }
 
-// TestPeekEnds checks the two ends that a handshake can meet.
+// TestPeekEnds checks the two ends that a handshake can encounter.
 func TestPeekEnds(t *testing.T) {
 	for _, tc := range []struct {
 		reads [][]byte
@@ -157,8 +157,7 @@ func TestPeekEnds(t *testing.T) {
 	}
 }
 
-// TestKnownLength opens a first chunk whose length came in a header, from a
-// stash too.
+// TestKnownLength opens a first chunk whose length was in a header, also from a stash.
 func TestKnownLength(t *testing.T) {
 	for n := 1; n < 4; n++ {
 		want := bytes.Repeat([]byte("x"), n)
@@ -176,8 +175,8 @@ func TestKnownLength(t *testing.T) {
 	}
 }
 
-// TestWaitRead checks that what is whole counts as ready, and that waiting gives
-// small rests up.
+// TestWaitRead checks that a complete chunk counts as ready, and that waiting releases the
+// buffer of few bytes.
 func TestWaitRead(t *testing.T) {
 	wire := sealAll(t, []byte("one"), []byte("two"))
 	half := len(wire)/2 + 5
@@ -203,8 +202,8 @@ func TestWaitRead(t *testing.T) {
 	}
 }
 
-// TestWaitReadOpaque waits on a wire that can't be waited on: bytes must have
-// come when it returns.
+// TestWaitReadOpaque waits on a wire that does not support waiting: WaitRead returns after
+// bytes have arrived.
 func TestWaitReadOpaque(t *testing.T) {
 	f := &fake{reads: [][]byte{sealAll(t, []byte("one"))}}
 	s := opening(t, f, largest)
@@ -219,8 +218,8 @@ func TestWaitReadOpaque(t *testing.T) {
 	}
 }
 
-// TestWriteBurstFails has the destination fail, by a deadline too: bytes are
-// lost, so the stream must not go on.
+// TestWriteBurstFails makes the destination fail, also by a deadline: bytes are lost, so the
+// stream must end.
 func TestWriteBurstFails(t *testing.T) {
 	for _, cause := range []error{net.ErrClosed, os.ErrDeadlineExceeded} {
 		s := opening(t, ready{&fake{reads: [][]byte{sealAll(t, numbered(5, 3000)...)}}}, largest)
@@ -238,8 +237,8 @@ func TestWriteBurstFails(t *testing.T) {
 	}
 }
 
-// TestBegin checks that what stands before the first chunk is read again after
-// a deadline, and that its error stays.
+// TestBegin checks that the headers before the first chunk are read again after a deadline,
+// and that an error of begin is returned again.
 func TestBegin(t *testing.T) {
 	calls, answers := 0, []error{os.ErrDeadlineExceeded, nil}
 	f := &fake{reads: [][]byte{sealAll(t, []byte("hello"))}}

@@ -8,8 +8,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/ending"
 )
 
-// Stream is a wire with chunks both ways. It owns the wire, and is for the
-// relay what core calls a burst reader, a burst writer and a vector writer.
+// Stream is a wire with chunks in both directions. It owns the wire. The relay uses it
+// as a core.BurstReader, core.BurstWriter and core.VectorWriter.
 type Stream struct {
 	Reader
 	Writer
@@ -24,18 +24,18 @@ var (
 	_ core.Waiter       = (*Stream)(nil)
 )
 
-// NewStream returns a Stream over a wire that neither reads nor writes yet. begin
-// is called before the first chunk is read; it finds out how, by Peek, and calls
-// Start and Skip. It may be called again after a deadline. It is nil if the
-// caller does that.
+// NewStream returns a Stream over a wire, which can neither read nor write yet. begin is
+// called before the first chunk is read; it reads the headers with Peek and Skip, and
+// calls Start. It may be called again after a deadline. begin is nil if the caller calls
+// Start itself.
 func NewStream(w core.Stream, begin func(*Reader) error) *Stream {
 	s := &Stream{Conn: wire.Over(w)}
 	s.Reader.reset(w, begin)
 	return s
 }
 
-// StartWrite tells how chunks are sealed from here on. head is the zero Head if
-// the first chunk has been sent.
+// StartWrite sets how the following chunks are sealed. head is the zero Head if the
+// first chunk has been sent.
 func (s *Stream) StartWrite(box Box, largest int, head Head) {
 	s.Writer.reset(s.Reader.wire, box, largest, head)
 }
@@ -47,16 +47,16 @@ func (s *Stream) Close() error {
 	return err
 }
 
-// Served is a Stream that a server accepted. It hides from the client that its
-// bytes were wrong; see core.Absorber.
+// Served is a Stream that a server accepted. It hides from the client that bytes of the
+// stream were invalid; see core.Absorber.
 type Served struct {
 	*Stream
-	Patience time.Duration // for how long, at most
+	Patience time.Duration // maximum duration of Absorb
 }
 
 var _ core.Absorber = Served{}
 
-// Absorb discards what comes on the wire.
+// Absorb reads and discards the bytes of the wire until Patience has passed.
 func (s Served) Absorb() {
 	_ = s.SetDeadline(time.Now().Add(s.Patience))
 	ending.Drain(s.Reader.wire)

@@ -8,38 +8,38 @@ import (
 
 const (
 	lengthSize = 2
-	// minPiece is the smallest room for a payload for which another chunk is
-	// begun in a buffer.
+	// minPiece is the minimum room for a payload for which another chunk is started in
+	// a buffer.
 	minPiece = 1 << 10
-	// smallWrite is what fits a small buffer whatever the framing.
+	// smallWrite is the maximum size that fits a small buffer with any framing.
 	smallWrite = 8 << 10
 )
 
-// Head is what stands before the payload of a stream's first chunk, where later
-// chunks have their sealed length.
+// Head is the bytes before the payload of a stream's first chunk; later chunks have
+// their sealed length there.
 type Head struct {
 	Size int // in bytes
-	// Put fills dst, of Size bytes, for a first payload of length bytes.
+	// Put writes the head of a first payload of length bytes to dst, of Size bytes.
 	Put func(dst []byte, box *Box, length int)
 }
 
-// Writer seals a stream of bytes into chunks on a wire. One goroutine may use
-// it at a time.
+// Writer writes a stream of bytes as sealed chunks to a wire. It may be used by one
+// goroutine at a time.
 type Writer struct {
 	out    wire.Sender
 	box    Box
 	max    int  // largest payload of a chunk in bytes
-	head   Head // of the first chunk; Put is nil after it
+	head   Head // of the first chunk; Put is nil afterwards
 	src    core.Stream
 	source *netio.Source // reads src
 }
 
-// reset makes w ready. Head is the zero Head if the first chunk is out already.
+// reset makes w usable. head is the zero Head if the first chunk has been sent.
 func (w *Writer) reset(to core.Stream, box Box, largest int, head Head) {
 	w.out.Wire, w.box, w.max, w.head = to, box, largest, head
 }
 
-// headSize returns the size of what stands before the next payload.
+// headSize returns the number of bytes before the next payload of a chunk.
 func (w *Writer) headSize() int {
 	if w.head.Put != nil {
 		return w.head.Size
@@ -47,9 +47,9 @@ func (w *Writer) headSize() int {
 	return lengthSize + w.box.Overhead()
 }
 
-// room returns the largest payload of a chunk that begins at off in a buffer
-// of size bytes and has head bytes before its payload, or 0 if another chunk
-// there is not worth it.
+// room returns the maximum payload of a chunk that starts at off in a buffer of size
+// bytes, with head bytes before the payload. It returns 0 if the room is too small for
+// another chunk.
 func (w *Writer) room(size, off, head int) int {
 	n := min(w.max, size-off-head-w.box.Overhead())
 	if n < min(minPiece, w.max) {
@@ -58,8 +58,8 @@ func (w *Writer) room(size, off, head int) int {
 	return n
 }
 
-// seal puts a chunk with payload at off and returns its end. The payload may
-// stand already where it belongs, behind the head.
+// seal writes a chunk with payload to b at off and returns the end of the chunk. payload
+// may already be at its position in b, after the head.
 func (w *Writer) seal(b []byte, off int, payload []byte) int {
 	if w.head.Put == nil {
 		return w.box.SealChunk(b, off, payload)
@@ -71,13 +71,13 @@ func (w *Writer) seal(b []byte, off int, payload []byte) int {
 	return off + len(w.box.Seal(b[off:off], payload))
 }
 
-// Write seals p. It returns len(p), or fewer and an error that ends the stream.
+// Write seals p. If it returns fewer than len(p), the stream has ended with the error.
 func (w *Writer) Write(p []byte) (int, error) {
 	return w.WriteVector([][]byte{p})
 }
 
-// WriteVector seals the pieces, as few writes to the wire as fit. It implements
-// core.VectorWriter.
+// WriteVector seals the pieces and writes them to the wire in as few calls as possible.
+// It implements core.VectorWriter.
 func (w *Writer) WriteVector(pieces [][]byte) (int, error) {
 	if err := w.out.Ready(); err != nil {
 		return 0, err
@@ -109,9 +109,8 @@ func (w *Writer) WriteVector(pieces [][]byte) (int, error) {
 	return done + sealed, nil
 }
 
-// ReadBurst reads what src has straight into the payloads of a row of chunks,
-// seals them where they stand and writes them at once. It implements
-// core.BurstReader.
+// ReadBurst reads from src directly into the payload positions of a row of chunks,
+// seals them in place and writes them in one call. It implements core.BurstReader.
 func (w *Writer) ReadBurst(src core.Stream) (int, error) {
 	if err := w.out.Ready(); err != nil {
 		return 0, err
@@ -138,7 +137,7 @@ func (w *Writer) ReadBurst(src core.Stream) (int, error) {
 	return n, nil
 }
 
-// layout makes the payloads of as many chunks as fit the pieces of b.
+// layout makes the payload positions of as many chunks as fit the pieces of b.
 func (w *Writer) layout(b *netio.Buffer) {
 	b.Pieces = b.Pieces[:0]
 	size, tag, off := w.headSize(), w.box.Overhead(), 0
@@ -153,5 +152,5 @@ func (w *Writer) layout(b *netio.Buffer) {
 	}
 }
 
-// CloseWrite ends the stream after the last chunk.
+// CloseWrite closes the sending side of the wire after the last chunk.
 func (w *Writer) CloseWrite() error { return w.out.CloseWrite() }

@@ -13,7 +13,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// sealing returns a Stream that seals onto wire.
+// sealing returns a Stream that seals to wire.
 func sealing(t testing.TB, wire core.Stream, most int, head Head) *Stream {
 	t.Helper()
 	s := NewStream(wire, nil)
@@ -56,7 +56,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// TestWriteVector checks that many pieces leave together.
+// TestWriteVector checks that many pieces are sent in one write.
 func TestWriteVector(t *testing.T) {
 	wire := &fake{}
 	s := sealing(t, wire, largest, Head{})
@@ -73,8 +73,7 @@ func TestWriteVector(t *testing.T) {
 	}
 }
 
-// TestHead checks that the head stands once, before the first payload, and is
-// told its length.
+// TestHead checks that the head is sent once, before the first payload, with its length.
 func TestHead(t *testing.T) {
 	for name, send := range map[string]func(s *Stream, data []byte) (int, error){
 		"write": func(s *Stream, data []byte) (int, error) { return s.Write(data) },
@@ -104,8 +103,7 @@ func TestHead(t *testing.T) {
 	}
 }
 
-// TestReadBurst checks that one burst from a socket is several chunks and one
-// write.
+// TestReadBurst checks that a burst from a socket is sent as several chunks in one write.
 func TestReadBurst(t *testing.T) {
 	near, far := coretest.LoopbackPair(t)
 	data := coretest.Pattern(3*largest+5, 1)
@@ -160,7 +158,7 @@ func TestWriteErrors(t *testing.T) {
 				t.Errorf("burst after it: got %d, %v, want 0, %v and nothing read", n, err, tc.want)
 			}
 			if len(wire.wrote) > 0 {
-				t.Error("a stream that broke wrote again")
+				t.Error("a broken stream wrote again")
 			}
 			if n := netio.BuffersOut() - out; n != 0 {
 				t.Errorf("%d buffers were not returned", n)

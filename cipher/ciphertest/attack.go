@@ -11,37 +11,37 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// plain is what a stream under attack carries, each in one write of its own.
+// plain returns the payloads of a stream under attack, each sent in a separate write.
 func plain() [][]byte {
 	return [][]byte{[]byte("one"), coretest.Pattern(40, 1), []byte("3"), coretest.Pattern(100, 2)}
 }
 
-// An attack returns what arrives in place of the writes that were made. It must
-// not change them.
+// An attack returns the bytes that arrive instead of writes. It must not modify writes.
 type attack func(writes [][]byte) [][]byte
 
 // side is one direction of a stream under attack.
 type side struct {
 	name string
-	// run has plain sent, attacked and read, and returns what came out.
+	// run sends plain through an attack, and returns the bytes that were read.
 	run func(t *testing.T, a attack, read reading) ([]byte, error)
 }
 
 // reading is a way to read a stream to its end or first error.
+// reading is a way of reading a stream to its end or first error.
 type reading struct {
 	name string
 	wrap func(*script) core.Stream
 	all  func(core.Stream) ([]byte, error)
 }
 
-// readings are the ways to read a stream that is under attack.
+// readings are the ways of reading a stream under attack.
 var readings = []reading{
 	{"read", wraps[0].wrap, func(s core.Stream) ([]byte, error) { return io.ReadAll(s) }},
 	{"wait and read", wraps[1].wrap, func(s core.Stream) ([]byte, error) { return io.ReadAll(s) }},
 	{"burst", wraps[1].wrap, emptied},
 }
 
-// emptied reads s by bursts, if it is able to.
+// emptied reads s by bursts, if s supports them.
 func emptied(s core.Stream) ([]byte, error) {
 	w, ok := s.(core.BurstWriter)
 	if !ok {
@@ -95,7 +95,7 @@ func (k kit) sides(t *testing.T) (request, answer side) {
 	return request, answer
 }
 
-// finish reads s, and checks that an error stays.
+// finish reads s, and checks that an error is returned again by the next read.
 func finish(t *testing.T, s core.Stream, read reading) ([]byte, error) {
 	t.Helper()
 	got, err := read.all(s)
@@ -107,8 +107,8 @@ func finish(t *testing.T, s core.Stream, read reading) ([]byte, error) {
 	return got, err
 }
 
-// tampered changes byte i of the writes. It returns the number of the write that
-// it is in.
+// tampered changes byte i of the writes. It stores the index of the write with that byte
+// in at.
 func tampered(i int, flip byte, at *int) attack {
 	return func(writes [][]byte) [][]byte {
 		out, pos := slices.Clone(writes), 0
@@ -136,8 +136,8 @@ func (k kit) tamperedAnswer(t *testing.T) {
 	answer.tamper(t)
 }
 
-// tamper changes each byte of a stream. What came before arrives, and nothing
-// else.
+// tamper changes each byte of a stream. Only the writes before the changed byte may
+// arrive.
 func (s side) tamper(t *testing.T) {
 	for _, read := range readings {
 		t.Run(read.name, func(t *testing.T) {
@@ -160,7 +160,7 @@ func (s side) tamper(t *testing.T) {
 	}
 }
 
-// movedChunks takes whole chunks out, doubles and swaps them.
+// movedChunks removes, duplicates and swaps complete chunks.
 func (k kit) movedChunks(t *testing.T) {
 	request, answer := k.sides(t)
 	for _, s := range []side{request, answer} {
@@ -200,9 +200,9 @@ func (k kit) truncatedAnswer(t *testing.T) {
 	answer.truncate(t)
 }
 
-// truncate ends a stream at each byte. At the end of a write that is an orderly
-// end; inside one it is an error. Where an answer's salt may stand alone it may
-// end before its first byte.
+// truncate ends a stream at each byte. At the end of a write the reader must get an orderly
+// end; within a write it must get an error. An answer may also end before its first chunk
+// if the salt is sent separately.
 func (s side) truncate(t *testing.T) {
 	for _, read := range readings {
 		t.Run(read.name, func(t *testing.T) {
@@ -238,8 +238,8 @@ func (s side) truncate(t *testing.T) {
 	}
 }
 
-// absorbs checks that a server's stream whose bytes made no sense takes the rest in
-// without a sign, rather than end at the byte that was wrong.
+// absorbs checks that a server's stream with invalid bytes reads the rest without a
+// reaction, instead of ending at the invalid byte.
 func (k kit) absorbs(t *testing.T) {
 	flight := dial(t, k.cipher(t), nil).sent()
 	noise := coretest.Pattern(4000, 7)
@@ -250,7 +250,7 @@ func (k kit) absorbs(t *testing.T) {
 	}
 	absorber, ok := a.Stream.(core.Absorber)
 	if !ok {
-		t.Fatalf("%T is no core.Absorber: its client learns which byte was wrong from the end of the connection", a.Stream)
+		t.Fatalf("%T is not a core.Absorber: the end of the connection reveals to the client which byte was wrong", a.Stream)
 	}
 	absorber.Absorb()
 	if len(wire.segments) > 0 || len(wire.wrote) > 0 {

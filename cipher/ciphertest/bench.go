@@ -10,16 +10,16 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// burstSize is what one burst moves in the benchmarks, in bytes: eight chunks of the
-// size that AEAD methods send.
+// burstSize is the number of bytes of one burst in the benchmarks: eight chunks of the size
+// that AEAD methods send.
 const burstSize = 8 * 0x3FFF
 
-// sink is a wire that takes all.
+// sink is a wire that discards all writes.
 type sink struct{ core.Stream }
 
 func (sink) Write(p []byte) (int, error) { return len(p), nil }
 
-// over has a client of c begin a stream on a wire.
+// over starts a client stream of c on a wire.
 func over(b *testing.B, c core.Cipher, wire core.Stream, payload []byte) core.Stream {
 	b.Helper()
 	s, err := c.DialStream(core.AddrFrom(someone), payload, func(hello []byte) (core.Stream, error) {
@@ -32,7 +32,7 @@ func over(b *testing.B, c core.Cipher, wire core.Stream, payload []byte) core.St
 	return s
 }
 
-// taken has a server of c accept a stream on a wire.
+// taken accepts a stream on a wire with a server of c.
 func taken(b *testing.B, c core.Cipher, wire core.Stream) core.Stream {
 	b.Helper()
 	a, err := c.AcceptStream(wire, core.Caller{Addr: someone})
@@ -42,7 +42,7 @@ func taken(b *testing.B, c core.Cipher, wire core.Stream) core.Stream {
 	return a.Stream
 }
 
-// BenchmarkSeal writes bursts onto a wire that costs nothing.
+// BenchmarkSeal measures bursts to a wire that discards them.
 func BenchmarkSeal(b *testing.B, newCipher func(t testing.TB) core.Cipher) {
 	client := over(b, newCipher(b), sink{}, nil)
 	data := make([]byte, burstSize)
@@ -55,8 +55,8 @@ func BenchmarkSeal(b *testing.B, newCipher func(t testing.TB) core.Cipher) {
 	}
 }
 
-// BenchmarkRelay moves bursts over loopback: plaintext in, sealed, opened, plaintext
-// out, as a local and a server do together.
+// BenchmarkRelay measures bursts over loopback: plaintext in, sealed, opened, plaintext
+// out, as in a client and a server together.
 func BenchmarkRelay(b *testing.B, newCipher func(t testing.TB) core.Cipher) {
 	in, src := coretest.LoopbackPair(b)
 	wireA, wireB := coretest.LoopbackPair(b)
@@ -89,7 +89,7 @@ func BenchmarkRelay(b *testing.B, newCipher func(t testing.TB) core.Cipher) {
 	}
 }
 
-// pump runs burst to the end and passes that on.
+// pump calls burst until io.EOF, and then closes the sending side of dst.
 func pump(burst func() (int, error), dst core.Stream) error {
 	for {
 		if _, err := burst(); errors.Is(err, io.EOF) {
@@ -100,7 +100,7 @@ func pump(burst func() (int, error), dst core.Stream) error {
 	}
 }
 
-// BenchmarkHandshake makes and reads one request over a wire in memory.
+// BenchmarkHandshake measures making and reading one request over a wire in memory.
 func BenchmarkHandshake(b *testing.B, newCipher func(t testing.TB) core.Cipher) {
 	client, server := newCipher(b), newCipher(b)
 	b.ReportAllocs()
@@ -112,7 +112,7 @@ func BenchmarkHandshake(b *testing.B, newCipher func(t testing.TB) core.Cipher) 
 	}
 }
 
-// BenchmarkPacket seals and opens one datagram.
+// BenchmarkPacket measures sealing and opening one datagram.
 func BenchmarkPacket(b *testing.B, newCipher func(t testing.TB) core.Cipher) {
 	client, server := PacketPair(b, newCipher(b).(core.PacketCipher))
 	payload, memory := coretest.Pattern(1400, 1), make([]byte, 0, 2000)

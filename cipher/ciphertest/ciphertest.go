@@ -1,12 +1,12 @@
-// Package ciphertest is the conformance kit of core.Cipher. The author of a
-// method calls it from a test of their own:
+// Package ciphertest is the conformance kit of core.Cipher. The author of a method calls
+// it from a test of the method:
 //
 //	func TestConformance(t *testing.T) {
 //		ciphertest.Run(t, func(t testing.TB) core.Cipher { return newMine(t) })
 //	}
 //
-// It checks what an honest peer, a prober and an attacker on the path can see
-// and do, and what a method may cost. It knows nothing of the wire format.
+// It checks what a peer, a prober and an attacker on the path can observe and do, and the
+// cost of a method. It is independent of the wire format.
 package ciphertest
 
 import (
@@ -20,35 +20,36 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// Run runs the whole kit as subtests. newCipher returns a fresh instance with
-// the same key at each call, which has seen no request yet. The kit counts
-// goroutines and buffers, so nothing else may run beside it. Allocations it counts
-// only without the race detector: run it both ways.
+// Run runs the complete kit as subtests. newCipher returns a new instance with the same
+// key at each call, which has not received any request. The kit counts goroutines and
+// buffers, so nothing else may run concurrently. It counts allocations only without the
+// race detector: run it both ways.
 func Run(t *testing.T, newCipher func(t testing.TB) core.Cipher) {
 	kit{newCipher}.run(t, append(carrying(), authenticating()...))
 }
 
-// RunUnauthenticated runs what also holds for a method that carries streams but
-// can't tell forged bytes from true ones.
+// RunUnauthenticated runs the checks that also hold for a method of streams that can't
+// distinguish forged bytes from genuine ones.
 func RunUnauthenticated(t *testing.T, newCipher func(t testing.TB) core.Cipher) {
 	kit{newCipher}.run(t, append(carrying(), unauthenticated()...))
 }
 
-// RunReplays runs, beside RunUnauthenticated, what such a method keeps if it refuses
-// what it has seen. Run has checks of its own: there a salt may be spent as soon as
-// its sender has proved the key.
+// RunReplays runs, in addition to RunUnauthenticated, the checks for such a method if it
+// refuses replays. Run has stricter checks: in an authenticating method a salt may count as
+// used only after the sender has proved the key.
 func RunReplays(t *testing.T, newCipher func(t testing.TB) core.Cipher) {
 	kit{newCipher}.run(t, []check{
 		{"replay", kit.replay},
 		{"replay at the same instant", kit.replayRace},
-		{"burnt by what is refused", kit.burntByRefused},
+		{"salt of a refused request", kit.saltOfRefused},
 		{"reflection", kit.reflection},
 	})
 }
 
-// Shows returns how many bytes of a request show a server the key: of waits after them
-// its caller is not told. It checks that of fewer it is.
-func Shows(t *testing.T, newCipher func(t testing.TB) core.Cipher) int {
+// ProofSize returns the number of bytes of a request after which the server has
+// authenticated it. It checks that the server reports waits before that point to the caller,
+// and no waits after it.
+func ProofSize(t *testing.T, newCipher func(t testing.TB) core.Cipher) int {
 	return kit{newCipher}.shows(t)
 }
 
@@ -61,7 +62,7 @@ type check struct {
 	run  func(kit, *testing.T)
 }
 
-// carrying is what every method does.
+// carrying returns the checks for every method.
 func carrying() []check {
 	return []check{
 		{"identity", kit.identity},
@@ -77,7 +78,7 @@ func carrying() []check {
 		{"streams", kit.streams},
 		{"many streams", kit.manyStreams},
 		{"deadline in a handshake", kit.handshakeDeadline},
-		{"told of waits", kit.waits},
+		{"waits are reported", kit.waits},
 		{"deadline in a chunk", kit.chunkDeadline},
 		{"deadline in the first chunk", kit.firstChunkDeadline},
 		{"no buffer while idle", kit.idle},
@@ -85,8 +86,8 @@ func carrying() []check {
 	}
 }
 
-// unauthenticated is what a method does that can't tell forged bytes from true
-// ones.
+// unauthenticated returns the checks for methods that can't distinguish forged bytes from
+// genuine ones.
 func unauthenticated() []check {
 	return []check{
 		{"request cut off", kit.cutRequest},
@@ -94,7 +95,7 @@ func unauthenticated() []check {
 	}
 }
 
-// authenticating is what a method does that tells forged bytes from true ones.
+// authenticating returns the checks for methods that authenticate.
 func authenticating() []check {
 	return []check{
 		{"nothing in the clear", kit.secrecy},
@@ -110,7 +111,7 @@ func authenticating() []check {
 		{"random bytes", kit.randomBytes},
 		{"replay", kit.replay},
 		{"replay at the same instant", kit.replayRace},
-		{"burnt salt", kit.burntSalt},
+		{"salt of noise", kit.saltOfNoise},
 		{"reflection", kit.reflection},
 	}
 }
@@ -127,7 +128,7 @@ func (k kit) run(t *testing.T, checks []check) {
 	goleak.VerifyNone(t, before)
 }
 
-// identity checks the methods that touch no stream.
+// identity checks the methods of a Cipher that use no stream.
 func (k kit) identity(t *testing.T) {
 	c := k.cipher(t)
 	if c.Method() == "" {

@@ -13,7 +13,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// none is the least that is a method: the address, and then the stream as it is.
+// none is a minimal method: the address, then the stream without encryption.
 type none struct{}
 
 var _ core.Cipher = none{}
@@ -26,7 +26,7 @@ func (none) Derive(label string, out []byte) {
 }
 
 func (none) DialStream(target core.Addr, payload []byte, dial func(hello []byte) (core.Stream, error)) (core.Stream, error) {
-	const most = 64 << 10 // of a hello
+	const most = 64 << 10 // bytes of a hello
 	hello := core.AppendAddr(nil, target)
 	n := min(len(payload), most)
 	wire, err := dial(append(hello, payload[:n]...))

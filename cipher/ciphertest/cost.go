@@ -13,12 +13,12 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// mostAllocs is how many allocations a burst through both ends of a stream may
-// have, once the stream runs.
+// mostAllocs is the maximum number of allocations of a burst through both ends of a
+// running stream.
 const mostAllocs = 1
 
-// idle checks that a stream which waits holds no buffer, at the beginning and
-// in the middle of a chunk, and needs nothing of the ones that it gave back.
+// idle checks that a waiting stream holds no buffer, at the beginning of a chunk and within
+// one, and does not use buffers after returning them.
 func (k kit) idle(t *testing.T) {
 	data := coretest.Pattern(1000, 1)
 	for _, came := range []int{0, 1, 30, 900} {
@@ -57,7 +57,7 @@ func (k kit) idle(t *testing.T) {
 	}
 }
 
-// scribble uses buffers as other connections do.
+// scribble overwrites pooled buffers, as other connections do.
 func scribble() {
 	var used []*netio.Buffer
 	for range 8 {
@@ -71,8 +71,7 @@ func scribble() {
 	}
 }
 
-// allocations measures bursts through both ends over TCP, where the fast path
-// is.
+// allocations measures bursts through both ends over TCP, where the fast path applies.
 func (k kit) allocations(t *testing.T) {
 	if raceDetector {
 		t.Skip("under the race detector pools forget")
@@ -116,7 +115,7 @@ func (k kit) allocations(t *testing.T) {
 	}
 }
 
-// moved runs burst until n bytes have been moved.
+// moved calls burst until n bytes have been moved.
 func moved(t *testing.T, n int, burst func() (int, error)) {
 	t.Helper()
 	for n > 0 {

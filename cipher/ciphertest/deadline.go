@@ -12,8 +12,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// inMemory are the kinds of wires that need no kernel, so that time can be
-// still.
+// inMemory are the kinds of wires without the kernel, so that fake time can stand still.
 var inMemory = []struct {
 	name string
 	pair func() (a, b core.Stream)
@@ -51,11 +50,11 @@ func (k kit) handshakeDeadline(t *testing.T) {
 	}
 }
 
-// waits lets a request come in part: the caller is told of all that has come, until
-// the request has shown the key and never after it.
+// waits delivers a request in parts: the server must report each wait with all bytes so far
+// to the caller until the request has proved the key, and not after that.
 func (k kit) waits(t *testing.T) { k.shows(t) }
 
-// shows is waits, and returns how many bytes of a request show the key.
+// shows is waits, and returns the number of bytes of a request that prove the key.
 func (k kit) shows(t *testing.T) (at int) {
 	flight := dial(t, k.cipher(t), []byte("payload")).sent()
 	for n := range flight {
@@ -68,19 +67,19 @@ func (k kit) shows(t *testing.T) (at int) {
 			last := -1
 			got, err := k.cipher(t).AcceptStream(b, core.Caller{Addr: someone, Waits: func(soFar []byte) {
 				if !bytes.Equal(soFar, flight[:min(len(soFar), n)]) || len(soFar) < last {
-					t.Errorf("%d bytes: told of %d other bytes after %d", n, len(soFar), last)
+					t.Errorf("%d bytes: reported %d other bytes after %d", n, len(soFar), last)
 				}
 				last = len(soFar)
 			}})
 			if err == nil {
 				got.Stream.Close()
 			}
-			switch told := last == n; {
-			case told && at > 0:
-				t.Errorf("%d bytes: told of them, but not of fewer", n)
-			case !told && n <= 1:
-				t.Errorf("%d bytes: told of %d, want all: they can't show a key", n, last)
-			case !told && at == 0:
+			switch reported := last == n; {
+			case reported && at > 0:
+				t.Errorf("%d bytes: reported, but fewer bytes were not", n)
+			case !reported && n <= 1:
+				t.Errorf("%d bytes: reported %d, want all: too few to prove a key", n, last)
+			case !reported && at == 0:
 				at = n
 			}
 		})
@@ -88,8 +87,8 @@ func (k kit) shows(t *testing.T) (at int) {
 	return at
 }
 
-// chunkDeadline lets the deadline of a read pass at each byte of a chunk, and
-// reads on.
+// chunkDeadline lets the deadline of a read pass at each byte of a chunk, and continues to
+// read.
 func (k kit) chunkDeadline(t *testing.T) {
 	for _, size := range []int{1, 20, 2000} {
 		data := coretest.Pattern(size, 1)
@@ -113,7 +112,7 @@ func (k kit) chunkDeadline(t *testing.T) {
 	}
 }
 
-// firstChunkDeadline does the same to the first bytes of an answer.
+// firstChunkDeadline is chunkDeadline for the first bytes of an answer.
 func (k kit) firstChunkDeadline(t *testing.T) {
 	data := []byte("hello")
 	for _, w := range inMemory {
@@ -132,8 +131,8 @@ func (k kit) firstChunkDeadline(t *testing.T) {
 	}
 }
 
-// resume has a read of s run into its deadline when n bytes of wire have come,
-// and reads data when the others have.
+// resume lets a read of s reach its deadline when n bytes of wire have arrived, and reads
+// data when the others have.
 func resume(t *testing.T, s, far core.Stream, wire []byte, n int, data []byte, way string) {
 	t.Helper()
 	if n > 0 {
@@ -175,7 +174,7 @@ func take(s, into core.Stream, way string) (int, error) {
 	b := make([]byte, 4<<10)
 	n, err := s.Read(b)
 	if n > 0 {
-		_, _ = into.Write(b[:n]) // a script takes all
+		_, _ = into.Write(b[:n]) // writes to a script never fail
 	}
 	return n, err
 }

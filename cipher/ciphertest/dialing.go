@@ -10,7 +10,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// oneDial checks that a request leaves in one write, with its payload.
+// oneDial checks that a request is sent in one write together with its payload.
 func (k kit) oneDial(t *testing.T) {
 	for _, n := range []int{0, 1, 517, 8 << 10, shortChunk - 300} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -43,7 +43,7 @@ func (k kit) dialError(t *testing.T) {
 	}
 }
 
-// writeError has the wire break behind the hello.
+// writeError breaks the wire after the hello.
 func (k kit) writeError(t *testing.T) {
 	broken := errors.New("broken")
 	wire := &script{fail: broken}
@@ -56,8 +56,8 @@ func (k kit) writeError(t *testing.T) {
 	}
 }
 
-// brokenStream has the wire fail once: what was sealed then is lost, so nothing
-// after it could be opened.
+// brokenStream makes one write of the wire fail: the sealed bytes of that write are lost, so
+// nothing after them could be opened.
 func (k kit) brokenStream(t *testing.T) {
 	broken := errors.New("broken")
 	client := dial(t, k.cipher(t), nil)
@@ -66,7 +66,7 @@ func (k kit) brokenStream(t *testing.T) {
 		if n, err := client.Write([]byte("x")); n != 0 || !errors.Is(err, broken) {
 			t.Errorf("write: got %d, %v, want 0, %v", n, err, broken)
 		}
-		client.wire.fail = nil // what was lost is not forgotten
+		client.wire.fail = nil // the lost bytes must still end the stream
 	}
 }
 
@@ -76,7 +76,7 @@ func (k kit) memory(t *testing.T) {
 	payload, wire := bytes.Clone(up), &script{}
 	s, err := k.cipher(t).DialStream(target(t), payload, func(hello []byte) (core.Stream, error) {
 		_, err := wire.Write(hello)
-		clear(hello) // its user may do this when dial has returned
+		clear(hello) // the caller may reuse hello when dial has returned
 		return wire, err
 	})
 	if err != nil {
@@ -104,8 +104,8 @@ func (k kit) memory(t *testing.T) {
 	}
 }
 
-// acceptedPayload checks that the first payload outlives writes to the stream,
-// and that a stream which is closed unread gives its memory back.
+// acceptedPayload checks that the first payload stays valid during writes to the stream, and
+// that a stream that is closed unread releases its memory.
 func (k kit) acceptedPayload(t *testing.T) {
 	payload := coretest.Pattern(5000, 1)
 	for _, w := range wraps {

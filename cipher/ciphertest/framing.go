@@ -10,16 +10,16 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// Boundaries of methods that are known, in bytes: the largest payloads of
-// chunks, and the buffer that a burst gets.
+// Boundaries of known methods in bytes: the largest payloads of chunks, and the buffer of a
+// burst.
 const (
 	shortChunk = 0x3FFF // SIP004
 	longChunk  = 0xFFFF // SIP022
 	buffer     = 8*(16<<10+64) + 1024
 )
 
-// exchange has a client send up and a server answer down, and checks what
-// arrives. The wires deliver in the segments of cut.
+// exchange sends up from a client and down from a server, and checks the bytes that arrive.
+// The wires deliver in the segments of cut.
 func (k kit) exchange(t *testing.T, up, down []byte, cut func([]byte) [][]byte, wrap func(*script) core.Stream) {
 	t.Helper()
 	client := dial(t, k.cipher(t), up)
@@ -41,7 +41,7 @@ func (k kit) exchange(t *testing.T, up, down []byte, cut func([]byte) [][]byte, 
 	a.Stream.Close()
 }
 
-// wraps are the kinds of wires that an exchange runs over.
+// wraps are the kinds of wires of an exchange.
 var wraps = []struct {
 	name string
 	wrap func(*script) core.Stream
@@ -84,8 +84,7 @@ func (k kit) borders(t *testing.T) {
 	})
 }
 
-// large sends more than any buffer holds, and sizes that end around the end of
-// one.
+// large sends more than any buffer holds, and sizes around the end of a buffer.
 func (k kit) large(t *testing.T) {
 	cut := random(t, 100_000)
 	for n := buffer - 1500; n <= buffer+100; n += 41 {

@@ -10,12 +10,12 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// mostPacketAllocs is how many allocations sealing and opening one datagram may
-// have together: a method with a key for each datagram makes its AEADs anew.
+// mostPacketAllocs is the maximum number of allocations for sealing and opening one
+// datagram: a method with a key per datagram creates its AEADs each time.
 const mostPacketAllocs = 8
 
-// RunPackets runs what a method must keep for datagrams. newCipher returns a
-// fresh instance with the same key at each call, which has seen nothing yet.
+// RunPackets runs the checks for datagrams. newCipher returns a new instance with the same
+// key at each call, which has not received anything.
 func RunPackets(t *testing.T, newCipher func(t testing.TB) core.PacketCipher) {
 	packetKit{newCipher}.run(t, append(packetCarrying(), []packetCheck{
 		{"nothing in the clear", packetKit.secrecy},
@@ -26,13 +26,13 @@ func RunPackets(t *testing.T, newCipher func(t testing.TB) core.PacketCipher) {
 		{"no port is authenticated", packetKit.noPortProved},
 		{"replay", packetKit.replay},
 		{"replay at the same instant", packetKit.replayRace},
-		{"burnt by a forgery", packetKit.burnt},
+		{"salt of a forgery", packetKit.saltOfForgery},
 		{"reflection", packetKit.reflection},
 	}...))
 }
 
-// RunUnauthenticatedPackets runs what also holds for a method that carries
-// datagrams but can't tell forged bytes from true ones.
+// RunUnauthenticatedPackets runs the checks that also hold for a method of datagrams that
+// can't distinguish forged bytes from genuine ones.
 func RunUnauthenticatedPackets(t *testing.T, newCipher func(t testing.TB) core.PacketCipher) {
 	packetKit{newCipher}.run(t, append(packetCarrying(), []packetCheck{
 		{"address cut off", packetKit.cut},
@@ -40,14 +40,14 @@ func RunUnauthenticatedPackets(t *testing.T, newCipher func(t testing.TB) core.P
 	}...))
 }
 
-// RunPacketReplays runs, beside RunUnauthenticatedPackets, what such a method keeps
-// if it refuses what it has seen.
+// RunPacketReplays runs, in addition to RunUnauthenticatedPackets, the checks for such a
+// method if it refuses replays.
 func RunPacketReplays(t *testing.T, newCipher func(t testing.TB) core.PacketCipher) {
 	packetKit{newCipher}.run(t, []packetCheck{
 		{"equal replies", packetKit.equalReplies},
 		{"replay", packetKit.replay},
 		{"replay at the same instant", packetKit.replayRace},
-		{"burnt by what is refused", packetKit.burntByRefused},
+		{"salt of a refused request", packetKit.saltOfRefused},
 		{"reflection", packetKit.reflection},
 	})
 }
@@ -58,7 +58,7 @@ type packetCheck struct {
 	run  func(packetKit, *testing.T)
 }
 
-// packetCarrying is what every method does.
+// packetCarrying returns the checks for every method.
 func packetCarrying() []packetCheck {
 	return []packetCheck{
 		{"sizes", packetKit.sizes},
@@ -85,21 +85,21 @@ type packetKit struct {
 	cipher func(testing.TB) core.PacketCipher
 }
 
-// client returns a fresh client session.
+// client returns a new client session.
 func (k packetKit) client(t testing.TB) core.PacketClient {
 	t.Helper()
 	c, _ := PacketPair(t, k.cipher(t))
 	return c
 }
 
-// server returns a server that has seen nothing.
+// server returns a server that has not received anything.
 func (k packetKit) server(t testing.TB) core.PacketServer {
 	t.Helper()
 	_, s := PacketPair(t, k.cipher(t))
 	return s
 }
 
-// PacketPair returns what a client and a server of c have for datagrams.
+// PacketPair returns a client session and a server of c for datagrams.
 func PacketPair(t testing.TB, c core.PacketCipher) (core.PacketClient, core.PacketServer) {
 	t.Helper()
 	client, err := c.NewPacketClient()
@@ -128,7 +128,7 @@ func sealed(t testing.TB, s sealer, payload []byte, addr core.Addr) []byte {
 	return wire
 }
 
-// opened opens a copy of a request that must be good.
+// opened opens a copy of a request that must be valid.
 func opened(t testing.TB, s core.PacketServer, wire []byte) core.OpenedPacket {
 	t.Helper()
 	o, err := s.Open(bytes.Clone(wire), someone)
@@ -184,15 +184,15 @@ func (k packetKit) targets(t *testing.T) {
 	}
 }
 
-// memory checks that dst is appended to, that the payload stays, and that what
-// was opened is in the wire's memory.
+// memory checks that the datagram is appended to dst, that the payload is not modified, and
+// that the opened payload is part of the wire's memory.
 func (k packetKit) memory(t *testing.T) {
 	c, s := k.client(t), k.server(t)
 	payload := coretest.Pattern(100, 1)
 	dst := append(make([]byte, 0, 1000), "before"...)
 	out, err := c.AppendPacket(dst, payload, target(t))
 	if err != nil || &out[0] != &dst[0] || string(out[:6]) != "before" {
-		t.Fatalf("seal: got %v; want it behind what dst had", err)
+		t.Fatalf("seal: got %v; want the datagram appended to dst", err)
 	}
 	if !bytes.Equal(payload, coretest.Pattern(100, 1)) {
 		t.Error("seal: the payload was changed")
@@ -208,7 +208,7 @@ func (k packetKit) memory(t *testing.T) {
 	}
 }
 
-// sessions checks that what comes from one client is one session.
+// sessions checks that all datagrams of one client have one session.
 func (k packetKit) sessions(t *testing.T) {
 	c, s := k.client(t), k.server(t)
 	first := opened(t, s, sealed(t, c, []byte("1"), target(t)))

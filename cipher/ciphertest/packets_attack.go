@@ -12,7 +12,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// notOpened checks that a server refuses a request, and returns why.
+// notOpened checks that a server refuses a request, and returns the error.
 func notOpened(t *testing.T, s core.PacketServer, wire []byte) error {
 	t.Helper()
 	o, err := s.Open(bytes.Clone(wire), someone)
@@ -20,12 +20,12 @@ func notOpened(t *testing.T, s core.PacketServer, wire []byte) error {
 		t.Fatalf("%d bytes were opened, target %s", len(wire), o.Target)
 	}
 	if o.Session != nil || o.Target.IsValid() || o.Payload != nil {
-		t.Errorf("refused with %v: got %+v beside it, want nothing", err, o)
+		t.Errorf("refused with %v: got %+v with the error, want nothing", err, o)
 	}
 	return err
 }
 
-// anyOrder lets the network reorder, and lose every fifth.
+// anyOrder reorders datagrams and drops every fifth.
 func (k packetKit) anyOrder(t *testing.T) {
 	c, s := k.client(t), k.server(t)
 	var wires [][]byte
@@ -67,7 +67,7 @@ func (k packetKit) concurrent(t *testing.T) {
 	all.Wait()
 }
 
-// tampered changes two bits of each byte, both ways.
+// tampered changes two bits of each byte, in both directions.
 func (k packetKit) tampered(t *testing.T) {
 	c, s := k.client(t), k.server(t)
 	wire := sealed(t, c, []byte("hello, world"), target(t))
@@ -91,7 +91,7 @@ func (k packetKit) tampered(t *testing.T) {
 			}
 		}
 	}
-	opened(t, s, wire) // none of it has burnt the true one
+	opened(t, s, wire) // no forged datagram has made the genuine one a replay
 }
 
 func (k packetKit) truncated(t *testing.T) {
@@ -123,7 +123,7 @@ func (k packetKit) random(t *testing.T) {
 	}
 }
 
-// noPort asks for a target that can't be reached.
+// noPort requests a target that can't be reached.
 func (k packetKit) noPort(t *testing.T) {
 	if err := k.withoutPort(t); !errors.Is(err, core.ErrMalformed) {
 		t.Errorf("got %v, want core.ErrMalformed", err)
@@ -136,7 +136,7 @@ func (k packetKit) noPortProved(t *testing.T) {
 	}
 }
 
-// withoutPort returns why a datagram for port 0 is refused.
+// withoutPort returns the error for a datagram for port 0.
 func (k packetKit) withoutPort(t *testing.T) error {
 	t.Helper()
 	addr, err := core.NewAddr("example.com", 0)
@@ -182,9 +182,8 @@ func (k packetKit) replayRace(t *testing.T) {
 	}
 }
 
-// burnt sends what looks like a request at its beginning before the request
-// itself.
-func (k packetKit) burnt(t *testing.T) {
+// saltOfForgery sends datagrams that start like a request before the request itself.
+func (k packetKit) saltOfForgery(t *testing.T) {
 	c, s := k.client(t), k.server(t)
 	wire := sealed(t, c, []byte("hello"), target(t))
 	for i := range wire {
@@ -197,7 +196,7 @@ func (k packetKit) burnt(t *testing.T) {
 	opened(t, s, wire)
 }
 
-// reflection sends a server its own reply.
+// reflection sends the server one of its replies.
 func (k packetKit) reflection(t *testing.T) {
 	c, s := k.client(t), k.server(t)
 	o := opened(t, s, sealed(t, c, []byte("hello"), target(t)))

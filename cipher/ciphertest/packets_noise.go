@@ -7,7 +7,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// cut ends a datagram without a payload at each byte, both ways.
+// cut truncates a datagram without a payload at each byte, in both directions.
 func (k packetKit) cut(t *testing.T) {
 	c, s := k.client(t), k.server(t)
 	wire := sealed(t, c, nil, target(t))
@@ -24,7 +24,7 @@ func (k packetKit) cut(t *testing.T) {
 	opened(t, s, wire)
 }
 
-// noise is random for a method that takes some of it for datagrams.
+// noise is random for a method that accepts some noise as datagrams.
 func (k packetKit) noise(t *testing.T) {
 	noise := noises(t)
 	c, s := k.client(t), k.server(t)
@@ -35,19 +35,19 @@ func (k packetKit) noise(t *testing.T) {
 		case err == nil && (!o.Target.IsValid() || o.Target.Port() == 0):
 			t.Errorf("%d bytes of noise were opened, target %s", n, o.Target)
 		case err != nil && (o.Session != nil || o.Target.IsValid() || o.Payload != nil):
-			t.Errorf("refused with %v: got %+v beside it, want nothing", err, o)
+			t.Errorf("refused with %v: got %+v with the error, want nothing", err, o)
 		case core.IsAuthenticated(err):
 			t.Errorf("%d bytes of noise count as authenticated: %v", n, err)
 		}
 		if _, source, err := c.OpenPacket(noise); err == nil && !source.IsValid() {
-			t.Errorf("%d bytes of noise were opened as a reply from nobody", n)
+			t.Errorf("%d bytes of noise were opened as a reply without a source", n)
 		}
 	}
 }
 
-// burntByRefused is burnt for a method that does not authenticate: what it
-// refuses must not make it refuse the request itself.
-func (k packetKit) burntByRefused(t *testing.T) {
+// saltOfRefused is saltOfForgery for a method that does not authenticate: a refused datagram must
+// not make the server refuse the request itself.
+func (k packetKit) saltOfRefused(t *testing.T) {
 	wire := sealed(t, k.client(t), nil, target(t))
 	refused := 0
 	for i := range wire {
@@ -62,6 +62,6 @@ func (k packetKit) burntByRefused(t *testing.T) {
 		opened(t, s, wire)
 	}
 	if refused == 0 {
-		t.Error("no noise behind the beginning of a datagram was refused")
+		t.Error("no noise after the beginning of a datagram was refused")
 	}
 }

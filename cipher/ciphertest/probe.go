@@ -10,13 +10,14 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// mostProbe is what a wire in memory takes before anybody reads, in bytes.
+// mostProbe is the number of bytes that a wire in memory accepts before a read.
 const mostProbe = 32 << 10
 
-// Probe has a server of c read arbitrary bytes, which come in two parts and then end.
-// It checks that the server says nothing, keeps no buffer and, if they are no request,
-// gives them back unchanged. It is for fuzzing. then, which may be nil, gets what was
-// accepted, its payload complete, with the error that ended that, or why the bytes were refused.
+// Probe sends arbitrary bytes, in two parts and with an end, to a server of c. It checks
+// that the server sends nothing, keeps no buffer and, if the bytes are not a request,
+// returns them unchanged. It is meant for fuzzing. If then is not nil, Probe calls it with
+// the accepted stream, its payload complete, and the error that ended the stream, or with
+// the error for which the bytes were refused.
 func Probe(t *testing.T, c core.Cipher, wire []byte, cut uint16, then func(a core.Accepted, end, refused error)) {
 	t.Helper()
 	if len(wire) > mostProbe {
@@ -49,7 +50,7 @@ func Probe(t *testing.T, c core.Cipher, wire []byte, cut uint16, then func(a cor
 	}
 	conn.Close()
 	if said, _ := io.ReadAll(far); len(said) > 0 {
-		t.Errorf("the server said %d bytes", len(said))
+		t.Errorf("the server sent %d bytes", len(said))
 	}
 	if n := netio.BuffersOut() - out; n != 0 {
 		t.Errorf("%d buffers were not returned", n)

@@ -2,5 +2,5 @@
 
 package ciphertest
 
-// raceDetector tells that sync.Pool drops what it gets at random.
+// raceDetector is true if sync.Pool drops some of its elements at random.
 const raceDetector = true

@@ -10,10 +10,10 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// raceRounds is how many pairs of equal requests come at the same instant.
+// raceRounds is the number of pairs of equal concurrent requests.
 const raceRounds = 100
 
-// replay sends a whole first flight again.
+// replay sends a complete first flight again.
 func (k kit) replay(t *testing.T) {
 	server := k.cipher(t)
 	flight := dial(t, k.cipher(t), []byte("hello")).sent()
@@ -31,7 +31,7 @@ func (k kit) replay(t *testing.T) {
 	accept(t, server, &script{segments: whole(dial(t, k.cipher(t), nil).sent())})
 }
 
-// replayRace sends each first flight twice at once.
+// replayRace sends each first flight twice concurrently.
 func (k kit) replayRace(t *testing.T) {
 	server, client := k.cipher(t), k.cipher(t)
 	for range raceRounds {
@@ -65,9 +65,9 @@ func (k kit) replayRace(t *testing.T) {
 	}
 }
 
-// burntSalt sends the salt of a request with noise behind it, before the request
-// itself: it must not make the server refuse that.
-func (k kit) burntSalt(t *testing.T) {
+// saltOfNoise sends the salt of a request followed by noise before the request itself: the
+// server must still accept the request.
+func (k kit) saltOfNoise(t *testing.T) {
 	const longestSalt = 32
 	server := k.cipher(t)
 	flight := dial(t, k.cipher(t), []byte("hello")).sent()
@@ -81,9 +81,9 @@ func (k kit) burntSalt(t *testing.T) {
 	accept(t, server, &script{segments: whole(flight)})
 }
 
-// burntByRefused is burntSalt for a method that does not authenticate: what it
-// refuses must not make it refuse the request itself.
-func (k kit) burntByRefused(t *testing.T) {
+// saltOfRefused is saltOfNoise for a method that does not authenticate: a refused request
+// must not make the server refuse the genuine request.
+func (k kit) saltOfRefused(t *testing.T) {
 	flight := dial(t, k.cipher(t), nil).sent()
 	refused := 0
 	for i := range flight {
@@ -98,12 +98,12 @@ func (k kit) burntByRefused(t *testing.T) {
 		accept(t, server, &script{segments: whole(flight)})
 	}
 	if refused == 0 {
-		t.Error("no noise behind the beginning of a request was refused")
+		t.Error("no noise after the beginning of a request was refused")
 	}
 }
 
-// reflection sends a server what it has sent, made such that it would be a good
-// request but for its direction.
+// reflection sends a server its own output, which would be a valid request except for its
+// direction.
 func (k kit) reflection(t *testing.T) {
 	server := k.cipher(t)
 	incoming := &script{segments: whole(dial(t, k.cipher(t), nil).sent())}

@@ -7,11 +7,11 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// row is how many bytes in a row mean that one text is in another: chance puts
-// them there once in 2^40 such tests.
+// row is the number of consecutive equal bytes that count as a match: a match by chance
+// occurs once in 2^40 such tests.
 const row = 8
 
-// shared returns bytes that stand in both a and b, at any place.
+// shared returns bytes that occur in both a and b, at any position.
 func shared(a, b []byte) []byte {
 	rows := map[[row]byte]bool{}
 	for w := a; len(w) >= row; w = w[1:] {
@@ -25,23 +25,23 @@ func shared(a, b []byte) []byte {
 	return nil
 }
 
-// hides checks that the network sees nothing of what is sent in first and second,
-// which carry the same.
+// hides checks that first and second, which contain the same plaintext, neither show it nor
+// resemble each other.
 func hides(t *testing.T, what string, first, second []byte, plain ...[]byte) {
 	t.Helper()
 	for _, wire := range [][]byte{first, second} {
 		for _, p := range plain {
 			if in := shared(wire, p); in != nil {
-				t.Errorf("%s: %q is there in the clear", what, in)
+				t.Errorf("%s: %q is visible", what, in)
 			}
 		}
 	}
 	if in := shared(first, second); in != nil {
-		t.Errorf("%s: %x is there each time that the same is sent", what, in)
+		t.Errorf("%s: %x occurs in both transmissions of the same plaintext", what, in)
 	}
 }
 
-// secrecy looks at what two equal streams of one key put on the network.
+// secrecy checks the bytes of two equal streams under one key on the network.
 func (k kit) secrecy(t *testing.T) {
 	client, server := k.cipher(t), k.cipher(t)
 	early, late, answer := coretest.Pattern(64, 1), coretest.Pattern(64, 2), coretest.Pattern(64, 3)
@@ -61,7 +61,7 @@ func (k kit) secrecy(t *testing.T) {
 	hides(t, "an answer", down[0], down[1], answer)
 }
 
-// secrecy looks at equal datagrams, both ways.
+// secrecy checks equal datagrams in both directions.
 func (k packetKit) secrecy(t *testing.T) {
 	c, s := k.client(t), k.server(t)
 	payload, name := coretest.Pattern(64, 1), []byte(target(t).Host())

@@ -11,7 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// wires are the kinds of wires that a live stream runs over.
+// wires are the kinds of wires of a live stream.
 var wires = []struct {
 	name string
 	pair func(t testing.TB) (a, b core.Stream)
@@ -27,8 +27,8 @@ var wires = []struct {
 	}},
 }
 
-// connect returns both ends of a stream over a wire whose ends are a and b. They
-// are closed at the end of the test.
+// connect returns both ends of a stream over a wire with the ends a and b. They are closed
+// at the end of the test.
 func (k kit) connect(t testing.TB, a, b core.Stream) (client, server core.Stream) {
 	t.Helper()
 	client, err := k.cipher(t).DialStream(target(t), nil, func(hello []byte) (core.Stream, error) {
@@ -61,7 +61,7 @@ func (k kit) streams(t *testing.T) {
 	}
 }
 
-// manyStreams has one cipher serve many clients at once.
+// manyStreams serves many clients concurrently with one cipher.
 func (k kit) manyStreams(t *testing.T) {
 	client, server := k.cipher(t), k.cipher(t)
 	var all sync.WaitGroup
@@ -76,7 +76,7 @@ func (k kit) manyStreams(t *testing.T) {
 	all.Wait()
 }
 
-// echo has a client send up and a server send it back.
+// echo sends up from a client, and sends it back from the server.
 func echo(to core.Addr, client, server core.Cipher, up []byte) error {
 	near, far := coretest.Pipe()
 	defer near.Close()

@@ -8,11 +8,11 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// flips are the changes that each byte goes through.
+// flips are the changes applied to each byte.
 var flips = [...]byte{0x01, 0x80}
 
-// refuses checks that a server refuses what wire carries, in the way that a
-// prober must meet, and returns why. The server is open for a next request.
+// refuses checks that a server refuses the bytes of wire without a reaction that a prober
+// could observe, and returns the error.
 func refuses(t *testing.T, c core.Cipher, wire *script, wrap func(*script) core.Stream) error {
 	t.Helper()
 	err := judges(t, c, wire, wrap)
@@ -22,8 +22,8 @@ func refuses(t *testing.T, c core.Cipher, wire *script, wrap func(*script) core.
 	return err
 }
 
-// judges has a server accept or refuse what wire carries. If it refuses, it must
-// do so in the way that a prober must meet; why is returned.
+// judges lets a server accept or refuse the bytes of wire, and returns the error. A refusal
+// must have no reaction that a prober could observe.
 func judges(t *testing.T, c core.Cipher, wire *script, wrap func(*script) core.Stream) error {
 	t.Helper()
 	a, err := c.AcceptStream(wrap(wire), core.Caller{Addr: someone})
@@ -45,7 +45,7 @@ func judges(t *testing.T, c core.Cipher, wire *script, wrap func(*script) core.S
 	return err
 }
 
-// tamperedRequest changes each bit of two in each byte of a first flight.
+// tamperedRequest flips two bits, one at a time, in each byte of a first flight.
 func (k kit) tamperedRequest(t *testing.T) {
 	flight := dial(t, k.cipher(t), []byte("hello, world")).sent()
 	for _, s := range []split{{"whole", whole}, {"byte by byte", bytewise}} {
@@ -84,7 +84,7 @@ func (k kit) truncatedRequest(t *testing.T) {
 	}
 }
 
-// randomBytes probes with all sizes of noise.
+// randomBytes probes with noise of all sizes.
 func (k kit) randomBytes(t *testing.T) {
 	noise := noises(t)
 	c := k.cipher(t)
@@ -96,8 +96,8 @@ func (k kit) randomBytes(t *testing.T) {
 	}
 }
 
-// noise probes with all sizes of it. A method that can't tell it from a request
-// takes some for one.
+// noise probes with noise of all sizes. A method that does not authenticate may accept some
+// of it as requests.
 func (k kit) noise(t *testing.T) {
 	noise := noises(t)
 	c := k.cipher(t)

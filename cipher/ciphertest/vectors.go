@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// Hex is a byte string as the vector files have it.
+// Hex is a byte string in hexadecimal, as in the vector files.
 type Hex []byte
 
-// UnmarshalText reads hexadecimal digits.
+// UnmarshalText decodes hexadecimal digits.
 func (h *Hex) UnmarshalText(text []byte) error {
 	var err error
 	*h, err = hex.DecodeString(string(text))
@@ -30,7 +30,7 @@ func ReadJSON(t testing.TB, name string, into any) {
 	}
 }
 
-// ReadVectors reads the vectors of a file of testdata. There is one at the least.
+// ReadVectors reads the vectors of a file of testdata. It fails the test if there are none.
 func ReadVectors[V any](t testing.TB, name string) []V {
 	t.Helper()
 	var f struct{ Vectors []V }

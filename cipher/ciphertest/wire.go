@@ -13,14 +13,13 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// script is a wire whose far end has sent all it will: each Read gives one
-// segment at most, and io.EOF follows. It records what is written. It is for one
-// goroutine.
+// script is a wire whose remote end has sent everything: each Read returns one segment at
+// most, and io.EOF follows. It records writes. It must be used by one goroutine.
 type script struct {
 	segments [][]byte
-	fail     error // what Write returns, if not nil
+	fail     error // the error of Write, if not nil
 
-	given  []byte   // what Reads returned
+	given  []byte   // the bytes that Read returned
 	wrote  [][]byte // a copy of each Write
 	ended  bool     // CloseWrite was called
 	closed bool
@@ -59,20 +58,20 @@ func (s *script) SetWriteDeadline(time.Time) error { return nil }
 func (s *script) LocalAddr() net.Addr              { return nil }
 func (s *script) RemoteAddr() net.Addr             { return nil }
 
-// waiting is a script that can be waited on.
+// waiting is a script that supports waiting.
 type waiting struct{ *script }
 
 func (waiting) WaitRead() error { return nil }
 
-// wrapped is a TCP connection that can be waited on but is not bare.
+// wrapped is a TCP connection that supports waiting but is not bare.
 type wrapped struct{ core.Stream }
 
 func (w wrapped) WaitRead() error { return netio.WaitReadable(w.Stream) }
 
-// opaque hides all but the methods of core.Stream, as a TLS stream does.
+// opaque hides all methods except those of core.Stream, as a TLS stream does.
 type opaque struct{ core.Stream }
 
-// split cuts what a wire carries into the segments of its Reads.
+// split cuts the bytes of a wire into the segments of its Reads.
 type split struct {
 	name string
 	cut  func(b []byte) [][]byte
@@ -108,7 +107,7 @@ func random(t testing.TB, most int) func(b []byte) [][]byte {
 	}
 }
 
-// someone is the client that accepted connections come from.
+// someone is the client address of accepted connections.
 var someone = netip.MustParseAddrPort("192.0.2.7:4711")
 
 // target returns the target of requests.
@@ -127,8 +126,7 @@ type request struct {
 	wire *script
 }
 
-// dial has a client of c send payload. The stream is closed at the end of the
-// test.
+// dial sends payload from a client of c. The stream is closed at the end of the test.
 func dial(t testing.TB, c core.Cipher, payload []byte) request {
 	t.Helper()
 	wire := &script{}
@@ -146,7 +144,7 @@ func dial(t testing.TB, c core.Cipher, payload []byte) request {
 // sent returns all bytes that the client wrote.
 func (r request) sent() []byte { return slices.Concat(r.wire.wrote...) }
 
-// accept has a server of c accept what wire carries.
+// accept accepts the request of wire with a server of c.
 func accept(t testing.TB, c core.Cipher, wire core.Stream) core.Accepted {
 	t.Helper()
 	a, err := c.AcceptStream(wire, core.Caller{Addr: someone})
@@ -160,15 +158,15 @@ func accept(t testing.TB, c core.Cipher, wire core.Stream) core.Accepted {
 	return a
 }
 
-// rest reads an accepted stream up to its end or its first error, and returns
-// all bytes for the target.
+// rest reads an accepted stream to its end or its first error, and returns all bytes for
+// the target.
 func rest(a core.Accepted) ([]byte, error) {
 	b := slices.Clone(a.Payload)
 	more, err := io.ReadAll(a.Stream)
 	return append(b, more...), err
 }
 
-// noises returns what makes noise of so many bytes, and logs its seed.
+// noises returns a generator of noise, and logs its seed.
 func noises(t testing.TB) func(size int) []byte {
 	seed := rand.Uint64()
 	t.Logf("seed of the noise: %d", seed)

@@ -9,30 +9,30 @@ import (
 )
 
 const (
-	// padSize is what SHA-1 adds to a message at the least: a bit and the length.
+	// padSize is the minimum padding of SHA-1 in bytes: one for the bit 1, and the length.
 	padSize = 1 + 8
-	// maxMessage is the longest message of a mac in bytes: with the padded key, a
-	// block, and with SHA-1's padding it is two blocks.
+	// maxMessage is the maximum message length of mac in bytes: together with the padded
+	// key, which is one block, and SHA-1's padding it is two blocks.
 	maxMessage = sha1.BlockSize - padSize
 
-	// stateAt is where the digest so far stands in the state of a SHA-1 hash, behind
-	// four bytes that tell its kind.
+	// stateAt is the offset of the digest in the encoded state of a SHA-1 hash, after
+	// four bytes that identify the algorithm.
 	stateAt = 4
 )
 
-// hasher computes HMAC-SHA1 of short messages. All of its hashes are of two blocks,
-// so it pads them itself and has them hashed in one call; the digest is the state
-// of the hash then. That is a sixth faster than Sum, which copies the hash and
-// pads it piece by piece.
+// hasher computes HMAC-SHA1 of short messages. Each of its hashes is over two blocks, so
+// it pads them itself and hashes them in one call; the digest is then in the state of
+// the hash. That takes a sixth less time than Sum, which copies the hash and pads it
+// piece by piece.
 type hasher struct {
 	hash   hash.Hash
-	append func([]byte) ([]byte, error) // the state of hash; nil if it is not of the form that is known
+	append func([]byte) ([]byte, error) // appends the state of hash; nil if its format is unknown
 	blocks [2 * sha1.BlockSize]byte
 	state  [128]byte
 }
 
-// newHasher returns a hasher. It tries whether the state has the form that is
-// known, and does without if it has not.
+// newHasher returns a hasher. It tests the format of the hash state, and uses the
+// public functions of crypto/sha1 if the format is unknown.
 func newHasher() *hasher {
 	h := &hasher{hash: sha1.New()}
 	a, ok := h.hash.(encoding.BinaryAppender)
@@ -50,7 +50,7 @@ func newHasher() *hasher {
 	return h
 }
 
-// mac is HMAC-SHA1 of a key of at most one block and a message of at most
+// mac returns the HMAC-SHA1 of a key of at most one block and a message of at most
 // maxMessage bytes. See RFC 2104 §2.
 func (h *hasher) mac(key, message []byte) [sha1.Size]byte {
 	h.blocks = innerPad
@@ -74,8 +74,8 @@ func pad(with byte) (b [2 * sha1.BlockSize]byte) {
 	return b
 }
 
-// sum is SHA-1 of the first n bytes of h.blocks, more than one block and, with the
-// padding, no more than two. What is behind them is 0.
+// sum returns the SHA-1 of the first n bytes of h.blocks: more than one block, and at
+// most two blocks including the padding. The bytes after n must be 0.
 func (h *hasher) sum(n int) [sha1.Size]byte {
 	if h.append == nil {
 		return sha1.Sum(h.blocks[:n])

@@ -1,4 +1,4 @@
-// Package key makes keys from passwords and other keys, in the ways that
+// Package key derives keys from passwords and from other keys, in the ways that
 // Shadowsocks methods share.
 package key
 
@@ -27,8 +27,8 @@ func FromPassword(password string, size int) []byte {
 	return key[:size]
 }
 
-// Derive fills out with bytes that depend on key and label alone: HKDF-SHA256.
-// They tell nothing of the key.
+// Derive fills out with HKDF-SHA256 of key and label. The result reveals nothing about
+// key.
 func Derive(key []byte, label string, out []byte) {
 	b, err := hkdf.Key(sha256.New, key, nil, "umbra "+label, len(out))
 	if err != nil { // only for more than 255 hashes of output

@@ -10,7 +10,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/key"
 )
 
-// vectors are those of a file of testdata; each file has some of the fields.
+// vectors are the vectors of a file of testdata; each file has some of the fields.
 type vectors struct {
 	Vectors []struct {
 		Method   string

@@ -6,16 +6,16 @@ import (
 	"sync"
 )
 
-// sessionInfo is what HKDF is told that a subkey is for. See SIP004 §1.
+// sessionInfo is the HKDF info of a subkey. See SIP004 §1.
 const sessionInfo = "ss-subkey"
 
-// Session returns the subkey of one stream or packet, as long as key:
+// Session returns the subkey of a stream or packet, as long as key:
 // HKDF-SHA1 with the info "ss-subkey". See SIP004 §1.
 //
-// Each datagram has a subkey of its own, so this is on the path of every one.
-// crypto/hkdf makes 20 objects a call, because a hash of a changing key is new
-// each time; here the same construction (RFC 5869 over RFC 2104) runs over the
-// SHA-1 of the standard library in memory that is used again.
+// Session is called for each datagram, because each has its own subkey. crypto/hkdf
+// allocates 20 objects per call, because it creates a hash for each key; Session runs
+// the same construction (RFC 5869 over RFC 2104) over the standard library's SHA-1 in
+// pooled memory.
 func Session(key, salt []byte) []byte {
 	if len(key) > maxMessage || len(salt) > sha1.BlockSize {
 		return longSession(key, salt)
@@ -36,7 +36,7 @@ func Session(key, salt []byte) []byte {
 	return out[:len(key)]
 }
 
-// longSession is Session for what no Shadowsocks method has.
+// longSession is Session for lengths that no Shadowsocks method has.
 func longSession(key, salt []byte) []byte {
 	out, err := hkdf.Key(sha1.New, key, salt, sessionInfo, len(key))
 	if err != nil { // only for more than 255 hashes of output

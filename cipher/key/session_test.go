@@ -9,7 +9,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/key"
 )
 
-// Session is the HKDF of the standard library, for keys and salts of any length.
+// Session must equal the HKDF of the standard library, for keys and salts of any length.
 func FuzzSession(f *testing.F) {
 	for _, n := range []int{1, 16, 20, 24, 32, 40, 63, 64, 65, 200} {
 		f.Add(bytes.Repeat([]byte{1}, n), bytes.Repeat([]byte{2}, n))
@@ -17,7 +17,7 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte{7}, []byte{})
 	f.Fuzz(func(t *testing.T, k, salt []byte) {
 		if len(k) == 0 || len(k) > 255*sha1.Size {
-			return // no key, or more than HKDF can make
+			return // no key, or longer than the maximum output of HKDF
 		}
 		want, err := hkdf.Key(sha1.New, k, salt, "ss-subkey", len(k))
 		if err != nil {

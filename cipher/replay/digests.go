@@ -5,11 +5,10 @@ import (
 	"sync"
 )
 
-// Digests is a bounded set of salts for what comes in such numbers that a Salts
-// would be too large: of each it keeps 64 bits of a hash under a secret of its
-// own, so a new salt is taken for an old one about once in 10¹³, and nobody can
-// bring that about. It keeps the last size to 2×size of them, in 32 bytes each at
-// the most.
+// Digests is a bounded set of salts for messages that are too many for a Salts. It
+// keeps 64 bits of a keyed hash of each salt. A new salt matches an old one about once
+// in 10¹³, and an attacker can't provoke that, because the key is random and secret.
+// The set keeps the last size to 2×size salts, in at most 32 bytes each.
 type Digests struct {
 	seed maphash.Seed
 	size int
@@ -24,7 +23,7 @@ func NewDigests(size int) *Digests { return &Digests{seed: maphash.MakeSeed(), s
 // Add adds salt and reports whether it was new, under the rules of Salts.Add.
 func (d *Digests) Add(salt []byte) bool {
 	digest := maphash.Bytes(d.seed, salt)
-	if digest == 0 { // which marks a free slot
+	if digest == 0 { // 0 marks a free slot
 		digest = 1
 	}
 	d.mu.Lock()
@@ -39,7 +38,7 @@ func (d *Digests) Add(salt []byte) bool {
 	return true
 }
 
-// Len returns how many salts are remembered.
+// Len returns the number of salts in the set.
 func (d *Digests) Len() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -49,7 +48,7 @@ func (d *Digests) Len() int {
 // digestTable is a hash table with open addressing; a digest is its own hash.
 // It is at most half full.
 type digestTable struct {
-	slots []uint64 // 0 where free; a power of two of them
+	slots []uint64 // 0 marks a free slot; the length is a power of two
 	count int
 }
 
@@ -62,7 +61,7 @@ func (t *digestTable) has(digest uint64) bool {
 	return t.slots[t.place(digest)] == digest
 }
 
-// place returns where digest is, or where it belongs.
+// place returns the index of digest, or of the free slot for it.
 func (t *digestTable) place(digest uint64) uint64 {
 	mask := uint64(len(t.slots) - 1)
 	i := digest & mask

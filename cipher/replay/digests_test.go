@@ -10,14 +10,13 @@ import (
 
 func salt(n int) []byte { return binary.BigEndian.AppendUint64(make([]byte, 24), uint64(n)) }
 
-// At least the last size salts are known, at most twice as many, whatever has
-// come before.
+// The set contains at least the last size salts and at most twice as many.
 func TestDigestsHorizon(t *testing.T) {
 	const size = 5000
 	d := replay.NewDigests(size)
 	for i := range 7*size + 13 {
 		if !d.Add(salt(i)) {
-			t.Fatalf("salt %d was taken for an old one", i)
+			t.Fatalf("salt %d counts as an old one", i)
 		}
 		if n := d.Len(); n > 2*size {
 			t.Fatalf("%d are remembered, want at most %d", n, 2*size)
@@ -33,7 +32,7 @@ func TestDigestsHorizon(t *testing.T) {
 	}
 }
 
-// Of equal salts at the same instant one is new.
+// Of equal concurrent salts one is new.
 func TestDigestsConcurrent(t *testing.T) {
 	d := replay.NewDigests(1 << 12)
 	var all sync.WaitGroup
@@ -65,7 +64,7 @@ func TestDigestsLengths(t *testing.T) {
 	d := replay.NewDigests(10)
 	for _, s := range [][]byte{nil, {0}, {0, 0}, {1}} {
 		if !d.Add(s) {
-			t.Errorf("salt %x was taken for another", s)
+			t.Errorf("salt %x counts as another", s)
 		}
 		if d.Add(s) {
 			t.Errorf("salt %x was forgotten", s)

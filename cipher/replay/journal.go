@@ -10,16 +10,16 @@ import (
 	"github.com/umbra-proxy/umbra/core/journal"
 )
 
-// File is the key of a [cipher.x] table whose server refuses replays after a restart
-// too. Embed it in the method's own options.
+// File is the option of a [cipher.x] table for a server that refuses replays after a
+// restart too. Embed it in the options of the method.
 type File struct {
-	ReplayFile string `toml:"replay_file" help:"a file that remembers over a restart what was received, so that no recording is good after one"`
+	ReplayFile string `toml:"replay_file" help:"a file that keeps received salts over a restart, so that recordings stay refused"`
 }
 
-// A Record is something received that is remembered over a restart.
+// A Record is a salt or session that is remembered over a restart.
 type Record struct {
 	Kind  byte
-	Until time.Time // the last instant at which it matters, in whole seconds; the zero Time for always
+	Until time.Time // the record matters until then, in whole seconds; the zero Time for always
 	Data  []byte    // at most MaxSalt bytes
 }
 
@@ -38,7 +38,7 @@ func (r Record) appendTo(b []byte) []byte {
 	return append(b, r.Data...)
 }
 
-// parseRecord is the inverse. It reports false for what is none. Data is in b.
+// parseRecord is the inverse. It returns false for an invalid record. Data is part of b.
 func parseRecord(b []byte) (Record, bool) {
 	const size = 1 + 8
 	if len(b) < size || len(b) > size+MaxSalt {
@@ -51,19 +51,19 @@ func parseRecord(b []byte) (Record, bool) {
 	return r, true
 }
 
-// Journal keeps in a file what was received. A nil Journal keeps nothing. It is safe
-// for concurrent use once its table is served.
+// Journal keeps Records in a file. A nil Journal discards them. It is safe for
+// concurrent use once its component serves.
 type Journal struct{ file *journal.Journal }
 
-// journals are those that a component has had, by their paths: one that a reload comes
-// back to may still be written for the connections of an older file.
+// journals are the journals that a component has opened, by path. After a reload back to
+// an earlier path, connections of an older generation may still write that journal.
 type journals map[string]*journal.Journal
 
-// OpenJournal returns the journal that o asks for, or nil. It changes nothing. Once the
-// table is served, what the file has is given to load, unless the component has it
-// since before a reload; so a component calls it after it has asked to keep what load
-// needs. A file that is damaged is no reason not to start. Its errors name the key to
-// mend.
+// OpenJournal opens the journal of o, or returns nil if o has none. It changes nothing.
+// Once the component serves, load is called with each record of the file, unless the
+// component has had the journal open since before a reload; so a component calls
+// OpenJournal after the core.Keep of the state that load needs. A damaged file is not an
+// error. Errors name the option to correct.
 func OpenJournal(env core.Env, o File, load func(Record)) (j *Journal, err error) {
 	if o.ReplayFile == "" {
 		return nil, nil
@@ -92,7 +92,7 @@ func OpenJournal(env core.Env, o File, load func(Record)) (j *Journal, err error
 	return j, nil
 }
 
-// Note has r written soon. It keeps nothing of r.
+// Note queues r for writing. It keeps no part of r.
 func (j *Journal) Note(r Record) {
 	if j != nil {
 		var b [1 + 8 + MaxSalt]byte
@@ -100,8 +100,8 @@ func (j *Journal) Note(r Record) {
 	}
 }
 
-// Run writes the journal until ctx ends; see journal.Journal.Run. all returns
-// everything that matters still.
+// Run writes the journal until ctx ends; see journal.Journal.Run. all returns every
+// record that still matters.
 func (j *Journal) Run(ctx context.Context, all iter.Seq[Record], tick func()) {
 	if j == nil {
 		return

@@ -58,8 +58,8 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// TestOpenJournal opens journals as constructors do: a reload keeps the one it has,
-// none is none, and errors name the key.
+// TestOpenJournal opens journals as constructors do: a reload keeps the open journal, an empty
+// option opens none, and errors name the option.
 func TestOpenJournal(t *testing.T) {
 	dir := t.TempDir()
 	env := core.Env{Section: core.SectionCipher, Name: "x", Process: new(core.Process), Log: slog.New(slog.DiscardHandler)}

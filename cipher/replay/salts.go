@@ -1,5 +1,5 @@
-// Package replay remembers what has been received, so that a recording of it
-// is refused.
+// Package replay remembers the salts and packet numbers that have been received, so
+// that recordings are refused.
 package replay
 
 import (
@@ -9,13 +9,12 @@ import (
 	"sync"
 )
 
-// MaxSalt is the longest salt in bytes.
+// MaxSalt is the maximum length of a salt in bytes.
 const MaxSalt = 32
 
-// Salts is an exact, bounded set of salts for methods whose handshake has no
-// time in it. It keeps the last Size to 2×Size of them: when the newer
-// half is full it becomes the older one, and the older is forgotten. At the
-// bound it takes about 75 bytes a salt.
+// Salts is an exact, bounded set of salts for methods without a timestamp in the
+// handshake. It keeps the last size to 2×size salts: when the newer half is full, it
+// replaces the older half, which is dropped. At the limit a salt takes about 75 bytes.
 type Salts struct {
 	mu       sync.Mutex
 	size     int
@@ -27,10 +26,10 @@ func NewSalts(size int) *Salts {
 	return &Salts{size: size, now: map[[MaxSalt]byte]struct{}{}}
 }
 
-// Add adds salt, of at most MaxSalt bytes, and reports whether it was new. Check
-// and insertion are one step: of two equal salts at the same instant one is new.
-// Add it only after the message that it came with was authenticated, or anybody
-// can fill the set, or burn a salt that somebody else is about to use.
+// Add adds salt, of at most MaxSalt bytes, and reports whether it was new. Check and
+// insertion are atomic: of two concurrent calls with the same salt one returns true.
+// Call Add only after the message with the salt was authenticated. Otherwise an attacker
+// can fill the set, or invalidate a salt that a client is about to use.
 func (s *Salts) Add(salt []byte) bool {
 	var k [MaxSalt]byte
 	copy(k[:], salt)
@@ -49,8 +48,8 @@ func (s *Salts) Add(salt []byte) bool {
 	return true
 }
 
-// All returns what is remembered, the older half first, for a Journal: adding it all
-// to an empty set makes an equal one.
+// All returns the contents of the set for a Journal, the older half first: adding all
+// of it to an empty set produces an equal set.
 func (s *Salts) All(kind byte) iter.Seq[Record] {
 	return func(yield func(Record) bool) {
 		s.mu.Lock()
@@ -69,7 +68,7 @@ func (s *Salts) All(kind byte) iter.Seq[Record] {
 	}
 }
 
-// Len returns how many salts are remembered.
+// Len returns the number of salts in the set.
 func (s *Salts) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -37,7 +37,7 @@ func TestAdd(t *testing.T) {
 	}
 }
 
-// TestAddKeepsNone checks that the caller may use the memory again.
+// TestAddKeepsNone checks that the set does not use the caller's memory.
 func TestAddKeepsNone(t *testing.T) {
 	s, b := NewSalts(4), salt(1)
 	s.Add(b)
@@ -79,16 +79,16 @@ func TestForgets(t *testing.T) {
 	}
 }
 
-// TestAddIsAtomic adds each salt from many goroutines: it is new to one.
+// TestAddIsAtomic adds each salt from many goroutines: one call returns true.
 func TestAddIsAtomic(t *testing.T) {
 	s := NewSalts(racedSalts)
 	race(t, s.Add, s.Len)
 }
 
-// racedSalts is how many salts race adds.
+// racedSalts is the number of salts that race adds.
 const racedSalts = 2000
 
-// race adds each salt from many goroutines: it is new to one.
+// race adds each salt from many goroutines: one call returns true.
 func race(t *testing.T, add func([]byte) bool, size func() int) {
 	t.Helper()
 	var all sync.WaitGroup

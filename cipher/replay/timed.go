@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Timed is an exact set of salts for methods whose handshake tells when it was
-// made. A salt is forgotten when both clocks say that its message is too old: it
-// has been here for a fixed time (monotonic, so that a step of the wall clock does
-// not shorten it), and the wall clock has passed the last instant at which the
-// message is good (so that a step backwards does not make it good again).
+// Timed is an exact set of salts for methods with a timestamp in the handshake. A salt
+// is dropped when its message is too old by both clocks: a fixed time has passed by the
+// monotonic clock, so that a step of the wall clock does not shorten it, and the wall
+// clock has passed the last instant at which the message is valid, so that a step
+// backwards does not make the message valid again.
 //
-// Nothing else bounds the set: only messages that were authenticated get into it.
-// A salt takes about 75 bytes.
+// The set has no other limit: only authenticated messages get into it. A salt takes
+// about 75 bytes.
 type Timed struct {
 	least time.Duration
 
@@ -22,23 +22,23 @@ type Timed struct {
 	ages []*age // the oldest first; guarded by mu
 }
 
-// age is the salts of one stretch of time, which are forgotten together.
+// age is a group of salts that were added within a short time and are dropped together.
 type age struct {
 	salts       map[[MaxSalt]byte]struct{}
-	first, last time.Time // when the first and the last one came
-	until       time.Time // the latest of their untils
+	first, last time.Time // when the first and the last salt were added
+	until       time.Time // the latest until of the salts
 }
 
-// agesPerLeast is into how many ages the least time is cut: a look-up asks each,
-// and a salt stays for one of them longer than it has to.
+// agesPerLeast is the number of ages in the minimum time. A look-up checks every age,
+// and a salt is kept for up to one age longer than necessary.
 const agesPerLeast = 8
 
-// NewTimed returns an empty set that keeps each salt for at least that time.
+// NewTimed returns an empty set that keeps each salt for at least the time least.
 func NewTimed(least time.Duration) *Timed { return &Timed{least: least} }
 
-// Add adds salt, of at most MaxSalt bytes, and reports whether it was new, under
-// the rules of Salts.Add. until is the last instant, by the wall clock, at which
-// the message it came with is good. now is the time, in both clocks.
+// Add adds salt, of at most MaxSalt bytes, and reports whether it was new, under the
+// rules of Salts.Add. until is the last instant, by the wall clock, at which the message
+// with the salt is valid. now is the current time, with a monotonic reading.
 func (t *Timed) Add(salt []byte, until, now time.Time) bool {
 	var k [MaxSalt]byte
 	copy(k[:], salt)
@@ -61,8 +61,7 @@ func (t *Timed) Add(salt []byte, until, now time.Time) bool {
 	return true
 }
 
-// latest returns the age that now belongs to. Times may come a little out of
-// order.
+// latest returns the age for now. Times may be slightly out of order.
 func (t *Timed) latest(now time.Time) *age {
 	if n := len(t.ages); n > 0 && now.Sub(t.ages[n-1].first) < t.least/agesPerLeast {
 		return t.ages[n-1]
@@ -72,7 +71,7 @@ func (t *Timed) latest(now time.Time) *age {
 	return a
 }
 
-// prune forgets the ages that are over.
+// prune drops the ages whose salts have all expired.
 func (t *Timed) prune(now time.Time) {
 	kept := t.ages[:0]
 	for _, a := range t.ages {
@@ -84,10 +83,10 @@ func (t *Timed) prune(now time.Time) {
 	t.ages = kept
 }
 
-// wall takes the monotonic clock out of a time, so that comparing uses the other.
+// wall strips the monotonic reading, so that comparisons use the wall clock.
 func wall(t time.Time) time.Time { return t.Round(0) }
 
-// All returns what is remembered, for a Journal.
+// All returns the contents of the set for a Journal.
 func (t *Timed) All(kind byte) iter.Seq[Record] {
 	return func(yield func(Record) bool) {
 		for _, a := range t.copied() {
@@ -100,7 +99,7 @@ func (t *Timed) All(kind byte) iter.Seq[Record] {
 	}
 }
 
-// copied returns the ages as they are now. Only the last one changes.
+// copied returns a snapshot of the ages. Only the last age can still change.
 func (t *Timed) copied() []age {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -114,7 +113,7 @@ func (t *Timed) copied() []age {
 	return ages
 }
 
-// Len returns how many salts are remembered.
+// Len returns the number of salts in the set.
 func (t *Timed) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()

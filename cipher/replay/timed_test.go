@@ -37,8 +37,8 @@ func TestTimedAdd(t *testing.T) {
 	}
 }
 
-// TestTimedKeeps adds a salt each second for minutes, and checks at each step that
-// none is forgotten early, and that the set does not grow.
+// TestTimedKeeps adds a salt each second for minutes, and checks at each step that no salt is
+// dropped early, and that the set does not grow.
 func TestTimedKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const stays = 65 // seconds
@@ -65,7 +65,7 @@ func TestTimedKeeps(t *testing.T) {
 	})
 }
 
-// TestTimedUntil adds a salt that is good for longer than the least time.
+// TestTimedUntil adds a salt that is valid for longer than the minimum time.
 func TestTimedUntil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewTimed(least)
@@ -74,18 +74,18 @@ func TestTimedUntil(t *testing.T) {
 		s.Add(salt(1), until, began)
 		time.Sleep(3 * least)
 		if s.Add(salt(1), until, time.Now()) {
-			t.Error("a salt was forgotten that is still good")
+			t.Error("a valid salt was dropped")
 		}
 		time.Sleep(time.Nanosecond)
 		if !s.Add(salt(1), until, time.Now()) {
-			t.Error("a salt is remembered that is no longer good")
+			t.Error("an expired salt was not dropped")
 		}
 	})
 }
 
-// TestTimedClockSteps sets the wall clock. Nothing can set that of a test, so a
-// step backwards is a message that stays good for long, and a step forwards one
-// that is no longer good when it comes.
+// TestTimedClockSteps simulates steps of the wall clock, which a test can't set: a step
+// backwards is a message that stays valid for long, and a step forwards is a message that has
+// expired when it arrives.
 func TestTimedClockSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewTimed(least)
@@ -94,16 +94,16 @@ func TestTimedClockSteps(t *testing.T) {
 		s.Add(salt(2), began.Add(-time.Hour), began) // it was an hour behind, and is set forward
 		time.Sleep(least - 1)
 		if s.Add(salt(2), began, time.Now()) {
-			t.Error("a step forwards made a salt vanish early")
+			t.Error("a step forwards dropped a salt early")
 		}
 		time.Sleep(time.Minute)
 		if s.Add(salt(1), began, time.Now()) {
-			t.Error("a step backwards made a salt vanish early")
+			t.Error("a step backwards dropped a salt early")
 		}
 	})
 }
 
-// TestTimedOutOfOrder has requests come with times that are a little out of order.
+// TestTimedOutOfOrder adds requests whose times are slightly out of order.
 func TestTimedOutOfOrder(t *testing.T) {
 	s := NewTimed(least)
 	now := time.Now()
@@ -121,7 +121,7 @@ func TestTimedOutOfOrder(t *testing.T) {
 	}
 }
 
-// TestTimedIsAtomic adds each salt from many goroutines: it is new to one.
+// TestTimedIsAtomic adds each salt from many goroutines: one call returns true.
 func TestTimedIsAtomic(t *testing.T) {
 	s := NewTimed(least)
 	race(t, func(salt []byte) bool {

@@ -2,27 +2,27 @@ package replay
 
 const blockBits = 64
 
-// Window tells which of the numbered datagrams of a session have come: those of
-// the last size numbers exactly, and all that are older count as seen. It is not
-// safe for concurrent use.
+// Window records which numbered datagrams of a session have been received. It is exact
+// for the last size numbers; all older numbers count as received. It is not safe for
+// concurrent use.
 //
-// It is a ring of blocks of 64 bits, one block more than size takes, so that the
-// block that is begun can be cleared as a whole (RFC 6479).
+// The window is a ring of blocks of 64 bits, with one block more than size needs, so
+// that the newest block can be cleared as a whole (RFC 6479).
 type Window struct {
 	size    uint64
 	highest uint64
-	ring    []uint64 // bit id%64 of block id/64%len is set if id has come
+	ring    []uint64 // bit id%64 of block id/64%len is set if id was received
 }
 
-// NewWindow returns a Window of size numbers, at least one, of which none has
-// come. The first to come may have any number.
+// NewWindow returns a Window of size numbers, at least one, none of them received. The
+// first datagram may have any number.
 func NewWindow(size int) Window {
 	blocks := (size+blockBits-1)/blockBits + 1
 	return Window{size: uint64(size), ring: make([]uint64, blocks)}
 }
 
-// NewWindowAt returns a Window of size numbers whose highest has come; all that are
-// lower count as seen.
+// NewWindowAt returns a Window of size numbers in which highest and all lower numbers
+// count as received.
 func NewWindowAt(size int, highest uint64) Window {
 	w := NewWindow(size)
 	w.highest = highest
@@ -33,10 +33,10 @@ func NewWindowAt(size int, highest uint64) Window {
 	return w
 }
 
-// Highest returns the highest number that has come.
+// Highest returns the highest number that was received.
 func (w *Window) Highest() uint64 { return w.highest }
 
-// Has reports whether id counts as seen. It changes nothing.
+// Has reports whether id counts as received. It does not change the window.
 func (w *Window) Has(id uint64) bool {
 	switch {
 	case id > w.highest:
@@ -47,8 +47,8 @@ func (w *Window) Has(id uint64) bool {
 	return *w.block(id)&bit(id) != 0
 }
 
-// Add marks id as seen and reports whether it was not before. Add it only after
-// its datagram was authenticated and found to be good.
+// Add marks id as received and reports whether it was new. Call Add only after the
+// datagram was authenticated and parsed.
 func (w *Window) Add(id uint64) bool {
 	if w.Has(id) {
 		return false
@@ -60,7 +60,7 @@ func (w *Window) Add(id uint64) bool {
 	return true
 }
 
-// moveTo makes id the highest number and clears the blocks that begin with it.
+// moveTo makes id the highest number and clears the blocks after the previous one.
 func (w *Window) moveTo(id uint64) {
 	first, last := w.highest/blockBits, id/blockBits
 	fresh := min(last-first, uint64(len(w.ring)))

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// windowVector is one of testdata/sliding_window.json.
+// windowVector is a sequence of testdata/sliding_window.json.
 type windowVector struct {
 	Name   string
 	Window int
@@ -47,8 +47,8 @@ func TestWindowVectors(t *testing.T) {
 	}
 }
 
-// TestWindowBorders checks the oldest number that is taken, for sizes around those
-// of blocks and at both ends of the numbers.
+// TestWindowBorders checks the oldest accepted number, for sizes around block boundaries and at
+// both ends of the range of numbers.
 func TestWindowBorders(t *testing.T) {
 	for _, size := range []int{1, 2, 63, 64, 65, 127, 128, 129, 2048} {
 		for _, high := range []uint64{uint64(size), 1 << 32, math.MaxUint64 - 1, math.MaxUint64} {
@@ -66,7 +66,7 @@ func TestWindowBorders(t *testing.T) {
 	}
 }
 
-// TestWindowJumps fills a window and jumps: nothing of before is left in any place.
+// TestWindowJumps fills a window and jumps ahead: no old bit may remain.
 func TestWindowJumps(t *testing.T) {
 	for _, size := range []int{1, 64, 65, 128, 130} {
 		for jump := range uint64(400) {
@@ -87,7 +87,7 @@ func TestWindowJumps(t *testing.T) {
 	}
 }
 
-// TestWindowHasChangesNothing asks for numbers far ahead, as forged datagrams do.
+// TestWindowHasChangesNothing queries numbers far ahead, as forged datagrams do.
 func TestWindowHasChangesNothing(t *testing.T) {
 	w := NewWindow(64)
 	w.Add(10)
@@ -97,11 +97,11 @@ func TestWindowHasChangesNothing(t *testing.T) {
 		}
 	}
 	if !w.Add(9) || !w.Add(11) {
-		t.Error("asking moved the window")
+		t.Error("Has moved the window")
 	}
 }
 
-// FuzzWindow compares with a set that never forgets.
+// FuzzWindow compares a Window with an unbounded set.
 func FuzzWindow(f *testing.F) {
 	f.Add(uint16(64), []byte{0, 1, 2, 3, 2, 1}, uint64(0))
 	f.Add(uint16(1), []byte{0, 0, 255, 0, 128}, uint64(math.MaxUint64-300))

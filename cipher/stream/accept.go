@@ -11,30 +11,30 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// firstRead is how many bytes one read of a request takes at the most: all of them
-// become the first payload, in memory of its own.
+// firstRead is the maximum number of bytes of one read of a request. All bytes after the
+// address become the first payload, in newly allocated memory.
 const firstRead = 4 << 10
 
-// accept reads one request. It decrypts into memory of its own, never in place,
-// so that what came stays as it was for whoever handles a request that is none.
+// accept reads one request. It decrypts into separate memory, not in place, so that the
+// bytes of an invalid request can be returned unchanged.
 type accept struct {
 	cipher *Cipher
 	wire   core.Stream
 	waits  func([]byte) // see core.Caller
-	raw    []byte       // what has come
+	raw    []byte       // the bytes received so far
 	keys   keystream
-	begun  bool                  // keys are there
-	plain  [core.MaxAddrLen]byte // the plaintext so far, or its beginning
-	size   int                   // of it in plain
+	begun  bool                  // keys is set
+	plain  [core.MaxAddrLen]byte // the beginning of the plaintext
+	size   int                   // number of bytes in plain
 
-	// What was read.
+	// The result.
 	stream  core.Stream
 	target  core.Addr
 	payload []byte
 }
 
-// run reads until the request is whole or is none. On an error a.raw is all that
-// was read.
+// run reads until the request is complete or invalid. After an error a.raw contains all
+// bytes that were read.
 func (a *accept) run() error {
 	source := netio.NewSource(a.wire, a.layout, nil)
 	for {
@@ -57,13 +57,14 @@ func (a *accept) run() error {
 	}
 }
 
-// layout puts what has come before first, and lets a read go behind it.
+// layout copies the received bytes to the start of b and makes the room after them its
+// piece.
 func (a *accept) layout(b *netio.Buffer) {
 	from := copy(b.B, a.raw)
 	b.Pieces = append(b.Pieces[:0], b.B[from:from+firstRead])
 }
 
-// ended returns what the end of the wire, or of the time, means.
+// ended converts the error of a read that ends before the address is complete.
 func (a *accept) ended(err error) error {
 	if errors.Is(err, io.EOF) && len(a.raw) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%w: %d, want an IV of %d and an address", core.ErrShort, len(a.raw), a.cipher.spec.IVSize)
@@ -71,8 +72,7 @@ func (a *accept) ended(err error) error {
 	return err
 }
 
-// parse looks at all that has come. It returns an ErrShort if the address is not
-// whole yet.
+// parse parses all received bytes. It returns an ErrShort if the address is incomplete.
 func (a *accept) parse() error {
 	size := a.cipher.spec.IVSize
 	if len(a.raw) < size {
@@ -95,7 +95,7 @@ func (a *accept) parse() error {
 	switch {
 	case errors.Is(err, core.ErrShort):
 		return err
-	case err != nil: // which proves nothing: anybody's bytes decrypt to something
+	case err != nil: // not Authenticated: any bytes decrypt to something
 		return fmt.Errorf("%w: no address: %v", core.ErrAuth, err)
 	case size > 0 && !a.cipher.salts.Add(iv):
 		return core.ErrReplay
@@ -109,8 +109,8 @@ func (a *accept) parse() error {
 	return a.reply()
 }
 
-// reply makes the stream. It sends an IV of its own with its first bytes, which
-// counts as received, so that our answer can't be sent back to us as a request.
+// reply creates the stream. The stream sends a new IV with its first bytes. The IV counts
+// as received, so that the server's reply can't be replayed to it as a request.
 func (a *accept) reply() error {
 	c := a.cipher
 	if c.start == nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// TestRefused sends what decrypts to no address: it is a probe like any other.
+// TestRefused sends bytes that do not decrypt to an address.
 func TestRefused(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -38,14 +38,14 @@ func TestRefused(t *testing.T) {
 					t.Errorf("got %v, want %v, not authenticated", err, tc.want)
 				}
 				if err != nil && (!bytes.Equal(raw, wire) || target.IsValid()) {
-					t.Errorf("got %x and target %s beside it, want %x", raw, target, wire)
+					t.Errorf("got %x and target %s with the error, want %x", raw, target, wire)
 				}
 			})
 		}
 	}
 }
 
-// TestKeyOnce checks that a key is prepared once, whatever comes.
+// TestKeyOnce checks that New is called once per key.
 func TestKeyOnce(t *testing.T) {
 	s, times := spec(t, "aes-256-ctr"), 0
 	prepare := s.New

@@ -7,25 +7,23 @@ import (
 	"golang.org/x/crypto/chacha20"
 )
 
-// shortCounter is how many bytes a counter of 32 bits gives: blocks of 64 bytes.
+// shortCounter is the number of bytes of a 32-bit counter of blocks of 64 bytes.
 const shortCounter = 64 << 32
 
-// newChaCha20IETF is ChaCha20 as in RFC 8439: a nonce of 12 bytes, and a counter
-// of 32 bits.
+// newChaCha20IETF is ChaCha20 of RFC 8439: a nonce of 12 bytes and a counter of 32 bits.
 func newChaCha20IETF(key []byte) (Start, error) {
-	return func(iv []byte, _ Way) (cipher.Stream, error) { return chacha20.NewUnauthenticatedCipher(key, iv) }, nil
+	return func(iv []byte, _ Operation) (cipher.Stream, error) { return chacha20.NewUnauthenticatedCipher(key, iv) }, nil
 }
 
-// newChaCha20 is ChaCha20 as it was first: a nonce of 8 bytes, and a counter of 64
-// bits.
+// newChaCha20 is the original ChaCha20: a nonce of 8 bytes and a counter of 64 bits.
 func newChaCha20(key []byte) (Start, error) {
-	return func(iv []byte, _ Way) (cipher.Stream, error) { return longChaCha20(key, iv, 0) }, nil
+	return func(iv []byte, _ Operation) (cipher.Stream, error) { return longChaCha20(key, iv, 0) }, nil
 }
 
-// newXChaCha20 is libsodium's XChaCha20: a nonce of 24 bytes, of which the first 16
-// go into the key, and the counter of newChaCha20.
+// newXChaCha20 is libsodium's XChaCha20: a nonce of 24 bytes, of which the first 16 are
+// hashed into the key, and the counter of newChaCha20.
 func newXChaCha20(key []byte) (Start, error) {
-	return func(iv []byte, _ Way) (cipher.Stream, error) {
+	return func(iv []byte, _ Operation) (cipher.Stream, error) {
 		const hashed = 16
 		subkey, err := chacha20.HChaCha20(key, iv[:hashed])
 		if err != nil {
@@ -35,17 +33,17 @@ func newXChaCha20(key []byte) (Start, error) {
 	}, nil
 }
 
-// longCounter is ChaCha20 with a counter of 64 bits. Its high half stands where
-// RFC 8439 has the first 4 bytes of the nonce, so it is the RFC's cipher with
-// another nonce each time the low half has come around.
+// longCounter is ChaCha20 with a counter of 64 bits. The high half of the counter is at the
+// position of the first 4 nonce bytes of RFC 8439. So longCounter is the cipher of the RFC
+// with another nonce each time the low half wraps around.
 type longCounter struct {
 	key, nonce []byte
 	high       uint32 // of the counter
 	low        *chacha20.Cipher
-	left       uint64 // bytes until the low half comes around
+	left       uint64 // bytes until the low half wraps around
 }
 
-// longChaCha20 returns ChaCha20 from a block on. It keeps key.
+// longChaCha20 returns ChaCha20 starting at a block. It keeps key.
 func longChaCha20(key, nonce []byte, block uint64) (*longCounter, error) {
 	const size = 8
 	c := &longCounter{key: key, nonce: append(make([]byte, 0, size), nonce...), high: uint32(block >> 32)}
@@ -57,7 +55,7 @@ func longChaCha20(key, nonce []byte, block uint64) (*longCounter, error) {
 	return c, nil
 }
 
-// turn begins with the present high half.
+// turn starts the keystream of the current high half.
 func (c *longCounter) turn() error {
 	nonce := binary.LittleEndian.AppendUint32(make([]byte, 0, chacha20.NonceSize), c.high)
 	var err error
@@ -72,7 +70,7 @@ func (c *longCounter) XORKeyStream(dst, src []byte) {
 		c.low.XORKeyStream(dst[:n], src[:n])
 		dst, src = dst[n:], src[n:]
 		c.high++
-		_ = c.turn() // the sizes were right before
+		_ = c.turn() // only fails for wrong sizes, which the first call has checked
 	}
 	c.low.XORKeyStream(dst[:len(src)], src)
 	c.left -= uint64(len(src))

@@ -13,16 +13,16 @@ import (
 type Cipher struct {
 	spec  Spec
 	key   []byte
-	start Start // nil for a method that encrypts nothing
+	start Start // nil for a method without encryption
 	salts *replay.Salts
 
 	packets *packets
 }
 
-// Method returns the method's name.
+// Method returns the name of the method.
 func (c *Cipher) Method() string { return c.spec.Method }
 
-// Derive fills out from the key and the label; see key.Derive.
+// Derive fills out with bytes derived from the key and the label; see key.Derive.
 func (c *Cipher) Derive(label string, out []byte) { key.Derive(c.key, label, out) }
 
 // DialStream sends
@@ -31,8 +31,8 @@ func (c *Cipher) Derive(label string, out []byte) { key.Derive(c.key, label, out
 //	| IV | address, payload … (encrypted)  |
 //	+----+---------------------------------+
 //
-// as the first flight: the address and as much of payload as fits the buffer. If
-// the method encrypts nothing, the stream is the wire itself.
+// as the first flight: the address and as much of payload as fits the buffer. If the
+// method has no encryption, the stream is the wire itself.
 func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []byte) (core.Stream, error)) (core.Stream, error) {
 	buf := netio.BorrowBuffer()
 	defer buf.Return()
@@ -64,14 +64,14 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 	return s, nil
 }
 
-// newKeys fills iv at random and returns the keystream of what is sent.
+// newKeys fills iv with random bytes and returns the keystream for sending.
 func (c *Cipher) newKeys(iv []byte) (keystream, error) {
 	rand.Read(iv) // never fails
 	return c.begin(iv, Encrypt)
 }
 
-// AcceptStream reads what DialStream sends until the address is whole. All that
-// has come after it is the first payload.
+// AcceptStream reads what DialStream sends until the address is complete. All bytes
+// received after it are the first payload.
 func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted, error) {
 	a := &accept{cipher: c, wire: conn, waits: from.Waits}
 	if err := a.run(); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// password is that of the stored vectors.
+// password is the password of the stored vectors.
 const password = "correct horse battery staple"
 
 // keyOf returns a method's key of the password.
@@ -22,7 +22,7 @@ func keyOf(s stream.Spec) []byte {
 	return key.FromPassword(password, s.KeySize)
 }
 
-// newCipher returns a cipher that has seen nothing.
+// newCipher returns a cipher that has not received anything.
 func newCipher(t testing.TB, s stream.Spec) *stream.Cipher {
 	t.Helper()
 	c, err := stream.New(s, keyOf(s), replay.NewSalts(1<<10))
@@ -32,8 +32,8 @@ func newCipher(t testing.TB, s stream.Spec) *stream.Cipher {
 	return c
 }
 
-// TestConformance runs the kit. Methods that differ from another one in the size of
-// their key alone are left to TestVectors, TestOpenSSL and TestSplits.
+// TestConformance runs the kit. Methods that differ from others only in the key size are
+// covered by TestVectors, TestOpenSSL and TestSplits.
 func TestConformance(t *testing.T) {
 	for _, s := range stream.Specs() {
 		if strings.HasPrefix(s.Method, "aes-128-") || strings.HasPrefix(s.Method, "aes-192-") {
@@ -43,8 +43,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// prepared returns s with what is made of the password made once: the kit makes
-// thousands of ciphers.
+// prepared returns s with a cached key schedule: the kit creates thousands of ciphers.
 func prepared(t testing.TB, s stream.Spec) stream.Spec {
 	t.Helper()
 	if s.New != nil {

@@ -5,8 +5,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// conn is a wire with encryption both ways. It owns the wire, and is for the
-// relay what core calls a burst reader, a burst writer and a vector writer.
+// conn is a wire with encryption in both directions. It owns the wire. The relay uses it as
+// a core.BurstReader, core.BurstWriter and core.VectorWriter.
 type conn struct {
 	reader
 	writer
@@ -21,8 +21,8 @@ var (
 	_ core.Waiter       = (*conn)(nil)
 )
 
-// newConn returns a conn whose peer has sent nothing yet. It encrypts under keys,
-// and sends head before its first bytes.
+// newConn returns a conn whose peer has not sent anything yet. It encrypts with keys, and
+// sends head before its first bytes.
 func newConn(w core.Stream, c *Cipher, keys keystream, head []byte) *conn {
 	s := &conn{Conn: wire.Over(w)}
 	s.writer.out.Wire, s.writer.keys, s.writer.head = w, keys, head

@@ -50,8 +50,7 @@ func chaChaBlock(key, nonce []byte, block uint64) []byte {
 	return out
 }
 
-// TestChaCha20Counter runs over the place where the low half of the counter comes
-// around.
+// TestChaCha20Counter checks the wrap-around of the low half of the counter.
 func TestChaCha20Counter(t *testing.T) {
 	key, nonce := coretest.Pattern(32, 1), coretest.Pattern(8, 2)
 	for _, first := range []uint64{0, 1<<32 - 5, 7<<32 - 1, 7 << 32, 1<<63 - 2} {

@@ -10,9 +10,9 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// FuzzAccept has a server of each form of method read arbitrary bytes. It must
-// give them back unchanged if they are no request, say nothing, never panic, and
-// find what the address decoder finds.
+// FuzzAccept lets servers with each form of method read arbitrary bytes. They must return the
+// bytes unchanged if they are not a request, send nothing, never panic, and agree with the
+// address decoder.
 func FuzzAccept(f *testing.F) {
 	methods := []string{"aes-256-cfb", "chacha20", "none", "table"}
 	for _, v := range vectors(f) {
@@ -41,7 +41,7 @@ func FuzzAccept(f *testing.F) {
 	})
 }
 
-// decrypted returns what is behind the IV, in the clear.
+// decrypted returns the plaintext of the bytes after the IV.
 func decrypted(t testing.TB, s stream.Spec, wire []byte) []byte {
 	t.Helper()
 	if len(wire) < s.IVSize {

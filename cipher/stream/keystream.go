@@ -8,16 +8,16 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// keystream encrypts or decrypts one direction of a stream, or one datagram. One
-// goroutine may use it at a time.
+// keystream encrypts or decrypts one direction of a stream, or one datagram. It may be
+// used by one goroutine at a time.
 type keystream struct {
-	cipher cipher.Stream // nil: the bytes stay as they are
-	limit  uint64        // bytes
-	left   uint64        // of them
+	cipher cipher.Stream // nil for no encryption
+	limit  uint64        // bytes allowed under the IV
+	left   uint64        // bytes remaining
 }
 
-// begin returns the keystream under an IV.
-func (c *Cipher) begin(iv []byte, way Way) (keystream, error) {
+// begin returns the keystream of an IV.
+func (c *Cipher) begin(iv []byte, op Operation) (keystream, error) {
 	k := keystream{limit: c.spec.Limit}
 	if k.limit == 0 {
 		k.limit = math.MaxUint64
@@ -27,13 +27,13 @@ func (c *Cipher) begin(iv []byte, way Way) (keystream, error) {
 		return k, nil
 	}
 	var err error
-	k.cipher, err = c.start(iv, way)
+	k.cipher, err = c.start(iv, op)
 	return k, err
 }
 
-// apply puts src encrypted or decrypted into dst, which has room for it and is
-// either the same memory or apart. It returns an ErrMalformed, and does nothing,
-// if that would be more than may go under one IV.
+// apply encrypts or decrypts src into dst, which must have room for it and must be the same
+// memory or not overlap. It returns an ErrMalformed, and changes nothing, if that would
+// exceed the limit of bytes under one IV.
 func (k *keystream) apply(dst, src []byte) error {
 	if n := uint64(len(src)); n > k.left {
 		return fmt.Errorf("%w: more than %d bytes under one IV", core.ErrMalformed, k.limit)

@@ -26,20 +26,20 @@ func specOf(t testing.TB, method string) Spec {
 }
 
 // begun returns a cipher.Stream of a method.
-func begun(t testing.TB, s Spec, key, iv []byte, way Way) cipher.Stream {
+func begun(t testing.TB, s Spec, key, iv []byte, op Operation) cipher.Stream {
 	t.Helper()
 	start, err := s.New(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := start(iv, way)
+	c, err := start(iv, op)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// TestSplits encrypts and decrypts in pieces of every size, in place and apart.
+// TestSplits encrypts and decrypts in pieces of every size, in place and to other memory.
 func TestSplits(t *testing.T) {
 	for _, s := range Specs() {
 		if s.New == nil {
@@ -51,8 +51,8 @@ func TestSplits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			run := func(way Way, in []byte, piece int, inPlace bool) []byte {
-				c, err := start(iv, way)
+			run := func(op Operation, in []byte, piece int, inPlace bool) []byte {
+				c, err := start(iv, op)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -107,9 +107,8 @@ func TestOpenSSL(t *testing.T) {
 	}
 }
 
-// TestTable compares with what the Python original makes of two passwords: its
-// first 16 places, and the hash of all, which a program of a few lines of Python
-// computed.
+// TestTable compares the permutations of two passwords with those of the Python original: the
+// first 16 elements, and the hash of all, computed by a short Python program.
 func TestTable(t *testing.T) {
 	for _, tc := range []struct {
 		password string

@@ -8,32 +8,32 @@ import (
 
 // Options are the keys of a [cipher.x] table.
 type Options struct {
-	_ core.About `help:"INSECURE, for old peers: encrypted, but whoever is on the way can change what is sent" insecure:"true"`
+	_ core.About `help:"INSECURE, for old peers: encrypts, but an attacker on the path can change the data" insecure:"true"`
 	option.Password
-	Insecure bool `toml:"insecure" help:"must be true: takes the method although it protects too little"`
+	Insecure bool `toml:"insecure" help:"must be true to use the method although it does not authenticate"`
 }
 
-// PlainOptions are those of a method that encrypts nothing. A password does no
-// more there than fix how long a server waits.
+// PlainOptions are the options of a method without encryption. A password only fixes how
+// long a server waits after an invalid request.
 type PlainOptions struct {
-	_ core.About `help:"INSECURE: not encrypted at all, for tests and wires that are safe by themselves" insecure:"true" key:"0"`
+	_ core.About `help:"INSECURE: no encryption, for tests and for networks that are already secure" insecure:"true" key:"0"`
 	option.Password
-	Insecure bool `toml:"insecure" help:"must be true: takes the method although it protects nothing"`
+	Insecure bool `toml:"insecure" help:"must be true to use the method although it does not encrypt"`
 }
 
-// weakPassword is the length in bytes below which a password is warned of: it
-// can be guessed offline from one recorded packet.
+// weakPassword is the length in bytes below which a password causes a warning: it can be
+// guessed offline from one recorded packet.
 const weakPassword = 12
 
-// rememberedSalts is how many IVs a server remembers at the least. Each connection
-// has two. At the bound they take about 20 MiB.
+// rememberedSalts is the minimum number of IVs that a server remembers. Each connection has
+// two. At the limit they take about 20 MiB.
 const rememberedSalts = 1 << 17
 
-// rememberedPackets is how many datagrams a server remembers at the least, those
-// that it sent itself among them. At the bound they take 8 MiB.
+// rememberedPackets is the minimum number of datagrams that a server remembers, received
+// and sent. At the limit they take 8 MiB.
 const rememberedPackets = 1 << 18
 
-// instead is what to use.
+// instead is the recommended replacement.
 const instead = "chacha20-ietf-poly1305 or a method of the 2022 edition"
 
 // Register adds the method to the ciphers of reg.
@@ -45,26 +45,26 @@ func Register(reg *core.Registry, s Spec) {
 	core.Add(&reg.Cipher, s.Method, s.build, s.Aliases...)
 }
 
-// build makes a Cipher of the options.
+// build creates a Cipher from the options.
 func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 	if !o.Insecure {
-		return nil, core.BadOption("insecure", "%s does not authenticate: whoever is on the way can change what is sent, "+
-			"and find out that this is a server; use %s, or add insecure = true", s.Method, instead)
+		return nil, core.BadOption("insecure", "%s does not authenticate: an attacker on the path can change the data "+
+			"and detect the server; use %s, or add insecure = true", s.Method, instead)
 	}
 	password, err := o.Read()
 	if err != nil {
 		return nil, err
 	}
 	if len(password) < weakPassword {
-		env.Log.Warn("short password", "bytes", len(password), "advice", "make one with: umbra keygen "+s.Method)
+		env.Log.Warn("short password", "bytes", len(password), "advice", "generate one with: umbra keygen "+s.Method)
 	}
 	return s.buildWith(env, password)
 }
 
-// buildPlain is build for a method that encrypts nothing.
+// buildPlain is build for a method without encryption.
 func (s Spec) buildPlain(env core.Env, o PlainOptions) (core.Cipher, error) {
 	if !o.Insecure {
-		return nil, core.BadOption("insecure", "%s encrypts nothing: whoever is on the way can read and change what is sent; "+
+		return nil, core.BadOption("insecure", "%s does not encrypt: an attacker on the path can read and change the data; "+
 			"use %s, or add insecure = true", s.Method, instead)
 	}
 	if o.Password == (option.Password{}) {
@@ -77,7 +77,7 @@ func (s Spec) buildPlain(env core.Env, o PlainOptions) (core.Cipher, error) {
 	return s.buildWith(env, password)
 }
 
-// buildWith makes a Cipher of a password, with what it keeps over a reload.
+// buildWith creates a Cipher from a password and the state kept over a reload.
 func (s Spec) buildWith(env core.Env, password option.Text) (core.Cipher, error) {
 	env.Log.Warn("insecure method", "method", s.Method, "advice", "use "+instead)
 	c, err := New(s, s.key(password.Reveal()), nil)

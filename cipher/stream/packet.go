@@ -9,14 +9,14 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// packets encrypts datagrams, in both roles: each is
+// packets encrypts datagrams in both roles. Each datagram is
 //
 //	+----+------------------------------+
 //	| IV | address, payload (encrypted) |
 //	+----+------------------------------+
 //
-// The address is the target of a request and the source of a reply. The method
-// knows no sessions, so one packets stands for all clients of a key.
+// The address is the target of a request and the source of a reply. The method has no
+// sessions, so one packets value serves all clients with the same key.
 type packets struct {
 	cipher *Cipher
 	seen   *replay.Digests // IVs of a server's requests and replies
@@ -30,22 +30,22 @@ var (
 	_ core.PacketClient  = packetClient{}
 )
 
-// isFor reports whether p encrypts under that method and key.
+// isFor reports whether p encrypts with method and key.
 func (p *packets) isFor(method string, key []byte) bool {
 	return p.cipher.spec.Method == method && bytes.Equal(p.cipher.key, key)
 }
 
-// NewPacketServer returns what opens requests. Where the method has an IV, it
-// refuses those that it has seen among the last 262,144 datagrams at the least,
-// its own replies too: a recording of one makes no request.
+// NewPacketServer returns the server's side for datagrams. If the method has an IV, the
+// server refuses datagrams that are among the last 262,144 received or sent: its replies
+// count, because a recorded reply must not be accepted as a request.
 func (c *Cipher) NewPacketServer() (core.PacketServer, error) { return packetServer{c}, nil }
 
-// NewPacketClient returns what encrypts the datagrams of one client.
+// NewPacketClient returns the client's side for datagrams.
 func (c *Cipher) NewPacketClient() (core.PacketClient, error) {
 	return packetClient{c.packets}, nil
 }
 
-// Overhead returns how many bytes a datagram has beyond its payload.
+// Overhead returns the size of a datagram without its payload.
 func (p *packets) Overhead(addr core.Addr) int {
 	return p.cipher.spec.IVSize + core.AddrLen(addr)
 }
@@ -91,7 +91,7 @@ func (p *packets) open(wire []byte) (iv []byte, addr core.Addr, payload []byte, 
 		return nil, core.Addr{}, nil, err
 	}
 	addr, n, err := p.memo.Decode(plain)
-	if err != nil { // which proves nothing: anybody's bytes decrypt to something
+	if err != nil { // not Authenticated: any bytes decrypt to something
 		return nil, core.Addr{}, nil, fmt.Errorf("%w: no address: %v", core.ErrAuth, err)
 	}
 	return iv, addr, plain[n:], nil
@@ -100,7 +100,7 @@ func (p *packets) open(wire []byte) (iv []byte, addr core.Addr, payload []byte, 
 // packetServer opens the datagrams of a server.
 type packetServer struct{ cipher *Cipher }
 
-// Open opens a request. Only what may be one can burn its IV.
+// Open opens a request. Only a datagram with a valid address adds its IV to the set.
 func (s packetServer) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error) {
 	p := s.cipher.packets
 	iv, target, payload, err := p.open(wire)
@@ -115,20 +115,20 @@ func (s packetServer) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, er
 	return core.OpenedPacket{Session: p, Target: target, Payload: payload}, nil
 }
 
-// Roams returns false: a client is known by its address.
+// Roams returns false: a client is identified by its address.
 func (packetServer) Roams() bool { return false }
 
-// User returns "".
+// User returns "": the methods have no users.
 func (*packets) User() string { return "" }
 
-// Close does nothing: the session is that of all clients.
+// Close does nothing: the session is shared by all clients.
 func (*packets) Close() {}
 
-// packetClient is packets in the role of a client, which may get what it has
-// seen: only a server acts on it.
+// packetClient is packets in the role of a client. It does not refuse replays: only a
+// server acts on a request.
 type packetClient struct{ packets *packets }
 
-// Overhead returns how many bytes a datagram has beyond its payload.
+// Overhead returns the size of a datagram without its payload.
 func (c packetClient) Overhead(target core.Addr) int { return c.packets.Overhead(target) }
 
 // AppendPacket encrypts a request.

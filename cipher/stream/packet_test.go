@@ -16,7 +16,7 @@ func packetPair(t testing.TB, s stream.Spec) (core.PacketClient, core.PacketServ
 	return ciphertest.PacketPair(t, newCipher(t, s))
 }
 
-// What decrypts to no address proves nothing.
+// Bytes that do not decrypt to an address are refused without authentication.
 func TestPacketRefused(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -46,15 +46,15 @@ func TestPacketRefused(t *testing.T) {
 				}
 				good := encrypted(t, s, iv, []byte{1, 192, 0, 2, 1, 0, 80})
 				if _, err := server.Open(good, someone); err != nil {
-					t.Errorf("the IV was burnt: %v", err)
+					t.Errorf("the IV counts as used: %v", err)
 				}
 			})
 		}
 	}
 }
 
-// FuzzPacket has a server and a client open arbitrary bytes, and what those are
-// when encrypted under the right key.
+// FuzzPacket lets a server and a client open arbitrary bytes, and those bytes encrypted with
+// the right key.
 func FuzzPacket(f *testing.F) {
 	const method = "aes-256-cfb"
 	for _, v := range vectors(f) {
@@ -74,7 +74,7 @@ func FuzzPacket(f *testing.F) {
 		_, _ = server.Open(bytes.Clone(b), someone) // must not panic
 		_, _, _ = client.OpenPacket(bytes.Clone(b))
 		if len(b) >= s.IVSize && bytes.Equal(b[:s.IVSize], iv) {
-			return // it has burnt the IV
+			return // the IV counts as used
 		}
 		addr, n, wrong := core.DecodeAddr(b)
 		o, err := server.Open(encrypted(t, s, iv, b), someone)

@@ -12,8 +12,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// reader decrypts what comes on a wire. One goroutine may use it at a time. A
-// read that ends by a deadline loses nothing.
+// reader decrypts the bytes of a wire. It may be used by one goroutine at a time. A read
+// that ends by a deadline loses no data.
 type reader struct {
 	use wire.Lock
 
@@ -21,24 +21,24 @@ type reader struct {
 	wire   core.Stream
 	source *netio.Source
 	keys   keystream
-	begun  bool                 // keys are there
-	iv     [replay.MaxSalt]byte // what has come of it before that
-	ivSize int                  // bytes of that
+	begun  bool                 // keys is set
+	iv     [replay.MaxSalt]byte // the bytes of the IV received so far
+	ivSize int                  // number of bytes in iv
 	buf    *netio.Buffer        // holds plain, or nil
-	plain  []byte               // decrypted, not yet read; in buf
-	err    error                // ends the stream
+	plain  []byte               // decrypted but unread; part of buf
+	err    error                // error of all further reads
 }
 
-// reset makes r ready to read an IV first, if the method has one.
+// reset prepares r to read an IV first, if the method has one.
 func (r *reader) reset(w core.Stream, c *Cipher) {
 	r.cipher, r.wire = c, w
 	r.source = netio.NewSource(w, wholeBuffer, nil)
 }
 
-// wholeBuffer makes all of a buffer one piece.
+// wholeBuffer makes all of a buffer a single piece.
 func wholeBuffer(b *netio.Buffer) { b.Pieces = append(b.Pieces[:0], b.B) }
 
-// Read decrypts into p. Behind the IV it reads straight into it.
+// Read decrypts into p. After the IV it reads from the wire directly into p.
 func (r *reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -63,8 +63,8 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// readInto reads once and decrypts in place. An error that comes with bytes comes
-// again.
+// readInto reads once and decrypts in place. The wire returns an error that comes with
+// bytes again at the next read.
 func (r *reader) readInto(p []byte) (int, error) {
 	n, err := r.wire.Read(p)
 	if n == 0 {
@@ -76,7 +76,7 @@ func (r *reader) readInto(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteBurst reads once, decrypts in place and writes to dst. It implements
+// WriteBurst reads once, decrypts in place and writes the result to dst. It implements
 // core.BurstWriter.
 func (r *reader) WriteBurst(dst core.Stream) (int, error) {
 	r.use.Lock()
@@ -91,19 +91,19 @@ func (r *reader) WriteBurst(dst core.Stream) (int, error) {
 	}
 	n, err := dst.Write(r.plain)
 	r.release()
-	if err != nil { // what dst did not take is lost, so the stream ends, by a deadline too
+	if err != nil { // bytes that dst did not accept are lost, so the stream ends, even for a deadline
 		return n, r.stop(err)
 	}
 	return n, nil
 }
 
-// WaitRead waits until Read has something, without a buffer where the wire can
-// be waited on. It implements core.Waiter.
+// WaitRead waits until Read can return without blocking. It holds no buffer if the wire
+// supports waiting. It implements core.Waiter.
 func (r *reader) WaitRead() error {
 	r.use.Lock()
 	defer r.unlock()
 	if r.err != nil || len(r.plain) > 0 {
-		return nil // Read tells
+		return nil // Read returns the data or the error
 	}
 	if r.source.Waits() {
 		return netio.WaitReadable(r.wire)
@@ -111,10 +111,10 @@ func (r *reader) WaitRead() error {
 	if err := r.fill(); errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
-	return nil // Read tells
+	return nil // Read returns the data or the error
 }
 
-// fill reads once and decrypts what is behind the IV, which may be nothing yet.
+// fill reads once and decrypts the bytes after the IV, of which there may be none.
 func (r *reader) fill() error {
 	buf, n, err := r.source.Fill(nil)
 	if err != nil {
@@ -132,7 +132,7 @@ func (r *reader) fill() error {
 	return nil
 }
 
-// begin takes what belongs to the IV off the beginning of b and returns the rest.
+// begin removes the bytes of the IV from the start of b and returns the rest.
 func (r *reader) begin(b []byte) ([]byte, error) {
 	if r.begun {
 		return b, nil
@@ -147,7 +147,7 @@ func (r *reader) begin(b []byte) ([]byte, error) {
 	return b[n:], err
 }
 
-// fail ends the stream with err, unless that is a deadline.
+// fail ends the stream with err, unless err is a deadline.
 func (r *reader) fail(err error) error {
 	switch {
 	case err == nil || errors.Is(err, os.ErrDeadlineExceeded):
@@ -158,14 +158,14 @@ func (r *reader) fail(err error) error {
 	return r.stop(err)
 }
 
-// stop makes err the stream's end and gives up the buffer.
+// stop makes err the error of all further reads and releases the buffer.
 func (r *reader) stop(err error) error {
 	r.err = err
 	r.release()
 	return err
 }
 
-// release gives up the buffer.
+// release returns the buffer to the pool.
 func (r *reader) release() {
 	r.buf.Return()
 	r.buf, r.plain = nil, nil
@@ -173,10 +173,10 @@ func (r *reader) release() {
 
 func (r *reader) unlock() { r.use.Unlock(r.discard) }
 
-// close gives up the buffer. The wire has been closed before.
+// close releases the buffer. The wire must be closed first.
 func (r *reader) close() { r.use.Close(r.discard) }
 
-// discard gives up what has been read; the stream can't be read after it.
+// discard drops the bytes that were read and ends reading.
 func (r *reader) discard() {
 	if r.err == nil {
 		_ = r.stop(net.ErrClosed)

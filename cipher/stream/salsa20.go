@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"golang.org/x/crypto/salsa20/salsa" //lint:ignore SA1019 a stream needs its counter
+	"golang.org/x/crypto/salsa20/salsa" //lint:ignore SA1019 a stream needs access to the counter
 )
 
 const salsaBlock = 64
@@ -16,20 +16,19 @@ func newSalsa20(key []byte) (Start, error) {
 	if len(key) != 32 {
 		return nil, fmt.Errorf("key of %d bytes, want 32", len(key))
 	}
-	return func(iv []byte, _ Way) (cipher.Stream, error) {
+	return func(iv []byte, _ Operation) (cipher.Stream, error) {
 		s := &salsa20{key: (*[32]byte)(key)}
 		copy(s.counter[:8], iv)
 		return s, nil
 	}, nil
 }
 
-// salsa20 is a keystream that goes on where it stopped, in the middle of a block
-// too.
+// salsa20 is a keystream that continues where the last call stopped, also within a block.
 type salsa20 struct {
 	key     *[32]byte
 	counter [16]byte // the nonce, then the number of the next block
 	block   [salsaBlock]byte
-	used    int // bytes of block; 0 if it is of no use
+	used    int // used bytes of block; 0 if block is empty
 }
 
 func (s *salsa20) XORKeyStream(dst, src []byte) {
@@ -51,7 +50,7 @@ func (s *salsa20) XORKeyStream(dst, src []byte) {
 	}
 }
 
-// count adds blocks to the counter, which the library leaves as it is.
+// count adds blocks to the counter, which the library does not advance.
 func (s *salsa20) count(blocks uint64) {
 	next := binary.LittleEndian.Uint64(s.counter[8:]) + blocks
 	binary.LittleEndian.PutUint64(s.counter[8:], next)

@@ -1,7 +1,7 @@
-// Package stream is the engine of the methods of Shadowsocks from before AEAD:
-// any cipher.Stream becomes a method by a Spec. IVs, addresses, datagrams and the
-// refusal of replays come with it. Nothing is authenticated, so every method of
-// this package is off until its table says that it may be insecure.
+// Package stream implements the methods of Shadowsocks from before AEAD. A Spec turns any
+// cipher.Stream into a method, with IVs, addresses, datagrams and replay protection.
+// Nothing is authenticated, so every method of this package requires the option insecure =
+// true.
 package stream
 
 import (
@@ -15,40 +15,39 @@ import (
 
 // Spec describes a method.
 type Spec struct {
-	Method  string   // the name that a file gives as kind
-	Aliases []string // other names for it
-	// KeySize is that of the key in bytes. 0 stands for the password as it is.
+	Method  string   // the kind in the configuration
+	Aliases []string // other names of the kind
+	// KeySize is the size of the key in bytes. With 0 the key is the password itself.
 	KeySize int
-	// IVSize is 8 to 32 bytes. 0 stands for none: such a method refuses no replay,
-	// and must not be one that adds a keystream, which would be the same each time.
+	// IVSize is 8 to 32 bytes, or 0 for no IV. A method without an IV refuses no replays,
+	// and must not be an additive stream cipher, whose keystream would repeat.
 	IVSize int
-	// Limit is how many bytes may go under one IV. 0 stands for no limit.
+	// Limit is the maximum number of bytes under one IV; 0 for no limit.
 	Limit uint64
-	// New returns what begins under a key. It is called once for each. nil stands
-	// for no encryption: the method then needs no password.
+	// New returns the Start of a key. It is called once per key. A nil New means no
+	// encryption: the method then needs no password.
 	New func(key []byte) (Start, error)
 }
 
-// Start returns what encrypts or decrypts one direction of a stream, or one
-// datagram. It keeps no part of iv, and is called from several goroutines at once.
-// The memory that the cipher.Stream gets is the same twice, or apart.
-type Start func(iv []byte, way Way) (cipher.Stream, error)
+// Start returns the cipher for one direction of a stream, or for one datagram. It must not
+// keep iv, and is called concurrently. dst and src of the cipher.Stream are the same memory
+// or do not overlap.
+type Start func(iv []byte, op Operation) (cipher.Stream, error)
 
-// A Way is whether bytes are encrypted or decrypted. Most ciphers do the same for
-// both.
-type Way bool
+// Operation selects encryption or decryption. Most ciphers use the same function for both.
+type Operation bool
 
-// The two ways.
+// The values of Operation.
 const (
-	Encrypt Way = true
-	Decrypt Way = false
+	Encrypt Operation = true
+	Decrypt Operation = false
 )
 
-// minIV is the shortest IV in bytes: a shorter one comes again too soon.
+// minIV is the minimum IV size in bytes: shorter random IVs repeat too soon.
 const minIV = 8
 
-// Specs returns the methods of the Python original and shadowsocks-libev that
-// are still met, and those of libsodium with a longer nonce.
+// Specs returns the methods of the Python original and shadowsocks-libev that are still in
+// use, and those of libsodium with a longer nonce.
 func Specs() []Spec {
 	return []Spec{
 		{Method: "aes-128-cfb", KeySize: 16, IVSize: 16, New: overAES(newCFB)},
@@ -73,7 +72,7 @@ func Specs() []Spec {
 	}
 }
 
-// key returns the method's key of a password.
+// key returns the key of a password.
 func (s Spec) key(password string) []byte {
 	if s.KeySize == 0 {
 		return []byte(password)
@@ -81,7 +80,7 @@ func (s Spec) key(password string) []byte {
 	return key.FromPassword(password, s.KeySize)
 }
 
-// check returns what is wrong with a Spec and a key for it.
+// check returns an error if s is invalid or k is not a key for s.
 func (s Spec) check(k []byte) error {
 	switch {
 	case s.KeySize < 0:
@@ -96,8 +95,9 @@ func (s Spec) check(k []byte) error {
 	return nil
 }
 
-// New returns the Cipher of a method with a key, of s.KeySize bytes unless that is
-// 0. salts is what a server has seen; a method without IV does not use it.
+// New returns the Cipher of a method with a key, which has s.KeySize bytes unless KeySize
+// is 0. salts is the set of IVs that the server has received; a method without IV does not
+// use it.
 func New(s Spec, k []byte, salts *replay.Salts) (*Cipher, error) {
 	c := &Cipher{spec: s, key: k, salts: salts}
 	if err := c.prepare(); err != nil {
@@ -107,7 +107,7 @@ func New(s Spec, k []byte, salts *replay.Salts) (*Cipher, error) {
 	return c, nil
 }
 
-// prepare checks the method, and tries it.
+// prepare checks the method, and calls its functions once so that later calls do not fail.
 func (c *Cipher) prepare() error {
 	if err := c.spec.check(c.key); err != nil || c.spec.New == nil {
 		return err
@@ -116,8 +116,8 @@ func (c *Cipher) prepare() error {
 	if c.start, err = c.spec.New(c.key); err != nil {
 		return err
 	}
-	for _, way := range []Way{Encrypt, Decrypt} {
-		if _, err := c.start(make([]byte, c.spec.IVSize), way); err != nil {
+	for _, op := range []Operation{Encrypt, Decrypt} {
+		if _, err := c.start(make([]byte, c.spec.IVSize), op); err != nil {
 			return err
 		}
 	}

@@ -102,11 +102,11 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestInsecureText checks that the error tells why, what to use and what to add.
+// TestInsecureText checks that the error contains the reason, the alternative and the option.
 func TestInsecureText(t *testing.T) {
 	for kind, why := range map[string]string{
-		"aes-256-cfb": "insecure: aes-256-cfb does not authenticate: whoever is on the way can change what is sent, and find out that this is a server; ",
-		"plain":       "insecure: none encrypts nothing: whoever is on the way can read and change what is sent; ",
+		"aes-256-cfb": "insecure: aes-256-cfb does not authenticate: an attacker on the path can change the data and detect the server; ",
+		"plain":       "insecure: none does not encrypt: an attacker on the path can read and change the data; ",
 	} {
 		_, _, err := build(t, kind, stream.Options{}, new(core.Process))
 		if want := why + "use chacha20-ietf-poly1305 or a method of the 2022 edition, or add insecure = true"; err == nil || err.Error() != want {
@@ -115,8 +115,7 @@ func TestInsecureText(t *testing.T) {
 	}
 }
 
-// TestReload checks that a cipher that is built anew refuses what the old one
-// has seen.
+// TestReload checks that a cipher that is built again refuses what the old one has received.
 func TestReload(t *testing.T) {
 	p, o := new(core.Process), stream.Options{Insecure: true, Password: option.Password{Password: password}}
 	s := spec(t, "aes-256-ctr")
@@ -149,7 +148,7 @@ func TestReload(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	cfb := spec(t, "aes-256-cfb").New
-	bad := errors.New("no such way")
+	bad := errors.New("no such operation")
 	for _, tc := range []struct {
 		name string
 		spec stream.Spec
@@ -163,8 +162,8 @@ func TestNewRefuses(t *testing.T) {
 		{"long IV", stream.Spec{KeySize: 32, IVSize: 33, New: cfb}, 32, "IV of 33 bytes, want none or 8 to 32"},
 		{"IV without New", stream.Spec{IVSize: 16}, 0, "without New"},
 		{"no beginning", stream.Spec{KeySize: 1, New: func([]byte) (stream.Start, error) {
-			return func(_ []byte, way stream.Way) (cipher.Stream, error) {
-				if way == stream.Decrypt {
+			return func(_ []byte, op stream.Operation) (cipher.Stream, error) {
+				if op == stream.Decrypt {
 					return nil, bad
 				}
 				return nil, nil
@@ -181,15 +180,14 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestThirdParty makes a method that is not among the standard ones, as a third
-// party would.
+// TestThirdParty registers a method that is not among the standard ones.
 func TestThirdParty(t *testing.T) {
 	mine := stream.Spec{Method: "double-aes", KeySize: 32, IVSize: 16, New: func(key []byte) (stream.Start, error) {
 		block, err := aes.NewCipher(key)
 		if err != nil {
 			return nil, err
 		}
-		return func(iv []byte, _ stream.Way) (cipher.Stream, error) {
+		return func(iv []byte, _ stream.Operation) (cipher.Stream, error) {
 			return cipher.NewCTR(twice{block}, iv), nil
 		}, nil
 	}}
@@ -204,8 +202,8 @@ func (b twice) Encrypt(dst, src []byte) {
 	b.Block.Encrypt(dst, dst)
 }
 
-// TestBare checks that a method which encrypts nothing gives the wire itself, so
-// that the kernel can splice.
+// TestBare checks that a method without encryption returns the wire itself, so that the kernel
+// can splice.
 func TestBare(t *testing.T) {
 	c := newCipher(t, spec(t, "none"))
 	near, far := coretest.LoopbackPair(t)

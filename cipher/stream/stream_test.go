@@ -12,7 +12,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// limited returns a method that allows so many bytes under one IV.
+// limited returns a method with a limit of bytes under one IV.
 func limited(t testing.TB, limit uint64) stream.Spec {
 	s := spec(t, "chacha20-ietf")
 	s.Limit = limit
@@ -42,7 +42,7 @@ func connect(t testing.TB, client, server stream.Spec) (near, far core.Stream) {
 	return near, got.Stream
 }
 
-// writings are the ways to write.
+// writings are the functions that write to a stream.
 var writings = map[string]func(s core.Stream, b []byte) (int, error){
 	"write": func(s core.Stream, b []byte) (int, error) { return s.Write(b) },
 	"vector": func(s core.Stream, b []byte) (int, error) {
@@ -58,7 +58,7 @@ var writings = map[string]func(s core.Stream, b []byte) (int, error){
 	},
 }
 
-// TestWritings has what is written in each way arrive, both ways.
+// TestWritings checks that written bytes arrive, in both directions.
 func TestWritings(t *testing.T) {
 	for _, method := range []string{"aes-256-cfb", "rc4-md5", "table"} {
 		for name, write := range writings {
@@ -81,7 +81,7 @@ func TestWritings(t *testing.T) {
 	}
 }
 
-// TestLimit writes as much as may go under one IV, and then more.
+// TestLimit writes the maximum under one IV, and then more.
 func TestLimit(t *testing.T) {
 	for name, write := range writings {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestReadLimit reads more than may come under one IV.
+// TestReadLimit reads more than the maximum under one IV.
 func TestReadLimit(t *testing.T) {
 	const address, room = 7, 30
 	for _, burst := range []bool{false, true} {
@@ -137,7 +137,7 @@ func TestReadLimit(t *testing.T) {
 	}
 }
 
-// TestHelloLimit dials with more than may go under one IV.
+// TestHelloLimit dials with more than the maximum under one IV.
 func TestHelloLimit(t *testing.T) {
 	s, err := newCipher(t, limited(t, 6)).DialStream(core.AddrFrom(someone), nil, func([]byte) (core.Stream, error) {
 		t.Error("dialled")
@@ -148,7 +148,7 @@ func TestHelloLimit(t *testing.T) {
 	}
 }
 
-// TestCutAnswer ends an answer at each byte of its IV, and behind it.
+// TestCutAnswer ends an answer at each byte of its IV, and after it.
 func TestCutAnswer(t *testing.T) {
 	s := spec(t, "aes-128-cfb")
 	answer := encrypted(t, s, coretest.Pattern(s.IVSize, 1), []byte("hello"))
@@ -176,8 +176,8 @@ func TestCutAnswer(t *testing.T) {
 	}
 }
 
-// TestBrokenWire has a write fail: what was encrypted then is lost, so nothing that
-// came after it could be read.
+// TestBrokenWire makes a write fail: the encrypted bytes are lost, so nothing after them could
+// be decrypted.
 func TestBrokenWire(t *testing.T) {
 	for name, write := range writings {
 		wire := &failing{}

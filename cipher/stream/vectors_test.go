@@ -13,8 +13,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// vector is one of testdata/legacy_stream.json. A datagram has the same form as a
-// stream.
+// vector is a stream of testdata/legacy_stream.json. A datagram has the same format.
 type vector struct {
 	Name, Method string
 	Password     string
@@ -43,8 +42,7 @@ func spec(t testing.TB, method string) stream.Spec {
 // someone is the client of accepted connections.
 var someone = netip.MustParseAddrPort("192.0.2.7:4711")
 
-// encrypted returns an IV and plain behind it, as the stream or the datagram of a
-// method.
+// encrypted returns an IV followed by plain, encrypted as a stream or datagram of a method.
 func encrypted(t testing.TB, s stream.Spec, iv, plain []byte) []byte {
 	t.Helper()
 	if s.New == nil {
@@ -63,8 +61,7 @@ func encrypted(t testing.TB, s stream.Spec, iv, plain []byte) []byte {
 	return wire
 }
 
-// accepted has a server accept wire, which comes in two parts, and returns what
-// it read.
+// accepted lets a server accept wire, in two parts, and returns the result.
 func accepted(t testing.TB, s stream.Spec, wire []byte, cut int) (core.Addr, []byte, error) {
 	t.Helper()
 	conn, far := coretest.LoopbackPair(t)

@@ -6,11 +6,10 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// smallWrite is what fits a small buffer, with an IV before it.
+// smallWrite is the maximum size that fits a small buffer after an IV.
 const smallWrite = 16 << 10
 
-// writer encrypts a stream of bytes onto a wire. One goroutine may use it at a
-// time.
+// writer encrypts a stream of bytes to a wire. It may be used by one goroutine at a time.
 type writer struct {
 	out    wire.Sender
 	keys   keystream
@@ -19,7 +18,7 @@ type writer struct {
 	source *netio.Source // reads src
 }
 
-// Write encrypts p. It returns len(p), or fewer and an error that ends the stream.
+// Write encrypts p. If it returns fewer than len(p), the stream has ended with the error.
 func (w *writer) Write(p []byte) (int, error) {
 	if err := w.out.Ready(); err != nil {
 		return 0, err
@@ -41,7 +40,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	return done, nil
 }
 
-// flush writes encrypted bytes that begin with the head, if that is due.
+// flush writes encrypted bytes, which start with the head if it has not been sent.
 func (w *writer) flush(b []byte) error {
 	err := w.out.Send(b)
 	if err == nil {
@@ -50,13 +49,13 @@ func (w *writer) flush(b []byte) error {
 	return err
 }
 
-// WriteVector encrypts the pieces where they stand and writes them at once. It
+// WriteVector encrypts the pieces in place and writes them in one call. It
 // implements core.VectorWriter.
 func (w *writer) WriteVector(pieces [][]byte) (int, error) {
 	if err := w.out.Ready(); err != nil {
 		return 0, err
 	}
-	buf := netio.BorrowSmallBuffer() // for its scratch alone
+	buf := netio.BorrowSmallBuffer() // for its scratch memory
 	defer buf.Return()
 	done := 0
 	for len(pieces) > 0 {
@@ -83,7 +82,7 @@ func (w *writer) WriteVector(pieces [][]byte) (int, error) {
 	return done, nil
 }
 
-// ReadBurst reads what src has, encrypts it where it stands and writes it at once.
+// ReadBurst reads once from src, encrypts in place and writes in one call.
 // It implements core.BurstReader.
 func (w *writer) ReadBurst(src core.Stream) (int, error) {
 	if err := w.out.Ready(); err != nil {
@@ -108,8 +107,8 @@ func (w *writer) ReadBurst(src core.Stream) (int, error) {
 	return n, nil
 }
 
-// layout makes all of b but the room for the head one piece.
+// layout makes all of b after the room for the head a single piece.
 func (w *writer) layout(b *netio.Buffer) { b.Pieces = append(b.Pieces[:0], b.B[len(w.head):]) }
 
-// CloseWrite ends the stream.
+// CloseWrite closes the sending side of the wire.
 func (w *writer) CloseWrite() error { return w.out.CloseWrite() }

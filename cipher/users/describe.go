@@ -7,7 +7,7 @@ import (
 
 var _ core.Describer = Options{}
 
-// Describe tells the secrets of users.
+// Describe returns the keys of the users' secrets.
 func (o Options) Describe() core.Description {
 	return core.Description{Secrets: option.SecretKeys("users", o.Users)}
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// maxFile is the largest file of users in bytes, far above 100,000 of them.
+// maxFile is the maximum size of a user file in bytes, far above 100,000 users.
 const maxFile = 32 << 20
 
-// readFile reads the users of a file. Its errors name the line.
+// readFile reads the users of a file. Errors contain the line number.
 func readFile(f *follow.File) (list []User, err error) {
 	err = f.Read(func(r io.Reader) error {
 		data, err := io.ReadAll(r)
@@ -28,7 +28,7 @@ func readFile(f *follow.File) (list []User, err error) {
 	return list, err
 }
 
-// parseFile reads a JSON object of names and secrets, sorted by name.
+// parseFile parses a JSON object of names and secrets, and sorts it by name.
 func parseFile(path string, data []byte) ([]User, error) {
 	list, at, err := parse(data)
 	if err != nil {
@@ -39,7 +39,7 @@ func parseFile(path string, data []byte) ([]User, error) {
 	return list, nil
 }
 
-// parse reads users, and tells how far it came.
+// parse parses users. With an error it returns the offset at which it occurred.
 func parse(data []byte) (list []User, at int64, err error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	fail := func(err error) ([]User, int64, error) {
@@ -48,7 +48,7 @@ func parse(data []byte) (list []User, at int64, err error) {
 			at = syntax.Offset
 		}
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errors.New("ends too soon")
+			err = errors.New("unexpected end of file")
 		}
 		return nil, at, err
 	}
@@ -67,7 +67,7 @@ func parse(data []byte) (list []User, at int64, err error) {
 		if err != nil {
 			return fail(err)
 		}
-		u := User{Name: name.(string)} // which keys of objects are
+		u := User{Name: name.(string)} // keys of JSON objects are strings
 		text, ok := secret.(string)
 		if !ok {
 			return fail(fmt.Errorf("user %q: want a secret as a string", u.Name))
@@ -86,10 +86,10 @@ func parse(data []byte) (list []User, at int64, err error) {
 		return fail(err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return fail(errors.New("something follows the object"))
+		return fail(errors.New("data after the JSON object"))
 	}
 	if len(list) == 0 {
-		return fail(errors.New("nobody"))
+		return fail(errors.New("no users in this file"))
 	}
 	return list, 0, nil
 }

@@ -12,17 +12,17 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// List is who may use a server. It follows its file while it runs.
+// List holds the users of a server. While Run runs, it follows the user file.
 type List struct {
 	env    core.Env
 	opts   Options
 	grants *grants
 	users  []User
-	file   *follow.File // nil without one
+	file   *follow.File // nil without a user file
 }
 
-// Open reads the users that o gives, and grants them what they are served under once
-// the table is served. Its errors name the key to mend.
+// Open reads the users that o specifies, and gives them grants once the table serves.
+// Errors name the option to correct.
 func Open(env core.Env, o Options) (*List, error) {
 	users, file, err := o.read()
 	if err != nil {
@@ -43,12 +43,13 @@ func Open(env core.Env, o Options) (*List, error) {
 	return l, nil
 }
 
-// Users returns who was read last, sorted by name. Their grants are there once the table
-// is served: the functions that a constructor gives to core.Keep after Open find them.
+// Users returns the users of the last successful read, sorted by name. Their grants are
+// set once the table serves: functions that a constructor gives to core.Keep after Open
+// find them set.
 func (l *List) Users() []User { return l.users }
 
-// grant gives each user a grant, if something is to be cut. It reports whether any
-// is another one than before.
+// grant gives each user a grant if CutRemoved is set. It returns true if a user's
+// grant differs from before.
 func (l *List) grant(users []User) (changed bool) {
 	if !l.opts.CutRemoved {
 		return false
@@ -60,26 +61,26 @@ func (l *List) grant(users []User) (changed bool) {
 	return changed
 }
 
-// Run follows the file until ctx ends, and passes who is in it to apply each time
-// that changes. A file that is wrong, or that apply refuses, changes nothing and is
-// logged once.
+// Run follows the user file until ctx ends, and calls apply with the users after each
+// change. If the file is invalid, or apply returns an error, the users stay as they
+// were and the error is logged once.
 func (l *List) Run(ctx context.Context, apply func([]User) error) {
-	l.grants.take(l)
-	if users := slices.Clone(l.users); l.grant(users) { // the older file's list has ended some, between Open and now
+	l.grants.own(l)
+	if users := slices.Clone(l.users); l.grant(users) { // the previous generation's list may have ended grants since Open
 		l.users = users
 		if err := apply(users); err != nil {
-			l.env.Log.Error("users stay as they were", slog.Any("err", err))
+			l.env.Log.Error("user file not applied: users unchanged", slog.Any("err", err))
 		}
 	}
 	l.settle()
 	if l.file == nil {
 		return
 	}
-	follow.Watch(ctx, l.env.Log, "users stay as they were", func() error { return l.look(apply) })
+	follow.Watch(ctx, l.env.Log, "user file not applied: users unchanged", func() error { return l.reload(apply) })
 }
 
-// look reads the file if it has changed.
-func (l *List) look(apply func([]User) error) error {
+// reload reads the file if it has changed.
+func (l *List) reload(apply func([]User) error) error {
 	if changed, err := l.file.Changed(); !changed || err != nil {
 		return err
 	}
@@ -98,8 +99,8 @@ func (l *List) look(apply func([]User) error) error {
 	return nil
 }
 
-// settle ends the grants of those who are not among the users any more. It returns
-// how many connections that cut.
+// settle ends the grants of users that are no longer in the list. It returns the
+// number of connections that this cut.
 func (l *List) settle() int {
 	if !l.opts.CutRemoved {
 		return 0
@@ -107,8 +108,8 @@ func (l *List) settle() int {
 	return l.grants.keep(l)
 }
 
-// compare counts whom only after has, and whom only before had. One whose secret
-// changed is both.
+// compare counts the users that are only in after, and those that are only in before.
+// A user with a changed secret counts as both.
 func compare(before, after []User) (added, removed int) {
 	known := make(map[identity]bool, len(before))
 	for _, u := range before {
@@ -124,7 +125,7 @@ func compare(before, after []User) (added, removed int) {
 	return added, len(known)
 }
 
-// identity is a user with the secret; another secret makes another one.
+// identity is a user with a secret. A changed secret is another identity.
 type identity struct {
 	name   string
 	secret option.Text
@@ -132,14 +133,14 @@ type identity struct {
 
 func (u User) identity() identity { return identity{u.Name, u.Secret} }
 
-// grants is the grants of a server's users. It is kept over a reload.
+// grants are the grants of a server's users. They are kept over a reload.
 type grants struct {
 	mu    sync.Mutex
 	all   map[identity]*core.Grant // guarded by mu, as is owner
-	owner *List                    // who decides: the one that ran last
+	owner *List                    // the only List that may end grants: the last to Run
 }
 
-// of returns the grant of a user.
+// of returns the grant of a user. If there is no valid grant, it creates one.
 func (g *grants) of(u User) *core.Grant {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -149,16 +150,16 @@ func (g *grants) of(u User) *core.Grant {
 	return g.all[u.identity()]
 }
 
-// take makes l the list that decides. After a reload that of the old file has no
-// say any more.
-func (g *grants) take(l *List) {
+// own makes l the owner. After a reload the List of the previous generation can no
+// longer end grants.
+func (g *grants) own(l *List) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.owner = l
 }
 
-// keep ends all grants but those of the users of l, if it decides. It returns how
-// many connections that cut.
+// keep ends all grants except those of the users of l, if l is the owner. It returns
+// the number of connections that this cut.
 func (g *grants) keep(l *List) (cut int) {
 	current := make(map[identity]bool, len(l.users))
 	for _, u := range l.users {
@@ -179,5 +180,5 @@ func (g *grants) keep(l *List) (cut int) {
 	return cut
 }
 
-// errRemoved is why a connection was cut.
+// errRemoved is the reason for cutting the connections of a removed user.
 var errRemoved = fmt.Errorf("%w: the user was removed", core.ErrDenied)

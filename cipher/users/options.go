@@ -1,5 +1,5 @@
-// Package users has what the methods with many users on one port share: where
-// their names and secrets come from, and what happens when one is removed.
+// Package users is shared by the methods with many users on one port: it reads their
+// names and secrets, and cuts the connections of removed users.
 package users
 
 import (
@@ -14,21 +14,21 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// maxName is the longest name of a user in bytes.
+// maxName is the maximum length of a user name in bytes.
 const maxName = 255
 
-// Options are the keys of a [cipher.x] table that say who may use a server. Embed
-// them in the method's own options.
+// Options are the keys of a [cipher.x] table that configure the users of a server.
+// Embed them in the options of the method.
 type Options struct {
-	Users      map[string]option.Text `toml:"users" help:"names and secrets of those who may use a server"`
-	UsersFile  string                 `toml:"users_file" help:"the same in a JSON file, {\"alice\": \"secret\"}, which is read again when it changes"`
-	CutRemoved bool                   `toml:"cut_removed" help:"cut what runs for a user who is removed; else it goes on to its end"`
+	Users      map[string]option.Text `toml:"users" help:"names and secrets of the users of a server"`
+	UsersFile  string                 `toml:"users_file" help:"the users in a JSON file, {\"alice\": \"secret\"}, which is read again when it changes"`
+	CutRemoved bool                   `toml:"cut_removed" help:"cut the connections of a removed user; by default they continue until they end"`
 }
 
-// Given reports whether a server has users.
+// Given reports whether users are configured.
 func (o Options) Given() bool { return o.Users != nil || o.UsersFile != "" }
 
-// Key returns the key of the table that gives the users.
+// Key returns the key of the option with the users.
 func (o Options) Key() string {
 	if o.UsersFile != "" {
 		return "users_file"
@@ -36,20 +36,20 @@ func (o Options) Key() string {
 	return "users"
 }
 
-// User is somebody who may use a server.
+// User is a user of a server.
 type User struct {
 	Name   string
 	Secret option.Text
-	Grant  *core.Grant // what the user is served under; nil if nothing is cut
+	Grant  *core.Grant // the grant of the user's connections; nil without CutRemoved
 }
 
-// read reads the users, sorted by name. Its errors name the key to mend.
+// read reads the users, sorted by name. Errors name the option to correct.
 func (o Options) read() ([]User, *follow.File, error) {
 	switch {
 	case o.Users != nil && o.UsersFile != "":
 		return nil, nil, core.BadOption("users_file", "give only one of users and users_file")
 	case o.UsersFile == "" && o.CutRemoved && o.Users == nil:
-		return nil, nil, core.BadOption("cut_removed", "there are no users; give users or users_file")
+		return nil, nil, core.BadOption("cut_removed", "no users are configured: give users or users_file")
 	case o.UsersFile == "":
 		list, err := fromMap(o.Users)
 		if err != nil {
@@ -67,7 +67,7 @@ func (o Options) read() ([]User, *follow.File, error) {
 
 func fromMap(users map[string]option.Text) ([]User, error) {
 	if users != nil && len(users) == 0 {
-		return nil, errors.New("nobody; leave it out for a server without users")
+		return nil, errors.New("no users in this table: omit it for a server without users")
 	}
 	var list []User
 	for _, name := range slices.Sorted(maps.Keys(users)) {
@@ -80,7 +80,7 @@ func fromMap(users map[string]option.Text) ([]User, error) {
 	return list, nil
 }
 
-// check returns what is wrong with a name or a secret, whatever the method.
+// check returns an error if the name or the secret is invalid for every method.
 func (u User) check() error {
 	if err := CheckName(u.Name); err != nil {
 		return err
@@ -91,15 +91,15 @@ func (u User) check() error {
 	return nil
 }
 
-// CheckName returns what is wrong with the name of a user.
+// CheckName returns an error if name is not a valid user name.
 func CheckName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("a user has an empty name")
 	case len(name) > maxName:
-		return fmt.Errorf("the user name %.20q… has %d bytes, the most is %d", name, len(name), maxName)
+		return fmt.Errorf("the user name %.20q… has %d bytes, want at most %d", name, len(name), maxName)
 	case slices.ContainsFunc([]rune(name), unicode.IsControl):
-		return fmt.Errorf("the user name %q has a control character", name)
+		return fmt.Errorf("the user name %q contains a control character", name)
 	}
 	return nil
 }

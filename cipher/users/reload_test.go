@@ -9,8 +9,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// A user that only the new file has is not cut by the list of the old one, which
-// changes between the building and the serving.
+// The list of the old file changes between the building and the serving of a new one. It must
+// not cut a user who is only in the new file.
 func TestRevokedBeforeServed(t *testing.T) {
 	path := write(t, "", `{"a": "1"}`)
 	synctest.Test(t, func(t *testing.T) {
@@ -21,7 +21,7 @@ func TestRevokedBeforeServed(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, path, `{"b": "1"}`)
-		time.Sleep(time.Second) // it binds; the old file changes meanwhile
+		time.Sleep(time.Second) // the old file changes before the new generation serves
 		synctest.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()

@@ -27,7 +27,7 @@ func env(log *strings.Builder) core.Env {
 	return e
 }
 
-// write writes a file of users and returns its path.
+// write writes a user file and returns its path.
 func write(t testing.TB, path, text string) string {
 	t.Helper()
 	if path == "" {
@@ -62,20 +62,20 @@ func TestOpen(t *testing.T) {
 		{"none", Options{}, "", "", ""},
 		{"both", Options{Users: map[string]option.Text{"a": "1"}, UsersFile: "x"}, "", "users_file", "only one"},
 		{"cut without users", Options{CutRemoved: true}, "", "cut_removed", "no users"},
-		{"nobody inline", Options{Users: map[string]option.Text{}}, "", "users", "nobody"},
-		{"nobody in the file", file("{}"), "", "users_file", "users.json:1: nobody"},
+		{"empty table", Options{Users: map[string]option.Text{}}, "", "users", "no users in this table"},
+		{"empty file object", file("{}"), "", "users_file", "users.json:1: no users in this file"},
 		{"empty name", file(`{"": "x"}`), "", "users_file", "empty name"},
 		{"empty secret", file(`{"a": ""}`), "", "users_file", `user "a" has an empty secret`},
-		{"long name", file(`{"` + long + `": "x"}`), "", "users_file", "has 256 bytes, the most is 255"},
-		{"control character", file(`{"a\nb": "x"}`), "", "users_file", `"a\nb" has a control character`},
+		{"long name", file(`{"` + long + `": "x"}`), "", "users_file", "has 256 bytes, want at most 255"},
+		{"control character", file(`{"a\nb": "x"}`), "", "users_file", `"a\nb" contains a control character`},
 		{"double", file("{\"a\": \"x\",\n\"b\": \"y\",\n\"a\": \"z\"}"), "", "users_file", `users.json:3: two users have the name "a"`},
 		{"number", file(`{"a": 1}`), "", "users_file", `user "a": want a secret as a string`},
 		{"list", file(`["a"]`), "", "users_file", "want an object"},
 		{"nested", file("{\"a\": {\"b\": \"c\"}}"), "", "users_file", "want a secret as a string"},
 		{"cut off", file("{\"a\": \"x\","), "", "users_file", "users.json:1: "},
 		{"not JSON", file("{\n\"a\" = \"x\"}"), "", "users_file", "users.json:2: invalid character '='"},
-		{"two objects", file(`{"a": "x"} {"b": "y"}`), "", "users_file", "something follows"},
-		{"empty file", file(""), "", "users_file", "ends too soon"},
+		{"two objects", file(`{"a": "x"} {"b": "y"}`), "", "users_file", "data after the JSON object"},
+		{"empty file", file(""), "", "users_file", "unexpected end of file"},
 		{"no file", Options{UsersFile: filepath.Join(t.TempDir(), "none")}, "", "users_file", "no such file"},
 		{"folder", Options{UsersFile: t.TempDir()}, "", "users_file", "is not a file"},
 	} {
@@ -95,8 +95,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// No text of a secret gets into an error.
-func TestErrorsTellNoSecret(t *testing.T) {
+// No error contains the text of a secret.
+func TestErrorsContainNoSecret(t *testing.T) {
 	for _, text := range []string{`{"a": "hunter2", "a": "hunter2"}`, `{"a": "hunter2"`, `{"a": "hunter2"} x`, `{"a": "hunter2", "b": ""}`} {
 		if _, err := Open(env(nil), Options{UsersFile: write(t, "", text)}); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v, want an error without the secret", text, err)
@@ -104,7 +104,7 @@ func TestErrorsTellNoSecret(t *testing.T) {
 	}
 }
 
-// A file that everyone can read is worth a warning.
+// A file that everyone can read causes a warning.
 func TestReadable(t *testing.T) {
 	path := write(t, "", `{"a": "x"}`)
 	for mode, want := range map[os.FileMode]bool{0o600: false, 0o640: false, 0o644: true} {
@@ -121,7 +121,7 @@ func TestReadable(t *testing.T) {
 	}
 }
 
-// followed is a list that runs.
+// followed is a list that is running.
 type followed struct {
 	*List
 	applied chan string
@@ -157,7 +157,7 @@ func following(t *testing.T, e core.Env, o Options) *followed {
 	return f
 }
 
-// TestFollow changes the file in every way that an operator may.
+// TestFollow changes the file in every way that an operator might.
 func TestFollow(t *testing.T) {
 	path := write(t, "", `{"a": "1"}`)
 	synctest.Test(t, func(t *testing.T) {
@@ -191,15 +191,15 @@ func TestFollow(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		f.stop()
 		if len(f.applied) > 0 {
-			t.Errorf("a file that is gone: got %q, want no change", <-f.applied)
+			t.Errorf("a missing file: got %q, want no change", <-f.applied)
 		}
 		if n := strings.Count(f.log.String(), "no such file"); n != 1 {
-			t.Errorf("a file that is gone was logged %d times, want 1:\n%s", n, f.log.String())
+			t.Errorf("a missing file was logged %d times, want 1:\n%s", n, f.log.String())
 		}
 	})
 }
 
-// What apply refuses changes nobody, and is tried again with the next change.
+// If apply returns an error, the users stay, and the next change is tried again.
 func TestRefused(t *testing.T) {
 	path := write(t, "", `{"a": "1"}`)
 	synctest.Test(t, func(t *testing.T) {
@@ -221,8 +221,7 @@ type pending struct{}
 func (pending) Accept() (core.Stream, error) { return nil, net.ErrClosed }
 func (pending) Reject(error)                 {}
 
-// held has a pipeline serve a flow under a grant, and returns what tells that it
-// was cut.
+// held serves a flow under a grant with a pipeline, and returns the channel that reports its end.
 func held(t *testing.T, g *core.Grant) <-chan error {
 	t.Helper()
 	flow, cut := new(core.Flow), make(chan error, 1)
@@ -273,9 +272,9 @@ func TestCutRemoved(t *testing.T) {
 	}
 }
 
-// TestReload checks that users who are gone after a reload are cut, when the new
-// file is served and not when it is checked, and that the old file's list has no
-// say after it.
+// TestReload checks that users who are missing after a reload are cut when the new file is
+// served, not when it is checked, and that the list of the old file can't cut users after
+// that.
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := env(nil)
@@ -299,7 +298,7 @@ func TestReload(t *testing.T) {
 		next := following(t, e, of("b", "c"))
 		synctest.Wait()
 		if len(a) != 1 || len(b) != 0 {
-			t.Errorf("cut: a %d, b %d, want a alone", len(a), len(b))
+			t.Errorf("cut: a %d, b %d, want a only", len(a), len(b))
 		}
 		c := held(t, next.Users()[1].Grant)
 		synctest.Wait()
@@ -309,7 +308,7 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// FuzzParse checks that whatever is taken for users is a list of good ones.
+// FuzzParse checks that every accepted list of users is valid.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{`{"alice": "secret"}`, `{"a":"b","a":"c"}`, `{`, `[]`, `{"a":{}}`, `{"a":"b"}{}`, "{\"\\u0000\":\"x\"}"} {
 		f.Add([]byte(text))

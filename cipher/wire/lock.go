@@ -5,17 +5,17 @@ import (
 	"sync/atomic"
 )
 
-// Lock is held by the one call that uses a reader. The stream may be closed during that
-// call, which then gives up what the reader holds.
+// Lock is held by the call that reads from a stream. If the stream is closed during
+// that call, the call releases the reader's resources when it ends.
 type Lock struct {
 	mu     sync.Mutex
 	closed atomic.Bool
 }
 
-// Lock begins a call.
+// Lock begins a read call.
 func (l *Lock) Lock() { l.mu.Lock() }
 
-// Unlock ends a call. If Close was called in the meantime, it calls release.
+// Unlock ends a read call. If Close was called during it, Unlock calls release.
 func (l *Lock) Unlock(release func()) {
 	l.mu.Unlock()
 	if l.closed.Load() {
@@ -23,13 +23,13 @@ func (l *Lock) Unlock(release func()) {
 	}
 }
 
-// Close calls release while no call uses the reader: now, or by the Unlock of the call
-// that does so. release may be called again by later calls. The wire has been closed
-// before, so that no call waits on it.
+// Close calls release once no read call is running: now, or in the Unlock of the
+// running call. Later read calls may call release again. The wire must be closed first,
+// so that no call is blocked on it.
 func (l *Lock) Close(release func()) {
 	l.closed.Store(true)
 	if !l.mu.TryLock() {
-		return // Unlock comes here again
+		return // Unlock calls Close again
 	}
 	defer l.mu.Unlock()
 	release()

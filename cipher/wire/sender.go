@@ -9,19 +9,19 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// errEnded is what writes return after CloseWrite.
+// errEnded is the error of writes after CloseWrite.
 var errEnded = errors.New("write after CloseWrite")
 
-// Sender writes encrypted bytes to a wire. A write that stops in the middle ends it:
-// the nonce or the keystream has moved on, so the peer could not decrypt what follows.
-// One goroutine may use it at a time, beside one that calls CloseWrite.
+// Sender writes encrypted bytes to a wire. A partial write ends it: the nonce or the
+// keystream has advanced, so the peer could not decrypt what follows. A Sender may be
+// used by one goroutine at a time, concurrently with one call of CloseWrite.
 type Sender struct {
 	Wire  core.Stream
-	err   error       // ends all writing
+	err   error       // the error of all further writes
 	ended atomic.Bool // CloseWrite was called, perhaps during a write
 }
 
-// Ready returns why nothing more can be written, or nil.
+// Ready returns the error of further writes, or nil.
 func (s *Sender) Ready() error {
 	if s.err == nil && s.ended.Load() {
 		return errEnded
@@ -29,7 +29,7 @@ func (s *Sender) Ready() error {
 	return s.err
 }
 
-// Send writes all of b, if there is any.
+// Send writes b, unless b is empty.
 func (s *Sender) Send(b []byte) error {
 	if len(b) == 0 {
 		return nil
@@ -38,14 +38,14 @@ func (s *Sender) Send(b []byte) error {
 	return s.sent(n, len(b), err)
 }
 
-// SendPieces writes the pieces of b, which have size bytes together, and returns how
-// many were written.
+// SendPieces writes the pieces of b, which have size bytes in total, and returns the
+// number of bytes written.
 func (s *Sender) SendPieces(b *netio.Buffer, size int) (int, error) {
 	n, err := b.WritePieces(s.Wire)
 	return n, s.sent(n, size, err)
 }
 
-// sent returns the error of a write of n bytes out of size, which ends the stream.
+// sent handles the result of a write of n bytes out of size. An error ends the stream.
 func (s *Sender) sent(n, size int, err error) error {
 	if err == nil && n < size {
 		err = io.ErrShortWrite
@@ -56,19 +56,19 @@ func (s *Sender) sent(n, size int, err error) error {
 	return nil
 }
 
-// Stop makes err the end of all writing, and returns it.
+// Stop sets err as the error of all further writes, and returns err.
 func (s *Sender) Stop(err error) error {
 	s.err = err
 	return err
 }
 
-// CloseWrite ends the stream after what has been sent.
+// CloseWrite closes the sending side of the wire. Bytes that were sent are delivered.
 func (s *Sender) CloseWrite() error {
 	s.ended.Store(true)
 	return s.Wire.CloseWrite()
 }
 
-// BorrowFor returns a buffer for a write of n bytes: a small one if n is at most small.
+// BorrowFor returns a buffer for a write of n bytes, a small one if n is at most small.
 func BorrowFor(n, small int) *netio.Buffer {
 	if n <= small {
 		return netio.BorrowSmallBuffer()

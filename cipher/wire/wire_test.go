@@ -15,24 +15,24 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A stream gains no way around its encryption by what it embeds.
+// A stream must not expose its wire's Read and Write by embedding.
 func TestConnHidesBytes(t *testing.T) {
 	near, far := coretest.Pipe()
 	defer near.Close()
 	defer far.Close()
 	c := wire.Over(near)
 	if _, ok := any(c).(io.Reader); ok {
-		t.Error("it reads")
+		t.Error("Conn has Read")
 	}
 	if _, ok := any(c).(io.Writer); ok {
-		t.Error("it writes")
+		t.Error("Conn has Write")
 	}
 	if c.NetConn() != near || c.LocalAddr() != near.LocalAddr() || c.RemoteAddr() != near.RemoteAddr() {
-		t.Error("it is not its wire's")
+		t.Error("NetConn is not the wire")
 	}
 }
 
-// Close releases at once where no call runs, and at the end of one that does.
+// Close releases at once if no call is running, and otherwise at the end of the call.
 func TestLock(t *testing.T) {
 	released := 0
 	release := func() { released++ }
@@ -56,7 +56,7 @@ func TestLock(t *testing.T) {
 	}
 }
 
-// short is a wire that takes so many bytes of a write.
+// short is a wire that accepts a limited number of bytes per write.
 type short struct {
 	core.Stream
 	most int

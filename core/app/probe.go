@@ -16,7 +16,7 @@ import (
 
 const (
 	probeWait     = 80 * time.Second // a server of umbra's ends a connection after 45 to 75 s
-	probeQuick    = 10 * time.Second // the same for a quick look
+	probeQuick    = 10 * time.Second // the same for a quick run
 	probeParallel = 16
 	maxParallel   = 60 // a server of umbra's lets 64 handshakes of one source live
 )
@@ -193,7 +193,7 @@ func (a *app) probe(cfg probe.Config, asJSON bool) error {
 func (a *app) announce(cfg probe.Config, plan *probe.Plan) {
 	what := "random bytes of many lengths and the first bytes of other protocols"
 	if cfg.Key != nil {
-		what += fmt.Sprintf(", and requests for %s, good, repeated, changed and cut off", cfg.Key.Target)
+		what += fmt.Sprintf(", and requests for %s, valid, repeated, changed and cut off", cfg.Key.Target)
 	}
 	if cfg.Packets {
 		what += "; over UDP too"

@@ -1,7 +1,7 @@
 // Package autoban finds failed handshakes in the lines of a log, counts them for
-// each client, and has nftables drop what comes from whoever has too many. It does
-// what the Python original's script of that name does, which knows neither a window
-// nor an end of bans.
+// each client, and makes nftables drop the packets of clients with too many. It
+// replaces the script of that name of the Python original, which has neither a
+// window nor an expiry of bans.
 package autoban
 
 import (
@@ -15,28 +15,29 @@ import (
 )
 
 const (
-	// Phrase is what the Python original logs of a client whose first bytes make no
-	// request; the client's address and port follow, and end the line.
+	// Phrase is what the Python original logs for a client whose first bytes are not a
+	// valid request; the client's address and port follow, and end the line.
 	Phrase = "can not parse header when handling connection from"
-	// Message is what umbra logs of one.
+	// Message is what umbra logs for a failed handshake.
 	Message = "handshake failed"
-	// PythonTime is the form of a line's time in the Python original, which is local.
+	// PythonTime is the format of a line's time in the Python original. It is local time.
 	PythonTime = "2006-01-02 15:04:05"
 )
 
-// A Failure is what a line tells of a failed handshake.
+// A Failure is a failed handshake that a log line reports.
 type Failure struct {
-	At     time.Time    // as the line says, or the zero Time
+	At     time.Time    // time of the line, or the zero Time if it has none
 	Client netip.Prefix // an IPv4 address, or the /64 of an IPv6 address
 }
 
-// Parse reads a line of umbra's, in any of its formats, or of the Python original.
-// It reports false for a line that tells of no failed handshake, and for one that
-// does and proves nothing against its client: a wrong clock, what policy denied, a
-// mistake of somebody who has a key.
+// Parse parses a line of umbra, in any of its formats, or of the Python original. It
+// returns false for a line that reports no failed handshake, and for one whose failure
+// is no evidence against the client: a wrong clock, a target that a policy denied, or
+// a mistake of an authenticated client.
 //
-// The client is taken from the line's end alone, or from its field of a JSON line:
-// what a client sends stands elsewhere, in quotes. It keeps no part of line.
+// The client is parsed from the end of the line only, or from its field in a JSON
+// line: everything that a client can choose stands elsewhere, in quotes. Parse keeps
+// no part of line.
 func Parse(line []byte) (Failure, bool) {
 	line = bytes.TrimRight(line, " \t\r\n")
 	if len(line) > 0 && line[0] == '{' {
@@ -50,8 +51,8 @@ func Parse(line []byte) (Failure, bool) {
 	return Failure{At: timeOf(line), Client: client}, ok
 }
 
-// marked reports whether head, what stands before Phrase, is that of a line that
-// counts: one of the Python original's errors, or of umbra's.
+// marked reports whether head, the part of a line before Phrase, belongs to a line
+// that counts: an error of the Python original, or a failed handshake of umbra.
 func marked(head []byte) bool {
 	if before, ok := bytes.CutSuffix(head, []byte("; ")); ok {
 		_, attrs, found := bytes.Cut(before, []byte(" "+Message+" "))
@@ -61,15 +62,15 @@ func marked(head []byte) bool {
 	return len(level) < len(head) && bytes.HasSuffix(level, []byte("ERROR"))
 }
 
-// blames reports whether the attributes of a line of umbra's count. The reason and
-// what follows it at once stand before all that a client has chosen.
+// blames reports whether the attributes of a line of umbra count against the client.
+// The reason and authenticated precede all attributes that a client can choose.
 func blames(attrs []byte) bool {
 	_, rest, found := bytes.Cut(append([]byte(" "), attrs...), []byte(" reason="))
 	reason, rest, _ := bytes.Cut(rest, []byte(" "))
 	return !found || !excused(string(reason)) && !bytes.HasPrefix(rest, []byte("authenticated=true"))
 }
 
-// excused reports whether a reason is no fault of an attacker.
+// excused reports whether a reason occurs without an attack.
 func excused(reason string) bool {
 	return reason == "clock" || reason == "denied" || reason == "crowded"
 }
@@ -91,7 +92,7 @@ func parseClient(text []byte) (netip.Prefix, bool) {
 	return clientOf(ip), err == nil
 }
 
-// clientOf returns what counts as one client.
+// clientOf returns the prefix that counts as one client.
 func clientOf(ip netip.Addr) netip.Prefix { return core.SourceOf(ip.Unmap().WithZone("")) }
 
 // parseJSON reads a line of the format json.
@@ -109,7 +110,7 @@ func parseJSON(line []byte) (Failure, bool) {
 	return Failure{l.Time, clientOf(l.Client.Addr())}, !l.Authenticated && !excused(l.Reason)
 }
 
-// timeOf returns the time that a line begins with, or the zero Time.
+// timeOf returns the time at the start of a line, or the zero Time.
 func timeOf(line []byte) time.Time {
 	if word, _, _ := bytes.Cut(line, []byte(" ")); len(word) > len("2006-01-02") {
 		if at, err := time.Parse(time.RFC3339Nano, string(word)); err == nil {

@@ -13,7 +13,7 @@ const (
 	jsonLine   = `{"time":"2026-11-25T17:20:25.186692319Z","level":"WARN","msg":"handshake failed","inbound":"ss","client":"192.0.2.1:4711","reason":"auth","bytes":221,"err":"length of a chunk: authentication failed"}`
 )
 
-// lines are lines of all formats, and the client that each blames, or "".
+// lines are lines of all formats, each with the client that counts as failed, or "".
 var lines = []struct{ name, line, want string }{
 	{"text", textLine, "192.0.2.1/32"},
 	{"text, IPv6", strings.ReplaceAll(textLine, "192.0.2.1", "2001:db8:1:2::7"), "2001:db8:1:2::/64"},
@@ -93,7 +93,7 @@ func TestParseTime(t *testing.T) {
 	}
 }
 
-// Whatever a line says, what comes of it is an address that can be banned.
+// Every accepted line must contain an address that can be banned.
 func FuzzParse(f *testing.F) {
 	for _, tc := range lines {
 		if len(tc.line) < 1000 {

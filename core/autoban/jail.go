@@ -8,55 +8,55 @@ import (
 )
 
 const (
-	// MaxClients is how many clients a Jail remembers: over it, the one that failed
-	// the longest ago is forgotten.
+	// MaxClients is the number of clients that a Jail remembers. Above it, the client
+	// whose last failure is oldest is forgotten.
 	MaxClients = 1 << 16
-	// MaxCount is the most that Rules.Count can be.
+	// MaxCount is the upper limit of Rules.Count.
 	MaxCount = 100
 )
 
-// Rules are what a Jail goes by.
+// Rules are the limits that a Jail applies.
 type Rules struct {
-	Count       int           // failures that make a ban, 1 to MaxCount
-	Window      time.Duration // in which they must fall
-	Duration    time.Duration // of a first ban; each further one is twice as long
-	MaxDuration time.Duration // of any; after as long without a ban the earlier ones are forgotten
+	Count       int           // failures that cause a ban, 1 to MaxCount
+	Window      time.Duration // in which the failures must occur
+	Duration    time.Duration // of a first ban; each further ban is twice as long
+	MaxDuration time.Duration // of any ban; after the same time without a ban the earlier ones are forgotten
 	Exempt      []netip.Prefix
 }
 
-// A Ban is what becomes of a client with too many failures.
+// A Ban is the consequence of too many failures of one client.
 type Ban struct {
 	Client   netip.Prefix
 	Duration time.Duration
 	Failures int
-	Took     time.Duration // from the first of them to the last
+	Took     time.Duration // from the first failure to the last
 }
 
 // Jail counts the failures of clients. It is not safe for concurrent use.
 type Jail struct {
 	rules   Rules
-	records *simplelru.LRU[netip.Prefix, *record] // by their last failure
+	records *simplelru.LRU[netip.Prefix, *record] // ordered by last failure
 }
 
-// record is one client.
+// record is the state of one client.
 type record struct {
 	times []time.Time // of failures in the window, at most Rules.Count
-	bans  int         // so far
-	until time.Time   // end of the last one
+	bans  int         // bans so far
+	until time.Time   // end of the last ban
 }
 
 // NewJail returns an empty Jail.
 func NewJail(r Rules) *Jail {
 	records, err := simplelru.NewLRU[netip.Prefix, *record](MaxClients, nil)
 	if err != nil {
-		panic(err) // it is for a bound below 1 alone
+		panic(err) // only for a size below 1
 	}
 	return &Jail{rules: r, records: records}
 }
 
-// Add counts a failure that was read at now, and tells if it makes a ban. A ban
-// begins at now, even if the line that makes it is old; what else is read of its
-// client until it ends counts for nothing.
+// Add counts a failure that was read at now, and returns true if it causes a ban. A
+// ban begins at now, even if the line is old. Failures of the client that are read
+// before the ban ends do not count.
 func (j *Jail) Add(f Failure, now time.Time) (Ban, bool) {
 	if j.exempts(f.Client) {
 		return Ban{}, false
@@ -81,8 +81,8 @@ func (j *Jail) Add(f Failure, now time.Time) (Ban, bool) {
 	return b, true
 }
 
-// exempts reports whether a client, or a part of it, is never banned. Nobody is
-// reached without link-local addresses, so they are not either.
+// exempts reports whether a client, or a part of it, is never banned. Link-local
+// addresses are exempt, because a ban of the gateway's would cut off the machine.
 func (j *Jail) exempts(client netip.Prefix) bool {
 	ip := client.Addr()
 	if ip.IsUnspecified() && client.Bits() == ip.BitLen() || ip.IsMulticast() || ip.IsLinkLocalUnicast() {
@@ -96,7 +96,7 @@ func (j *Jail) exempts(client netip.Prefix) bool {
 	return false
 }
 
-// record returns the record of a client as the one that failed last.
+// record returns the record of a client and marks it as the last to fail.
 func (j *Jail) record(client netip.Prefix) *record {
 	r, ok := j.records.Get(client)
 	if !ok {
@@ -106,7 +106,7 @@ func (j *Jail) record(client netip.Prefix) *record {
 	return r
 }
 
-// duration returns how long a ban lasts after so many before it.
+// duration returns the duration of a ban after the given number of earlier bans.
 func (j *Jail) duration(bans int) time.Duration {
 	d := j.rules.Duration
 	for range bans {
@@ -118,8 +118,8 @@ func (j *Jail) duration(bans int) time.Duration {
 	return min(d, j.rules.MaxDuration)
 }
 
-// add counts a failure, and forgets those that are not in one window with it. Times
-// of a log may go back, where a clock is set.
+// add counts a failure, and drops those that are not within one window of it. The
+// times of a log may go backwards when a clock is set.
 func (r *record) add(at time.Time, window time.Duration) {
 	kept := r.times[:0]
 	for _, t := range r.times {
@@ -130,7 +130,7 @@ func (r *record) add(at time.Time, window time.Duration) {
 	r.times = append(kept, at)
 }
 
-// took returns how long the failures took.
+// took returns the time between the first and the last failure.
 func (r *record) took() time.Duration {
 	first, last := r.times[0], r.times[0]
 	for _, t := range r.times[1:] {

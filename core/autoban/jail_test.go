@@ -16,7 +16,7 @@ func testRules() Rules {
 	return Rules{Count: 3, Window: 10 * time.Minute, Duration: 10 * time.Minute, MaxDuration: time.Hour}
 }
 
-// Lines without a time count when they are read.
+// A line without a time counts at the time when it is read.
 func TestJail(t *testing.T) {
 	type step struct {
 		after  time.Duration
@@ -57,7 +57,7 @@ func TestJail(t *testing.T) {
 	}
 }
 
-// Lines with a time count at that time, whenever they are read; a ban begins now.
+// A line with a time counts at that time; a ban begins at the current time.
 func TestJailOwnTimes(t *testing.T) {
 	now := time.Now()
 	old := now.Add(-72 * time.Hour)
@@ -103,8 +103,7 @@ func TestJailExempts(t *testing.T) {
 	}
 }
 
-// Clients without number take no memory without bound, and the ones that failed
-// last are remembered.
+// The number of remembered clients is limited, and the clients that failed last are kept.
 func TestJailBound(t *testing.T) {
 	j, now := NewJail(testRules()), time.Now()
 	at := func(i int) netip.Prefix {

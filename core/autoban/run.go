@@ -11,43 +11,43 @@ import (
 	"time"
 )
 
-// maxLogLine bounds a line of a log that is looked at, in bytes. No line with a
-// client is as long.
+// maxLogLine is the maximum length in bytes of a line that is parsed. No line that
+// reports a client is as long.
 const maxLogLine = 64 << 10
 
-// Banner puts bans in force.
+// Banner enforces bans.
 type Banner interface {
 	Ban(client netip.Prefix, d time.Duration) error
 	Close() error
 }
 
-// Run is a run over a log.
+// Run processes one log.
 type Run struct {
 	Jail   *Jail
 	Table  Banner
-	Log    io.Reader // until its end
-	Stdout io.Writer // gets a line for each ban
-	Stderr io.Writer // gets what went wrong
+	Log    io.Reader // read until EOF
+	Stdout io.Writer // one line for each ban
+	Stderr io.Writer // errors and notices
 
-	// Holds says that bans are in force, so that the end of the log must not end them
-	// before the last one has ended.
+	// Holds makes Follow continue after the end of the log until the last ban has
+	// expired, because Close would lift the bans that are in force.
 	Holds bool
 
 	last time.Time // end of the ban that ends last
 }
 
-// Follow bans until the end of the log or a signal, and closes the table.
+// Follow bans clients until the end of the log or a signal, and closes the table.
 func (r *Run) Follow(ctx context.Context, signals <-chan os.Signal) (err error) {
 	defer func() {
 		if closed := r.Table.Close(); err == nil {
 			err = closed
 		}
 	}()
-	// The reader can't be told to end while it waits for a line: it is left to the
-	// end of the process.
+	// A blocked read of the log can't be cancelled: the goroutine is left to the end of
+	// the process.
 	failures, end := make(chan Failure), make(chan error, 1)
 	go func() { end <- readFailures(ctx, r.Log, failures) }()
-	var idle <-chan time.Time // set by the end of the log
+	var idle <-chan time.Time // set at the end of the log
 	for {
 		select {
 		case f := <-failures:
@@ -57,7 +57,7 @@ func (r *Run) Follow(ctx context.Context, signals <-chan os.Signal) (err error) 
 			if err != nil || !r.Holds || left <= 0 {
 				return err
 			}
-			fmt.Fprintf(r.Stderr, "umbra autoban: end of the log; bans hold for %s, or until a signal\n", left.Round(time.Second))
+			fmt.Fprintf(r.Stderr, "umbra autoban: end of the log; bans stay in force for %s, or until a signal\n", left.Round(time.Second))
 			idle = time.After(left)
 		case <-idle:
 			return nil
@@ -69,7 +69,7 @@ func (r *Run) Follow(ctx context.Context, signals <-chan os.Signal) (err error) 
 	}
 }
 
-// add counts a failure, and bans its client if it is one too many.
+// add counts a failure, and bans its client if the failure causes a ban.
 func (r *Run) add(f Failure) {
 	now := time.Now()
 	ban, banned := r.Jail.Add(f, now)
@@ -77,7 +77,7 @@ func (r *Run) add(f Failure) {
 		return
 	}
 	if err := r.Table.Ban(ban.Client, ban.Duration); err != nil {
-		fmt.Fprintf(r.Stderr, "umbra autoban: %s is not banned: %v\n", clientName(ban.Client), err)
+		fmt.Fprintf(r.Stderr, "umbra autoban: ban %s: %v\n", clientName(ban.Client), err)
 		return
 	}
 	if until := now.Add(ban.Duration); until.After(r.last) {
@@ -87,7 +87,7 @@ func (r *Run) add(f Failure) {
 		failures(ban.Failures), ban.Took.Round(time.Second))
 }
 
-// clientName returns a client as people write one: without the bits of one address.
+// clientName formats a client; a single address is written without its prefix length.
 func clientName(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
@@ -95,8 +95,8 @@ func clientName(p netip.Prefix) string {
 	return p.String()
 }
 
-// readFailures sends what the lines of a log tell until its end, or until ctx ends.
-// Lines that are too long are skipped.
+// readFailures sends the failures in the lines of a log until its end, or until ctx
+// ends. Lines longer than maxLogLine are skipped.
 func readFailures(ctx context.Context, log io.Reader, to chan<- Failure) error {
 	lines := bufio.NewReaderSize(log, maxLogLine)
 	for whole := true; ; {
@@ -120,10 +120,10 @@ func readFailures(ctx context.Context, log io.Reader, to chan<- Failure) error {
 	}
 }
 
-// DryRun returns a Banner that writes what it would do.
+// DryRun returns a Banner that only writes its actions to to.
 func DryRun(to io.Writer) Banner { return dryRun{to} }
 
-// failures returns a count of them in words.
+// failures formats a number of failures.
 func failures(n int) string {
 	if n == 1 {
 		return "1 failure"

@@ -1,5 +1,5 @@
-// Package build makes programs of umbra and of packages with kinds of their own, by the
-// go command.
+// Package build compiles umbra together with packages of plugins, using the go
+// command.
 package build
 
 import (
@@ -15,23 +15,23 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Builder makes programs of umbra and kinds of third parties.
+// Builder builds programs from umbra and plugins.
 type Builder struct {
-	Stdout   io.Writer      // for what was made
-	Stderr   io.Writer      // for how it goes on
-	Registry *core.Registry // the kinds of this program, to tell the new ones by
+	Stdout   io.Writer      // the report of the finished build
+	Stderr   io.Writer      // progress
+	Registry *core.Registry // the kinds of this program, to list the new ones
 }
 
-// Options say what is made from what.
+// Options configure a build.
 type Options struct {
 	Source  string // the folder of a checkout of umbra; "" for the version of this program
 	Output  string // the file to write; "" for umbra in the working folder
-	Verbose bool   // show what the go command says as it comes
-	Keep    bool   // leave the temporary folder
+	Verbose bool   // show the output of the go command as it is written
+	Keep    bool   // keep the temporary folder
 }
 
-// Build makes a program with plugins, in a temporary folder, and puts it in its
-// place once it has started.
+// Build builds a program with plugins in a temporary folder, and moves the program to
+// the output once it has started successfully.
 func (b *Builder) Build(ctx context.Context, f Options, plugins []Plugin) error {
 	folder, err := os.MkdirTemp("", "umbra-build-")
 	if err != nil {
@@ -39,16 +39,16 @@ func (b *Builder) Build(ctx context.Context, f Options, plugins []Plugin) error 
 	}
 	defer func() {
 		if f.Keep {
-			b.say("kept %s", folder)
+			b.logf("kept %s", folder)
 		} else {
-			_ = os.RemoveAll(folder) // in vain at the worst
+			_ = os.RemoveAll(folder) // at worst the folder stays
 		}
 	}()
 	g, err := findGo(ctx, folder)
 	if err != nil {
 		return b.explainGo(err, nil, "")
 	}
-	b.say("%s, at %s", g.version, g.path)
+	b.logf("%s, at %s", g.version, g.path)
 	p, err := b.plan(ctx, g, f, plugins)
 	if err != nil {
 		return b.explainGo(err, nil, "")
@@ -67,10 +67,10 @@ func (b *Builder) Build(ctx context.Context, f Options, plugins []Plugin) error 
 	return b.deliver(ctx, binary, output, g)
 }
 
-// say tells how the build goes on.
-func (b *Builder) say(format string, args ...any) { fmt.Fprintf(b.Stderr, format+"\n", args...) }
+// logf reports progress.
+func (b *Builder) logf(format string, args ...any) { fmt.Fprintf(b.Stderr, format+"\n", args...) }
 
-// plan finds out what is to be built from what.
+// plan determines the modules of the build.
 func (b *Builder) plan(ctx context.Context, g *toolchain, f Options, plugins []Plugin) (*program, error) {
 	p := &program{plugins: plugins}
 	if f.Source != "" {
@@ -79,16 +79,16 @@ func (b *Builder) plan(ctx context.Context, g *toolchain, f Options, plugins []P
 			return nil, err
 		}
 		p.umbra = m
-		b.say("umbra from %s", f.Source)
+		b.logf("umbra from %s", f.Source)
 	} else {
 		info, ok := debug.ReadBuildInfo()
 		if ok {
 			p.version = published(info)
 		}
 		if p.version == "" {
-			return nil, errors.New("this program was built from a checkout, so it has no version that the go command could get; give the folder of a checkout of umbra: --source DIR")
+			return nil, errors.New("this program was built from a checkout and has no version that the go command could download; give the folder of a checkout of umbra: --source DIR")
 		}
-		b.say("umbra %s", p.version)
+		b.logf("umbra %s", p.version)
 	}
 	for _, plugin := range plugins {
 		if plugin.local() {
@@ -100,12 +100,12 @@ func (b *Builder) plan(ctx context.Context, g *toolchain, f Options, plugins []P
 				return nil, fmt.Errorf("--with %s: %w", plugin.path, err)
 			}
 		}
-		b.say("with %s", plugin)
+		b.logf("with %s", plugin)
 	}
 	return p, nil
 }
 
-// outputFile returns the file to write. A folder is none.
+// outputFile returns the file to write. It returns an error if name is a folder.
 func outputFile(name, exe string) (string, error) {
 	if name == "" {
 		name = "umbra" + exe
@@ -119,14 +119,14 @@ func outputFile(name, exe string) (string, error) {
 	return name, nil
 }
 
-// compile gets the plugins that are published and compiles the program.
+// compile downloads the published plugins and compiles the program.
 func (b *Builder) compile(ctx context.Context, g *toolchain, p *program, binary string, verbose bool) error {
 	if verbose {
 		g.live = b.Stderr
 	}
-	g.knows(append(p.modules, p.umbra))
-	// Flags of the command line win over those in GOFLAGS, which are for the user's own
-	// modules.
+	g.showFolders(append(p.modules, p.umbra))
+	// Flags of the command line take precedence over those in GOFLAGS, which are meant
+	// for the user's own modules.
 	const modFile = "-modfile=go.mod"
 	get := []string{"get", modFile, "--"}
 	local := len(get)
@@ -136,12 +136,12 @@ func (b *Builder) compile(ctx context.Context, g *toolchain, p *program, binary 
 		}
 	}
 	if len(get) > local {
-		b.say("download what is published")
+		b.logf("downloading published plugins")
 		if _, err := g.run(ctx, get...); err != nil {
 			return err
 		}
 	}
-	b.say("compile for %s/%s; the first time it takes a while", g.os, g.arch)
+	b.logf("compiling for %s/%s; the first time takes a while", g.os, g.arch)
 	args := []string{"build", "-mod=mod", modFile, "-trimpath", "-ldflags=-s -w", "-o", binary}
 	if verbose {
 		args = append(args, "-v")
@@ -150,5 +150,5 @@ func (b *Builder) compile(ctx context.Context, g *toolchain, p *program, binary 
 	return err
 }
 
-// foreign reports whether what g builds can't run here.
+// foreign reports whether the programs that g builds can't run on this system.
 func (g *toolchain) foreign() bool { return g.os != runtime.GOOS || g.arch != runtime.GOARCH }

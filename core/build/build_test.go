@@ -30,19 +30,19 @@ func TestParsePlugin(t *testing.T) {
 		{"example.net/mine=.", Plugin{path: "example.net/mine", folder: "."}, ""},
 		{"mine=../a folder@home=here", Plugin{path: "mine", folder: "../a folder@home=here"}, ""},
 		{`mine=C:\mine`, Plugin{path: "mine", folder: `C:\mine`}, ""},
-		{"", Plugin{}, "not an import path"},
+		{"", Plugin{}, "invalid import path"},
 		{"./mine", Plugin{}, "PACKAGE=./mine"},
 		{"../mine=x", Plugin{}, "is a folder"},
 		{"/mine", Plugin{}, "PACKAGE=/mine"},
 		{`mine\sub`, Plugin{}, "is a folder"},
-		{"=mine", Plugin{}, "not an import path"},
-		{"@v1", Plugin{}, "not an import path"},
-		{"-x=mine", Plugin{}, "not an import path"},
-		{"a/../b", Plugin{}, "not an import path"},
-		{"a//b", Plugin{}, "not an import path"},
-		{"a/b/", Plugin{}, "not an import path"},
-		{"a b", Plugin{}, "not an import path"},
-		{"a\"b", Plugin{}, "not an import path"},
+		{"=mine", Plugin{}, "invalid import path"},
+		{"@v1", Plugin{}, "invalid import path"},
+		{"-x=mine", Plugin{}, "invalid import path"},
+		{"a/../b", Plugin{}, "invalid import path"},
+		{"a//b", Plugin{}, "invalid import path"},
+		{"a/b/", Plugin{}, "invalid import path"},
+		{"a b", Plugin{}, "invalid import path"},
+		{"a\"b", Plugin{}, "invalid import path"},
 		{"a@", Plugin{}, "no version"},
 		{"a=", Plugin{}, "no folder"},
 		{"a@v1=b", Plugin{}, "not both"},
@@ -54,8 +54,8 @@ func TestParsePlugin(t *testing.T) {
 	}
 }
 
-// FuzzParsePlugin makes programs of what is accepted: nothing that it gives gets out
-// of its place in the source.
+// FuzzParsePlugin generates the program of every accepted plugin: no value may break out of
+// its place in the source.
 func FuzzParsePlugin(f *testing.F) {
 	for _, text := range []string{"example.net/mine", "example.net/mine@v1.2.3", "mine=./folder", "a@v1=b", "/x", "a\"\nimport \"b"} {
 		f.Add(text)
@@ -106,7 +106,7 @@ func TestProgramFiles(t *testing.T) {
 	}
 }
 
-// The checksums are those of all folders, each once.
+// The checksums are those of all folders, without duplicates.
 func TestProgramSums(t *testing.T) {
 	folder := func(text string) string {
 		at := t.TempDir()
@@ -189,7 +189,7 @@ func TestCompareKinds(t *testing.T) {
 	if got, want := parseKinds(theirs), []string{"outbound.direct", "outbound.mine", "cipher.box"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	want := "new: outbound.mine\nnew: cipher.box\nnot in it: outbound.old, which this program has; give its --with too\n"
+	want := "new: outbound.mine\nnew: cipher.box\nmissing: outbound.old, which this program has; add its --with\n"
 	if got := compareKinds(reg, theirs); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -199,7 +199,7 @@ func TestExplainStart(t *testing.T) {
 	exit := errors.New("exit status 2")
 	for _, tc := range []struct{ stderr, want string }{
 		{"panic: core: kind \"box\" is registered twice\n\ngoroutine 1 [running]:", `kind "box" is registered twice`},
-		{"panic: other\n", "fails at \"umbra version\": exit status 2; it says\npanic: other"},
+		{"panic: other\n", "fails at \"umbra version\": exit status 2; its output:\npanic: other"},
 		{"", "fails at \"umbra version\": exit status 2"},
 	} {
 		if got := explainStart("version", tc.stderr, exit).Error(); !strings.Contains(got, tc.want) {
@@ -208,7 +208,7 @@ func TestExplainStart(t *testing.T) {
 	}
 }
 
-// A program for another system is put in its place and not run.
+// A program for another system is delivered without being run.
 func TestDeliverForeign(t *testing.T) {
 	folder := t.TempDir()
 	binary, output := filepath.Join(folder, "built"), filepath.Join(folder, "umbra")
@@ -234,11 +234,11 @@ func TestDeliverForeign(t *testing.T) {
 	}
 }
 
-// Folders that the go command names in relation to its own are shown as they are.
+// Relative folders in the output of the go command are shown as absolute paths.
 func TestLineWriter(t *testing.T) {
 	root := filepath.FromSlash("/src/mine")
 	g := &toolchain{folder: filepath.FromSlash("/tmp/umbra-build-1")}
-	g.knows([]goModule{{path: "a"}, {"b", root}})
+	g.showFolders([]goModule{{path: "a"}, {"b", root}})
 	var b strings.Builder
 	w := &lineWriter{to: &b, places: g.places}
 	for _, part := range []string{"# b\n..", "/../src/mi", "ne/x.go:1:2: bad\n", "./main.go:1: worse"} {

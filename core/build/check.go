@@ -18,18 +18,17 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// startPatience is how long the new program may take to tell its version.
+// startPatience is the maximum time for one command of the new program.
 const startPatience = 30 * time.Second
 
-// deliver puts the new program in the place of output, once it has been seen to
-// start, and tells its version and its new kinds. One that does not start leaves
-// what is there as it was.
+// deliver checks that the new program starts, moves it to output, and reports its
+// version and its new kinds. If the program does not start, output stays unchanged.
 func (b *Builder) deliver(ctx context.Context, binary, output string, g *toolchain) error {
 	file, err := copyBeside(binary, output, g.exe)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", output, err)
 	}
-	defer os.Remove(file) // fails once it has been moved
+	defer os.Remove(file) // fails after the rename
 	report := fmt.Sprintf("%s: for %s/%s, so it was not run here\n", output, g.os, g.arch)
 	if !g.foreign() {
 		version, err := b.try(ctx, file, "version")
@@ -49,8 +48,8 @@ func (b *Builder) deliver(ctx context.Context, binary, output string, g *toolcha
 	return err
 }
 
-// copyBeside copies the program to a new file in the folder of output, and returns
-// its name. It can be run there, which a temporary folder may forbid.
+// copyBeside copies the program to a new file in the folder of output, and returns its
+// name. The file can be run there; a temporary folder may be mounted noexec.
 func copyBeside(binary, output, exe string) (name string, err error) {
 	from, err := os.Open(binary)
 	if err != nil {
@@ -70,7 +69,7 @@ func copyBeside(binary, output, exe string) (name string, err error) {
 	return filepath.Abs(to.Name())
 }
 
-// try runs the new program and returns what it writes.
+// try runs a command of the new program and returns its output.
 func (b *Builder) try(ctx context.Context, file, command string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
@@ -85,19 +84,19 @@ func (b *Builder) try(ctx context.Context, file, command string) (string, error)
 
 var registeredTwice = regexp.MustCompile(`kind ("[^"]*") is registered twice`)
 
-// explainStart says why the new program failed at a command.
+// explainStart returns the error for a command at which the new program failed.
 func explainStart(command, stderr string, err error) error {
 	if m := registeredTwice.FindStringSubmatch(stderr); m != nil {
-		return fmt.Errorf("the new program does not start: kind %s is registered twice; umbra has it, or two packages do, so give one of them another name", m[1])
+		return fmt.Errorf("the new program does not start: kind %s is registered twice; umbra or another package registers that name already, so rename one of them", m[1])
 	}
 	if stderr = strings.TrimSpace(stderr); stderr != "" {
-		return fmt.Errorf("the new program fails at \"umbra %s\": %w; it says\n%s", command, err, stderr)
+		return fmt.Errorf("the new program fails at \"umbra %s\": %w; its output:\n%s", command, err, stderr)
 	}
 	return fmt.Errorf("the new program fails at \"umbra %s\": %w", command, err)
 }
 
-// compareKinds says which kinds a program has that this one has not, and the other
-// way around. kinds is what the program's command of that name writes.
+// compareKinds lists the kinds of the new program that this one lacks, and the reverse.
+// kinds is the output of the new program's command "kinds".
 func compareKinds(reg *core.Registry, kinds string) string {
 	theirs := parseKinds(kinds)
 	var ours []string
@@ -113,17 +112,17 @@ func compareKinds(reg *core.Registry, kinds string) string {
 		}
 	}
 	if b.Len() == 0 {
-		b.WriteString("new: no kind that this program has not\n")
+		b.WriteString("new: none; this program has all its kinds\n")
 	}
 	for _, kind := range ours {
 		if !slices.Contains(theirs, kind) {
-			fmt.Fprintf(&b, "not in it: %s, which this program has; give its --with too\n", kind)
+			fmt.Fprintf(&b, "missing: %s, which this program has; add its --with\n", kind)
 		}
 	}
 	return b.String()
 }
 
-// parseKinds reads what "umbra kinds" writes: a section in each line that is not
+// parseKinds parses the output of "umbra kinds": a section in each line that is not
 // indented, and its kinds below it.
 func parseKinds(text string) []string {
 	var all []string
@@ -141,17 +140,16 @@ func parseKinds(text string) []string {
 	return all
 }
 
-// explainGo shows the output of a go command that failed, whole, and returns an
-// error that says where the plugins are and what to mend, as far as that can be
-// told. version is that of umbra, if it is no checkout. Another error stays as it
-// is.
+// explainGo writes the full output of a failed go command, and returns an error that
+// names the folders of the plugins and the mend, as far as they are known. version is
+// that of umbra, or "" for a checkout. Other errors are returned unchanged.
 func (b *Builder) explainGo(err error, plugins []Plugin, version string) error {
 	failed, ok := errors.AsType[*goError](err)
 	if !ok {
 		return err
 	}
 	if !failed.shown {
-		_, _ = io.WriteString(b.Stderr, failed.output) // with nobody to tell if that fails
+		_, _ = io.WriteString(b.Stderr, failed.output) // a failed write can't be reported
 	}
 	lines := []string{err.Error()}
 	for _, p := range plugins {
@@ -166,7 +164,7 @@ func (b *Builder) explainGo(err error, plugins []Plugin, version string) error {
 	return &explained{text: strings.Join(lines, "\n"), err: err}
 }
 
-// explained is an error with more to say.
+// explained is an error with additional lines.
 type explained struct {
 	text string
 	err  error
@@ -180,7 +178,7 @@ var (
 	otherRegister = regexp.MustCompile(`cannot use plugin(\d+)\.Register `)
 )
 
-// advise says what is wrong with a plugin's Register.
+// advise returns what is wrong with the Register functions of plugins.
 func advise(output string, plugins []Plugin) []string {
 	const want = "it needs: func Register(reg *core.Registry)"
 	var lines []string
@@ -188,8 +186,8 @@ func advise(output string, plugins []Plugin) []string {
 		in   *regexp.Regexp
 		text string
 	}{
-		{noRegister, "%s has no Register; " + want},
-		{otherRegister, "Register of %s is something else; " + want},
+		{noRegister, "%s has no function Register; " + want},
+		{otherRegister, "Register of %s has another signature; " + want},
 	} {
 		for _, m := range known.in.FindAllStringSubmatch(output, -1) {
 			if n, err := strconv.Atoi(m[1]); err == nil && n >= 1 && n <= len(plugins) {

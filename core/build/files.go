@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// program is what is built: umbra and plugins.
+// program is the input of a build: umbra and plugins.
 type program struct {
-	umbra   goModule // of a checkout, or one without a root
-	version string   // of umbra, if it is no checkout
+	umbra   goModule // a checkout, or a module without a root
+	version string   // of umbra, or "" for a checkout
 	plugins []Plugin
 	modules []goModule // of the plugins in folders, each once
 }
 
-// add adds the module of a plugin in a folder.
+// add adds the module of a plugin that is in a folder.
 func (p *program) add(m goModule) error {
 	if m.path == Module {
 		return p.addOwn(m)
@@ -36,7 +36,7 @@ func (p *program) add(m goModule) error {
 	return nil
 }
 
-// addOwn is add for a plugin that lies in a checkout of umbra.
+// addOwn adds a plugin that lies in a checkout of umbra.
 func (p *program) addOwn(m goModule) error {
 	switch {
 	case p.umbra.root == "":
@@ -47,8 +47,8 @@ func (p *program) addOwn(m goModule) error {
 	return nil
 }
 
-// goMod returns the go.mod of the program. Plugins that are published are not in it:
-// "go get" adds them. goVersion is that of the go command.
+// goMod returns the go.mod of the program. Published plugins are absent: "go get" adds
+// them. goVersion is the version of the go command.
 func (p *program) goMod(goVersion string) string {
 	var require, replace strings.Builder
 	add := func(m goModule, version string) {
@@ -72,8 +72,8 @@ func (p *program) goMod(goVersion string) string {
 	return text
 }
 
-// languageOf returns the version of the language that a go command has, as a go.mod
-// gives it.
+// languageOf returns the language version of a go command in the form of a go.mod
+// file.
 func languageOf(goVersion string) string {
 	const oldest = "1.26" // that umbra builds with
 	if m := regexp.MustCompile(`^go(1\.\d+(\.\d+|rc\d+)?)`).FindStringSubmatch(goVersion); m != nil {
@@ -107,8 +107,8 @@ func main() {
 `, Module+"/core/app", Module+"/plugins", imports.String(), registers.String())
 }
 
-// goSum returns the checksums that the checkouts know: their modules then need no
-// one else's word.
+// goSum returns the checksums in the go.sum files of the checkouts. Their dependencies
+// then need no checksum database.
 func (p *program) goSum() (string, error) {
 	var b strings.Builder
 	seen := map[string]bool{}
@@ -134,7 +134,7 @@ func (p *program) goSum() (string, error) {
 	return b.String(), nil
 }
 
-// write writes the files of the program into a folder.
+// write writes the files of the program to folder.
 func (p *program) write(folder, goVersion string) error {
 	sum, err := p.goSum()
 	if err != nil {
@@ -148,8 +148,8 @@ func (p *program) write(folder, goVersion string) error {
 	return nil
 }
 
-// published returns the version of umbra that info is of, or "" for a checkout, which
-// no one else can get.
+// published returns the version of umbra in info, or "" for a checkout, which can't be
+// downloaded.
 func published(info *debug.BuildInfo) string {
 	found := info.Main
 	for _, dep := range info.Deps {

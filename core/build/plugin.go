@@ -11,21 +11,21 @@ import (
 	"strings"
 )
 
-// Module is where the version of a build is found in what the toolchain wrote
-// into the program.
+// Module is the module path of umbra, by which its version is found in the build info
+// of a program.
 const Module = "github.com/umbra-proxy/umbra"
 
-// Plugin is a package with kinds of its own.
+// Plugin is a package that registers kinds.
 type Plugin struct {
 	path    string // its import path
-	version string // of its module, or what the go command finds one by; "" for a folder
-	folder  string // where it is, as given; "" for a published one
+	version string // of its module, or a query for the go command; "" for a folder
+	folder  string // as given; "" for a published package
 }
 
 // local reports whether the plugin is in a folder.
 func (p Plugin) local() bool { return p.folder != "" }
 
-// String says what is built in.
+// String describes the plugin and its origin.
 func (p Plugin) String() string {
 	if p.local() {
 		return p.path + " from " + p.folder
@@ -33,10 +33,10 @@ func (p Plugin) String() string {
 	return p.path + "@" + p.version
 }
 
-// importPath is what an import path of a package looks like.
+// importPath matches import paths of packages.
 var importPath = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.~+-]*(/[A-Za-z0-9_.~+-]+)*$`)
 
-// parsePlugin reads PACKAGE[@VERSION|=FOLDER].
+// parsePlugin parses PACKAGE[@VERSION|=FOLDER].
 func parsePlugin(text string) (Plugin, error) {
 	if strings.HasPrefix(text, ".") || strings.Contains(strings.SplitN(text, "=", 2)[0], `\`) || filepath.IsAbs(text) {
 		return Plugin{}, fmt.Errorf("%s is a folder; write the import path of its package before it: PACKAGE=%[1]s", text)
@@ -46,7 +46,7 @@ func parsePlugin(text string) (Plugin, error) {
 	p := Plugin{path: name, version: version, folder: folder}
 	switch {
 	case !importPath.MatchString(name) || path.Clean(name) != name:
-		return Plugin{}, fmt.Errorf("%q: %q is not an import path of a package", text, name)
+		return Plugin{}, fmt.Errorf("%q: invalid import path %q", text, name)
 	case local && versioned:
 		return Plugin{}, fmt.Errorf("%s: give a version or a folder, not both", text)
 	case local && folder == "":
@@ -65,8 +65,8 @@ type goModule struct {
 	root string // absolute
 }
 
-// locate finds the module of a plugin in a folder, and checks that the package
-// there has the import path that was asked for.
+// locate finds the module of a plugin in a folder, and checks that the package in the
+// folder has the plugin's import path.
 func (p Plugin) locate(ctx context.Context, g *toolchain) (goModule, error) {
 	folder, err := filepath.Abs(p.folder)
 	if err != nil {
@@ -77,7 +77,7 @@ func (p Plugin) locate(ctx context.Context, g *toolchain) (goModule, error) {
 	}
 	root, err := rootAbove(folder)
 	if err != nil {
-		return goModule{}, fmt.Errorf("--with %s: %w; make one: go mod init %[1]s", p.path, err)
+		return goModule{}, fmt.Errorf("--with %s: %w; create it with: go mod init %[1]s", p.path, err)
 	}
 	m, err := g.module(ctx, root)
 	if err != nil {
@@ -88,7 +88,7 @@ func (p Plugin) locate(ctx context.Context, g *toolchain) (goModule, error) {
 		return goModule{}, err
 	}
 	if is := path.Join(m.path, filepath.ToSlash(within)); is != p.path {
-		return goModule{}, fmt.Errorf("--with %s: by its go.mod the package in %s is %s; write --with %[3]s=%[2]s", p.path, p.folder, is)
+		return goModule{}, fmt.Errorf("--with %s: the package in %s is %s according to its go.mod; write --with %[3]s=%[2]s", p.path, p.folder, is)
 	}
 	return m, nil
 }
@@ -97,7 +97,7 @@ func isFolder(name string) error {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is not a folder %s", name)
+		return fmt.Errorf("no such folder: %s", name)
 	case err != nil:
 		return err
 	case !info.IsDir():
@@ -106,7 +106,7 @@ func isFolder(name string) error {
 	return nil
 }
 
-// rootAbove returns the nearest folder with a go.mod, from folder upwards.
+// rootAbove returns the nearest folder with a go.mod, starting at folder.
 func rootAbove(folder string) (string, error) {
 	for at := folder; ; {
 		if info, err := os.Stat(filepath.Join(at, "go.mod")); err == nil && !info.IsDir() {
@@ -114,7 +114,7 @@ func rootAbove(folder string) (string, error) {
 		}
 		above := filepath.Dir(at)
 		if above == at {
-			return "", fmt.Errorf("there is no go.mod in %s, nor above it", folder)
+			return "", fmt.Errorf("no go.mod in %s or above it", folder)
 		}
 		at = above
 	}
@@ -130,19 +130,19 @@ func sourceModule(ctx context.Context, g *toolchain, folder string) (goModule, e
 		return goModule{}, fmt.Errorf("--source: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
-		return goModule{}, fmt.Errorf("--source %s: there is no go.mod; it wants the folder of a checkout of umbra", folder)
+		return goModule{}, fmt.Errorf("--source %s: no go.mod in it; want the folder of a checkout of umbra", folder)
 	}
 	m, err := g.module(ctx, root)
 	if err != nil {
 		return goModule{}, fmt.Errorf("--source %s: %w", folder, err)
 	}
 	if m.path != Module {
-		return goModule{}, fmt.Errorf("--source %s: by its go.mod it is %s, not %s", folder, m.path, Module)
+		return goModule{}, fmt.Errorf("--source %s: its go.mod is that of %s, not of %s", folder, m.path, Module)
 	}
 	return m, nil
 }
 
-// ParsePlugins reads all that --with gives.
+// ParsePlugins parses all values of --with.
 func ParsePlugins(texts []string) ([]Plugin, error) {
 	if len(texts) == 0 {
 		return nil, errors.New("want a --with PACKAGE")

@@ -15,25 +15,25 @@ import (
 	"time"
 )
 
-// goPatience is how long the go command may take to end once it was told to. It
-// waits for its compilers.
+// goPatience is the time that the go command gets to end after an interrupt. It waits
+// for its compilers.
 const goPatience = 10 * time.Second
 
-// toolchain is the go command, at work in a folder.
+// toolchain is the go command, working in a folder.
 type toolchain struct {
 	path   string
 	folder string
-	live   io.Writer         // gets what it says as it comes; nil for nobody
-	places *strings.Replacer // of folders that it names in relation to its own; nil for none
+	live   io.Writer         // receives the output as it is written, or nil
+	places *strings.Replacer // replaces relative folders in the output, or nil
 
-	os, arch, exe, version string // of what it builds
+	os, arch, exe, version string // of the programs that it builds
 }
 
-// errNoGo says what is missing and what to do.
-var errNoGo = errors.New(`there is no go command in PATH, and umbra build compiles Go code
+// errNoGo is the error for a machine without a go command.
+var errNoGo = errors.New(`no go command in PATH, and umbra build compiles Go code
 install Go 1.26 or newer, from https://go.dev/dl/ or as the package "golang" of your system`)
 
-// findGo returns the go command in PATH, which works in folder.
+// findGo returns the go command in PATH, set up to work in folder.
 func findGo(ctx context.Context, folder string) (*toolchain, error) {
 	path, err := exec.LookPath("go")
 	if err != nil {
@@ -66,24 +66,23 @@ func (g *toolchain) module(ctx context.Context, root string) (goModule, error) {
 		return goModule{}, fmt.Errorf("go mod edit: %w", err)
 	}
 	if file.Module.Path == "" {
-		return goModule{}, fmt.Errorf("%s names no module", filepath.Join(root, "go.mod"))
+		return goModule{}, fmt.Errorf("%s has no module line", filepath.Join(root, "go.mod"))
 	}
 	return goModule{path: file.Module.Path, root: root}, nil
 }
 
-// goError is a go command that failed.
+// goError is the failure of a go command.
 type goError struct {
 	command string
 	output  string
-	shown   bool // the output, as it came
+	shown   bool // the output was shown already
 	err     error
 }
 
 func (e *goError) Error() string { return fmt.Sprintf("go %s: %v", e.command, e.err) }
 func (e *goError) Unwrap() error { return e.err }
 
-// run runs the go command and returns what it wrote to the standard output. Its
-// error is a goError.
+// run runs the go command and returns its standard output. The error is a goError.
 func (g *toolchain) run(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, g.path, args...)
 	cmd.Dir = g.folder
@@ -111,9 +110,9 @@ func (g *toolchain) run(ctx context.Context, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// knows has the folders of modules shown as they are, where the go command says how
-// they are reached from its own.
-func (g *toolchain) knows(modules []goModule) {
+// showFolders makes the output show the folders of modules as given, where the go command
+// writes them relative to its own folder.
+func (g *toolchain) showFolders(modules []goModule) {
 	var pairs []string
 	for _, m := range modules {
 		if way, err := filepath.Rel(g.folder, m.root); err == nil && m.root != "" {
@@ -123,13 +122,13 @@ func (g *toolchain) knows(modules []goModule) {
 	g.places = strings.NewReplacer(pairs...)
 }
 
-// lineWriter writes whole lines, for several at once.
+// lineWriter writes whole lines. It is safe for concurrent use.
 type lineWriter struct {
 	places *strings.Replacer // may be nil
 
 	mu   sync.Mutex
-	to   io.Writer // guarded by mu, as all that follows
-	rest []byte    // of a line
+	to   io.Writer // guarded by mu, as are the fields below
+	rest []byte    // an incomplete line
 }
 
 func (w *lineWriter) Write(p []byte) (int, error) {
@@ -142,7 +141,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush writes a line that has no end.
+// flush writes an incomplete last line.
 func (w *lineWriter) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -152,7 +151,7 @@ func (w *lineWriter) flush() {
 
 func (w *lineWriter) put(lines []byte) {
 	if w.places != nil {
-		_, _ = w.places.WriteString(w.to, string(lines)) // what can't be shown holds up no build
+		_, _ = w.places.WriteString(w.to, string(lines)) // output that can't be shown must not stop the build
 	} else {
 		_, _ = w.to.Write(lines)
 	}

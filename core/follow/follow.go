@@ -1,10 +1,10 @@
-// Package follow has what components share that read a file again when it
-// changes: when to look, how to tell a new file from the old one, and what to say of
-// one that is wrong.
+// Package follow supports components that read a file again when it changes: it
+// decides when to check the file, distinguishes a new version from the old one, and
+// reports errors.
 //
-// A component with a goroutine calls Watch and File.Changed: the change is found
-// without traffic, and only when the file has stood still for a moment. A component
-// without a goroutine has a Value, whose users look at the files as they need them.
+// A component with a goroutine calls Watch and File.Changed: changes are found without
+// traffic, and only when the file has not changed between two checks. A component
+// without a goroutine uses a Value, which checks the files when it is used.
 package follow
 
 import (
@@ -19,42 +19,43 @@ import (
 	"time"
 )
 
-// every is how often files are looked at. What has changed is read at the next look, if
-// it is the same then: a file that is written in place is empty for a moment. So it holds
-// within a second.
+// every is the interval between checks of a file. A change is read at the second check
+// that finds the same content, because a file that is written in place is empty for a
+// moment. A change takes effect within a second.
 const every = 250 * time.Millisecond
 
-// settled is how long after its last change a file can be told from a newer one by
-// its time alone. Some file systems keep times of two seconds.
+// settled is the time after its last change from which a file's modification time
+// distinguishes it from newer versions. Some file systems have a resolution of two
+// seconds.
 const settled = 2 * time.Second
 
-// File is a file that is followed. It is not safe for concurrent use.
+// File is a file that is checked for changes. It is not safe for concurrent use.
 type File struct {
 	path  string
 	limit int64
 	seed  maphash.Seed
-	info  fs.FileInfo // as it was read last; nil before
-	read  time.Time   // when
-	sum   uint64      // of what it had
-	other *uint64     // the sum at the last look, if it was another
-	lost  bool        // the last Read could not read it
+	info  fs.FileInfo // of the last Read; nil before the first
+	read  time.Time   // time of the last Read
+	sum   uint64      // hash of the content
+	other *uint64     // the hash at the last check, if it differed from sum
+	lost  bool        // the last Read failed to read the file
 }
 
-// New returns the file at path, of at most limit bytes, which has not been read.
+// New returns the file at path, of at most limit bytes. It does not read the file.
 func New(path string, limit int64) *File {
 	return &File{path: path, limit: limit, seed: maphash.MakeSeed()}
 }
 
-// Path returns where the file is.
+// Path returns the path of the file.
 func (f *File) Path() string { return f.path }
 
-// Info returns what was known of the file when it was read last.
+// Info returns the file's metadata at the last Read.
 func (f *File) Info() fs.FileInfo { return f.info }
 
-// Read has take read the file. Its errors name the file, but for those of take. A
-// file that take refuses counts as read.
-func (f *File) Read(take func(io.Reader) error) error {
-	next, err := f.open(take)
+// Read calls parse with the content of the file. Errors of reading name the file;
+// errors of parse are returned unchanged. A file that parse rejects counts as read.
+func (f *File) Read(parse func(io.Reader) error) error {
+	next, err := f.open(parse)
 	if next != nil {
 		f.info, f.read, f.sum, f.other = next.info, next.read, next.sum, nil
 	}
@@ -62,9 +63,9 @@ func (f *File) Read(take func(io.Reader) error) error {
 	return err
 }
 
-// Differs reports whether the last Read would give another result now: the file has
-// other bytes, can't be read any more, or can be read again. Unlike Changed it does not
-// wait until the file stands still, so the next Read may find it half written.
+// Differs reports whether Read would have a different result now: the content differs,
+// the file became unreadable, or it became readable. Unlike Changed it does not wait
+// for two equal checks, so the next Read may find a half-written file.
 func (f *File) Differs() bool {
 	if !f.lost && f.isCurrent() {
 		return false
@@ -80,9 +81,9 @@ func (f *File) Differs() bool {
 	return false
 }
 
-// Changed reports whether the file has other bytes than when it was read last, and has
-// had them at the call before. It reads the file where its time can't tell. A file that
-// can't be read is an error.
+// Changed reports whether the content differs from that of the last Read and is the
+// same as at the previous call. It reads the file where the modification time does not
+// suffice. It returns an error if the file can't be read.
 func (f *File) Changed() (bool, error) {
 	if f.isCurrent() {
 		f.other = nil
@@ -104,8 +105,8 @@ func (f *File) Changed() (bool, error) {
 	return false, nil
 }
 
-// isCurrent reports whether the file is as it was read, as far as can be told
-// without reading it.
+// isCurrent reports whether the file's metadata proves that its content is that of the
+// last Read.
 func (f *File) isCurrent() bool {
 	if f.info == nil {
 		return false
@@ -115,11 +116,12 @@ func (f *File) isCurrent() bool {
 		info.ModTime().Equal(f.info.ModTime()) && f.read.Sub(info.ModTime()) > settled
 }
 
-// open reads the file to its end, as far as limit, and returns what it was. It
-// returns nil if that did not work; an error of take is none of that.
-func (f *File) open(take func(io.Reader) error) (*File, error) {
+// open reads the file to its end, up to limit, and returns its metadata and hash. It
+// returns nil if reading failed. If parse failed, it returns the file and the error of
+// parse.
+func (f *File) open(parse func(io.Reader) error) (*File, error) {
 	if info, err := os.Stat(f.path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", f.path) // to open a pipe could take forever
+		return nil, fmt.Errorf("%s is not a file", f.path) // opening a pipe could block forever
 	}
 	file, err := os.Open(f.path)
 	if err != nil {
@@ -136,8 +138,8 @@ func (f *File) open(take func(io.Reader) error) (*File, error) {
 	var sum maphash.Hash
 	sum.SetSeed(f.seed)
 	in := &reader{from: io.TeeReader(io.LimitReader(file, f.limit+1), &sum)}
-	refused := take(in)
-	_, _ = io.Copy(io.Discard, in) // in remembers
+	refused := parse(in)
+	_, _ = io.Copy(io.Discard, in) // in records the error
 	switch {
 	case in.err != nil:
 		return nil, f.failed(in.err)
@@ -150,7 +152,7 @@ func (f *File) open(take func(io.Reader) error) (*File, error) {
 
 func (f *File) tooLong() error { return fmt.Errorf("%s has more than %d bytes", f.path, f.limit) }
 
-// failed says once what was done to which file.
+// failed adds the operation and the path to err, once.
 func (f *File) failed(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err
@@ -158,7 +160,7 @@ func (f *File) failed(err error) error {
 	return fmt.Errorf("read %s: %w", f.path, err)
 }
 
-// reader counts what is read and remembers an error.
+// reader counts the bytes read and records an error.
 type reader struct {
 	from io.Reader
 	n    int64
@@ -174,9 +176,9 @@ func (r *reader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Watch calls look four times a second until ctx ends. Its error is logged with message,
-// and not again while it stays the same.
-func Watch(ctx context.Context, log *slog.Logger, message string, look func() error) {
+// Watch calls check four times a second until ctx ends. It logs an error of check with
+// message, and not again while the text of the error stays the same.
+func Watch(ctx context.Context, log *slog.Logger, message string, check func() error) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	complaint := ""
@@ -187,7 +189,7 @@ func Watch(ctx context.Context, log *slog.Logger, message string, look func() er
 		case <-ticker.C:
 		}
 		text := ""
-		if err := look(); err != nil {
+		if err := check(); err != nil {
 			text = err.Error()
 		}
 		if text != "" && text != complaint {

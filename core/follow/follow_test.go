@@ -20,7 +20,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// text returns what a file has.
+// text returns the content of a file.
 func text(t *testing.T, f *File) string {
 	t.Helper()
 	var b []byte
@@ -38,7 +38,7 @@ func changed(t *testing.T, f *File, step string, want bool) {
 	}
 }
 
-// What a file has decides whether it has changed, not its time.
+// The content of a file determines whether it has changed, not its time.
 func TestChanged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	write(t, path, "one")
@@ -48,7 +48,7 @@ func TestChanged(t *testing.T) {
 		t.Fatalf("got %q, want one", got)
 	}
 	changed(t, f, "read", false)
-	write(t, path, "two") // of the same size, and perhaps of the same time
+	write(t, path, "two") // with the same size, and perhaps the same time
 	changed(t, f, "other bytes", false)
 	changed(t, f, "other bytes still", true)
 	changed(t, f, "other bytes, still not read", true)
@@ -76,7 +76,7 @@ func TestChanged(t *testing.T) {
 	changed(t, f, "another file with the same bytes", false)
 }
 
-// A file that has not changed is not read again, once its time can tell.
+// An unchanged file is not read again once its modification time suffices.
 func TestIsCurrent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	write(t, path, "one")
@@ -99,12 +99,12 @@ func TestIsCurrent(t *testing.T) {
 	}
 	changed(t, f, "another time", false)
 	if !f.isCurrent() {
-		t.Error("another time, looked at: got changed, want current")
+		t.Error("another time, after a check: got changed, want current")
 	}
 	at(time.Millisecond)
 	text(t, f)
 	if f.isCurrent() {
-		t.Error("a file that was changed a moment before: got current, want to look again")
+		t.Error("a file that was changed a moment before: got current, want another check")
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
@@ -133,29 +133,29 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// A complaint is logged once for as long as it is the same.
+// An error is logged once as long as its text stays the same.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		ctx, cancel := context.WithCancel(t.Context())
-		says := []string{"", "bad", "bad", "worse", "bad", "", "bad", "bad"}
+		texts := []string{"", "bad", "bad", "worse", "bad", "", "bad", "bad"}
 		done := make(chan struct{})
-		looks := 0
+		checks := 0
 		go func() {
 			defer close(done)
 			Watch(ctx, slog.New(slog.NewTextHandler(&log, nil)), "stays", func() error {
-				looks++
-				if says[looks-1] == "" {
+				checks++
+				if texts[checks-1] == "" {
 					return nil
 				}
-				return errors.New(says[looks-1])
+				return errors.New(texts[checks-1])
 			})
 		}()
 		time.Sleep(2*time.Second + time.Millisecond)
 		cancel()
 		<-done
-		if looks != len(says) {
-			t.Errorf("got %d looks in 2 s, want %d", looks, len(says))
+		if checks != len(texts) {
+			t.Errorf("got %d checks in 2 s, want %d", checks, len(texts))
 		}
 		if n := strings.Count(log.String(), "msg=stays err="); n != 4 {
 			t.Errorf("got %d lines, want 4:\n%s", n, log.String())

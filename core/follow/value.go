@@ -7,37 +7,36 @@ import (
 	"time"
 )
 
-// Source describes a Value.
+// Source configures a Value.
 type Source[T any] struct {
-	Paths []string         // the files; their order does not matter, and one may stand twice
-	Limit int64            // bytes that each file may have
-	Every time.Duration    // the least time between two looks at the files
-	Now   func() time.Time // the clock, with monotonic times
+	Paths []string         // the files, in any order; duplicates are allowed
+	Limit int64            // maximum size of each file in bytes
+	Every time.Duration    // minimum interval between checks of the files
+	Now   func() time.Time // the clock, with monotonic readings
 
-	// Make makes a value of the files. read returns the bytes of one of Paths, or
-	// the error of reading it, which names the file.
+	// Make builds a value from the files. read returns the content of one of Paths, or
+	// the error of reading it, which contains the path.
 	Make func(read func(path string) ([]byte, error)) (T, error)
 
-	// Tell is called after the files were read again: with nil if the new value is
-	// in use, else with the error of Make. It is called once for each change of the
-	// files.
-	Tell func(err error)
+	// Reloaded is called after the files were read again: with nil if the new value is
+	// in use, otherwise with the error of Make. It is called once per change.
+	Reloaded func(err error)
 }
 
-// Value is what some files together make, such as a certificate and its key: the
-// last that could be made. It has no goroutine: Get looks at the files. It is safe for
-// concurrent use.
+// Value is built from one or more files, such as a certificate and its key. It is the
+// last value that Make returned without an error. It has no goroutine: Get checks the
+// files. It is safe for concurrent use.
 type Value[T any] struct {
 	source  Source[T]
 	start   time.Time
-	due     atomic.Int64 // time.Duration since start at which to look again
+	due     atomic.Int64 // time.Duration since start of the next check
 	current atomic.Pointer[T]
 
 	mu    sync.Mutex
 	files []*File // guarded by mu
 }
 
-// NewValue makes the first value. Its error is that of Make.
+// NewValue builds the first value. The error is that of Make.
 func NewValue[T any](s Source[T]) (*Value[T], error) {
 	v := &Value[T]{source: s, start: s.Now()}
 	for _, path := range s.Paths {
@@ -50,17 +49,17 @@ func NewValue[T any](s Source[T]) (*Value[T], error) {
 	return v, nil
 }
 
-// Get returns the value. If the last look at the files is long enough ago, it looks
-// first; calls during that look get the value from before it.
+// Get returns the value. If the last check of the files is at least Every ago, Get
+// checks them first; concurrent calls return the previous value.
 func (v *Value[T]) Get() T {
 	if since := v.source.Now().Sub(v.start); int64(since) >= v.due.Load() && v.mu.TryLock() {
-		v.look(since)
+		v.check(since)
 	}
 	return *v.current.Load()
 }
 
-// look makes a new value if a file has changed. It unlocks mu.
-func (v *Value[T]) look(since time.Duration) {
+// check builds a new value if a file has changed. It unlocks mu.
+func (v *Value[T]) check(since time.Duration) {
 	defer v.mu.Unlock()
 	v.due.Store(int64(since + v.source.Every))
 	differs := false
@@ -68,11 +67,11 @@ func (v *Value[T]) look(since time.Duration) {
 		differs = f.Differs() || differs
 	}
 	if differs {
-		v.source.Tell(v.read())
+		v.source.Reloaded(v.read())
 	}
 }
 
-// read reads all files, then makes a value of them.
+// read reads all files, then builds a value from them.
 func (v *Value[T]) read() error {
 	type content struct {
 		data []byte

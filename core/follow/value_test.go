@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Differs tells by the bytes, and by whether there is a file at all.
+// Differs compares the content of the file and whether it can be read.
 func TestDiffers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	old := time.Now().Add(-time.Hour)
@@ -64,12 +64,12 @@ func TestDiffers(t *testing.T) {
 	differs("back, and read", false)
 }
 
-// pair is a Value of two files that fit together if they have the same text.
+// pair is a Value of two files that match if they have the same text.
 type pair struct {
 	*Value[string]
-	t     *testing.T
-	paths []string
-	told  []string
+	t       *testing.T
+	paths   []string
+	reports []string
 }
 
 func newPair(t *testing.T, paths []string) *pair {
@@ -91,12 +91,12 @@ func newPair(t *testing.T, paths []string) *pair {
 			}
 			return string(first), nil
 		},
-		Tell: func(err error) {
+		Reloaded: func(err error) {
 			text := "changed"
 			if err != nil {
 				text = err.Error()
 			}
-			p.told = append(p.told, text)
+			p.reports = append(p.reports, text)
 		},
 	})
 	if err != nil {
@@ -106,8 +106,8 @@ func newPair(t *testing.T, paths []string) *pair {
 	return p
 }
 
-// after checks the value at some times after a step, and what was told since the last.
-func (p *pair) after(step string, value string, told ...string) {
+// after checks the value at some times after a step, and the reports since the last check.
+func (p *pair) after(step string, value string, reports ...string) {
 	p.t.Helper()
 	for range 3 {
 		time.Sleep(time.Second)
@@ -115,13 +115,13 @@ func (p *pair) after(step string, value string, told ...string) {
 			p.t.Errorf("%s: got %q, want %q", step, got, value)
 		}
 	}
-	if !slices.EqualFunc(p.told, told, strings.Contains) {
-		p.t.Errorf("%s: got told %q, want %q", step, p.told, told)
+	if !slices.EqualFunc(p.reports, reports, strings.Contains) {
+		p.t.Errorf("%s: got reports %q, want %q", step, p.reports, reports)
 	}
-	p.told = nil
+	p.reports = nil
 }
 
-// The last value that could be made stays, and each change is told of once.
+// The last valid value stays in use, and each change is reported once.
 func TestValue(t *testing.T) {
 	dir := t.TempDir()
 	paths := []string{filepath.Join(dir, "a"), filepath.Join(dir, "b")}
@@ -169,7 +169,7 @@ func TestNewValueFails(t *testing.T) {
 	}
 }
 
-// Many callers at once get values whose files fit.
+// Concurrent callers get values whose files match.
 func TestValueConcurrent(t *testing.T) {
 	dir := t.TempDir()
 	paths := []string{filepath.Join(dir, "a"), filepath.Join(dir, "b")}

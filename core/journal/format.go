@@ -11,15 +11,15 @@ import (
 	"os"
 )
 
-// A file is a line that says what it is of, and then records:
+// A file is a line with its type, followed by records:
 //
 //	+-------+--------+----------+----------+
 //	| A5 5A |  size  | checksum |   data   |
 //	|  2B   | 2B be  | 4B CRC-C | variable |
 //	+-------+--------+----------+----------+
 //
-// The checksum is of the size and the data. What a crash or a disk has spoiled fails
-// it; reading goes on where the next good record begins.
+// The checksum covers the size and the data. It detects damage by a crash or a disk;
+// reading continues at the next valid record.
 const (
 	mark     = "\xA5\x5A"
 	sizeAt   = len(mark)
@@ -27,18 +27,18 @@ const (
 	headSize = sumAt + crc32.Size
 )
 
-// MaxRecord is the longest record in bytes.
+// MaxRecord is the maximum size of a record in bytes.
 const MaxRecord = 4 << 10
 
-// maxFile is the largest file that is read, in bytes.
+// maxFile is the number of bytes that are read of a file.
 const maxFile = 256 << 20
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// magic returns the first line of a file of what.
+// magic returns the first line of a file of type what.
 func magic(what string) string { return "umbra " + what + " 1\r\n" }
 
-// appendRecord appends the form of a record on disk to b.
+// appendRecord appends the encoding of a record to b.
 func appendRecord(b, data []byte) []byte {
 	at := len(b)
 	b = append(b, mark...)
@@ -54,8 +54,8 @@ func checksum(record []byte) uint32 {
 	return crc32.Update(sum, castagnoli, record[headSize:])
 }
 
-// parseRecord returns the data of the record that b begins with, and its size on
-// disk; 0 if there is no good one.
+// parseRecord returns the data of the record at the start of b, and its encoded size;
+// 0 if there is no valid record.
 func parseRecord(b []byte) (data []byte, size int) {
 	if len(b) < headSize || string(b[:sizeAt]) != mark {
 		return nil, 0
@@ -67,11 +67,11 @@ func parseRecord(b []byte) (data []byte, size int) {
 	return b[headSize:size], size
 }
 
-// errForeign says that a file is no journal of this kind.
-var errForeign = errors.New("it holds something else")
+// errForeign is the error for a file that is not a journal of this type.
+var errForeign = errors.New("the file has another type")
 
-// checkMagic returns errForeign if the file at path is of something else, and why it
-// can't be read. A file that is not there or empty is fine.
+// checkMagic returns errForeign if the file at path has another type, or the error of
+// reading it. A missing or empty file is valid.
 func checkMagic(path, what string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -94,8 +94,8 @@ func checkMagic(path, what string) error {
 	return nil
 }
 
-// readRecords gives each good record of the file at path to load, in order. A file
-// that is not there is empty. It returns how many bytes belonged to none.
+// readRecords calls load with each valid record of the file at path, in order. A
+// missing file is empty. readRecords returns the number of bytes outside records.
 func readRecords(path, what string, load func([]byte)) (damaged int, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -116,7 +116,7 @@ func readRecords(path, what string, load func([]byte)) (damaged int, err error) 
 	for len(data) > 0 {
 		record, size := parseRecord(data)
 		if size == 0 {
-			size = 1 // look for the next one
+			size = 1 // search for the next record
 			if next := bytes.Index(data[1:], []byte(mark)); next > 0 {
 				size += next
 			} else if next < 0 {
@@ -131,7 +131,7 @@ func readRecords(path, what string, load func([]byte)) (damaged int, err error) 
 	return damaged, nil
 }
 
-// pathError says once what was done to which file.
+// pathError adds the operation and the path to err, once.
 func pathError(did, path string, err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err

@@ -1,5 +1,5 @@
 // Package journal keeps records in a file that survives the death of its process at
-// any instant. Whoever notes a record waits for no disk.
+// any instant. Adding a record never waits for the disk.
 package journal
 
 import (
@@ -11,27 +11,27 @@ import (
 	"sync"
 )
 
-// maxPending bounds what waits to be written, while a disk is stuck, in bytes.
+// maxPending bounds the bytes queued for writing while a disk is stuck.
 const maxPending = 4 << 20
 
-// Journal is the log of a set: its records, in order, make the set. A nil Journal
-// keeps nothing. It is safe for concurrent use.
+// Journal is the log of a set: the set is the result of its records, in order. A nil
+// Journal discards all records. It is safe for concurrent use.
 type Journal struct {
 	path  string
 	what  string
 	log   *slog.Logger
-	wake  chan struct{} // has room for one
-	turn  chan struct{} // is held by the Run that writes; has room for one
-	aside bool          // the file is not ours: it is moved aside first
+	wake  chan struct{} // capacity 1; a full channel means that a wake-up is pending
+	turn  chan struct{} // capacity 1; a semaphore held by the Run that writes
+	aside bool          // the file has another type and is moved aside first
 
 	mu      sync.Mutex
-	pending []byte // guarded by mu, as is lost
-	lost    int    // records that did not fit pending
+	pending []byte // guarded by mu, as is lost; encoded records to be written
+	lost    int    // number of records that did not fit pending
 }
 
-// Open returns the journal in the file at path, which need not be there. what says in a
-// word what it is of. It checks that the file can be read, and leaves its records to
-// Load. A file of something else is logged and no error.
+// Open opens the journal in the file at path, which may be missing. what is one word for
+// the type of the file. Open checks that the file can be read, and leaves its records to
+// Load. A file of another type is logged and is not an error.
 func Open(path, what string, log *slog.Logger) (*Journal, error) {
 	j := &Journal{path: path, what: what, log: log, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 	dir := filepath.Dir(path)
@@ -41,21 +41,21 @@ func Open(path, what string, log *slog.Logger) (*Journal, error) {
 		return nil, fmt.Errorf("%s is not a folder", dir)
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	switch err := checkMagic(path, what); {
 	case errors.Is(err, errForeign):
 		j.aside = true
-		log.Error("a file is not ours and will be moved aside", slog.String("file", path))
+		log.Error("journal file has another type and will be moved aside", slog.String("file", path))
 	case err != nil:
 		return nil, pathError("read", path, err)
 	}
 	return j, nil
 }
 
-// Load gives load each record of the file; load keeps nothing of it. It is called
-// before Run, if at all. A file that is damaged is logged, and so is one that can't be
-// read any more, which is moved aside.
+// Load calls load with each record of the file; load must not keep the record. Load must
+// be called before Run, if at all. A damaged file is logged. So is a file that can no
+// longer be read, which is moved aside.
 func (j *Journal) Load(load func(record []byte)) {
 	if j.aside {
 		return
@@ -64,17 +64,17 @@ func (j *Journal) Load(load func(record []byte)) {
 	switch {
 	case err != nil:
 		j.aside = true
-		j.log.Error("a file can't be read and will be moved aside", slog.String("file", j.path), slog.Any("err", err))
+		j.log.Error("journal file can't be read and will be moved aside", slog.String("file", j.path), slog.Any("err", err))
 	case damaged > 0:
-		j.log.Warn("a file is damaged in part", slog.String("file", j.path), slog.Int("bytes", damaged))
+		j.log.Warn("journal file is partly damaged", slog.String("file", j.path), slog.Int("bytes", damaged))
 	}
 }
 
-// Path returns where the file is.
+// Path returns the path of the file.
 func (j *Journal) Path() string { return j.path }
 
-// Note has a record, of at most MaxRecord bytes, written soon. It keeps nothing of
-// it.
+// Note queues a record of at most MaxRecord bytes for writing. It keeps no part of
+// record.
 func (j *Journal) Note(record []byte) {
 	if j == nil {
 		return
@@ -88,12 +88,12 @@ func (j *Journal) Note(record []byte) {
 	j.mu.Unlock()
 	select {
 	case j.wake <- struct{}{}:
-	default: // whoever is awake takes all
+	default: // the pending wake-up covers this record
 	}
 }
 
-// take returns what is to be written, and how many records were lost.
-func (j *Journal) take() (pending []byte, lost int) {
+// takePending removes and returns the queued records and the number of lost records.
+func (j *Journal) takePending() (pending []byte, lost int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	pending, lost = j.pending, j.lost

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// newLog returns a log, and what is written to it.
+// newLog returns a logger and its output.
 func newLog() (*slog.Logger, *strings.Builder) {
 	text := new(strings.Builder)
 	return slog.New(slog.NewTextHandler(text, nil)), text
@@ -24,10 +24,10 @@ func newLog() (*slog.Logger, *strings.Builder) {
 
 func record(n int) []byte { return fmt.Appendf(nil, "record %d", n) }
 
-// what is what the journals of the tests are of.
+// what is the type of the journals of the tests.
 const what = "test"
 
-// open opens the journal at path, and returns what it had.
+// open opens the journal at path, and returns its records.
 func open(t testing.TB, log *slog.Logger, path string) (*Journal, [][]byte) {
 	t.Helper()
 	var had [][]byte
@@ -54,7 +54,7 @@ func run(t testing.TB, j *Journal, all iter.Seq[[]byte], tick func()) (stop func
 
 func nothing(func([]byte) bool) {}
 
-// set is what a journal is of.
+// set is the set that a journal records.
 type set struct {
 	mu  sync.Mutex
 	has [][]byte
@@ -74,8 +74,8 @@ func (s *set) all(yield func([]byte) bool) {
 	slices.Values(has)(yield)
 }
 
-// TestJournal writes records, and reads them in another process's life: those that
-// the set had at the beginning, then those that were noted, the last at the end.
+// TestJournal writes records and reads them in a new process: those that the set had at
+// the beginning, then those that were noted, the last one at the end.
 func TestJournal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "replay")
 	e, log := newLog()
@@ -101,8 +101,8 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-// TestJournalDamaged reads files that a crash, a disk or a mistake has spoiled:
-// what is good in them counts, and the service starts.
+// TestJournalDamaged reads files damaged by a crash, a disk or a mistake: valid records
+// are loaded, and opening succeeds.
 func TestJournalDamaged(t *testing.T) {
 	good := []byte(magic(what))
 	for n := range 10 {
@@ -120,10 +120,10 @@ func TestJournalDamaged(t *testing.T) {
 		{"empty", nil, 0, ""},
 		{"magic alone", good[:len(magic(what))], 0, ""},
 		{"whole", good, 10, ""},
-		{"torn", good[:len(good)-1], 9, "damaged in part"},
-		{"torn after one byte", good[:len(magic(what))+1], 0, "damaged in part"},
+		{"torn", good[:len(good)-1], 9, "partly damaged"},
+		{"torn after one byte", good[:len(magic(what))+1], 0, "partly damaged"},
 		{"flipped", flipped, 9, "bytes=16"},
-		{"zeros", append(bytes.Clone(good), make([]byte, 100*onDisk)...), 10, "damaged in part"},
+		{"zeros", append(bytes.Clone(good), make([]byte, 100*onDisk)...), 10, "partly damaged"},
 		{"cut magic", good[:5], 0, "moved aside"},
 		{"something else", []byte("[pipeline.server]\n"), 0, "moved aside"},
 	} {
@@ -140,7 +140,7 @@ func TestJournalDamaged(t *testing.T) {
 			run(t, j, slices.Values(had), func() {})()
 			e, log = newLog()
 			if _, again := open(t, e, path); len(again) != tc.want || log.Len() > 0 {
-				t.Errorf("written anew: got %d records, log %q, want %d and none", len(again), log, tc.want)
+				t.Errorf("rewritten: got %d records, log %q, want %d and none", len(again), log, tc.want)
 			}
 			aside, _ := filepath.Glob(path + ".corrupt-*")
 			if foreign := strings.Contains(tc.log, "aside"); (len(aside) == 1) != foreign {
@@ -175,8 +175,8 @@ func TestOpen(t *testing.T) {
 	none.Run(t.Context(), nothing, nil)
 }
 
-// TestJournalInUse has two journals of one file: the second one says so and writes
-// nothing.
+// TestJournalInUse opens two journals of one file: the second one logs an error and does
+// not write.
 func TestJournalInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "replay")
 	e, _ := newLog()
@@ -196,8 +196,8 @@ func TestJournalInUse(t *testing.T) {
 	}
 }
 
-// TestJournalTakesOver has the Run of a reloaded file begin before that of the old
-// one ends: nothing is lost between.
+// TestJournalTakesOver starts the Run of a reloaded file before that of the old one ends: no
+// record is lost.
 func TestJournalTakesOver(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "replay")
 	e, log := newLog()
@@ -218,8 +218,8 @@ func TestJournalTakesOver(t *testing.T) {
 	}
 }
 
-// TestJournalRewrites has the file grow until it is written anew: it stays in
-// proportion to what matters.
+// TestJournalRewrites lets the file grow until it is rewritten: its size stays proportional
+// to the records that matter.
 func TestJournalRewrites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "replay")
 	e, log := newLog()
@@ -241,7 +241,7 @@ func TestJournalRewrites(t *testing.T) {
 	}
 }
 
-// TestJournalBounded notes more than a stuck disk may keep in memory.
+// TestJournalBounded notes more records than are queued while the disk is stuck.
 func TestJournalBounded(t *testing.T) {
 	e, _ := newLog()
 	j, _ := open(t, e, filepath.Join(t.TempDir(), "replay"))
@@ -255,7 +255,7 @@ func TestJournalBounded(t *testing.T) {
 	}
 }
 
-// await waits for what another goroutine does.
+// await waits until a condition that another goroutine causes is true.
 func await(t testing.TB, ok func() bool) {
 	t.Helper()
 	for until := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
@@ -265,8 +265,8 @@ func await(t testing.TB, ok func() bool) {
 	}
 }
 
-// FuzzJournal reads arbitrary bytes: every byte belongs to a record or counts as
-// damaged, and what is read can be written and read again.
+// FuzzJournal reads arbitrary bytes: every byte belongs to a record or counts as damaged, and
+// the records can be written and read again.
 func FuzzJournal(f *testing.F) {
 	good := appendRecord(appendRecord([]byte(magic(what)), record(1)), nil)
 	f.Add(good)

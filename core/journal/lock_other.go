@@ -4,6 +4,6 @@ package journal
 
 import "os"
 
-// lockFile opens the file at path. This system has no lock in the standard
-// library, so nothing stops another process.
+// lockFile opens the file at path. The standard library has no file lock for this
+// system, so a second process is not excluded.
 func lockFile(path string) (*os.File, error) { return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) }

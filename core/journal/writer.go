@@ -14,20 +14,20 @@ import (
 )
 
 const (
-	// syncEvery is how often what was written is forced to the disk. A process that
-	// is killed loses nothing that was written, a machine that loses its power does.
+	// syncEvery is the interval between syncs to the disk. If the process is killed,
+	// written records survive; after a power failure the last ones are lost.
 	syncEvery = time.Second
-	// retryEvery is how often a file that could not be written is tried again.
+	// retryEvery is the interval between attempts to write after an error.
 	retryEvery = 10 * time.Second
-	// leastRewrite is the size in bytes below which a file is not written anew.
+	// leastRewrite is the size in bytes below which a file is not rewritten.
 	leastRewrite = 1 << 20
 )
 
-// Run writes the journal until ctx ends. The file is written anew at its beginning,
-// and again when it has grown to twice of that, from what all returns: everything
-// that matters still. tick is called once a second, so that it can note what
-// changes too often for a note each time. After a reload the Run of the new file
-// waits for that of the old one to end.
+// Run writes the journal until ctx ends. It rewrites the file when it starts, and again
+// when the file has doubled in size; all returns every record that still matters. tick
+// is called once a second, so that it can note values that change too often for a
+// record per change. After a reload the Run of the new Journal waits until that of the
+// old one has ended.
 func (j *Journal) Run(ctx context.Context, all iter.Seq[[]byte], tick func()) {
 	if j == nil {
 		return
@@ -47,11 +47,11 @@ func (j *Journal) Run(ctx context.Context, all iter.Seq[[]byte], tick func()) {
 				w.close()
 				retry = now.Add(retryEvery)
 				if text := err.Error(); text != complaint {
-					j.log.Error("a file is not written", slog.String("file", j.path), slog.String("err", text))
+					j.log.Error("journal file can't be written", slog.String("file", j.path), slog.String("err", text))
 					complaint = text
 				}
 			} else if complaint != "" {
-				j.log.Info("a file is written again", slog.String("file", j.path))
+				j.log.Info("journal file can be written again", slog.String("file", j.path))
 				complaint = ""
 			}
 		}
@@ -59,7 +59,7 @@ func (j *Journal) Run(ctx context.Context, all iter.Seq[[]byte], tick func()) {
 		case <-ctx.Done():
 			tick()
 			if err := w.write(); err != nil {
-				j.log.Error("a file is not complete", slog.String("file", j.path), slog.Any("err", err))
+				j.log.Error("journal file is incomplete", slog.String("file", j.path), slog.Any("err", err))
 			}
 			return
 		case <-j.wake:
@@ -70,11 +70,11 @@ func (j *Journal) Run(ctx context.Context, all iter.Seq[[]byte], tick func()) {
 	}
 }
 
-// begin waits for the turn to write; it reports false if ctx ends before.
+// begin waits until no other Run writes. It returns false if ctx ends first.
 func (j *Journal) begin(ctx context.Context) bool {
 	select {
 	case j.turn <- struct{}{}:
-		return true // even if ctx has ended: there may be something to write
+		return true // even if ctx has ended: records may be queued
 	default:
 	}
 	select {
@@ -85,27 +85,27 @@ func (j *Journal) begin(ctx context.Context) bool {
 	}
 }
 
-// writer is the file of a journal while Run has it.
+// writer is the state of the file during Run.
 type writer struct {
 	*Journal
 	all    iter.Seq[[]byte]
 	lock   *os.File
 	file   *os.File
 	size   int64 // of file
-	first  int64 // its size when it was written anew
+	first  int64 // size after the last rewrite
 	synced bool
 }
 
-// write writes what is pending. It opens the file if need be.
+// write writes the queued records. It opens the file if necessary.
 func (w *writer) write() error {
 	if w.file == nil || w.size > max(leastRewrite, 2*w.first) {
 		if err := w.renew(); err != nil {
 			return err
 		}
 	}
-	pending, lost := w.take()
+	pending, lost := w.takePending()
 	if lost > 0 {
-		w.log.Error("too much to write: some records are lost", slog.String("file", w.path), slog.Int("records", lost))
+		w.log.Error("journal queue is full: records are lost", slog.String("file", w.path), slog.Int("records", lost))
 	}
 	if len(pending) == 0 {
 		return nil
@@ -116,8 +116,8 @@ func (w *writer) write() error {
 	return err
 }
 
-// renew writes all that matters into a new file and puts it in the place of the
-// old one, which is whole up to then.
+// renew writes all records that matter to a new file, and replaces the old file by it.
+// The old file stays intact until then.
 func (w *writer) renew() error {
 	if w.lock == nil {
 		lock, err := lockFile(w.path + ".lock")
@@ -133,7 +133,7 @@ func (w *writer) renew() error {
 		}
 		w.aside = false
 	}
-	w.take() // all has what is pending
+	w.takePending() // all includes the queued records
 	temp, err := os.OpenFile(w.path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -153,10 +153,10 @@ func (w *writer) renew() error {
 	return syncFolder(filepath.Dir(w.path))
 }
 
-// writeAll writes a file of all records, down to the disk.
+// writeAll writes a file with all records and syncs it.
 func writeAll(f *os.File, what string, all iter.Seq[[]byte]) (size int64, err error) {
 	b := bufio.NewWriterSize(f, 64<<10)
-	n, _ := b.WriteString(magic(what)) // Flush tells what failed
+	n, _ := b.WriteString(magic(what)) // Flush returns the error
 	size = int64(n)
 	var record []byte
 	for r := range all {
@@ -170,19 +170,18 @@ func writeAll(f *os.File, what string, all iter.Seq[[]byte]) (size int64, err er
 	return size, f.Sync()
 }
 
-// sync forces what was written to the disk.
+// sync syncs written records to the disk.
 func (w *writer) sync() {
 	if w.file == nil || w.synced {
 		return
 	}
 	if err := w.file.Sync(); err != nil {
-		w.log.Error("a file is not on the disk", slog.String("file", w.path), slog.Any("err", err))
+		w.log.Error("journal file can't be synced to the disk", slog.String("file", w.path), slog.Any("err", err))
 	}
 	w.synced = true
 }
 
-// close closes the file, so that the next write begins it anew, and lets others
-// have it.
+// close closes the file, so that the next write rewrites it, and releases the lock.
 func (w *writer) close() {
 	if w.file != nil {
 		w.sync()
@@ -195,13 +194,13 @@ func (w *writer) close() {
 	}
 }
 
-// syncFolder makes a renamed file's new name last.
+// syncFolder makes a rename in the folder at path durable.
 func syncFolder(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	_ = d.Sync() // not every system can
+	_ = d.Sync() // some systems can't sync a folder
 	return nil
 }

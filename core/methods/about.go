@@ -1,5 +1,5 @@
-// Package methods tells what a file needs for an encryption method, makes one from a
-// secret, and measures its speed.
+// Package methods describes the secret that an encryption method needs, builds a
+// cipher from a secret, and measures its speed.
 package methods
 
 import (
@@ -12,16 +12,16 @@ import (
 	"github.com/umbra-proxy/umbra/core/config"
 )
 
-// passwordSize is how many random bytes make a password. No method's key is
-// longer, so more of them would not make it stronger.
+// passwordSize is the number of random bytes in a generated password. No method's key
+// is longer, so more bytes would not make the password stronger.
 const passwordSize = 32
 
-// SecretSize returns how many random bytes a method's secret has. A method whose
-// password is a key of an exact size says so in the tag of its About:
+// SecretSize returns the number of random bytes of a method's secret. A method whose
+// password is a key of a fixed size declares the size in the tag of its About:
 //
 //	_ core.About `help:"…" key:"16"`
 //
-// A method without a password, or whose key has no bytes, has no secret.
+// It returns false for a method without a password or with a key of no bytes.
 func SecretSize(options reflect.Type) (size int, ok bool) {
 	for _, f := range config.Fields(options) {
 		ok = ok || f.Key == "password"
@@ -32,11 +32,10 @@ func SecretSize(options reflect.Type) (size int, ok bool) {
 	return passwordSize, ok
 }
 
-// IsInsecure reports whether a method says of itself that it does not
-// authenticate.
+// IsInsecure reports whether a method declares that it does not authenticate.
 func IsInsecure(options reflect.Type) bool { return aboutTag(options, "insecure") == "true" }
 
-// aboutTag returns one of the tags that a kind's About has.
+// aboutTag returns a tag of a kind's About, or "".
 func aboutTag(options reflect.Type, key string) string {
 	for i := range options.NumField() {
 		if f := options.Field(i); f.Type == reflect.TypeFor[core.About]() {
@@ -46,7 +45,7 @@ func aboutTag(options reflect.Type, key string) string {
 	return ""
 }
 
-// NewSecret returns a new secret of size random bytes as text.
+// NewSecret returns size random bytes as base64 text.
 func NewSecret(size int) string {
 	secret := make([]byte, size)
 	rand.Read(secret) // never fails

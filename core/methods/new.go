@@ -11,7 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/config"
 )
 
-// buildCipher makes a cipher with a new secret.
+// buildCipher builds a cipher with a new secret.
 func buildCipher(kind core.Kind[core.Cipher]) (core.Cipher, error) {
 	secret := ""
 	if size, ok := SecretSize(kind.Options); ok {
@@ -20,7 +20,7 @@ func buildCipher(kind core.Kind[core.Cipher]) (core.Cipher, error) {
 	return New(kind, secret)
 }
 
-// New makes a cipher with a secret, which is left out if it is empty.
+// New builds a cipher with a secret. An empty secret is not set.
 func New(kind core.Kind[core.Cipher], secret string) (core.Cipher, error) {
 	options := reflect.New(kind.Options)
 	for _, f := range config.Fields(kind.Options) {
@@ -29,14 +29,14 @@ func New(kind core.Kind[core.Cipher], secret string) (core.Cipher, error) {
 		case f.Key == "password" && secret != "":
 			text, ok := field.Addr().Interface().(encoding.TextUnmarshaler)
 			if !ok {
-				return nil, errors.New("its password reads no text")
+				return nil, errors.New("its option password can't be set from text")
 			}
 			if err := text.UnmarshalText([]byte(secret)); err != nil {
 				return nil, err
 			}
 		case f.Key == "insecure" && IsInsecure(kind.Options):
 			if field.Kind() != reflect.Bool {
-				return nil, errors.New("its option insecure is neither true nor false")
+				return nil, errors.New("its option insecure is not a bool")
 			}
 			field.SetBool(true)
 		}
@@ -45,5 +45,5 @@ func New(kind core.Kind[core.Cipher], secret string) (core.Cipher, error) {
 	return kind.New(env, options.Interface())
 }
 
-// benchTarget is what the requests that are measured ask for.
+// benchTarget is the target of the requests that are measured.
 var benchTarget = core.AddrFrom(netip.MustParseAddrPort("192.0.2.1:443"))

@@ -11,23 +11,23 @@ import (
 )
 
 const (
-	benchBlock    = 64 << 10 // bytes of a write
-	benchStream   = 4 << 20  // bytes of a stream that is opened
+	benchBlock    = 64 << 10 // bytes per write
+	benchStream   = 4 << 20  // bytes per stream in openSpeed
 	benchDatagram = 1400     // bytes
 )
 
-// Speed is what was measured of a method.
+// Speed is the result of measuring a method.
 type Speed struct {
 	Method     string
 	Insecure   bool
 	Seal, Open float64 // of a stream, in 10⁶ bytes a second
-	Datagrams  float64 // sealed and opened a second; 0 for a method without
+	Datagrams  float64 // sealed and opened per second; 0 without UDP
 }
 
 // Slower returns the slower one of the two speeds of a stream.
 func (s Speed) Slower() float64 { return min(s.Seal, s.Open) }
 
-// Measure measures a method under a key of its own.
+// Measure measures a method with a new key. Each of its parts takes about each.
 func Measure(kind core.Kind[core.Cipher], each time.Duration) (Speed, error) {
 	c, err := buildCipher(kind)
 	if err != nil {
@@ -48,7 +48,7 @@ func Measure(kind core.Kind[core.Cipher], each time.Duration) (Speed, error) {
 	return s, nil
 }
 
-// sealSpeed writes a stream that nobody reads.
+// sealSpeed measures sealing, with a stream whose ciphertext is discarded.
 func sealSpeed(c core.Cipher, each time.Duration) (float64, error) {
 	s, err := dialTape(c, &tape{discard: true})
 	if err != nil {
@@ -66,7 +66,7 @@ func sealSpeed(c core.Cipher, each time.Duration) (float64, error) {
 	return rate(total, time.Since(began)), nil
 }
 
-// openSpeed reads streams that were written before. Only the reading counts.
+// openSpeed measures opening. Only the reading of the streams counts.
 func openSpeed(c core.Cipher, each time.Duration) (float64, error) {
 	block := make([]byte, benchBlock)
 	total, took := int64(0), time.Duration(0)
@@ -133,9 +133,9 @@ func dialTape(c core.Cipher, wire *tape) (core.Stream, error) {
 	})
 }
 
-// tape is a wire in memory: what is written to it can be read later, to its end.
+// tape is a connection in memory: bytes written to it can be read later, up to io.EOF.
 type tape struct {
-	net.Conn // nil: nobody asks a tape for more
+	net.Conn // nil: only the methods below are called
 	discard  bool
 	bytes    []byte
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/google/nftables/expr"
 )
 
-// Where fields stand in headers, and the flags of TCP, in bytes.
+// Offsets of fields in headers, and masks of TCP flags.
 const (
 	saddr4, saddr6 = 12, 8 // RFC 791 §3.1, RFC 8200 §3
 	dport          = 2     // RFC 9293 §3.1
@@ -36,8 +36,8 @@ func (t *Table) drop(family byte, saddr uint32, mask net.IPMask, clients *nftabl
 	)
 }
 
-// begins returns the part of a rule that matches the first segment of a TCP
-// connection to a guarded port.
+// begins returns the part of a rule that matches the first segment of a TCP connection
+// to a guarded port.
 func (t *Table) begins() []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},

@@ -13,18 +13,18 @@ import (
 	"github.com/google/nftables/binaryutil"
 )
 
-// priority puts the table's chain in front of the chains of a usual filter, which are
-// at 0: their counters and logs don't see what is dropped here.
+// priority places the table's chain before the chains of a usual filter, which are at 0,
+// so that dropped packets do not reach their counters and logs.
 const priority = -10
 
-// restoreBatch is how many bans one message carries when a table is made again. An
-// attribute of netlink has 65,535 bytes at the most, and an element takes about 40.
+// restoreBatch is the number of bans per message when a table is created again. An
+// attribute of netlink has at most 65,535 bytes, and an element takes about 40.
 const restoreBatch = 500
 
-// Table is a table of nftables: a set of banned clients for each family, whose
-// elements the kernel removes when they expire, and a rule for each set. If other
-// software deletes the table, the next call makes it again with all bans. A Table is
-// not safe for concurrent use.
+// Table is an nftables table: a set of banned clients for each family, whose elements the
+// kernel removes when they expire, and a rule for each set. If other software deletes the
+// table, the next call creates it again with all bans. A Table is not safe for concurrent
+// use.
 type Table struct {
 	options            Options
 	lock               net.Listener
@@ -37,8 +37,8 @@ type Table struct {
 	forgot             time.Time                  // last scan of until for expired bans
 }
 
-// Open makes the table, in the place of one with the same name that a killed process
-// has left. It returns an ErrInUse if another Table has the name.
+// Open creates the table. It replaces a table of the same name that a killed process has
+// left. It returns an ErrInUse if another Table has the name.
 func Open(o Options) (*Table, error) {
 	// An abstract socket belongs to the network namespace, as the table does, and
 	// ends with its process.
@@ -59,7 +59,7 @@ func Open(o Options) (*Table, error) {
 	return t, nil
 }
 
-// create makes the table anew, with the ports and the bans that t knows.
+// create creates the table with the ports and bans of t, and replaces an existing one.
 func (t *Table) create() error {
 	t.table = &nftables.Table{Family: nftables.TableFamilyINet, Name: t.options.Name}
 	t.conn.AddTable(t.table) // so that there is one to delete
@@ -92,7 +92,7 @@ func (t *Table) create() error {
 	return t.restore(time.Now())
 }
 
-// restore adds the bans that t knows to an empty table.
+// restore adds the bans of t to an empty table.
 func (t *Table) restore(now time.Time) error {
 	var of4, of6 []nftables.SetElement
 	for client, until := range t.until {
@@ -118,11 +118,11 @@ func (t *Table) restore(now time.Time) error {
 	return nil
 }
 
-// flush carries out what has been queued on t.conn, all of it or nothing.
+// flush executes the operations queued on t.conn, all of them or none.
 func (t *Table) flush() error {
 	err := t.conn.Flush()
 	if errors.Is(err, syscall.EPERM) {
-		return fmt.Errorf("%w: it takes the capability CAP_NET_ADMIN", err)
+		return fmt.Errorf("%w: it needs the capability CAP_NET_ADMIN", err)
 	}
 	return err
 }
@@ -159,8 +159,8 @@ func (t *Table) addPorts() error {
 	return t.conn.SetAddElements(t.ports, all)
 }
 
-// Ban drops packets of a client for d, a second at the least, from now on. It replaces
-// an earlier ban of the same client. It returns an ErrFull if too many bans hold.
+// Ban drops packets of a client for d, at least one second, from now on. It replaces an
+// earlier ban of the same client. It returns an ErrFull if Options.Max bans are in force.
 func (t *Table) Ban(client netip.Prefix, d time.Duration) error {
 	d, now := max(d, time.Second), time.Now()
 	t.forget(now)
@@ -185,7 +185,7 @@ func (t *Table) Ban(client netip.Prefix, d time.Duration) error {
 	return err
 }
 
-// Free ends a ban.
+// Free lifts a ban.
 func (t *Table) Free(client netip.Prefix) error {
 	until, held := t.until[client]
 	if delete(t.until, client); !held || !time.Now().Before(until) {
@@ -219,7 +219,7 @@ func (t *Table) setOf(client netip.Prefix) *nftables.Set {
 // key returns a client's key in its set.
 func key(client netip.Prefix) []byte { return client.Masked().Addr().AsSlice() }
 
-// forget removes expired bans from t.until, once a second at the most.
+// forget removes expired bans from t.until, at most once a second.
 func (t *Table) forget(now time.Time) {
 	if now.Sub(t.forgot) < time.Second {
 		return

@@ -41,7 +41,7 @@ func ban(t *testing.T, table *nft.Table, client netip.Prefix, d time.Duration) {
 	}
 }
 
-// timeouts returns how long the kernel was told to keep each client.
+// timeouts returns the timeout of each client in the kernel.
 func timeouts(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -53,8 +53,8 @@ func timeouts(t *testing.T) map[string]string {
 
 func rules(t *testing.T) string { return peer.Command(t, "nft", "list", "ruleset") }
 
-// A ban replaces an earlier one, whether longer or shorter, and one that was lifted or
-// has expired can be lifted and made again.
+// A ban replaces an earlier one, whether longer or shorter, and one that was lifted or has
+// expired can be lifted and created again.
 func TestBan(t *testing.T) {
 	if !peer.InNamespace(t) {
 		return
@@ -72,7 +72,7 @@ func TestBan(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	ban(t, table, odd, 0) // a second at the least
+	ban(t, table, odd, 0) // one second at least
 	for until := time.Now().Add(20 * time.Second); len(timeouts(t)) > 1; {
 		if time.Now().After(until) {
 			t.Fatalf("the kernel keeps a ban of a second:\n%s", rules(t))
@@ -88,7 +88,7 @@ func TestBan(t *testing.T) {
 	}
 }
 
-// A table that other software has deleted is made again with all that it held.
+// If other software deletes the table, it is created again with all bans.
 func TestRestore(t *testing.T) {
 	if !peer.InNamespace(t) {
 		return
@@ -97,7 +97,7 @@ func TestRestore(t *testing.T) {
 	if err := table.Guard([]uint16{443, 8388}); err != nil {
 		t.Fatal(err)
 	}
-	const many = 510 // more than one message has room for
+	const many = 510 // more than fit one message
 	for i := range many {
 		ban(t, table, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32), time.Hour)
 	}
@@ -125,7 +125,7 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// A name is one process's, and what a killed process left is replaced.
+// A table name belongs to one process, and the table of a killed process is replaced.
 func TestOpen(t *testing.T) {
 	if !peer.InNamespace(t) {
 		return
@@ -144,7 +144,7 @@ func TestOpen(t *testing.T) {
 	if err := first.Ban(odd, time.Hour); !errors.Is(err, nft.ErrFull) {
 		t.Errorf("a third ban of two: got %v, want an ErrFull", err)
 	}
-	ban(t, first, one, 2*time.Hour) // which is held already
+	ban(t, first, one, 2*time.Hour) // which is banned already
 	if err := first.Close(); err != nil {
 		t.Error(err)
 	}

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// errNone is what every call returns: only Linux has nftables.
+// errNone is the error of every call: only Linux has nftables.
 var errNone = errors.New("this system has no nftables")
 
-// Table has no use here: Open makes none.
+// Table is never created: Open returns an error.
 type Table struct{}
 
 // Open returns an error.

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// class is what an observer tells apart without a stopwatch.
+// class is what an observer can distinguish without measuring time.
 type class struct {
 	end    End
 	atOnce bool // the bytes caused the end, not a timer
 	data   bool // the server sent something
 }
 
-// bases are when the server's timer ends a connection that sent random bytes: the
-// median, for each finish; 0 if no timer was seen.
+// bases holds, for each finish, the median time after which the server's timer
+// ends a connection that sent random bytes; 0 if no timer was seen.
 type bases map[Finish]time.Duration
 
-// baseOf finds the bases.
+// baseOf computes the bases of records.
 func baseOf(cfg Config, records []Record) bases {
 	times := map[Finish][]time.Duration{}
 	for _, r := range records {
@@ -32,7 +32,7 @@ func baseOf(cfg Config, records []Record) bases {
 	return base
 }
 
-// median returns the middle one of times, which it sorts; 0 for none.
+// median sorts times and returns the middle element, or 0 if times is empty.
 func median(times []time.Duration) time.Duration {
 	if len(times) == 0 {
 		return 0
@@ -41,7 +41,7 @@ func median(times []time.Duration) time.Duration {
 	return times[len(times)/2]
 }
 
-// usable reports whether r tells something of the server.
+// usable reports whether r contains evidence about the server's behaviour.
 func (r Record) usable() bool { return r.End.judged() && !r.Unsure && !r.Family.packets() }
 
 // ended reports whether the server ended the connection.
@@ -63,8 +63,8 @@ func classOf(cfg Config, base bases, r Record) class {
 	return class{end: r.End, atOnce: r.ended() && !r.timed(cfg, base), data: r.Data > 0}
 }
 
-// off reports whether a timer ended the connection at another time than that of
-// random bytes. A timer may count from the last byte.
+// off reports whether a timer ended the connection at another time than it ends
+// those of random bytes. The timer may count from the last byte.
 func off(cfg Config, base bases, r Record) bool {
 	at := base[r.Finish]
 	return at > 0 && r.timed(cfg, base) && !near(cfg, r.After, at) && !near(cfg, r.Quiet, at)
@@ -78,7 +78,8 @@ func alike(cfg Config, base bases, a, b Record) bool {
 	return classOf(cfg, base, a) == classOf(cfg, base, b) && off(cfg, base, a) == off(cfg, base, b)
 }
 
-// oddOnes returns the indexes of the records that are unlike most of their finish.
+// oddOnes returns the indexes of the records that differ from the most common
+// reaction to their finish.
 func oddOnes(cfg Config, records []Record) []int {
 	base := baseOf(cfg, records)
 	common := map[Finish]Record{}
@@ -106,11 +107,11 @@ func oddOnes(cfg Config, records []Record) []int {
 	return odd
 }
 
-// byAfter orders records by when they ended.
+// byAfter orders records by the time at which they ended.
 func byAfter(a, b Record) int { return cmp.Compare(a.After, b.After) }
 
-// clusters groups the records of one class by when they ended, the earliest
-// first. If they fall into many groups, it returns them as one.
+// clusters groups records of one class by the time at which they ended, the
+// earliest group first. If there are many groups, it returns one with all records.
 func clusters(cfg Config, records []Record) [][]Record {
 	const most = 3
 	records = slices.Clone(records)

@@ -37,7 +37,7 @@ func TestOddOnes(t *testing.T) {
 		{"one later", []Record{late(0), late(1), late(2), at(Random, 50, 60800)}, []int{3}},
 		{"data", []Record{late(0), late(1), {Probe: Probe{Family: Random, Finish: Open}, End: EndFIN, Data: 1}}, []int{2}},
 		{"from the last byte", []Record{late(0), late(1), slow}, nil},
-		{"lost ones tell nothing", []Record{late(0), late(1), late(2).with(EndLost), late(3).with(EndNever)}, nil},
+		{"lost connections are ignored", []Record{late(0), late(1), late(2).with(EndLost), late(3).with(EndNever)}, nil},
 		{"datagrams are apart", []Record{late(0), late(1), {Probe: Probe{Family: Datagram}, End: EndOpen}}, nil},
 	} {
 		if got := oddOnes(cfg, tc.records); !slices.Equal(got, tc.want) {

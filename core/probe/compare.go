@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// deadline tells of a timer that is not the same for all random bytes.
+// deadline adds a finding if the server's timer is not the same for all random bytes.
 func (j *judge) deadline(f Finish) {
 	var all []Record
 	for _, r := range silent(j.of(Random, f)) {
@@ -31,26 +31,26 @@ func (j *judge) deadline(f Finish) {
 			at[0], at[1] = at[1], at[0]
 		}
 		if small[len(small)-1] < large[0] {
-			j.tell("deadline", "random bytes%s: ended after %s up to %s and after %s from %d: how much the server reads first shows",
+			j.finding("deadline", "random bytes%s: ended after %s up to %s and after %s from %d: the size of the server's first read is visible",
 				f.after(), at[0], countOf(small[len(small)-1], "byte"), at[1], large[0])
 			return
 		}
 	}
-	j.tell("deadline", "random bytes%s: the deadline differs from connection to connection by %s (%s for %s, %s for %s)",
+	j.finding("deadline", "random bytes%s: the deadline differs from connection to connection by %s (%s for %s, %s for %s)",
 		f.after(), seconds(spread), seconds(early.After), countOf(early.Size, "byte"), seconds(late.After), countOf(late.Size, "byte"))
 }
 
-// compare tells of a family that is met otherwise than random bytes are.
+// compare adds a finding if the reaction to a family differs from that to random bytes.
 func (j *judge) compare(family Family, f Finish) {
 	random := silent(j.of(Random, f))
 	var different []Record
 	var like Record
 	all := silent(j.of(family, f))
-	steady := !slices.ContainsFunc(j.verdict.Tells, func(t Finding) bool { return t.Kind == "deadline" })
+	steady := !slices.ContainsFunc(j.verdict.Findings, func(t Finding) bool { return t.Kind == "deadline" })
 	for _, r := range all {
 		size := r.Size
 		if family == Slow {
-			size = r.Sent // the server may have ended it on the way
+			size = r.Sent // the server may have ended the connection early
 		}
 		b, ok := baseline(random, size)
 		if !ok {
@@ -72,12 +72,12 @@ func (j *judge) compare(family Family, f Finish) {
 	if len(different) < len(all) {
 		part = fmt.Sprintf(", %d of %d times", len(different), len(all))
 	}
-	j.tell("differs", "reaction to %s%s differs from that to random bytes%s: %s, not %s%s", family.plural(), f.after(), part,
+	j.finding("differs", "reaction to %s%s differs from that to random bytes%s: %s, not %s%s", family.plural(), f.after(), part,
 		brief(j.cfg, j.base, worst), brief(j.cfg, j.base, like), named(different))
 }
 
-// baseline returns the largest one of random that is no larger than size, or the
-// smallest.
+// baseline returns the largest record of random whose size is at most size. If all
+// are larger, it returns the smallest.
 func baseline(random []Record, size int) (Record, bool) {
 	if len(random) == 0 {
 		return Record{}, false
@@ -91,7 +91,7 @@ func baseline(random []Record, size int) (Record, bool) {
 	return best, true
 }
 
-// packets tells of datagrams that were answered.
+// packets adds a finding for each family of datagrams that was answered.
 func (j *judge) packets(res *Result) {
 	sent, refused := 0, 0
 	got := map[Family][]Record{}
@@ -110,31 +110,32 @@ func (j *judge) packets(res *Result) {
 		switch some := got[family]; {
 		case len(some) == 0:
 		case family == DgReplay:
-			j.tell("data", "a replayed datagram was answered with %s: recordings work over UDP", countOf(some[0].Data, "byte"))
+			j.finding("data", "a replayed datagram was answered with %s: the server accepts replays over UDP", countOf(some[0].Data, "byte"))
 		default:
-			j.tell("data", "the server answered %s%s", family.plural(), named(some))
+			j.finding("data", "the server answered %s%s", family.plural(), named(some))
 		}
 	}
 	switch {
 	case refused > 0:
-		j.note("UDP: %d of %d datagrams were refused; no server may listen there", refused, sent)
+		j.note("UDP: %d of %d datagrams were refused; perhaps no server listens there", refused, sent)
 	case sent > 0 && res.Config.Key == nil:
-		j.note("UDP: without a key, no answer also means that no server listens there")
+		j.note("UDP: without a key, no answer can also mean that no server listens there")
 	}
 	if res.Packets != "" {
-		j.note("UDP: replays were not tried: %s", res.Packets)
+		j.note("UDP: no replay was sent: %s", res.Packets)
 	}
 }
 
-// salt tells of a server that lets anybody spoil a request.
+// salt adds a finding if an attacker on the path can invalidate a request by
+// sending its salt first.
 func (j *judge) salt(res *Result) {
-	if res.Burnt == burnRefused {
-		j.tell("salt", "a good request was refused because its first %d bytes had come before with garbage after them: "+
-			"anybody on the path can lock users out", burnHead)
+	if res.Salt == saltRefused {
+		j.finding("salt", "a valid request was refused because its first %d bytes had arrived before, followed by garbage: "+
+			"an attacker on the path can lock users out", prefixSize)
 	}
 }
 
-// notes says what is no tell and what could not be seen.
+// notes adds what is not a finding, and what could not be observed.
 func (j *judge) notes(res *Result) {
 	random, kept := 0, 0
 	for _, r := range j.of(Random, Open) {
@@ -143,7 +144,7 @@ func (j *judge) notes(res *Result) {
 		}
 	}
 	if random > 0 && kept == random {
-		j.note("no connection was ended within %s: whether and when the server does could not be seen", seconds(res.Config.Wait))
+		j.note("the server ended no connection within %s: whether it has a deadline is unknown", seconds(res.Config.Wait))
 	}
 	j.countFrom()
 	unsure := 0
@@ -153,20 +154,20 @@ func (j *judge) notes(res *Result) {
 		}
 	}
 	if unsure > 0 {
-		j.note("%s reacted otherwise once and not again; taken for the network's doing", countOf(unsure, "probe"))
+		j.note("%s had a different reaction that a repetition did not confirm; attributed to the network", countOf(unsure, "probe"))
 	}
 	if res.Closing != "" {
-		j.note("after the probes, %s; the server may bar addresses that probe it", res.Closing)
+		j.note("after the probes, %s; the server may ban addresses that probe it", res.Closing)
 	}
 	if res.Config.Quick {
-		j.note("a quick look: fewer lengths, no flood, and nothing of what happens after %s", seconds(res.Config.Wait))
+		j.note("quick run: fewer lengths, no flood, and no observation beyond %s", seconds(res.Config.Wait))
 	}
 	if res.Config.Key == nil {
-		j.note("without a key: nothing is known of replays and damaged requests, nor whether this is a Shadowsocks server")
+		j.note("without a key: replays and damaged requests are untested, and so is whether this is a Shadowsocks server")
 	}
 }
 
-// countFrom notes a timer that counts from the last byte.
+// countFrom adds a note if the timer counts from the last byte.
 func (j *judge) countFrom() {
 	at, some := j.base[Open], append(j.of(Slow, Open), j.of(Late, Open)...)
 	for _, r := range some {
@@ -179,7 +180,7 @@ func (j *judge) countFrom() {
 	}
 }
 
-// decide says whether the records suffice.
+// decide sets Undecided if the records do not suffice for a verdict.
 func (j *judge) decide(res *Result) {
 	failed := map[string]int{}
 	lost, probes := 0, 0
@@ -199,9 +200,9 @@ func (j *judge) decide(res *Result) {
 	slices.Sort(why)
 	switch {
 	case res.Barred:
-		j.verdict.Undecided = fmt.Sprintf("connections failed one after another (%s): the server is gone, or bars this address", strings.Join(why, "; "))
+		j.verdict.Undecided = fmt.Sprintf("connections failed one after another (%s): the server is gone, or has banned this address", strings.Join(why, "; "))
 	case lost > max(2, probes/10):
-		j.verdict.Undecided = fmt.Sprintf("%d of %d connections failed (%s): the network or the server is not steady", lost, probes, strings.Join(why, "; "))
+		j.verdict.Undecided = fmt.Sprintf("%d of %d connections failed (%s): the network or the server is unstable", lost, probes, strings.Join(why, "; "))
 	case res.Stopped:
 		j.verdict.Undecided = fmt.Sprintf("stopped after %d of %d probes", len(res.Records), res.Planned)
 	case lost > 0:

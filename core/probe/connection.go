@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	sendTimeout = 2 * time.Second // for a server that reads nothing
-	maxData     = 64 << 10        // bytes that are read of a server
-	floodBlock  = 4 << 10         // bytes of a write
+	sendTimeout = 2 * time.Second // for one write, in case the server reads nothing
+	maxData     = 64 << 10        // bytes that are read from a server
+	floodBlock  = 4 << 10         // bytes per write of a Flood
 
-	wsaReset = syscall.Errno(10054) // WSAECONNRESET, which package syscall has on Windows alone
+	wsaReset = syscall.Errno(10054) // WSAECONNRESET, which package syscall defines on Windows only
 	wsaAbort = syscall.Errno(10053) // WSAECONNABORTED
 )
 
-// ending is what a reader saw.
+// ending is what watch observed.
 type ending struct {
 	end  End
 	data int
@@ -27,9 +27,9 @@ type ending struct {
 	err  string
 }
 
-// exchange makes one connection to addr, sends b as p says, and watches it until
-// it ends or wait has passed since the last byte. It returns false if ctx ended
-// before.
+// exchange opens one connection to addr, sends b as p requires, and watches the
+// connection until it ends or wait has passed since the last byte. It returns
+// false if ctx ended first.
 func exchange(ctx context.Context, addr string, p Probe, b []byte, wait time.Duration) (Record, bool) {
 	r := Record{Probe: p}
 	conn, took, err := dial(ctx, addr)
@@ -56,14 +56,14 @@ func exchange(ctx context.Context, addr string, p Probe, b []byte, wait time.Dur
 	}
 	e := <-seen
 	if s.reset && e.end != EndData {
-		e.end = EndRST // the kernel tells of a reset once
+		e.end = EndRST // the kernel reports a reset once
 	}
 	r.End, r.Data, r.Err = e.end, e.data, e.err
 	r.After, r.Quiet = e.at.Sub(began), max(0, e.at.Sub(s.last))
 	return r, ctx.Err() == nil
 }
 
-// dial connects, and tells how long it took.
+// dial connects to addr and returns the time that it took.
 func dial(ctx context.Context, addr string) (*net.TCPConn, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -78,10 +78,10 @@ func dial(ctx context.Context, addr string) (*net.TCPConn, time.Duration, error)
 // sender sends the bytes of one probe.
 type sender struct {
 	conn  *net.TCPConn
-	over  <-chan struct{} // closed when the server has ended
+	over  <-chan struct{} // closed when the server has ended the connection
 	sent  int
-	last  time.Time // when something was sent
-	reset bool      // the kernel told of a reset here
+	last  time.Time // time of the last successful write
+	reset bool      // a write reported the reset
 }
 
 func (s *sender) send(p Probe, b []byte) {
@@ -110,7 +110,7 @@ func (s *sender) send(p Probe, b []byte) {
 	}
 }
 
-// pause waits for d or the end.
+// pause waits for d or the end of the connection.
 func (s *sender) pause(d time.Duration) {
 	if d <= 0 {
 		return
@@ -132,7 +132,7 @@ func (s *sender) ended() bool {
 	}
 }
 
-// write sends b, and reports whether the server took all of it.
+// write sends b, and reports whether the kernel accepted all of it.
 func (s *sender) write(b []byte) bool {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(sendTimeout))
 	n, err := s.conn.Write(b)
@@ -148,7 +148,7 @@ func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaReset) || errors.Is(err, wsaAbort)
 }
 
-// watch reads until the end.
+// watch reads from conn until it ends and returns how it ended.
 func watch(conn net.Conn) (e ending) {
 	buf := make([]byte, 4<<10)
 	for {
@@ -173,7 +173,7 @@ func watch(conn net.Conn) (e ending) {
 	}
 }
 
-// reason returns what went wrong without the addresses.
+// reason returns the text of err without addresses.
 func reason(err error) string {
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return errno.Error()

@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// A Finding is something by which an observer can tell the server from others.
+// A Finding is a property by which an observer can distinguish the server: a tell.
 type Finding struct {
 	Kind string `json:"kind"` // data, size, at-once, differs, deadline, salt
 	Text string `json:"text"`
 }
 
-// Verdict is what the records say.
+// Verdict is what Judge concludes from the records.
 type Verdict struct {
-	Tells     []Finding
-	Notes     []string // what a reader should know beside
+	Findings  []Finding
+	Notes     []string // further facts about the run
 	Undecided string   // why there is no verdict, or ""
 }
 
-// Judge looks for tells. It needs no clock and no network.
+// Judge derives a verdict from res alone. It needs no clock and no network.
 func Judge(res *Result) Verdict {
 	j := &judge{cfg: res.Config, base: baseOf(res.Config, res.Records)}
 	for _, r := range res.Records {
@@ -43,23 +43,23 @@ func Judge(res *Result) Verdict {
 	return j.verdict
 }
 
-// judge is a verdict in the making.
+// judge accumulates a verdict.
 type judge struct {
 	cfg     Config
 	base    bases
-	records []Record // that are usable
+	records []Record // the usable ones
 	verdict Verdict
 }
 
-func (j *judge) tell(kind, format string, args ...any) {
-	j.verdict.Tells = append(j.verdict.Tells, Finding{kind, fmt.Sprintf(format, args...)})
+func (j *judge) finding(kind, format string, args ...any) {
+	j.verdict.Findings = append(j.verdict.Findings, Finding{kind, fmt.Sprintf(format, args...)})
 }
 
 func (j *judge) note(format string, args ...any) {
 	j.verdict.Notes = append(j.verdict.Notes, fmt.Sprintf(format, args...))
 }
 
-// of returns the records of a family and a finish, the smallest first.
+// of returns the records of a family and a finish, ordered by size.
 func (j *judge) of(family Family, f Finish) []Record {
 	var all []Record
 	for _, r := range j.records {
@@ -71,12 +71,12 @@ func (j *judge) of(family Family, f Finish) []Record {
 	return all
 }
 
-// silent returns those that got no data: data is a tell of its own.
+// silent returns the records without data. Data is a finding of its own.
 func silent(records []Record) []Record {
 	return slices.DeleteFunc(slices.Clone(records), func(r Record) bool { return r.Data > 0 })
 }
 
-// data tells of answers to what deserves none.
+// data adds a finding for each family that the server answered.
 func (j *judge) data() {
 	for _, family := range families() {
 		var got []Record
@@ -100,17 +100,17 @@ func (j *judge) data() {
 		}
 		switch first := got[0]; {
 		case family == Replay:
-			j.tell("data", "a replayed first flight got %s of data, %d of %d times: recordings work", amount, len(got), probes)
+			j.finding("data", "a replayed first flight got %s of data, %d of %d times: the server accepts replays", amount, len(got), probes)
 		case family == Random && first.Size == 0 && first.Finish == Open:
-			j.tell("data", "the server speaks first: %s without being asked; no Shadowsocks server does", countOf(first.Data, "byte"))
+			j.finding("data", "the server sends first: %s without a request; Shadowsocks servers never do", countOf(first.Data, "byte"))
 		default:
-			j.tell("data", "the server answered %s with data, %d of %d times: %s%s", family.plural(), len(got), probes, amount, named(got))
+			j.finding("data", "the server answered %s with data, %d of %d times: %s%s", family.plural(), len(got), probes, amount, named(got))
 		}
 	}
 }
 
-// atOnce tells of a server that ends a connection for its first bytes, whatever
-// they are.
+// atOnce adds a finding if the server ends every connection at its first bytes,
+// regardless of their content.
 func (j *judge) atOnce(f Finish) {
 	some := withBytes(silent(j.of(Random, f)))
 	if f == FIN || len(some) == 0 {
@@ -128,19 +128,19 @@ func (j *judge) atOnce(f Finish) {
 	if len(ends) == 1 {
 		how = string(some[0].End)
 	}
-	j.tell("at-once", "random bytes: %s at once after %s: the server does not wait before it gives up", how, countOf(some[0].Size, "byte"))
+	j.finding("at-once", "random bytes: %s at once after %s: the server does not wait for more before it ends the connection", how, countOf(some[0].Size, "byte"))
 }
 
-// withBytes returns those that sent something.
+// withBytes returns the records of probes that sent at least one byte.
 func withBytes(records []Record) []Record {
 	return slices.DeleteFunc(records, func(r Record) bool { return r.Size == 0 })
 }
 
-// sizes tells of a reaction that depends on how many random bytes came.
+// sizes adds a finding if the reaction depends on the number of random bytes.
 func (j *judge) sizes(f Finish) {
 	all := silent(j.of(Random, f))
-	if f == Open && slices.ContainsFunc(j.verdict.Tells, func(t Finding) bool { return t.Kind == "at-once" }) {
-		all = withBytes(all) // none has been told of
+	if f == Open && slices.ContainsFunc(j.verdict.Findings, func(t Finding) bool { return t.Kind == "at-once" }) {
+		all = withBytes(all) // the empty probe waits by design, and at-once is a finding already
 	}
 	changes, at := 0, 0
 	for i := 1; i < len(all); i++ {
@@ -151,14 +151,14 @@ func (j *judge) sizes(f Finish) {
 	}
 	switch {
 	case changes == 1 && all[at-1].Size < all[at].Size:
-		j.tell("size", "random bytes%s: %s up to %s and %s from %d: how much the server reads first shows", f.after(),
+		j.finding("size", "random bytes%s: %s up to %s and %s from %d: the size of the server's first read is visible", f.after(),
 			brief(j.cfg, j.base, all[at-1]), countOf(all[at-1].Size, "byte"), brief(j.cfg, j.base, all[at]), all[at].Size)
 	case changes > 0:
-		j.tell("size", "random bytes%s: not alike: %s", f.after(), j.tally(all))
+		j.finding("size", "random bytes%s: reactions differ: %s", f.after(), j.tally(all))
 	}
 }
 
-// tally counts the classes of records.
+// tally lists the classes of records and the sizes in each.
 func (j *judge) tally(records []Record) string {
 	var order []class
 	groups := map[class][]Record{}
@@ -176,7 +176,7 @@ func (j *judge) tally(records []Record) string {
 	return strings.Join(parts, "; ")
 }
 
-// named lists what distinguishes records, if anything does.
+// named lists what distinguishes records, such as sizes or names, or returns "".
 func named(records []Record) string {
 	const most = 6
 	var names []string

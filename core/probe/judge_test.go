@@ -12,8 +12,8 @@ import (
 
 var update = flag.Bool("update-report", false, "write testdata/report.*")
 
-// both returns the records of random bytes that met a server, which an observer
-// would call normal: its timer ends them, and a FIN does at once.
+// both returns the records of random bytes for an inconspicuous server: its timer ends
+// them, and a FIN ends them at once.
 func both(sizes ...int) []Record {
 	var all []Record
 	for i, n := range sizes {
@@ -50,16 +50,16 @@ func TestJudge(t *testing.T) {
 		name    string
 		records []Record
 		change  func(*Result)
-		want    string // all that is written, a part of a line each
+		want    string // expected parts of the output lines, separated by vertical bars
 	}{
 		{"clean", both(0, 1, 50), nil, "verdict: no difference seen in 6 probes"},
 		{"a size", append(both(0, 1, 43), at(Random, 44, 1).with(EndRST), at(Random, 50, 2).with(EndRST)), nil,
-			"tell: random bytes: FIN after 60.0 s up to 43 bytes and RST at once from 44: how much the server reads first shows|verdict: 1 tell seen in 8 probes"},
+			"tell: random bytes: FIN after 60.0 s up to 43 bytes and RST at once from 44: the size of the server's first read is visible|verdict: 1 tell seen in 8 probes"},
 		{"two deadlines", append(both(0, 1, 43), at(Random, 44, 10000), at(Random, 50, 10001)), nil,
 			"tell: random bytes: ended after 60.0 s up to 43 bytes and after 10.0 s from 44|verdict: 1 tell"},
 		{"a deadline each", random, nil, "tell: random bytes: the deadline differs from connection to connection by 12.0 s (45.0 s for 1 byte, 57.0 s for 1000 bytes)|verdict: 1 tell"},
 		{"a replay", append(both(0, 1, 50), data(at(Replay, 137, 30), 312), at(Replay, 137, 60000)), nil,
-			"tell: a replayed first flight got 312 bytes of data, 1 of 2 times: recordings work|verdict: 1 tell"},
+			"tell: a replayed first flight got 312 bytes of data, 1 of 2 times: the server accepts replays|verdict: 1 tell"},
 		{"a replay is ended", append(both(0, 1, 50), at(Replay, 137, 30)), nil,
 			"tell: reaction to a recorded request, as it was differs from that to random bytes: FIN at once, not FIN after 60.0 s|verdict: 1 tell"},
 		{"a replay is ended later", append(both(0, 1, 50), at(Replay, 137, 30000)), nil,
@@ -71,20 +71,20 @@ func TestJudge(t *testing.T) {
 		{"from the last byte", append(both(0, 1, 50), slow, late), nil, "note: the deadline counts from the last byte|verdict: no difference"},
 		{"a lost one", append(both(0, 1, 50), lost), nil, "note: 1 of 7 connections failed and are left out (1 lost, no route to host)|verdict: no difference"},
 		{"many lost ones", append(both(0, 1, 50), lost, lost, lost), nil,
-			"verdict: none; 3 of 9 connections failed (3 lost, no route to host): the network or the server is not steady; so far no difference seen"},
-		{"an unsure one", append(both(0, 1, 50), unsure), nil, "note: 1 probe reacted otherwise once and not again|verdict: no difference"},
+			"verdict: none; 3 of 9 connections failed (3 lost, no route to host): the network or the server is unstable; so far no difference seen"},
+		{"an unsure record", append(both(0, 1, 50), unsure), nil, "note: 1 probe had a different reaction that a repetition did not confirm|verdict: no difference"},
 		{"stopped", both(0, 1, 50), func(r *Result) { r.Stopped, r.Planned = true, 89 },
 			"verdict: none; stopped after 6 of 89 probes; so far no difference seen"},
-		{"a burnt salt", both(0, 1, 50), func(r *Result) { r.Burnt = burnRefused },
-			"tell: a good request was refused because its first 32 bytes had come before|verdict: 1 tell"},
-		{"barred in the end", both(0, 1, 50), func(r *Result) { r.Closing = "a good request was reset: x" },
-			"note: after the probes, a good request was reset: x; the server may bar addresses that probe it|verdict: no difference"},
-		{"without a key", both(0), func(r *Result) { r.Config.Key = nil }, "note: without a key: nothing is known of replays|verdict: no difference"},
+		{"a salt sent first", both(0, 1, 50), func(r *Result) { r.Salt = saltRefused },
+			"tell: a valid request was refused because its first 32 bytes had arrived before|verdict: 1 tell"},
+		{"barred in the end", both(0, 1, 50), func(r *Result) { r.Closing = "the server reset a valid request: x" },
+			"note: after the probes, the server reset a valid request: x; the server may ban addresses that probe it|verdict: no difference"},
+		{"without a key", both(0), func(r *Result) { r.Config.Key = nil }, "note: without a key: replays and damaged requests are untested|verdict: no difference"},
 		{"never ended", []Record{at(Random, 0, 80000).with(EndOpen), at(Random, 50, 80000).with(EndOpen)}, nil,
-			"note: no connection was ended within 80.0 s|verdict: no difference"},
+			"note: the server ended no connection within 80.0 s|verdict: no difference"},
 		{"datagrams", append(both(0), Record{Probe: Probe{Family: Datagram, Size: 50}, End: EndData, Data: 9},
 			Record{Probe: Probe{Family: DgReplay, Size: 90}, End: EndData, Data: 99}), nil,
-			"tell: the server answered random datagrams (50 bytes)|tell: a replayed datagram was answered with 99 bytes: recordings work over UDP|verdict: 2 tells"},
+			"tell: the server answered random datagrams (50 bytes)|tell: a replayed datagram was answered with 99 bytes: the server accepts replays over UDP|verdict: 2 tells"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			res := &Result{Config: cfg, Records: tc.records, Planned: len(tc.records)}
@@ -108,7 +108,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestReport compares all that is written of one run with golden files.
+// TestReport compares the complete output of a run with golden files.
 func TestReport(t *testing.T) {
 	rst := at(Random, 100, 1).with(EndRST)
 	once := at(Opening, 3, 60010).with(EndOpen)
@@ -121,8 +121,8 @@ func TestReport(t *testing.T) {
 		Addr:    "192.0.2.1:8388",
 		Records: append(both(0, 1, 7, 43), rst, at(Random, 1000, 1).with(EndRST), once, answered, at(Slow, 66, 60003), gone),
 		Planned: 14,
-		Burnt:   burnServed,
-		Packets: "a good datagram to 1.1.1.1:53 got no answer: no answer",
+		Salt:    saltServed,
+		Packets: "a valid datagram to 1.1.1.1:53 got no answer: no answer",
 	}
 	v := Judge(res)
 	var text, program bytes.Buffer

@@ -9,19 +9,19 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Key is what valid requests are made with.
+// Key holds what valid requests are made with.
 type Key struct {
 	Cipher       core.Cipher
 	Target       core.Addr // a host that answers HTTP
 	PacketTarget core.Addr // a DNS server, if datagrams are sent
 }
 
-// request is the payload of first flights. It makes the target answer.
+// request returns the payload of first flights: a request that the target answers.
 func (k *Key) request() []byte {
 	return fmt.Appendf(nil, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", k.Target.Host())
 }
 
-// errNoDial ends a DialStream whose first flight alone is wanted.
+// errNoDial ends a DialStream that is called for its first flight only.
 var errNoDial = errors.New("not dialled")
 
 // flight returns a new first flight.
@@ -41,12 +41,12 @@ func (k *Key) flight() ([]byte, error) {
 func (k *Key) packetClient() (core.PacketClient, error) {
 	c, ok := k.Cipher.(core.PacketCipher)
 	if !ok {
-		return nil, fmt.Errorf("the method %s protects no UDP", k.Cipher.Method())
+		return nil, fmt.Errorf("method %s does not support UDP", k.Cipher.Method())
 	}
 	return c.NewPacketClient()
 }
 
-// datagram returns a new sealed datagram, of a session of its own.
+// datagram returns a new sealed datagram in a new session.
 func (k *Key) datagram() ([]byte, error) {
 	client, err := k.packetClient()
 	if err != nil {
@@ -55,7 +55,7 @@ func (k *Key) datagram() ([]byte, error) {
 	return client.AppendPacket(nil, dnsQuery(), k.PacketTarget)
 }
 
-// dnsQuery asks for the address of example.com (RFC 1035 §4.1).
+// dnsQuery returns a query for the address of example.com (RFC 1035 §4.1).
 func dnsQuery() []byte {
 	query := append(noise(2), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0) // an ID, recursion desired, one question
 	query = append(query, "\x07example\x03com\x00"...)
@@ -69,7 +69,7 @@ func noise(n int) []byte {
 	return b
 }
 
-// changed returns b with some of its bytes changed.
+// changed returns a copy of b with the bytes at the indexes at changed.
 func changed(b []byte, at []int) []byte {
 	b = bytes.Clone(b)
 	for _, i := range at {
@@ -80,14 +80,14 @@ func changed(b []byte, at []int) []byte {
 	return b
 }
 
-// material is what the probes of one run are made of.
+// material is the input from which the probes of one run are made.
 type material struct {
 	key      *Key
 	recorded []byte // the first flight that was answered
 	datagram []byte // the datagram that was answered, or nil
 }
 
-// bytesOf returns what a probe sends.
+// bytesOf returns the bytes that p sends.
 func (m *material) bytesOf(p Probe) ([]byte, error) {
 	switch p.Family {
 	case Opening:

@@ -21,10 +21,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	wait     = 3 * time.Second        // of the prober
-	patience = 800 * time.Millisecond // of the servers here, before they end a connection
+	patience = 800 * time.Millisecond // after which the servers of the tests end a connection
 )
 
-// scripted is a server that does with each connection what serve does, and counts.
+// scripted is a server that handles each connection with serve, and counts connections.
 type scripted struct {
 	addr  string
 	ln    net.Listener
@@ -35,7 +35,7 @@ type scripted struct {
 	count int // guarded by mu
 }
 
-// newScripted starts a server, which ends with the test.
+// newScripted starts a server that ends with the test.
 func newScripted(t *testing.T, serve func(conn *net.TCPConn, n int)) *scripted {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -77,8 +77,8 @@ func (s *scripted) connections() int {
 // limit lets reads of a connection end after d from now.
 func limit(conn *net.TCPConn, d time.Duration) { _ = conn.SetReadDeadline(time.Now().Add(d)) }
 
-// drain reads until the peer ends or the limit, and then sends a FIN. It returns
-// how many bytes it read.
+// drain reads until the end of the connection or the limit, and then sends a FIN. It returns
+// the number of bytes read.
 func drain(conn *net.TCPConn) int {
 	total, buf := 0, make([]byte, 64<<10)
 	for {
@@ -96,7 +96,7 @@ func reset(conn *net.TCPConn) {
 	conn.Close()
 }
 
-// newCipher returns a cipher that remembers no salt of another.
+// newCipher returns a cipher with a new set of salts.
 func newCipher(t testing.TB) *aead.Cipher {
 	t.Helper()
 	s := aead.Specs()[2]
@@ -117,7 +117,7 @@ func newKey(t testing.TB) *probe.Key {
 	return &probe.Key{Cipher: newCipher(t), Target: to, PacketTarget: to}
 }
 
-// smallConfig is a small set.
+// smallConfig is the configuration of a small set of probes.
 func smallConfig(addr string, key *probe.Key) probe.Config {
 	return probe.Config{Server: addr, Key: key, Wait: wait, Parallel: 60, Quick: true, Pace: time.Millisecond}
 }

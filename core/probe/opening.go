@@ -2,14 +2,15 @@ package probe
 
 import "bytes"
 
-// opening is how a client of another protocol begins.
+// opening is the first message of a client of another protocol.
 type opening struct {
 	name  string
-	quick bool // it is in the smaller set
+	quick bool // included in a quick run
 	bytes []byte
 }
 
-// openings returns the beginnings of other protocols, and what is no protocol's.
+// openings returns first messages of other protocols, and constant bytes that
+// belong to no protocol.
 func openings() []opening {
 	return []opening{
 		{"HTTP request", true, []byte("GET / HTTP/1.1\r\nHost: example.com\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n")},
@@ -23,7 +24,7 @@ func openings() []opening {
 	}
 }
 
-// tlsHello returns a whole ClientHello (RFC 8446 §4.1.2) in a record.
+// tlsHello returns a complete ClientHello (RFC 8446 §4.1.2) in one record.
 func tlsHello() []byte {
 	extensions := []byte{
 		0, 0, 0, 16, 0, 14, 0, 0, 11, 'e', 'x', 'a', 'm', 'p', 'l', 'e', '.', 'c', 'o', 'm', // server_name

@@ -10,8 +10,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// exchangePacket sends one datagram from a socket of its own and waits for an
-// answer. It returns false if ctx ended before.
+// exchangePacket sends one datagram from a new socket and waits for an answer. It
+// returns false if ctx ended first.
 func exchangePacket(ctx context.Context, addr string, p Probe, b []byte, wait time.Duration) (Record, bool) {
 	r := Record{Probe: p, End: EndOpen}
 	answer, took, err := ask(ctx, addr, b, wait)
@@ -27,7 +27,7 @@ func exchangePacket(ctx context.Context, addr string, p Probe, b []byte, wait ti
 	return r, ctx.Err() == nil
 }
 
-// ask sends a datagram and returns what comes back.
+// ask sends a datagram and returns the answer and the time that it took.
 func ask(ctx context.Context, addr string, b []byte, wait time.Duration) ([]byte, time.Duration, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "udp", addr)
 	if err != nil {
@@ -45,8 +45,8 @@ func ask(ctx context.Context, addr string, b []byte, wait time.Duration) ([]byte
 	return answer[:n], time.Since(began), err
 }
 
-// packetControl sends a good datagram, and returns it if it was answered, or why
-// it was not.
+// packetControl sends a valid datagram. It returns the datagram if it was answered,
+// and the reason in failed if not.
 func (k *Key) packetControl(ctx context.Context, addr string) (datagram []byte, failed string) {
 	client, err := k.packetClient()
 	if err != nil {
@@ -58,10 +58,10 @@ func (k *Key) packetControl(ctx context.Context, addr string) (datagram []byte, 
 	}
 	answer, _, err := ask(ctx, addr, sealed, packetWait)
 	if err != nil {
-		return nil, "a good datagram to " + k.PacketTarget.String() + " got no answer: " + reason(err)
+		return nil, "a valid datagram to " + k.PacketTarget.String() + " got no answer: " + reason(err)
 	}
 	if _, _, err := client.OpenPacket(answer); err != nil {
-		return nil, "the answer to a good datagram can't be read: " + err.Error()
+		return nil, "the answer to a valid datagram can't be decrypted: " + err.Error()
 	}
 	return sealed, ""
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// newPackets answers the datagrams that come to addr with what answer returns, if
-// it returns something.
+// newPackets starts a server on addr that answers each datagram with the result of answer,
+// unless it is empty.
 func newPackets(t *testing.T, addr string, answer func(b []byte) []byte) string {
 	t.Helper()
 	socket, err := net.ListenPacket("udp", addr)
@@ -41,7 +41,7 @@ func newPackets(t *testing.T, addr string, answer func(b []byte) []byte) string 
 	return socket.LocalAddr().String()
 }
 
-// echo opens a datagram with a server that has seen none before, and seals it
+// echo opens a datagram with a server that has not received any datagram, and seals it
 // again.
 func echo(t *testing.T, b []byte) []byte {
 	server, err := newCipher(t).NewPacketServer()
@@ -63,7 +63,7 @@ func TestPackets(t *testing.T) {
 	dns := newPackets(t, "127.0.0.1:0", func(b []byte) []byte { return b })
 	for _, tc := range []struct {
 		name   string
-		answer func(b []byte) []byte // nil: our own server
+		answer func(b []byte) []byte // nil for an umbra server
 		kinds  []string
 		texts  []string
 		note   string
@@ -80,12 +80,12 @@ func TestPackets(t *testing.T) {
 			answer: func(b []byte) []byte { return append(b, 1) },
 			kinds:  []string{"data"},
 			texts:  []string{"the server answered random datagrams (0 bytes, 1 byte, ", "the server answered a datagram with a byte changed ("},
-			note:   "UDP: replays were not tried: the answer to a good datagram can't be read: ",
+			note:   "UDP: no replay was sent: the answer to a valid datagram can't be decrypted: ",
 		},
 		{
 			name:   "serves no UDP",
 			answer: func([]byte) []byte { return nil },
-			note:   "UDP: replays were not tried: a good datagram to " + dns + " got no answer",
+			note:   "UDP: no replay was sent: a valid datagram to " + dns + " got no answer",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -112,13 +112,13 @@ func TestPackets(t *testing.T) {
 	}
 }
 
-// TestNoPackets has a method that protects no UDP.
+// TestNoPackets uses a method that does not support UDP.
 func TestNoPackets(t *testing.T) {
 	k := newKey(t)
 	k.Cipher = struct{ core.Cipher }{k.Cipher}
 	cfg := smallConfig("127.0.0.1:1", k)
 	cfg.Packets = true
-	if _, err := probe.NewPlan(cfg); err == nil || !strings.Contains(err.Error(), "aes-256-gcm protects no UDP") {
+	if _, err := probe.NewPlan(cfg); err == nil || !strings.Contains(err.Error(), "aes-256-gcm does not support UDP") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -15,25 +15,25 @@ const (
 	lateAfter   = 5 * time.Second  // before the first byte of Late
 )
 
-// Plan is all that will be sent.
+// Plan is the list of all probes of a run, made before anything is sent.
 type Plan struct {
 	cfg      Config
 	probes   []Probe // in the order in which they are made
 	overhead int     // bytes of the control connections and datagrams
-	controls int     // connections and datagrams that are made first and last
+	controls int     // connections and datagrams of the controls, before and after the probes
 }
 
-// NewPlan returns the plan for a configuration. With a key it makes a first
-// flight, to know its size, and returns the error of that.
+// NewPlan returns the plan for a configuration. With a key it builds a first
+// flight to learn its size, and returns the error of that.
 func NewPlan(cfg Config) (*Plan, error) {
-	p := &Plan{cfg: cfg, controls: 1} // one that sends nothing: is there a server
+	p := &Plan{cfg: cfg, controls: 1} // one that sends nothing, to see that a server listens
 	if cfg.Key != nil {
 		flight, err := cfg.Key.flight()
 		if err != nil {
 			return nil, err
 		}
-		p.controls += 5 // four good ones, and one that burns a salt
-		p.overhead += 4*len(flight) + burnHead + burnTail
+		p.controls += 5 // four valid requests, and one whose salt is sent first
+		p.overhead += 4*len(flight) + prefixSize + garbageSize
 		p.keyed(len(flight))
 	}
 	p.keyless()
@@ -45,8 +45,8 @@ func NewPlan(cfg Config) (*Plan, error) {
 	return p, nil
 }
 
-// sizes are lengths around those at which known servers change their mind, and
-// those that are known to be sent by probers.
+// sizes returns lengths around those at which known servers change their reaction,
+// and those that known probers send.
 func (p *Plan) sizes() []int {
 	if p.cfg.Quick {
 		return []int{0, 1, 8, 16, 33, 43, 44, 50, 51, 60, 100, 221, 221, 1000, 20000}
@@ -57,7 +57,7 @@ func (p *Plan) sizes() []int {
 	}
 }
 
-// keyless adds what can be sent without a key.
+// keyless adds the probes that need no key.
 func (p *Plan) keyless() {
 	for _, n := range p.sizes() {
 		p.add(Probe{Family: Random, Size: n, Finish: Open})
@@ -77,8 +77,8 @@ func (p *Plan) keyless() {
 	}
 }
 
-// keyed adds what is made of first flights of size bytes. The repetitions of what
-// was recorded come first, while the clock still lets it pass.
+// keyed adds the probes made from first flights of size bytes. Replays come first,
+// while their timestamps are still valid.
 func (p *Plan) keyed(size int) {
 	replays := []Finish{Open, Open, Open, FIN}
 	if p.cfg.Quick {
@@ -104,7 +104,8 @@ func (p *Plan) keyed(size int) {
 	}
 }
 
-// pick returns a third of the list for a quick plan, with its last, and else all.
+// pick returns every third element of all, including the last, for a quick plan,
+// and all of them otherwise.
 func (p *Plan) pick(all []int) []int {
 	if !p.cfg.Quick {
 		return all
@@ -116,7 +117,7 @@ func (p *Plan) pick(all []int) []int {
 	return some
 }
 
-// datagrams adds what is sent over UDP.
+// datagrams adds the probes over UDP.
 func (p *Plan) datagrams() error {
 	for _, n := range []int{0, 1, 16, 32, 33, 50, 51, 60, 100, 221, 500, 1200} {
 		p.add(Probe{Family: Datagram, Size: n})
@@ -143,7 +144,7 @@ func (p *Plan) datagrams() error {
 
 func (p *Plan) add(ps ...Probe) { p.probes = append(p.probes, ps...) }
 
-// places names changed bytes.
+// places names the changed bytes.
 func places(at []int) string {
 	if len(at) > 2 {
 		return "bytes 0 to 7, 62 and 63"
@@ -154,13 +155,13 @@ func places(at []int) string {
 	return fmt.Sprintf("byte %d", at[0])
 }
 
-// Probes returns how many probes there are.
+// Probes returns the number of probes.
 func (p *Plan) Probes() int { return len(p.probes) }
 
-// Connections returns how many connections are made and datagrams sent at most.
+// Connections returns the maximum number of connections and datagrams.
 func (p *Plan) Connections() int { return p.controls + len(p.probes) + maxAgain }
 
-// Bytes returns how many bytes are sent at most.
+// Bytes returns the maximum number of bytes that are sent.
 func (p *Plan) Bytes() int {
 	total, sizes := p.overhead, []int(nil)
 	for _, pr := range p.probes {
@@ -174,15 +175,16 @@ func (p *Plan) Bytes() int {
 	return total
 }
 
-// Longest returns how long all of it takes at most.
+// Longest returns the maximum duration of the run.
 func (p *Plan) Longest() time.Duration {
 	one := dialTimeout + p.cfg.Wait + p.longestSending()
 	return time.Duration(p.controls)*(dialTimeout+controlWait) + time.Duration(p.waves(len(p.probes)))*one + one
 }
 
-// Left returns for how long the probes that are left after done usually take, if
-// the server ends a connection after each, or after the wait for 0: those that
-// wait for the server take that time, and others end at once.
+// Left returns the usual duration of the probes that remain after done. each is the
+// time after which the server ends a connection, or 0 if it does not before the end
+// of the wait. Probes that keep their side open take that time; the others end at
+// once.
 func (p *Plan) Left(done int, each time.Duration) time.Duration {
 	waiting := 0
 	for _, pr := range p.probes[min(done, len(p.probes)):] {
@@ -193,10 +195,10 @@ func (p *Plan) Left(done int, each time.Duration) time.Duration {
 	return time.Duration(p.waves(waiting)) * cmp.Or(each, p.cfg.Wait)
 }
 
-// waves returns how many times one after another n probes are made.
+// waves returns the number of rounds that n probes take, Parallel at a time.
 func (p *Plan) waves(n int) int { return (n + p.cfg.Parallel - 1) / p.cfg.Parallel }
 
-// longestSending returns how long the sending of one probe takes at most.
+// longestSending returns the maximum time for sending the bytes of one probe.
 func (p *Plan) longestSending() time.Duration {
 	longest := sendTimeout
 	for _, pr := range p.probes {

@@ -1,15 +1,14 @@
-// Package probe tests a Shadowsocks server from outside, as an active prober
-// does: it sends what is no request, or a request that was recorded or damaged,
-// and compares how the server ends each connection. A server that hides shows one
-// reaction to all of it.
+// Package probe tests a Shadowsocks server from outside, as an active prober does:
+// it sends invalid, recorded and damaged requests, and compares how the server ends
+// each connection. A server that hides has one reaction to all of them.
 //
-// What is sent is planned before anything is, so that its bounds are known. Run
-// records what happened. Judge looks at the records alone.
+// The plan is complete before anything is sent, so that its cost is known. Run
+// records what happened. Judge works on the records alone.
 package probe
 
 import "time"
 
-// A Family is a group of probes that ask the same question.
+// A Family is a group of probes that test the same property.
 type Family string
 
 // The families, in the order in which they are shown.
@@ -28,7 +27,7 @@ const (
 	DgReplay  Family = "replayed datagram" // a sealed datagram that was answered before
 )
 
-// families lists them all.
+// families returns all families in the order in which they are shown.
 func families() []Family {
 	return []Family{Random, Opening, Slow, Late, Flood, Replay, Altered, Damaged, Cut, Datagram, DgDamaged, DgReplay}
 }
@@ -36,13 +35,13 @@ func families() []Family {
 // packets reports whether the family is sent over UDP.
 func (f Family) packets() bool { return f == Datagram || f == DgDamaged || f == DgReplay }
 
-// A Finish is what the prober does after its bytes.
+// A Finish is what the prober does after the bytes of a probe.
 type Finish string
 
 // The finishes.
 const (
-	Open Finish = "open" // keeps its side open and waits
-	FIN  Finish = "FIN"  // ends its side
+	Open Finish = "open" // the prober keeps its side open and waits
+	FIN  Finish = "FIN"  // the prober closes its side
 )
 
 // An End is how a connection ended.
@@ -53,45 +52,45 @@ const (
 	EndOpen  End = "still open" // at the end of the wait
 	EndFIN   End = "FIN"
 	EndRST   End = "RST"
-	EndData  End = "much data"     // more than is read of a server
-	EndLost  End = "lost"          // the network failed on the way
-	EndNever End = "not connected" // there was no connection
+	EndData  End = "much data"     // more than maxData
+	EndLost  End = "lost"          // the network failed during the connection
+	EndNever End = "not connected" // connecting failed
 )
 
-// judged reports whether the end tells something of the server.
+// judged reports whether the end is evidence about the server.
 func (e End) judged() bool { return e != EndLost && e != EndNever }
 
-// A Probe is one connection, or datagram, that is to be made.
+// A Probe is one planned connection or datagram.
 type Probe struct {
 	Family Family
-	Name   string // what distinguishes it in its family beside Size, or ""
+	Name   string // distinguishes probes of one family and Size, or ""
 	Size   int    // bytes to be sent, at most
 	Finish Finish
 
-	at    []int         // which bytes are changed
+	at    []int         // indexes of the changed bytes
 	bytes []byte        // of an Opening
 	pause time.Duration // before the bytes; of Slow, before each
 }
 
-// A Record is what came of a probe.
+// A Record is the outcome of a probe.
 type Record struct {
 	Probe
-	Sent    int // bytes, as far as the kernel took them
+	Sent    int // bytes, as many as the kernel accepted
 	End     End
 	Data    int           // bytes that the server sent
-	Connect time.Duration // how long the connection took to be made
+	Connect time.Duration // time to connect
 	After   time.Duration // from the connection's beginning to its end
 	Quiet   time.Duration // from the last byte or FIN sent, if any, to the end
-	Err     string        // why it is lost or was not connected
-	Unsure  bool          // it stood alone, and a repetition did not confirm it
+	Err     string        // the error of EndLost and EndNever
+	Unsure  bool          // the reaction was unusual, and a repetition did not confirm it
 }
 
-// Config is what a plan is made for.
+// Config is the input of a plan.
 type Config struct {
 	Server    string        // host:port
-	Key       *Key          // nil without
+	Key       *Key          // nil to probe without a key
 	Wait      time.Duration // after the last byte of a connection, at most
-	Parallel  int           // connections side by side
+	Parallel  int           // concurrent connections
 	Quick     bool          // a smaller set
 	Packets   bool          // UDP too
 	Tolerance time.Duration // between times that count as the same; 0 means 300 ms
@@ -99,11 +98,11 @@ type Config struct {
 }
 
 const (
-	defaultTolerance = 300 * time.Millisecond // what networks do to equal times
+	defaultTolerance = 300 * time.Millisecond // jitter of equal times on common networks
 	defaultPace      = 30 * time.Millisecond
 )
 
-// tolerance returns how far times that count as the same may be apart.
+// tolerance returns the maximum difference of times that count as the same.
 func (c Config) tolerance() time.Duration {
 	if c.Tolerance > 0 {
 		return c.Tolerance
@@ -118,5 +117,5 @@ func (c Config) pace() time.Duration {
 	return defaultPace
 }
 
-// atOnce returns how soon an end comes that no timer caused.
+// atOnce returns the maximum delay of an end that is not caused by a timer.
 func (c Config) atOnce() time.Duration { return min(time.Second, c.Wait/8) }

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// row is a line of the table: probes that were met alike.
+// row is a line of the table: probes with the same reaction.
 type row struct {
 	sent, then string
 	records    []Record
 }
 
-// rows groups the records, the families in their order.
+// rows groups the records into rows, in the order of the families.
 func rows(res *Result) []row {
 	base := baseOf(res.Config, res.Records)
 	var all []row
@@ -54,14 +54,14 @@ func rowsOf(cfg Config, base bases, some []Record) []row {
 			parts = clusters(cfg, groups[g])
 		}
 		for _, part := range parts {
-			all = append(all, row{what(part, some), string(part[0].Finish), part})
+			all = append(all, row{label(part, some), string(part[0].Finish), part})
 		}
 	}
 	return all
 }
 
-// what names the probes of a row among all of their family and finish.
-func what(part, all []Record) string {
+// label names the probes of a row among all of their family and finish.
+func label(part, all []Record) string {
 	family := part[0].Family
 	switch {
 	case family == Random || family == Cut || family == Datagram:
@@ -76,8 +76,8 @@ func what(part, all []Record) string {
 	return family.plural()
 }
 
-// WriteTable writes what was sent and how the server reacted, alike probes on one
-// line.
+// WriteTable writes the probes and the server's reactions; probes with the same
+// reaction share a line.
 func WriteTable(w io.Writer, res *Result) error {
 	base := baseOf(res.Config, res.Records)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -96,19 +96,19 @@ func WriteTable(w io.Writer, res *Result) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", r.sent, then, len(r.records), text)
 	}
-	switch res.Burnt {
-	case burnServed:
-		fmt.Fprintf(t, "a good request whose salt came before with garbage\twaits\t1\tserved\n")
-	case burnRefused:
-		fmt.Fprintf(t, "a good request whose salt came before with garbage\twaits\t1\trefused\n")
+	switch res.Salt {
+	case saltServed:
+		fmt.Fprintf(t, "a valid request whose salt came before with garbage\twaits\t1\tserved\n")
+	case saltRefused:
+		fmt.Fprintf(t, "a valid request whose salt came before with garbage\twaits\t1\trefused\n")
 	}
 	return t.Flush()
 }
 
-// WriteVerdict writes the tells, the notes and the verdict.
+// WriteVerdict writes the findings, the notes and the verdict.
 func WriteVerdict(w io.Writer, res *Result, v Verdict) error {
 	var b strings.Builder
-	for _, t := range v.Tells {
+	for _, t := range v.Findings {
 		fmt.Fprintf(&b, "tell: %s\n", t.Text)
 	}
 	for _, n := range v.Notes {
@@ -119,10 +119,10 @@ func WriteVerdict(w io.Writer, res *Result, v Verdict) error {
 	return err
 }
 
-// text is the verdict in one line.
+// text returns the verdict in one line.
 func (v Verdict) text(probes int) string {
-	tells := countOf(len(v.Tells), "tell") + " seen"
-	if len(v.Tells) == 0 {
+	tells := countOf(len(v.Findings), "tell") + " seen"
+	if len(v.Findings) == 0 {
 		tells = "no difference seen"
 	}
 	if v.Undecided != "" {
@@ -131,10 +131,10 @@ func (v Verdict) text(probes int) string {
 	return fmt.Sprintf("%s in %s", tells, countOf(probes, "probe"))
 }
 
-// Clean reports whether there is a verdict and it is that no tell was seen.
-func (v Verdict) Clean() bool { return len(v.Tells) == 0 && v.Undecided == "" }
+// Clean reports whether there is a verdict without findings.
+func (v Verdict) Clean() bool { return len(v.Findings) == 0 && v.Undecided == "" }
 
-// report is a result for programs. Times are in milliseconds.
+// report is the JSON form of a result. Times are in milliseconds.
 type report struct {
 	Server  string         `json:"server"`
 	Address string         `json:"address"`
@@ -154,7 +154,7 @@ type recordReport struct {
 	Family  Family  `json:"family"`
 	Name    string  `json:"name,omitempty"`
 	Size    int     `json:"size"`
-	Finish  Finish  `json:"finish,omitempty"` // open or FIN; none over UDP
+	Finish  Finish  `json:"finish,omitempty"` // open or FIN; empty over UDP
 	Sent    int     `json:"sent"`
 	End     End     `json:"end"`
 	Data    int     `json:"data"`
@@ -169,8 +169,8 @@ type recordReport struct {
 func WriteJSON(w io.Writer, res *Result, v Verdict) error {
 	out := report{
 		Server: res.Config.Server, Address: res.Addr, Wait: ms(res.Config.Wait), Quick: res.Config.Quick,
-		Planned: res.Planned, Salt: res.Burnt, Text: v.text(len(res.Records)),
-		Records: []recordReport{}, Tells: append([]Finding{}, v.Tells...), Notes: append([]string{}, v.Notes...),
+		Planned: res.Planned, Salt: res.Salt, Text: v.text(len(res.Records)),
+		Records: []recordReport{}, Tells: append([]Finding{}, v.Findings...), Notes: append([]string{}, v.Notes...),
 	}
 	if res.Config.Key != nil {
 		out.Method = res.Config.Key.Cipher.Method()
@@ -178,7 +178,7 @@ func WriteJSON(w io.Writer, res *Result, v Verdict) error {
 	switch {
 	case v.Undecided != "":
 		out.Verdict = "undecided"
-	case len(v.Tells) > 0:
+	case len(v.Findings) > 0:
 		out.Verdict = "tells"
 	default:
 		out.Verdict = "clean"

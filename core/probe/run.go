@@ -7,27 +7,28 @@ import (
 	"sync"
 )
 
-// maxNever is how many connections in a row may fail before a run gives up: the
-// server is gone, or has barred us.
+// maxNever is the number of consecutive failed connections after which a run stops:
+// the server is gone, or has banned the prober's address.
 const maxNever = 8
 
-// Result is what came of a run.
+// Result is the outcome of a run.
 type Result struct {
 	Config  Config
-	Addr    string   // of the server, as it was found
+	Addr    string   // resolved address of the server
 	Records []Record // in the order of the plan
 	Planned int      // probes
-	Stopped bool     // the context ended before all were made
-	Barred  bool     // connections could be made no more
+	Stopped bool     // the context ended before all probes were made
+	Barred  bool     // maxNever connections failed in a row
 
-	Burnt   string // what became of a request whose salt somebody sent before, or ""
-	Closing string // why a good request was not answered at the end, or ""
-	Packets string // why a good datagram was not answered, or ""
+	Salt    string // outcome of a request whose salt had been sent before, or ""
+	Closing string // why a valid request was not answered at the end, or ""
+	Packets string // why a valid datagram was not answered, or ""
 }
 
-// Run makes the connections of the plan. It calls done after each probe, with the
-// count of those that are made and what came of it. An error says that there is nothing to judge: no
-// server, or a key that it does not serve. If ctx ends, Run returns what it has.
+// Run makes the connections of the plan. It calls done after each probe with the
+// number of probes made so far and the probe's record. Run returns an error if there
+// is nothing to judge: no server listens, or it does not serve the key. If ctx ends,
+// Run returns the records so far.
 func (p *Plan) Run(ctx context.Context, done func(int, Record)) (*Result, error) {
 	res := &Result{Config: p.cfg, Planned: len(p.probes)}
 	conn, _, err := dial(ctx, p.cfg.Server)
@@ -41,7 +42,7 @@ func (p *Plan) Run(ctx context.Context, done func(int, Record)) (*Result, error)
 		if m.recorded, err = m.key.control(ctx, res.Addr, nil); err != nil {
 			return nil, fmt.Errorf("control: %w", err)
 		}
-		res.Burnt = m.key.burn(ctx, res.Addr)
+		res.Salt = m.key.sendSaltFirst(ctx, res.Addr)
 		if p.cfg.Packets {
 			m.datagram, res.Packets = m.key.packetControl(ctx, res.Addr)
 		}
@@ -62,8 +63,8 @@ func (p *Plan) Run(ctx context.Context, done func(int, Record)) (*Result, error)
 	return res, nil
 }
 
-// repeat makes those probes again that reacted as few others did. If they react
-// otherwise then, it was the network.
+// repeat makes the probes again whose reaction was unusual. If the second reaction
+// differs from the first, the first is attributed to the network.
 func (p *Plan) repeat(ctx context.Context, m *material, res *Result) {
 	odd := oddOnes(p.cfg, res.Records)
 	if len(odd) == 0 || len(odd) > maxAgain {
@@ -84,7 +85,7 @@ func (p *Plan) repeat(ctx context.Context, m *material, res *Result) {
 	}
 }
 
-// round makes the probes of a plan, some of them at a time.
+// round makes the probes of a plan, Parallel at a time.
 type round struct {
 	plan     *Plan
 	material *material
@@ -92,10 +93,10 @@ type round struct {
 	done     func(int, Record)
 
 	mu      sync.Mutex
-	count   int       // guarded by mu, as all below
+	count   int       // guarded by mu, as are all fields below
 	never   int       // not connected, in a row
-	barred  bool      // never was too many
-	records []*Record // nil where there is none
+	barred  bool      // never has reached maxNever
+	records []*Record // nil for probes not made
 }
 
 func (r *round) run(ctx context.Context) {
@@ -107,7 +108,7 @@ func (r *round) run(ctx context.Context) {
 		workers.Go(func() {
 			for i := range next {
 				rec, ok := r.one(ctx, r.plan.probes[i])
-				if ok && r.take(i, rec) {
+				if ok && r.store(i, rec) {
 					cancel()
 				}
 			}
@@ -123,7 +124,7 @@ func (r *round) run(ctx context.Context) {
 	workers.Wait()
 }
 
-// one makes one probe. It returns false if there is nothing to tell of it.
+// one makes one probe. It returns false if the probe was not made or ctx ended.
 func (r *round) one(ctx context.Context, p Probe) (Record, bool) {
 	if ctx.Err() != nil || p.Family == DgReplay && r.material.datagram == nil {
 		return Record{}, false
@@ -138,8 +139,8 @@ func (r *round) one(ctx context.Context, p Probe) (Record, bool) {
 	return exchange(ctx, r.addr, p, b, r.plan.cfg.Wait)
 }
 
-// take keeps a record, and reports whether it is time to give up.
-func (r *round) take(i int, rec Record) bool {
+// store keeps a record, and reports whether the run must stop.
+func (r *round) store(i int, rec Record) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.records[i] = &rec
@@ -153,7 +154,7 @@ func (r *round) take(i int, rec Record) bool {
 	return r.barred
 }
 
-// made returns the records that there are.
+// made returns the records of the probes that were made.
 func (r *round) made() []Record {
 	var all []Record
 	for _, rec := range r.records {

@@ -24,13 +24,13 @@ func answer(conn core.Stream, c core.Cipher) bool {
 	return true
 }
 
-// reply is what a target says.
+// reply is the data of a target.
 func reply(s core.Stream) {
 	_, _ = s.Write([]byte("HTTP/1.0 200 OK\r\n\r\n"))
 	_ = s.CloseWrite()
 }
 
-// serveOr serves a request, and drains what is none.
+// serveOr serves a request, and drains an invalid one.
 func serveOr(conn *net.TCPConn, c core.Cipher) {
 	limit(conn, patience)
 	if !answer(conn, c) {
@@ -53,15 +53,15 @@ func (r *replayed) Read(b []byte) (int, error) {
 	return r.TCPConn.Read(b)
 }
 
-// TestTells probes servers that are known to give themselves away.
+// TestTells probes servers that can be distinguished.
 func TestTells(t *testing.T) {
 	var salts sync.Map
 	for _, tc := range []struct {
 		name  string
 		serve func(conn *net.TCPConn, n int)
 		keyed bool
-		kinds []string // of the tells, sorted, each once
-		texts []string // that tells have
+		kinds []string // distinct kinds of the findings, sorted
+		texts []string // texts that findings contain
 	}{
 		{
 			name:  "silent to one deadline",
@@ -135,7 +135,7 @@ func TestTells(t *testing.T) {
 				drain(conn)
 			},
 			kinds: []string{"data"},
-			texts: []string{"the server speaks first: 21 bytes"},
+			texts: []string{"the server sends first: 21 bytes"},
 		},
 		{
 			name: "answers HTTP alone",
@@ -155,7 +155,7 @@ func TestTells(t *testing.T) {
 			serve: func(conn *net.TCPConn, _ int) { serveOr(conn, newCipher(t)) },
 			keyed: true,
 			kinds: []string{"data"},
-			texts: []string{"a replayed first flight got", "2 of 2 times: recordings work"},
+			texts: []string{"a replayed first flight got", "2 of 2 times: the server accepts replays"},
 		},
 		{
 			name: "ends what is damaged behind its length",
@@ -194,7 +194,7 @@ func TestTells(t *testing.T) {
 			},
 			keyed: true,
 			kinds: []string{"salt"},
-			texts: []string{"a good request was refused because its first 32 bytes had come before"},
+			texts: []string{"a valid request was refused because its first 32 bytes had arrived before"},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -213,13 +213,13 @@ func TestTells(t *testing.T) {
 	}
 }
 
-// checkTells checks that the verdict has tells of these kinds, and these texts.
+// checkTells checks that the verdict has findings of these kinds, with these texts.
 func checkTells(t *testing.T, res *probe.Result, kinds, texts []string) {
 	t.Helper()
 	v := probe.Judge(res)
 	var got []string
 	all := ""
-	for _, tell := range v.Tells {
+	for _, tell := range v.Findings {
 		got = append(got, tell.Kind)
 		all += tell.Text + "\n"
 	}
@@ -227,11 +227,11 @@ func checkTells(t *testing.T, res *probe.Result, kinds, texts []string) {
 	if got = slices.Compact(got); !slices.Equal(got, kinds) || v.Undecided != "" {
 		var table strings.Builder
 		_ = probe.WriteTable(&table, res)
-		t.Errorf("got tells of %v, undecided %q, want %v:\n%s%s", got, v.Undecided, kinds, all, table.String())
+		t.Errorf("got findings of %v, undecided %q, want %v:\n%s%s", got, v.Undecided, kinds, all, table.String())
 	}
 	for _, text := range texts {
 		if !strings.Contains(all, text) {
-			t.Errorf("got\n%swant a tell with %q", all, text)
+			t.Errorf("got\n%swant a finding with %q", all, text)
 		}
 	}
 	if clean := len(kinds) == 0; v.Clean() != clean {
@@ -239,7 +239,7 @@ func checkTells(t *testing.T, res *probe.Result, kinds, texts []string) {
 	}
 }
 
-// TestBounds checks that no more is sent than was announced.
+// TestBounds checks that not more is sent than the plan announces.
 func TestBounds(t *testing.T) {
 	var took atomic.Int64
 	c := newCipher(t)
@@ -259,7 +259,7 @@ func TestBounds(t *testing.T) {
 	if got, most := s.connections(), plan.Connections(); got > most || got < plan.Probes() {
 		t.Errorf("got %d connections, want %d to %d", got, plan.Probes(), most)
 	}
-	// What the server has still to read when the last probe ended is counted too.
+	// Bytes that the server reads after the end of the last probe are counted too.
 	for until := time.Now().Add(patience); int(took.Load()) < plan.Bytes()/4 && time.Now().Before(until); {
 		time.Sleep(time.Millisecond)
 	}
@@ -271,7 +271,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// counting counts what is read.
+// counting counts the bytes that are read.
 type counting struct {
 	*net.TCPConn
 	took *atomic.Int64
@@ -283,7 +283,7 @@ func (c *counting) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// TestBarred has the server go away while it is probed.
+// TestBarred stops the server during the run.
 func TestBarred(t *testing.T) {
 	self := make(chan *scripted, 1)
 	s := newScripted(t, func(conn *net.TCPConn, n int) {
@@ -306,7 +306,7 @@ func TestBarred(t *testing.T) {
 	}
 }
 
-// TestStopped ends a run in the middle: it returns what it has.
+// TestStopped cancels a run: it returns the records so far.
 func TestStopped(t *testing.T) {
 	s := newScripted(t, func(conn *net.TCPConn, _ int) { limit(conn, patience); drain(conn) })
 	cfg := smallConfig(s.addr, nil)
@@ -330,7 +330,7 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// TestNothingToJudge has no server, and servers that don't serve the key.
+// TestNothingToJudge uses a missing server, and servers that do not serve the key.
 func TestNothingToJudge(t *testing.T) {
 	gone := newScripted(t, nil)
 	gone.ln.Close()
@@ -357,9 +357,9 @@ func TestNothingToJudge(t *testing.T) {
 	}{
 		{"none", gone.addr, "connection refused"},
 		{"unknown host", "nowhere.invalid:8388", "connect to nowhere.invalid:8388: "},
-		{"ends", ends.addr, "control: a good request was ended without an answer"},
-		{"resets", resets.addr, "control: a good request was reset"},
-		{"garbles", garbles.addr, "control: the answer to a good request can't be read"},
+		{"ends", ends.addr, "control: the server closed a valid request without an answer"},
+		{"resets", resets.addr, "control: the server reset a valid request"},
+		{"garbles", garbles.addr, "control: the answer to a valid request can't be decrypted"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, _, err := run(t, smallConfig(tc.addr, newKey(t)))

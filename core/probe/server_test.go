@@ -62,7 +62,7 @@ func newCipher2022(t *testing.T) core.Cipher {
 	return c
 }
 
-// newUmbra runs a server of ours, and returns its address.
+// newUmbra runs an umbra server, and returns its address.
 func newUmbra(t *testing.T, kind, password string) string {
 	t.Helper()
 	addr := peer.Addr(peer.FreePort(t))
@@ -99,7 +99,7 @@ allow = ["127.0.0.0/8"]
 	return addr
 }
 
-// TestOurServer probes our own server with all there is: it shows nothing.
+// TestOurServer runs all probes against an umbra server: there must be no finding.
 func TestOurServer(t *testing.T) {
 	for _, tc := range []struct {
 		kind, password string
@@ -133,14 +133,14 @@ func TestOurServer(t *testing.T) {
 	}
 }
 
-// fullConfig is all there is, for a machine that does other things too.
+// fullConfig includes all probes, with times for a machine under load.
 func fullConfig(addr string) probe.Config {
 	return probe.Config{
 		Server: addr, Wait: 5 * time.Second, Parallel: 60, Pace: time.Millisecond, Tolerance: 700 * time.Millisecond,
 	}
 }
 
-// TestLibev probes shadowsocks-libev, which waits for ever and refuses replays.
+// TestLibev probes shadowsocks-libev, which never ends a connection and refuses replays.
 func TestLibev(t *testing.T) {
 	cfg := smallConfig(peer.Addr(peer.SSServer(t, method)), &probe.Key{Cipher: newCipher(t), Target: newTarget(t)})
 	_, res, err := run(t, cfg)
@@ -155,11 +155,11 @@ func TestLibev(t *testing.T) {
 	}
 }
 
-// TestWrongKey has a server of ours under another key: the probes are not made.
+// TestWrongKey uses a server with another key: no probe is made.
 func TestWrongKey(t *testing.T) {
 	addr := newUmbra(t, method, "another password of this test")
 	_, _, err := run(t, smallConfig(addr, newKey(t)))
-	if err == nil || !strings.Contains(err.Error(), "control: a good request was ended without an answer") {
+	if err == nil || !strings.Contains(err.Error(), "control: the server closed a valid request without an answer") {
 		t.Errorf("got %v", err)
 	}
 }

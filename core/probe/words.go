@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// seconds writes a time as a person reads it.
+// seconds formats a duration for people.
 func seconds(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
@@ -15,7 +15,7 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// countOf writes a count of things.
+// countOf formats a number of things.
 func countOf(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -23,7 +23,7 @@ func countOf(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// sizesOf returns the sizes of records, sorted, each once.
+// sizesOf returns the distinct sizes of records, sorted.
 func sizesOf(records []Record) []int {
 	var sizes []int
 	for _, r := range records {
@@ -33,8 +33,8 @@ func sizesOf(records []Record) []int {
 	return slices.Compact(sizes)
 }
 
-// ranges writes sizes, and joins those that have no other one of all between
-// them: "0 to 43", "1, 7 to 9".
+// ranges formats sizes, and joins runs without another size of all between them:
+// "0 to 43", "1, 7 to 9".
 func ranges(sizes, all []int) string {
 	const most = 5
 	var parts []string
@@ -56,7 +56,7 @@ func ranges(sizes, all []int) string {
 	return strings.Join(parts, ", ")
 }
 
-// reaction writes what happened to records of one class.
+// reaction describes what happened to records of one class.
 func reaction(cfg Config, base bases, records []Record) string {
 	first, last := records[0].After, records[0].After
 	least, most, quiet := records[0].Data, records[0].Data, time.Duration(0)
@@ -65,30 +65,30 @@ func reaction(cfg Config, base bases, records []Record) string {
 		least, most = min(least, r.Data), max(most, r.Data)
 		quiet = max(quiet, r.Quiet)
 	}
-	said := "silent"
+	data := "silent"
 	switch {
 	case most > least:
-		said = fmt.Sprintf("%d to %d bytes back", least, most)
+		data = fmt.Sprintf("%d to %d bytes back", least, most)
 	case most > 0:
-		said = countOf(most, "byte") + " back"
+		data = countOf(most, "byte") + " back"
 	}
 	c := classOf(cfg, base, records[0])
 	switch {
 	case records[0].Family.packets():
-		return said
+		return data
 	case !records[0].ended():
-		return said + ", " + stays(cfg, c.end)
+		return data + ", " + stays(cfg, c.end)
 	case c.atOnce:
-		return fmt.Sprintf("%s, %s at once (%s at most)", said, c.end, seconds(quiet))
+		return fmt.Sprintf("%s, %s at once (%s at most)", data, c.end, seconds(quiet))
 	case last-first > cfg.tolerance():
-		return fmt.Sprintf("%s, %s after %s to %s", said, c.end, seconds(first), seconds(last))
+		return fmt.Sprintf("%s, %s after %s to %s", data, c.end, seconds(first), seconds(last))
 	case len(records) == 1:
-		return fmt.Sprintf("%s, %s after %s", said, c.end, seconds(last))
+		return fmt.Sprintf("%s, %s after %s", data, c.end, seconds(last))
 	}
-	return fmt.Sprintf("%s, %s after %s (spread %s)", said, c.end, seconds(last), seconds(last-first))
+	return fmt.Sprintf("%s, %s after %s (spread %s)", data, c.end, seconds(last), seconds(last-first))
 }
 
-// stays writes an end that is none.
+// stays describes a connection that the server did not end.
 func stays(cfg Config, e End) string {
 	if e == EndData {
 		return "and more"
@@ -96,7 +96,7 @@ func stays(cfg Config, e End) string {
 	return string(e) + " after " + seconds(cfg.Wait)
 }
 
-// brief writes the class of a record for a comparison.
+// brief describes the class of a record for a comparison.
 func brief(cfg Config, base bases, r Record) string {
 	c := classOf(cfg, base, r)
 	text := stays(cfg, c.end)
@@ -112,7 +112,7 @@ func brief(cfg Config, base bases, r Record) string {
 	return text
 }
 
-// plural names what a family sends.
+// plural returns the phrase for the probes of a family.
 func (f Family) plural() string {
 	switch f {
 	case Random:
@@ -143,7 +143,7 @@ func (f Family) plural() string {
 	return string(f)
 }
 
-// after writes a finish.
+// after returns the phrase for a finish.
 func (f Finish) after() string {
 	if f == FIN {
 		return ", then FIN"

@@ -42,7 +42,7 @@ func (o Options) follow(log *slog.Logger, now func() time.Time) (*follow.Value[*
 	return follow.NewValue(follow.Source[*material]{
 		Paths: o.files(), Limit: maxFile, Every: checkEvery, Now: now,
 		Make: func(read func(string) ([]byte, error)) (*material, error) { return o.load(read, log, now()) },
-		Tell: func(err error) {
+		Reloaded: func(err error) {
 			if err != nil {
 				log.LogAttrs(context.Background(), slog.LevelWarn, "changed certificate files are bad, keeping the old ones", slog.Any("err", err))
 				return

@@ -117,7 +117,7 @@ func (r *Resolver) follow() (*follow.Value[table], error) {
 			}
 			return t, nil
 		},
-		Tell: func(err error) {
+		Reloaded: func(err error) {
 			if err != nil {
 				r.log.Warn("hosts file not read, the names that it had stay", slog.Any("err", err))
 			}

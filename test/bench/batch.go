@@ -17,8 +17,8 @@ type message struct {
 	size   uint32 // bytes received
 }
 
-// batch holds datagrams of up to maxDatagram bytes that one system call receives
-// or sends. It is for one goroutine at a time.
+// batch holds datagrams of up to maxDatagram bytes that one system call receives or sends.
+// It may be used by one goroutine at a time.
 type batch struct {
 	messages []message
 	vectors  []unix.Iovec
@@ -41,8 +41,8 @@ func newBatch(n int) *batch {
 	return b
 }
 
-// newPeerBatch returns a batch of n datagrams for a socket that is not connected:
-// what was received is sent to whom it came from.
+// newPeerBatch returns a batch of n datagrams for an unconnected socket: received datagrams
+// are sent back to their sources.
 func newPeerBatch(n int) *batch {
 	b := newBatch(n)
 	b.peers = make([]unix.RawSockaddrInet4, n)
@@ -60,9 +60,9 @@ func (b *batch) datagram(i int) []byte {
 	return b.data[i*maxDatagram:][:b.vectors[i].Len]
 }
 
-// receive takes the datagrams that have come to a socket, into the first of the
-// batch on, and returns their count. It never waits: the error is unix.EAGAIN if
-// there are none.
+// receive reads the datagrams that have arrived at a socket into the start of the batch, and
+// returns their number. It does not block: the error is unix.EAGAIN if there are no
+// datagrams.
 func (b *batch) receive(fd uintptr) (int, error) {
 	for i := range b.messages {
 		b.resize(i, maxDatagram)
@@ -77,8 +77,8 @@ func (b *batch) receive(fd uintptr) (int, error) {
 	return n, err
 }
 
-// send sends datagrams from up to but without to and returns how many the kernel
-// took. It never waits.
+// send sends the datagrams from up to but without to, and returns the number that the kernel
+// accepted. It does not block.
 func (b *batch) send(fd uintptr, from, to int) (int, error) {
 	return b.call(unix.SYS_SENDMMSG, fd, from, to)
 }

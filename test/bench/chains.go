@@ -16,13 +16,13 @@ const (
 	host     = "127.0.0.1"
 )
 
-// chain is how to start one local side and one server.
+// chain describes how one client and one server are started.
 type chain struct {
 	name          string
 	local, server func(o options, dir string, socks, ss int) (*exec.Cmd, error)
 }
 
-// chains returns ours first, then the peer that ratios are to.
+// chains returns umbra's chain, then the chain of the peer.
 func chains() []chain {
 	return []chain{
 		{name: "umbra", local: umbraLocal, server: umbraServer},
@@ -30,8 +30,7 @@ func chains() []chain {
 	}
 }
 
-// choose returns the chains of a list of names with commas between, in the order
-// of chains.
+// choose returns the chains in a comma-separated list of names, in the order of chains.
 func choose(list string) ([]chain, error) {
 	names := strings.Split(list, ",")
 	chosen := slices.DeleteFunc(chains(), func(c chain) bool { return !slices.Contains(names, c.name) })
@@ -77,7 +76,7 @@ func umbra(o options, path, file string) (*exec.Cmd, error) {
 	return exec.Command(o.umbra, "run", path), nil
 }
 
-// libev returns how to start one of shadowsocks-libev's programs.
+// libev returns the command line of a program of shadowsocks-libev.
 func libev(program string) func(options, string, int, int) (*exec.Cmd, error) {
 	return func(o options, _ string, socks, ss int) (*exec.Cmd, error) {
 		args := []string{"-s", host, "-p", fmt.Sprint(ss), "-k", password, "-m", o.method, "-u"}

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// echo sends every datagram back to whom it came from.
+// echo sends every datagram back to its source.
 type echo struct {
 	conn *net.UDPConn
 	done chan struct{} // closed at the end of serve
@@ -42,8 +42,8 @@ func (e *echo) close() {
 	<-e.done
 }
 
-// serve echoes until the socket is closed or fails: then no more echoes come,
-// which no test overlooks.
+// serve echoes until the socket is closed or fails. After a failure no more echoes arrive,
+// which every test detects.
 func serve(raw syscall.RawConn) {
 	var (
 		b     = newPeerBatch(64)

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long verify tries: a program may accept TCP before it has
-// bound its UDP socket.
+// patience is the maximum duration of verify: a program may accept TCP before it has bound
+// its UDP socket.
 const patience = 2 * time.Second
 
 // flow is a client with its own UDP association, in a closed loop. A datagram is
@@ -28,19 +28,19 @@ const patience = 2 * time.Second
 //
 // and its echo is the same bytes. See RFC 1928 §7.
 type flow struct {
-	control net.Conn // the association lasts as long as this
-	fd      int      // non-blocking, connected to the relay
-	header  int      // bytes before the payload
-	payload int      // bytes from sequence on
-	window  int      // datagrams to have in flight
-	out, in *batch
-	last    uint64 // sequence number
-	due     map[uint64]struct{}
-	heard   time.Time // when the last echo came, or its absence was noticed
+	control  net.Conn // closing it ends the association
+	fd       int      // non-blocking, connected to the relay
+	header   int      // bytes before the payload
+	payload  int      // size of sequence and random
+	window   int      // maximum number of datagrams in flight
+	out, in  *batch
+	last     uint64 // sequence number
+	due      map[uint64]struct{}
+	lastEcho time.Time // time of the last echo, or of the last expiry
 }
 
-// newFlow asks a SOCKS5 proxy for an association and sends nothing yet. The
-// target is an IPv4 address. The caller closes the flow.
+// newFlow requests an association from a SOCKS5 proxy and sends no datagram. The target is an
+// IPv4 address. The caller closes the flow.
 func newFlow(proxy string, target core.Addr, window, payload int) (*flow, error) {
 	control, relay, err := ask(proxy, cmdAssociate, core.AddrFrom(netip.AddrPortFrom(netip.IPv4Unspecified(), 0)))
 	if err != nil {
@@ -49,8 +49,7 @@ func newFlow(proxy string, target core.Addr, window, payload int) (*flow, error)
 	if relay.Addr().IsUnspecified() {
 		relay = netip.AddrPortFrom(netip.MustParseAddr(host), relay.Port())
 	}
-	// Not a net.UDPConn: the runtime would wait for it as well, at a cost per
-	// datagram.
+	// Not a net.UDPConn: the runtime would poll it too, at a cost per datagram.
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		control.Close()
@@ -81,7 +80,7 @@ func (f *flow) close() {
 	f.control.Close()
 }
 
-// fill sends until the window is full or the kernel takes no more.
+// fill sends until the window is full or the kernel accepts no more.
 func (f *flow) fill() error {
 	n := f.window - len(f.due)
 	for i := range n {
@@ -104,7 +103,7 @@ func (f *flow) fill() error {
 	return nil
 }
 
-// receive returns how many echoes came that are due. It never waits.
+// receive returns the number of expected echoes that have arrived. It does not block.
 func (f *flow) receive() (int, error) {
 	n, err := f.in.receive(uintptr(f.fd))
 	if err != nil && !errors.Is(err, unix.EAGAIN) {
@@ -119,8 +118,8 @@ func (f *flow) receive() (int, error) {
 	return due - len(f.due), nil
 }
 
-// verify sends one datagram, again and again for a while, and reports why it did
-// not come back unchanged.
+// verify sends one datagram repeatedly for up to patience, and returns an error unless it
+// comes back unchanged.
 func verify(proxy string, target core.Addr, payload int) error {
 	f, err := newFlow(proxy, target, 1, payload)
 	if err != nil {

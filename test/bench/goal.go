@@ -7,11 +7,11 @@ import (
 	"math"
 )
 
-// goal says what a figure should be and whether it is, from the value of ours and
-// its ratio to the peer's. Either is NaN if there is none.
+// goal returns the target of a figure and whether it is met, from umbra's value and its ratio
+// to the peer's. Each is NaN if missing.
 type goal func(ours, ratio float64) string
 
-// none is no goal.
+// none is the goal of figures without a target.
 func none(_, _ float64) string { return "" }
 
 // atLeast is a lower bound on the ratio.
@@ -28,10 +28,10 @@ func atMost(bound float64) goal {
 	}
 }
 
-// zero is for what we should have none of, whatever the peer has.
+// zero is the goal of figures that should be 0, whatever the peer's value.
 func zero(ours, _ float64) string { return verdict("0", ours, 0, 0) }
 
-// verdict adds to a goal whether a value is from low to high; nothing if it is NaN.
+// verdict adds to a goal whether a value is from low to high; it adds nothing for NaN.
 func verdict(goal string, value, low, high float64) string {
 	switch {
 	case math.IsNaN(value):

@@ -17,14 +17,14 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// What a client asks a sink for, in one byte.
+// The first byte that a client sends to a sink selects the load.
 const (
-	wantDownload = 'd' // bytes without end
+	wantDownload = 'd' // endless bytes
 	wantUpload   = 'u' // bytes are read and dropped
 	wantEcho     = 'e' // bytes come back
 )
 
-// What a client asks a proxy for. See RFC 1928 §4.
+// Commands of a client to a proxy. See RFC 1928 §4.
 const (
 	cmdConnect   = 1
 	cmdAssociate = 3
@@ -34,7 +34,7 @@ const (
 type sink struct {
 	ln   net.Listener
 	echo *echo
-	addr core.Addr // of both
+	addr core.Addr // address of both
 }
 
 func newSink() (*sink, error) {
@@ -66,7 +66,7 @@ func (s *sink) close() {
 	s.echo.close()
 }
 
-// serveSink does what the first byte of a connection asks for until it ends.
+// serveSink serves the load that the first byte of a connection selects.
 func serveSink(c net.Conn) {
 	defer c.Close()
 	var want [1]byte
@@ -106,9 +106,9 @@ func open(proxy string, target core.Addr) (net.Conn, error) {
 	return c, err
 }
 
-// ask sends a command to a SOCKS5 proxy, as a plain client does: each message
-// after the answer to the one before. It returns the address in the answer too,
-// which must be IPv4.
+// ask sends a command to a SOCKS5 proxy as a simple client does: each message after the answer
+// to the previous one. It returns the connection and the address in the answer, which must be
+// IPv4.
 func ask(proxy string, command byte, target core.Addr) (net.Conn, netip.AddrPort, error) {
 	c, err := net.Dial("tcp", proxy)
 	if err != nil {
@@ -116,10 +116,10 @@ func ask(proxy string, command byte, target core.Addr) (net.Conn, netip.AddrPort
 	}
 	var answer [10]byte
 	for _, step := range []struct {
-		say    []byte
-		answer int
+		message []byte
+		answer  int
 	}{{[]byte{5, 1, 0}, 2}, {core.AppendAddr([]byte{5, command, 0}, target), 10}} {
-		if _, err := c.Write(step.say); err != nil {
+		if _, err := c.Write(step.message); err != nil {
 			c.Close()
 			return nil, netip.AddrPort{}, err
 		}
@@ -147,7 +147,7 @@ func exchange(c net.Conn) error {
 	return err
 }
 
-// transfer moves bytes over n streams for a while and returns their count.
+// transfer moves bytes over n streams for a duration and returns their number.
 func transfer(ctx context.Context, proxy string, s *sink, want byte, n int, d time.Duration) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -181,8 +181,8 @@ func transfer(ctx context.Context, proxy string, s *sink, want byte, n int, d ti
 	return total.Load(), err
 }
 
-// connections opens, uses and closes connections by n workers for a while and
-// returns their count.
+// connections opens, uses and closes connections in n workers for a duration, and returns
+// their number.
 func connections(ctx context.Context, proxy string, s *sink, n int, d time.Duration) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()

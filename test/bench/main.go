@@ -1,14 +1,14 @@
 //go:build linux
 
-// Bench compares umbra with Debian's shadowsocks-libev in one run. Each chain is
-// a local side and a server on loopback:
+// Bench compares umbra with Debian's shadowsocks-libev in one run. Each chain is a client and a
+// server on loopback:
 //
 //	load -> SOCKS5 -> local ==ss==> server -> sink
 //
-// over TCP and, with associations of SOCKS5, over UDP. The chains take turns,
-// round by round, and what counts is the ratio of their medians: on a shared
-// machine absolute figures mean little. CPU time is that of the two proxy
-// processes alone, as the kernel counts it. Linux only.
+// over TCP and, with SOCKS5 associations, over UDP. The chains alternate round by round, and
+// the result is the ratio of their medians, because absolute figures mean little on a shared
+// machine. CPU time is that of the two proxy processes only, as counted by the kernel. Linux
+// only.
 package main
 
 import (
@@ -24,12 +24,12 @@ import (
 func main() {
 	var o options
 	flag.StringVar(&o.umbra, "umbra", "bin/umbra", "the umbra program to measure")
-	flag.StringVar(&o.method, "method", "aes-256-gcm", "a method that both chains have")
-	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the medians count")
+	flag.StringVar(&o.method, "method", "aes-256-gcm", "a method that both chains support")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the result is the median")
 	flag.DurationVar(&o.bulk, "bulk", 3*time.Second, "length of each throughput test")
 	flag.DurationVar(&o.short, "short", 3*time.Second, "length of each connection test")
 	flag.DurationVar(&o.packets, "packets", 3*time.Second, "length of each UDP test")
-	flag.IntVar(&o.idle, "idle", 2000, "idle connections to hold")
+	flag.IntVar(&o.idle, "idle", 2000, "number of idle connections")
 	flag.StringVar(&o.only, "only", "all", "what to test: tcp, udp or all")
 	flag.StringVar(&o.chains, "chains", "umbra,libev", "the chains to measure")
 	flag.Parse()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// settle is how long idle connections are left alone before memory is read.
+// settle is the time between opening idle connections and reading the memory size.
 const settle = 2 * time.Second
 
 // measure runs all tests of one chain once.
@@ -75,8 +75,7 @@ func measureStreams(ctx context.Context, o options, p *pair, s *sink, add func(s
 	return nil
 }
 
-// clock runs a load and returns its count, how long it took, and the CPU time
-// that both sides used meanwhile.
+// clock runs a load and returns its count, its duration, and the CPU time of both sides.
 func clock(p *pair, load func() (int64, error)) (n int64, took, cpu time.Duration, err error) {
 	before, err := p.cpu()
 	if err != nil {
@@ -91,7 +90,7 @@ func clock(p *pair, load func() (int64, error)) (n int64, took, cpu time.Duratio
 	return n, took, after - before, err
 }
 
-// measureIdle holds connections that have been used once and are silent.
+// measureIdle holds connections that are idle after one exchange.
 func measureIdle(o options, p *pair, s *sink, add func(string, float64)) error {
 	localBefore, serverBefore, err := p.resident()
 	if err != nil {

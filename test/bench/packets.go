@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// silence is how long a flow hears no echo before all that are due are lost.
+// silence is the time without an echo after which all expected echoes of a flow count as lost.
 const silence = 200 * time.Millisecond
 
 // packetTest is a closed loop of datagrams over UDP associations.
@@ -51,7 +51,7 @@ func measurePackets(ctx context.Context, o options, p *pair, s *sink, add func(s
 	return nil
 }
 
-// measure warms up for a tenth of the time, which counts for the loss alone.
+// measure warms up for a tenth of the time, in which only losses are counted.
 func (t packetTest) measure(ctx context.Context, o options, p *pair, s *sink, add func(string, float64)) error {
 	l, err := t.open(p, s)
 	if err != nil {
@@ -77,8 +77,8 @@ func (t packetTest) measure(ctx context.Context, o options, p *pair, s *sink, ad
 	return nil
 }
 
-// packetLoad is the flows of one test. One goroutine serves them all, so that the
-// load takes little CPU time away from what it measures.
+// packetLoad is the flows of one test. One goroutine serves them all, so that the load takes
+// little CPU time from the measured programs.
 type packetLoad struct {
 	flows        []*flow
 	epoll        int
@@ -116,11 +116,11 @@ func (l *packetLoad) close() {
 	unix.Close(l.epoll)
 }
 
-// run keeps all windows full for a while and returns how many echoes came.
+// run keeps all windows full for a duration and returns the number of echoes.
 func (l *packetLoad) run(ctx context.Context, d time.Duration) (int64, error) {
 	before := l.echoes
 	for _, f := range l.flows {
-		f.heard = time.Now()
+		f.lastEcho = time.Now()
 		if err := f.fill(); err != nil {
 			return 0, err
 		}
@@ -133,7 +133,7 @@ func (l *packetLoad) run(ctx context.Context, d time.Duration) (int64, error) {
 	return l.echoes - before, ctx.Err()
 }
 
-// drain sends no more and waits until no echo is due.
+// drain stops sending and waits until no echo is expected.
 func (l *packetLoad) drain() error {
 	for _, f := range l.flows {
 		f.window = 0
@@ -148,8 +148,7 @@ func (l *packetLoad) drain() error {
 	return nil
 }
 
-// step waits for echoes, for a quarter of silence at most, and refills the windows
-// that they leave open.
+// step waits for echoes, for at most a quarter of silence, and refills the windows.
 func (l *packetLoad) step() error {
 	n, err := unix.EpollWait(l.epoll, l.ready, int(silence.Milliseconds()/4))
 	if err != nil && !errors.Is(err, unix.EINTR) {
@@ -163,7 +162,7 @@ func (l *packetLoad) step() error {
 			return err
 		}
 		if m > 0 {
-			f.heard = now
+			f.lastEcho = now
 			l.echoes += int64(m)
 		}
 		if err := f.fill(); err != nil {
@@ -177,15 +176,15 @@ func (l *packetLoad) step() error {
 	return l.expire(now)
 }
 
-// expire gives up what flows wait for that have been silent for too long.
+// expire drops the expected echoes of flows that have been silent for too long.
 func (l *packetLoad) expire(now time.Time) error {
 	for _, f := range l.flows {
-		if now.Sub(f.heard) < silence {
+		if now.Sub(f.lastEcho) < silence {
 			continue
 		}
 		l.lost += int64(len(f.due))
 		clear(f.due)
-		f.heard = now
+		f.lastEcho = now
 		if err := f.fill(); err != nil {
 			return err
 		}

@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// tick is the unit of CPU time in /proc: 100 a second on every Linux.
+// tick is the unit of CPU time in /proc: 1/100 s on every Linux.
 const tick = 10 * time.Millisecond
 
 // pair is a running chain.
 type pair struct {
 	local, server *exec.Cmd
 	socks         string        // address of the SOCKS5 side
-	started       time.Duration // until both accepted, the slower one
+	started       time.Duration // until both sides accepted connections
 }
 
 // start runs both sides of a chain on free ports.
@@ -64,7 +64,7 @@ func (p *pair) stop() {
 	for _, cmd := range []*exec.Cmd{p.local, p.server} {
 		if cmd != nil {
 			_ = cmd.Process.Kill()
-			_ = cmd.Wait() // killed is how it is meant to end
+			_ = cmd.Wait() // the process was killed on purpose
 		}
 	}
 }
@@ -77,7 +77,7 @@ func (p *pair) cpu() (time.Duration, error) {
 		if err != nil {
 			return 0, err
 		}
-		// The name in brackets may hold anything; utime and stime are the
+		// The name in brackets may contain any character; utime and stime are the
 		// 12th and 13th fields after it.
 		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 		for _, f := range fields[11:13] {
@@ -113,7 +113,7 @@ func resident(cmd *exec.Cmd) (int, error) {
 	return 0, errors.New("no VmRSS in /proc")
 }
 
-// waitAccept waits until something accepts on an address.
+// waitAccept waits until an address accepts connections.
 func waitAccept(addr string) error {
 	for end := time.Now().Add(10 * time.Second); ; {
 		c, err := net.Dial("tcp", addr)
@@ -126,7 +126,7 @@ func waitAccept(addr string) error {
 	}
 }
 
-// freePorts returns two ports below those that outgoing connections get.
+// freePorts returns two ports below the range of ephemeral ports.
 func freePorts() (a, b int, err error) {
 	var found []int
 	for port := 12000 + int(time.Now().UnixNano()/1e6%15000); len(found) < 2 && port < 32000; port++ {

@@ -26,10 +26,10 @@ const (
 	startMemory = "memory after start, MiB"
 )
 
-// figure is a row.
+// figure is a row of the table.
 type figure struct {
 	name string
-	of   func(samples []float64) float64 // what counts of all rounds
+	of   func(samples []float64) float64 // combines the values of all rounds
 	goal goal
 }
 
@@ -68,14 +68,14 @@ func (r *results) value(chain string, f figure) float64 {
 	return f.of(samples)
 }
 
-// median returns the median of one sample or more.
+// median returns the median of samples, of which there is at least one.
 func median(samples []float64) float64 {
 	s := slices.Sorted(slices.Values(samples))
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
-// print writes the table: the figures of both chains, their ratio, and the goal.
-// It leaves out what was not measured.
+// print writes the table: the figures of both chains, their ratio, and the goal. It omits
+// figures that were not measured.
 func (r *results) print(w io.Writer, o options) {
 	fmt.Fprintf(w, "%s, medians of %d rounds\n\n", o.method, o.rounds)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -95,7 +95,7 @@ func (r *results) print(w io.Writer, o options) {
 	t.Flush()
 }
 
-// cell formats a value, NaN as nothing.
+// cell formats a value; NaN is empty.
 func cell(format string, value float64) string {
 	if math.IsNaN(value) {
 		return ""

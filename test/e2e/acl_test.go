@@ -12,8 +12,8 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// aclFile is a SOCKS5 side with a policy before the target. lines are of the policy's
-// table.
+// aclFile is a SOCKS5 side with a policy before the target. lines are added to the table of
+// the policy.
 func aclFile(port int, lines string) string {
 	return fmt.Sprintf(`
 [log]
@@ -33,7 +33,7 @@ resolver = "names"
 `, peer.Addr(port), lines)
 }
 
-// TestACL fetches a page with curl under a list in a file that changes.
+// TestACL fetches a page with curl while the list of targets, a file, changes.
 func TestACL(t *testing.T) {
 	list := write(t, "bad.txt", "# nobody\n")
 	port := peer.FreePort(t)
@@ -50,7 +50,7 @@ func TestACL(t *testing.T) {
 	expect := func(target string, denied bool) {
 		t.Helper()
 		out, err := curl(t, port, "http://"+target+"/file/1000")
-		if (err != nil) != denied || denied && !strings.Contains(out, "(2)") { // the reply, in curl's words
+		if (err != nil) != denied || denied && !strings.Contains(out, "(2)") { // the reply code in curl's output
 			t.Errorf("%s: got %.200q, %v, want denied %t", target, out, err, denied)
 		}
 	}
@@ -79,7 +79,7 @@ func TestACL(t *testing.T) {
 	}
 }
 
-// TestACLPackets asks two DNS servers with dig, of which one is denied.
+// TestACLPackets queries two DNS servers with dig, one of which is denied.
 func TestACLPackets(t *testing.T) {
 	dns := peer.DNSServer(t, "host-record=one.test,192.0.2.7\n")
 	for _, tc := range []struct {
@@ -98,7 +98,7 @@ func TestACLPackets(t *testing.T) {
 				t.Errorf("got %q, %v, want an answer: %t", out, err, tc.answers)
 			}
 			if denied := strings.Contains(umbra.Output(), `reason="target 127.0.0.0/8"`); denied == tc.answers {
-				t.Errorf("the log tells of a denied datagram: %t, want %t:\n%s", denied, !tc.answers, umbra.Output())
+				t.Errorf("the log contains a denied datagram: %t, want %t:\n%s", denied, !tc.answers, umbra.Output())
 			}
 		})
 	}

@@ -21,19 +21,19 @@ const (
 	commandAssociate = 3
 )
 
-// nowhere is what a client names in its request that does not know yet where it
-// will send from.
+// nowhere is the address in the request of a client that does not know its source address
+// yet.
 const nowhere = "0.0.0.0:0"
 
-// association is a SOCKS5 client's UDP association. As a net.PacketConn its far
-// addresses are targets and sources of answers.
+// association is a SOCKS5 client's UDP association. As a net.PacketConn its remote addresses
+// are targets and sources of answers.
 type association struct {
 	control *net.TCPConn
-	socket  *net.UDPConn // of the address from which control leaves
+	socket  *net.UDPConn // bound to the local address of control
 	relay   netip.AddrPort
 
 	mu sync.Mutex
-	in []byte // room for one datagram; guarded by mu
+	in []byte // buffer for one datagram; guarded by mu
 }
 
 var _ net.PacketConn = (*association)(nil)
@@ -49,8 +49,8 @@ func associate(t testing.TB, proxy int) *association {
 	return a
 }
 
-// openAssociation opens an association and names an address in the request. The
-// error of a refusal is a replyError.
+// openAssociation opens an association with an address in the request. The error of a refusal
+// is a replyError.
 func openAssociation(proxy, named string, user ...string) (*association, error) {
 	c, err := net.Dial("tcp", proxy)
 	if err != nil {
@@ -63,8 +63,8 @@ func openAssociation(proxy, named string, user ...string) (*association, error) 
 	return a, err
 }
 
-// newAssociation asks over a connection that is open. user is nothing, or a name
-// and a password.
+// newAssociation requests an association over an open connection. user is empty, or a name and
+// a password.
 func newAssociation(c *net.TCPConn, named string, user ...string) (*association, error) {
 	_ = c.SetDeadline(time.Now().Add(patience))
 	if err := greet(c, user...); err != nil {
@@ -79,12 +79,12 @@ func newAssociation(c *net.TCPConn, named string, user ...string) (*association,
 	if err != nil {
 		return nil, err
 	}
-	_ = socket.SetReadBuffer(4 << 20) // what the system allows is taken
+	_ = socket.SetReadBuffer(4 << 20) // the system may set less
 	_ = socket.SetReadDeadline(time.Now().Add(patience))
 	return &association{control: c, socket: socket, relay: bound.AddrPort(), in: make([]byte, core.MaxDatagram)}, nil
 }
 
-// greet goes as far as the request, with a name and a password if there are any.
+// greet runs the handshake up to the request, with a name and a password if given.
 func greet(c net.Conn, user ...string) error {
 	hello, want := []byte{5, 1, 0}, []byte{5, 0}
 	if len(user) == 2 {
@@ -151,7 +151,7 @@ func (a *association) WriteTo(payload []byte, target net.Addr) (int, error) {
 	return len(payload), nil
 }
 
-// ReadFrom takes the next answer; addr is its source.
+// ReadFrom reads the next answer; addr is its source.
 func (a *association) ReadFrom(payload []byte) (n int, addr net.Addr, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

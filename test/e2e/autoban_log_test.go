@@ -14,25 +14,24 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// phrase is what the Python original says of a client whose first bytes make no
+// phrase is what the Python original logs for a client whose first bytes are not a valid
 // request; the address and the port follow.
 const phrase = "can not parse header when handling connection from"
 
-// forged is a SOCKS5 user name that would blame another if it stood in a line as it
-// is.
+// forged is a SOCKS5 user name that would count against another client if it were logged
+// without quotes.
 const forged = "x\n2026-01-01 00:00:00 ERROR    " + phrase + " 192.0.2.9:80\n" +
 	`{"time":"2026-01-01T00:00:00Z","level":"WARN","msg":"handshake failed","client":"192.0.2.9:80","reason":"auth","err":""}` + "\n"
 
-// logged is a server's log, and who knocked at it.
+// logged is a server's log, and the clients whose handshakes failed.
 type logged struct {
 	text   string
 	blamed []string // addresses of clients whose handshakes failed, in order
 }
 
-// knockedAt runs a server with several inbounds under a format of the log, has
-// clients without a key knock at it, and returns what it logged. Events of other
-// kinds are between.
-func knockedAt(t *testing.T, format string) logged {
+// logFailures runs a server with several inbounds and a log format, connects clients without a
+// key, and returns the log. It contains events of other kinds too.
+func logFailures(t *testing.T, format string) logged {
 	t.Helper()
 	old, modern, users, v6 := peer.FreePort(t), peer.FreePort(t), peer.FreePort(t), peer.FreePort(t)
 	p := run(t, fmt.Sprintf(`
@@ -67,7 +66,7 @@ users  = { alice = "sesame" }
 `, format, modern, v6, old, users)+cipherTable("house", "aes-256-gcm")+cipherTable("old", "aes-256-cfb"), modern, old, users)
 	p.WaitOutput(t, "umbra started")
 	l := logged{}
-	knock := func(host string, port int, bytes string) {
+	sendInvalid := func(host string, port int, bytes string) {
 		c, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err != nil {
 			t.Fatal(err)
@@ -83,16 +82,16 @@ users  = { alice = "sesame" }
 			l.blamed = append(l.blamed, host)
 		}
 		_, from, _ := net.SplitHostPort(c.LocalAddr().String())
-		p.WaitOutput(t, ":"+from) // its line
+		p.WaitOutput(t, ":"+from) // the line of this client
 	}
 	junk := strings.Repeat("\xff", 221)
-	knock("127.0.0.1", modern, junk)
-	knock("127.0.0.1", modern, "")
-	knock("127.0.0.1", modern, "abc")
-	knock("::1", v6, junk)
-	knock("127.0.0.1", old, junk)
-	knock("127.0.0.1", users, "\x05\x01\x02"+login(forged, "sesame"))
-	knock("127.0.0.1", users, "GET / HTTP/1.1\r\n\r\n")
+	sendInvalid("127.0.0.1", modern, junk)
+	sendInvalid("127.0.0.1", modern, "")
+	sendInvalid("127.0.0.1", modern, "abc")
+	sendInvalid("::1", v6, junk)
+	sendInvalid("127.0.0.1", old, junk)
+	sendInvalid("127.0.0.1", users, "\x05\x01\x02"+login(forged, "sesame"))
+	sendInvalid("127.0.0.1", users, "GET / HTTP/1.1\r\n\r\n")
 	denied(t, users)
 	p.Stop()
 	l.text = p.Output()
@@ -104,7 +103,7 @@ func login(name, password string) string {
 	return "\x01" + string([]byte{byte(len(name))}) + name + string([]byte{byte(len(password))}) + password
 }
 
-// denied asks for an address that nobody may reach: its line is no failed handshake.
+// denied requests a target that a policy denies: its line is no failed handshake.
 func denied(t *testing.T, port int) {
 	t.Helper()
 	c, err := net.Dial("tcp", peer.Addr(port))
@@ -133,12 +132,11 @@ func runAutoban(t *testing.T, log string, args ...string) string {
 	return string(out)
 }
 
-// The script of the Python original takes a client from the end of each line that
-// has the phrase.
+// The script of the Python original parses the client at the end of each line with the phrase.
 func TestAutobanScript(t *testing.T) {
 	for _, format := range []string{"text", "python"} {
 		t.Run(format, func(t *testing.T) {
-			l := knockedAt(t, format)
+			l := logFailures(t, format)
 			var got []string
 			for line := range strings.Lines(l.text) {
 				if strings.Contains(line, phrase) {
@@ -154,9 +152,9 @@ func TestAutobanScript(t *testing.T) {
 	}
 }
 
-// The lines of the format python are the original's.
+// Lines of the format python are equal to the original's.
 func TestPythonLines(t *testing.T) {
-	l := knockedAt(t, "python")
+	l := logFailures(t, "python")
 	n := 0
 	for line := range strings.Lines(l.text) {
 		at, rest, ok := strings.Cut(line, " ERROR    "+phrase+" ")
@@ -177,18 +175,18 @@ func TestPythonLines(t *testing.T) {
 	}
 }
 
-// umbra autoban finds the same in each format.
+// umbra autoban finds the same clients in each format.
 func TestAutobanFormats(t *testing.T) {
 	for _, format := range []string{"text", "json", "python"} {
 		t.Run(format, func(t *testing.T) {
-			l := knockedAt(t, format)
+			l := logFailures(t, format)
 			out := runAutoban(t, l.text, "--dry-run", "--count", "5", "--no-exempt-loopback")
 			if want := "ban 127.0.0.1 for 10m0s: 5 failures in "; !strings.HasPrefix(out, want) || strings.Count(out, "\n") != 1 {
 				t.Errorf("got %q, want a line %q", out, want)
 			}
 			out = runAutoban(t, l.text, "--dry-run", "--count", "1", "--no-exempt-loopback")
 			if !strings.Contains(out, "ban ::/64 for") || strings.Contains(out, "192.0.2") {
-				t.Errorf("got\n%s\nwant ::/64 among those banned, and nobody else's address", out)
+				t.Errorf("got\n%s\nwant ::/64 among the banned clients, and no other address", out)
 			}
 		})
 	}

@@ -18,15 +18,15 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// Two addresses of attackers and two of others, and the networks around them.
+// Addresses of two attackers and two other clients, and their networks.
 const (
 	attacker4, other4 = "198.51.100.7", "198.51.100.8"
 	attacker6, near6  = "2001:db8:1:2::7", "2001:db8:1:2::8" // near6 is in the attacker's /64
 	other6            = "2001:db8:1:3::7"
 )
 
-// TestAutobanNft: a server's log goes to umbra autoban through a pipe; attackers are
-// kept out by the kernel then, and others are not.
+// TestAutobanNft pipes a server's log to umbra autoban: the kernel then drops packets of the
+// attackers, and not those of others.
 func TestAutobanNft(t *testing.T) {
 	if !peer.InNamespace(t) {
 		return
@@ -48,17 +48,17 @@ func TestAutobanNft(t *testing.T) {
 	server.until(t, "listen", func() bool { return reaches("127.0.0.1", port) })
 
 	for range 3 {
-		knock(t, other4, port) // exempt
+		sendInvalid(t, other4, port) // exempt
 	}
-	knock(t, attacker4, port)
+	sendInvalid(t, attacker4, port)
 	if !reaches(attacker4, port) {
 		t.Errorf("%s is kept out after one failure, want after two", attacker4)
 	}
-	knock(t, attacker4, port)
+	sendInvalid(t, attacker4, port)
 	autoban.until(t, "ban", func() bool { return strings.Contains(autoban.text(), "ban "+attacker4+" for 1h0m0s: 2 failures in ") })
-	peer.Command(t, "nft", "flush", "ruleset") // as somebody does who loads other rules
-	knock(t, attacker6, port)
-	knock(t, attacker6, port)
+	peer.Command(t, "nft", "flush", "ruleset") // as software that loads other rules does
+	sendInvalid(t, attacker6, port)
+	sendInvalid(t, attacker6, port)
 	autoban.until(t, "ban", func() bool {
 		return strings.Contains(autoban.text(), "ban 2001:db8:1:2::/64 for 1h0m0s: 2 failures in ")
 	})
@@ -69,7 +69,7 @@ func TestAutobanNft(t *testing.T) {
 		}
 	}
 	second := program(t, nil, nil, "autoban")
-	if second.wait(); second.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(second.text(), "another umbra autoban runs") {
+	if second.wait(); second.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(second.text(), "another umbra autoban is running") {
 		t.Errorf("a second one: got status %d and %q, want 1 and the reason", second.cmd.ProcessState.ExitCode(), second.text())
 	}
 
@@ -100,8 +100,8 @@ func TestAutobanNft(t *testing.T) {
 
 func rules(t *testing.T) string { return peer.Command(t, "nft", "list", "ruleset") }
 
-// dialFrom connects to the server from a source address and to the same, where the
-// answer comes back to.
+// dialFrom connects to the server from a source address, with the same address as the
+// destination, so that answers are routed back.
 func dialSource(source string, port int) (net.Conn, error) {
 	d := net.Dialer{Timeout: 500 * time.Millisecond, LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
 	return d.Dial("tcp", net.JoinHostPort(source, fmt.Sprint(port)))
@@ -116,8 +116,8 @@ func reaches(source string, port int) bool {
 	return err == nil
 }
 
-// knock sends what is no request.
-func knock(t *testing.T, source string, port int) {
+// sendInvalid sends an invalid request.
+func sendInvalid(t *testing.T, source string, port int) {
 	t.Helper()
 	c, err := dialSource(source, port)
 	if err != nil {
@@ -130,10 +130,10 @@ func knock(t *testing.T, source string, port int) {
 	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = io.ReadAll(c) // to the server's end, by when the line is written
+	_, _ = io.ReadAll(c) // until the server ends the connection, when the line is written
 }
 
-// umbraProgram is a run of umbra with pipes of one's own.
+// umbraProgram is a running umbra with pipes.
 type umbraProgram struct {
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -155,7 +155,7 @@ func program(t *testing.T, in io.Reader, stderr *os.File, args ...string) *umbra
 		t.Fatal(err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // the status is what is looked at
+		_ = p.cmd.Wait() // the caller checks the status
 		close(p.done)
 	}()
 	t.Cleanup(func() {
@@ -179,7 +179,7 @@ func (p *umbraProgram) text() string {
 
 func (p *umbraProgram) wait() { <-p.done }
 
-// until waits for what the program should do.
+// until waits until ok returns true.
 func (p *umbraProgram) until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)

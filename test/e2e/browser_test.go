@@ -17,12 +17,11 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// pageImages is how many images the page has; the browser fetches them side by
-// side.
+// pageImages is the number of images on the page; the browser fetches them concurrently.
 const pageImages = 24
 
-// TestBrowser has a headless Chromium load a page with images and a script
-// through the SOCKS5 inbound, across a tunnel.
+// TestBrowser loads a page with images and a script in a headless Chromium, through the SOCKS5
+// inbound and a tunnel.
 func TestBrowser(t *testing.T) {
 	chromium := peer.Need(t, "chromium")
 	var served atomic.Int32
@@ -43,14 +42,14 @@ func TestBrowser(t *testing.T) {
 	}
 	want := fmt.Sprintf("loaded %d", pageImages)
 	if !regexp.MustCompile(`<p id="result">` + want + `</p>`).Match(stdout.Bytes()) {
-		t.Errorf("the page does not say %q:\n%s\n%s", want, stdout.String(), stderr.String())
+		t.Errorf("the page does not contain %q:\n%s\n%s", want, stdout.String(), stderr.String())
 	}
 	if got := served.Load(); got < pageImages {
 		t.Errorf("%d images were served, want %d", got, pageImages)
 	}
 }
 
-// page is a site of one page, whose script counts the images that were loaded.
+// page serves one page, whose script counts the loaded images.
 func page(t testing.TB, served *atomic.Int32) http.Handler {
 	t.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, 200, 200))

@@ -16,10 +16,10 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// patience bounds every wait of a test client.
+// patience is the timeout of every wait of a test client.
 const patience = 30 * time.Second
 
-// greeter is a target that says a line and then echoes.
+// greeter is a target that sends a line and then echoes.
 type greeter struct {
 	addr     string
 	accepted atomic.Int32
@@ -55,10 +55,10 @@ func newGreeter(t testing.TB, line string) *greeter {
 	return g
 }
 
-// soon returns the end of a wait that begins now.
+// soon returns the deadline of a wait that begins now.
 func soon() time.Time { return time.Now().Add(patience) }
 
-// await asks again and again until ok, for as long as a client is patient.
+// await polls ok until it returns true, for at most patience.
 func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -92,7 +92,7 @@ func dialSOCKS(t testing.TB, proxy int, target string) *net.TCPConn {
 	return c
 }
 
-// connect asks a SOCKS5 proxy for target. Its error has the reply code.
+// connect requests target from a SOCKS5 proxy. Its error contains the reply code.
 func connect(c net.Conn, target string) error {
 	addr, err := core.ParseAddr(target)
 	if err != nil {
@@ -116,7 +116,7 @@ type replyError byte
 
 func (e replyError) Error() string { return fmt.Sprintf("socks reply %d", byte(e)) }
 
-// expect reads text.
+// expect reads text from a connection.
 func expect(t testing.TB, c io.Reader, text string) {
 	t.Helper()
 	got := make([]byte, len(text))
@@ -134,8 +134,8 @@ func echo(t testing.TB, c io.ReadWriter, text string) {
 	expect(t, c, text)
 }
 
-// echoOnce opens a connection to a greeter through a proxy, echoes and ends it
-// by half-closing: it must get all back, and an end.
+// echoOnce opens a connection to a greeter through a proxy, echoes and half-closes it: it must
+// receive everything back, and EOF.
 func echoOnce(proxy int, target string) error {
 	c, err := net.Dial("tcp", peer.Addr(proxy))
 	if err != nil {
@@ -163,8 +163,7 @@ func echoOnce(proxy int, target string) error {
 	return nil
 }
 
-// recordFlight returns the first bytes of a client's request to a server, which
-// was served.
+// recordFlight returns the first bytes of a served client request.
 func recordFlight(t testing.TB, method string, server int, target string) []byte {
 	t.Helper()
 	tap := impair.New(t, peer.Addr(server), impair.Options{Up: impair.Direction{Record: true}})

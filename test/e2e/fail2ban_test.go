@@ -17,13 +17,13 @@ const (
 	jailFile   = "../../contrib/fail2ban/jail.d/umbra.conf"
 )
 
-// found returns the addresses that fail2ban-regex finds in a log with a filter,
-// which is a file or an expression, and how many lines it looked at.
+// found returns the addresses that fail2ban-regex finds in a log with a filter, which is a file
+// or an expression, and the number of processed lines.
 func found(t *testing.T, log, filter string) (addresses []string, lines int) {
 	t.Helper()
 	path := write(t, "umbra.log", log)
 	out, err := exec.Command(peer.Need(t, "fail2ban-regex"), "-v", path, filter).CombinedOutput()
-	if _, isExit := err.(*exec.ExitError); err != nil && !isExit { // it exits with 1 where nothing matches
+	if _, isExit := err.(*exec.ExitError); err != nil && !isExit { // the status is 1 if nothing matches
 		t.Fatal(err)
 	}
 	for _, m := range regexp.MustCompile(`(?m)^\| {6}([0-9a-f.:]+)  \w{3} \w{3} `).FindAllStringSubmatch(string(out), -1) {
@@ -35,11 +35,11 @@ func found(t *testing.T, log, filter string) (addresses []string, lines int) {
 	return addresses, lines
 }
 
-// fail2ban finds the same clients in every format, and nobody else.
+// fail2ban finds the same clients in every format, and no others.
 func TestFail2ban(t *testing.T) {
 	for _, format := range []string{"text", "json", "python"} {
 		t.Run(format, func(t *testing.T) {
-			l := knockedAt(t, format)
+			l := logFailures(t, format)
 			got, lines := found(t, l.text, filterFile)
 			if lines <= len(l.blamed) {
 				t.Errorf("got %d lines in the log, want others too:\n%s", lines, l.text)
@@ -51,16 +51,16 @@ func TestFail2ban(t *testing.T) {
 	}
 }
 
-// The filter of the Python original takes the lines of the format python.
+// The filter of the Python original matches the lines of the format python.
 func TestFail2banOriginal(t *testing.T) {
-	l := knockedAt(t, "python")
+	l := logFailures(t, "python")
 	got, _ := found(t, l.text, `^\s+ERROR\s+`+phrase+` <HOST>:\d+$`)
 	if fmt.Sprint(got) != fmt.Sprint(l.blamed) {
 		t.Errorf("got %v, want %v of\n%s", got, l.blamed, l.text)
 	}
 }
 
-// Lines that a server wrote under other circumstances, or that somebody forged.
+// Lines of a server in other situations, and forged lines.
 func TestFail2banLines(t *testing.T) {
 	const line = `2026-11-25T17:20:25.186Z WARN  handshake failed inbound=ss reason=auth bytes=221 err="length of a chunk: authentication failed"; can not parse header when handling connection from 192.0.2.1:4711`
 	const asJSON = `{"time":"2026-11-25T17:20:25.186692319+01:00","level":"WARN","msg":"handshake failed","inbound":"ss","client":"[2001:db8::]:4711","reason":"auth","bytes":221,"err":"x"}`
@@ -90,7 +90,7 @@ func TestFail2banLines(t *testing.T) {
 	}
 }
 
-// The jail is one that fail2ban would run. Nothing is started.
+// The jail is valid for fail2ban. Nothing is started.
 func TestFail2banJail(t *testing.T) {
 	client := peer.Need(t, "fail2ban-client")
 	dir := t.TempDir()
@@ -109,7 +109,7 @@ func TestFail2banJail(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// No other jail, whose log may not be there.
+	// No other jail, whose log may be missing.
 	if err := os.Remove(filepath.Join(dir, "jail.d", "defaults-debian.conf")); err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}

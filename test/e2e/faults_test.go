@@ -13,8 +13,8 @@ import (
 
 const method = "aes-256-gcm"
 
-// directFile is a SOCKS5 inbound with a direct outbound, so that the true
-// results of dials come back.
+// directFile is a SOCKS5 inbound with a direct outbound, so that the reply contains the result
+// of the dial.
 func directFile(port int) string {
 	return `
 [pipeline.plain]
@@ -56,8 +56,7 @@ func TestDirectReplies(t *testing.T) {
 	moveFiles(t, proxy, 0, 1, 10_000_000) // spliced
 }
 
-// TestImpaired moves data over a wire that splits everything into small random
-// segments.
+// TestImpaired moves data over a wire that splits all data into small random segments.
 func TestImpaired(t *testing.T) {
 	tap := impair.New(t, peer.Addr(umbraServer(t, method)), impair.Options{
 		Up: impair.Direction{Segment: 7, Random: true}, Down: impair.Direction{Segment: 5, Random: true}})
@@ -69,8 +68,8 @@ func TestImpaired(t *testing.T) {
 	}
 }
 
-// TestTampered flips a bit of a wire: the client sees good bytes and then a
-// broken connection, never wrong ones, and everybody else goes on.
+// TestTampered flips a bit on a wire: the client receives valid bytes and then a broken
+// connection, never wrong bytes, and other clients are not affected.
 func TestTampered(t *testing.T) {
 	server := umbraServer(t, method)
 	target := newGreeter(t, strings.Repeat("good", 10_000))
@@ -88,7 +87,7 @@ func TestTampered(t *testing.T) {
 			c := dialSOCKS(t, umbraLocal(t, method, portOf(t, tap.Addr())), target.addr)
 			got, err := io.ReadAll(c)
 			if strings.Trim(string(got), "god") != "" {
-				t.Errorf("read bytes that nobody sent")
+				t.Errorf("read bytes that were never sent")
 			}
 			if len(got) > 40_000 {
 				t.Errorf("read %d bytes behind a broken wire", len(got))
@@ -103,8 +102,8 @@ func TestTampered(t *testing.T) {
 	}
 }
 
-// TestProbes sends a server what is no request, ended by FIN: every length gets
-// the same answer, nothing and a FIN.
+// TestProbes sends invalid requests, ended by FIN, to a server: every length gets the same
+// reaction, no data and a FIN.
 func TestProbes(t *testing.T) {
 	server := umbraServer(t, method)
 	target := newGreeter(t, "target")
@@ -135,16 +134,16 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// TestTargetSpeaksFirst reads a greeting without sending anything: neither side
-// waits for the client.
+// TestTargetSpeaksFirst reads a greeting without sending anything: no side may wait for bytes of
+// the client.
 func TestTargetSpeaksFirst(t *testing.T) {
 	target := newGreeter(t, "220 ready")
 	c := dialSOCKS(t, umbraLocal(t, method, umbraServer(t, method)), target.addr)
 	expect(t, c, "220 ready\n")
 }
 
-// TestTargetResets has the target reset its connection: what it sent before
-// arrives, and the next connection is served.
+// TestTargetResets makes the target reset its connection: the bytes before the reset arrive, and
+// the next connection is served.
 func TestTargetResets(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -173,8 +172,8 @@ func TestTargetResets(t *testing.T) {
 	}
 }
 
-// TestServerAway has no server at the other end: the client is told soon, and
-// is served once there is one.
+// TestServerAway uses a missing server: the client gets an error soon, and is served once the
+// server is running.
 func TestServerAway(t *testing.T) {
 	server := peer.FreePort(t)
 	proxy := umbraLocal(t, method, server)

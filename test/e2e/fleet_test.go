@@ -29,7 +29,7 @@ type fleet struct {
 	nodes     [3]*peer.Process
 }
 
-// newFleet starts one. The true clients are those that haproxy tells of.
+// newFleet starts a fleet. Client addresses come from the PROXY headers of haproxy.
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	f := &fleet{redisPort: peer.FreePort(t), front: peer.FreePort(t)}
@@ -38,7 +38,7 @@ func newFleet(t *testing.T) *fleet {
 	for i := range f.nodes {
 		f.ports[i] = peer.FreePort(t)
 		fmt.Fprintf(&servers, "  server node%d %s send-proxy-v2 check inter 100ms fastinter 50ms downinter 50ms fall 1 rise 1\n", i, peer.Addr(f.ports[i]))
-		file := with(serverFile(f.ports[i], fleetMethod), "[pipeline.server]", "") // the chain below takes the place of its own
+		file := with(serverFile(f.ports[i], fleetMethod), "[pipeline.server]", "") // replaced by the chain below
 		file = strings.Replace(file, `chain = ["inbound.ss", "outbound.direct"]`, `chain = ["policy.ban", "inbound.ss", "policy.replay", "outbound.direct"]`, 1)
 		file = with(file, "[inbound.ss]", fmt.Sprintf("mode = \"tcp\"\nproxy_protocol = { trusted = [%q] }", balancerAddr))
 		file += fmt.Sprintf(`
@@ -74,7 +74,7 @@ func (f *fleet) start(t *testing.T, i int) {
 	f.nodes[i].WaitOutput(t, "umbra started")
 }
 
-// kill ends a node without a chance to say goodbye, and starts it again.
+// kill kills a node and starts it again.
 func (f *fleet) kill(t *testing.T, i int) {
 	t.Helper()
 	f.nodes[i].Signal(t, syscall.SIGKILL)
@@ -82,7 +82,7 @@ func (f *fleet) kill(t *testing.T, i int) {
 	f.start(t, i)
 }
 
-// killRedis does the same to Redis, which has forgotten all then.
+// killRedis kills Redis, which loses its data, and starts it again.
 func (f *fleet) killRedis(t *testing.T) {
 	t.Helper()
 	f.redis.Signal(t, syscall.SIGKILL)
@@ -90,7 +90,7 @@ func (f *fleet) killRedis(t *testing.T) {
 	f.redis = peer.Redis(t, f.redisPort)
 }
 
-// header is what a balancer says of a client, in a PROXY header of version 1.
+// header returns a PROXY header of version 1 for a client.
 func header(client string) string {
 	return fmt.Sprintf("PROXY TCP4 %s 127.0.0.1 4711 8388\r\n", client)
 }
@@ -105,7 +105,7 @@ func (f *fleet) toNode(t *testing.T, i int, client string) *net.TCPConn {
 	return c
 }
 
-// attack sends a node what is no request, and waits for its end.
+// attack sends an invalid request to a node, and waits for the end of the connection.
 func (f *fleet) attack(t *testing.T, i int, client string) {
 	t.Helper()
 	c := f.toNode(t, i, client)
@@ -116,7 +116,7 @@ func (f *fleet) attack(t *testing.T, i int, client string) {
 	}
 }
 
-// ssRequest makes one as a client does, and returns its first flight.
+// ssRequest makes a request as a client does, and returns its first flight.
 func ssRequest(t testing.TB, target string, dial func(flight []byte) (core.Stream, error)) (core.Stream, error) {
 	t.Helper()
 	spec := aead.Specs()[2]
@@ -155,8 +155,8 @@ func (f *fleet) isServed(t testing.TB, client, target string) bool {
 	return err == nil && string(got) == "hello\nping"
 }
 
-// TestFleetBans has a brute-forcer at one node: after its third failure it is out on
-// all three, and whoever is honest never is, behind the same balancer.
+// TestFleetBans fails handshakes at one node: after the third failure the client is banned on
+// all three nodes, and honest clients behind the same balancer never are.
 func TestFleetBans(t *testing.T) {
 	target := newGreeter(t, "hello")
 	f := newFleet(t)
@@ -186,8 +186,8 @@ func TestFleetBans(t *testing.T) {
 	}
 }
 
-// silentNow ends the client's side, as a prober does, and reports whether the server
-// ends in silence.
+// silentNow closes the client's side, as a prober does, and reports whether the server ends the
+// connection without sending data.
 func silentNow(t *testing.T, c *net.TCPConn) bool {
 	t.Helper()
 	_, _ = c.Write(bytes.Repeat([]byte{0x9d}, 221))
@@ -196,8 +196,8 @@ func silentNow(t *testing.T, c *net.TCPConn) bool {
 	return len(said) == 0 && err == nil
 }
 
-// TestFleetReplay sends a recorded request to another node: it is met with silence,
-// and no target hears of it.
+// TestFleetReplay sends a recorded request to another node: the node sends no data, and the target
+// gets no connection.
 func TestFleetReplay(t *testing.T) {
 	target := newGreeter(t, "hello")
 	f := newFleet(t)
@@ -229,8 +229,8 @@ func TestFleetReplay(t *testing.T) {
 	f.nodes[1].WaitOutput(t, "banned policy=ban client=127.66.6.6") // for three of them
 }
 
-// TestFleetOutlives kills nodes and Redis by turns while honest clients work and an
-// attacker is banned: nobody forgets that, and the honest are served all along.
+// TestFleetOutlives kills nodes and Redis alternately while honest clients work and an attacker is
+// banned: every node keeps the ban, and the honest clients are served throughout.
 func TestFleetOutlives(t *testing.T) {
 	target := newGreeter(t, "hello")
 	f := newFleet(t)
@@ -250,7 +250,7 @@ func TestFleetOutlives(t *testing.T) {
 				return f.isServed(t, honest, target.addr)
 			})
 		}
-		for _, n := range f.nodes { // those that were started anew have heard of it again
+		for _, n := range f.nodes { // restarted nodes have received the ban again
 			n.WaitOutput(t, "banned policy=ban client="+attacker)
 		}
 		for range f.nodes {
@@ -266,8 +266,8 @@ func TestFleetOutlives(t *testing.T) {
 	}
 }
 
-// TestBanFile kills a server with a file of bans, by turns at once after a ban and
-// when that is on disk: each start knows all that were, and none is damaged.
+// TestBanFile kills a server with a ban file, either directly after a ban or when the ban is on
+// disk: each start loads all earlier bans, and none is damaged.
 func TestBanFile(t *testing.T) {
 	port, bans := peer.FreePort(t), filepath.Join(t.TempDir(), "bans")
 	file := strings.Replace(serverFile(port, fleetMethod), `["inbound.ss"`, `["policy.ban", "inbound.ss"`, 1) +

@@ -19,18 +19,18 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// balancerAddr is the address that haproxy connects from.
+// balancerAddr is the source address of haproxy's connections.
 const balancerAddr = "127.0.9.1"
 
-// sendProxy are the ways in which haproxy sends headers.
+// sendProxy are the settings with which haproxy sends headers.
 var sendProxy = []struct{ name, options string }{
 	{"v1", "send-proxy check-send-proxy"},
 	{"v2", "send-proxy-v2 check-send-proxy"},
 	{"v2 with checksum", "send-proxy-v2 proxy-v2-options crc32c,unique-id check-send-proxy"},
 }
 
-// balancer runs haproxy in front of a port and returns its own. It checks the
-// server's health all the time, and listens when it has begun to.
+// balancer runs haproxy in front of a port and returns the port of haproxy. It checks the health of
+// the server constantly, and listens once the checks run.
 func balancer(t testing.TB, server int, options string) int {
 	t.Helper()
 	port := peer.FreePort(t)
@@ -66,8 +66,8 @@ func behindFile(port int) string {
 	return "[log]\nlevel = \"debug\"\n" + with(directFile(port), "[inbound.socks5]", fmt.Sprintf("mode = \"tcp\"\nproxy_protocol = { trusted = [%q] }", balancerAddr))
 }
 
-// TestBehindHAProxy has haproxy in front of umbra: the log has the true clients,
-// whatever they do, and of the balancer and its checks not a word above debug.
+// TestBehindHAProxy runs haproxy in front of umbra: the log contains the true clients in every case,
+// and lines about the balancer and its checks only at level debug.
 func TestBehindHAProxy(t *testing.T) {
 	target := newGreeter(t, "hello")
 	for _, tc := range sendProxy {
@@ -105,7 +105,7 @@ func TestBehindHAProxy(t *testing.T) {
 			if _, err := forged.Write([]byte("PROXY TCP4 192.0.2.77 192.0.2.1 1 2\r\n\x05\x01\x00")); err != nil {
 				t.Fatal(err)
 			}
-			// In which form depends on whether it had sent something by then.
+			// The form depends on whether the client had sent data by then.
 			umbra.Until(t, "refuse who is not trusted", func() bool {
 				for line := range strings.Lines(umbra.Output()) {
 					if strings.Contains(line, "not trusted") && strings.Contains(line, forged.LocalAddr().String()) {
@@ -126,7 +126,7 @@ func TestBehindHAProxy(t *testing.T) {
 	}
 }
 
-// TestEventsBehindHAProxy asks a gate: it hears of the true clients and never of the
+// TestEventsBehindHAProxy uses a gate: it receives events of the true clients and never of the
 // balancer.
 func TestEventsBehindHAProxy(t *testing.T) {
 	for _, tc := range sendProxy {
@@ -137,7 +137,7 @@ func TestEventsBehindHAProxy(t *testing.T) {
 				if bytes.Contains(line, []byte("client="+balancerAddr)) {
 					select {
 					case checks <- struct{}{}:
-					default: // enough for this test
+					default: // the channel holds enough for this test
 					}
 				}
 			}), &slog.HandlerOptions{Level: slog.LevelDebug})))
@@ -166,8 +166,8 @@ type writerFunc func(p []byte)
 
 func (w writerFunc) Write(p []byte) (int, error) { w(p); return len(p), nil }
 
-// serveGate runs a SOCKS5 inbound behind haproxy in this process, which asks and
-// tells h, and returns its port.
+// serveGate runs a SOCKS5 inbound with the gate h behind haproxy in this process, and returns its
+// port.
 func serveGate(t *testing.T, h *coretest.Handler, log *slog.Logger) int {
 	t.Helper()
 	port := peer.FreePort(t)

@@ -6,8 +6,8 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// TestLocalWithLibevServer has umbra as the local side of ss-server, with every
-// method that both have.
+// TestLocalWithLibevServer uses umbra as the client of ss-server, with every method that both
+// support.
 func TestLocalWithLibevServer(t *testing.T) {
 	for _, method := range methods() {
 		t.Run(method, func(t *testing.T) {
@@ -17,7 +17,7 @@ func TestLocalWithLibevServer(t *testing.T) {
 	}
 }
 
-// TestServerWithLibevLocal has umbra as the server of ss-local.
+// TestServerWithLibevLocal uses umbra as the server of ss-local.
 func TestServerWithLibevLocal(t *testing.T) {
 	for _, method := range methods() {
 		t.Run(method, func(t *testing.T) {
@@ -27,7 +27,7 @@ func TestServerWithLibevLocal(t *testing.T) {
 	}
 }
 
-// TestBothSides has umbra at both ends.
+// TestBothSides uses umbra at both ends.
 func TestBothSides(t *testing.T) {
 	for _, method := range methods() {
 		t.Run(method, func(t *testing.T) {
@@ -37,8 +37,7 @@ func TestBothSides(t *testing.T) {
 	}
 }
 
-// TestThreeHops reaches a web server through three hops, two of which are
-// ss-server.
+// TestThreeHops fetches from a web server through three hops, two of which are ss-server.
 func TestThreeHops(t *testing.T) {
 	const method = "aes-256-gcm"
 	for _, tc := range []struct {

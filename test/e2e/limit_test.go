@@ -29,13 +29,13 @@ allow = ["127.0.0.0/8", "::1"]
 `, policy, peer.Addr(port))
 }
 
-// fetch has curl get a file as a user, and returns how many bytes came and its exit
+// fetch downloads a file with curl as a user, and returns the number of bytes and curl's exit
 // status.
 func fetch(t testing.TB, port int, user, url string) (size int, status int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), peer.Need(t, "curl"), "-s", "--proxy", "socks5h://"+user+"@"+peer.Addr(port),
 		"-o", filepath.Join(t.TempDir(), "out"), "-w", "%{size_download}", "--max-time", "60", url)
-	out, _ := cmd.Output() // it fails where the policy ends it
+	out, _ := cmd.Output() // curl fails if the policy ends the download
 	if size, _ = strconv.Atoi(string(out)); cmd.ProcessState == nil {
 		t.Fatal("curl did not run")
 	}
@@ -47,9 +47,9 @@ const (
 	bob   = "bob:builder"
 )
 
-// TestLimitQuota spends alice's quota by curl: her download is cut and she is refused
-// from then on, bob is served; after a kill and a start it is as before, and a reload
-// that gives her more serves her again.
+// TestLimitQuota uses up alice's quota with curl: her download is cut and further requests are
+// refused, bob is served; the same holds after a kill and a start, and a reload with a larger
+// quota serves her again.
 func TestLimitQuota(t *testing.T) {
 	files := newWeb(t)
 	port := peer.FreePort(t)
@@ -91,8 +91,8 @@ func TestLimitQuota(t *testing.T) {
 	})
 }
 
-// TestLimitFleet has two nodes on one Redis server: what alice spends on one, she has
-// not on the other, where her running download is cut.
+// TestLimitFleet uses two nodes with one Redis server: bytes that alice uses on one node count on the
+// other, where her running download is cut.
 func TestLimitFleet(t *testing.T) {
 	files := newWeb(t)
 	redis := peer.FreePort(t)
@@ -123,7 +123,7 @@ func TestLimitFleet(t *testing.T) {
 	}
 }
 
-// TestLimitConnections bounds the connections of a user, and then those of an address.
+// TestLimitConnections limits the connections of a user, and then those of an address.
 func TestLimitConnections(t *testing.T) {
 	files := newWeb(t)
 	for _, tc := range []struct {
@@ -159,7 +159,7 @@ func TestLimitConnections(t *testing.T) {
 	}
 }
 
-// hold has curl get a file as alice that takes a while, and returns when it comes.
+// hold downloads a large file with curl as alice, and returns when the download has started.
 func hold(t testing.TB, port int, url string) *peer.Process {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "out")
@@ -177,7 +177,7 @@ func hold(t testing.TB, port int, url string) *peer.Process {
 	return p
 }
 
-// status returns curl's exit status for a byte as a user.
+// status downloads one byte with curl as a user and returns curl's exit status.
 func status(t testing.TB, port int, user, url string) int {
 	t.Helper()
 	_, s := fetch(t, port, user, url+"/file/1")

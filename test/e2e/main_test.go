@@ -1,6 +1,5 @@
-// Package e2e tests the umbra program from outside, as its users meet it: the
-// whole binary under real files, with the software that people already run at
-// the other end.
+// Package e2e tests the umbra program as its users run it: the complete binary with real
+// configuration files, and common software at the other end.
 package e2e
 
 import (
@@ -18,8 +17,8 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// asUmbra makes the test binary run as umbra, so that the program under test
-// has the race detector too.
+// asUmbra makes the test binary run as umbra, so that the tested program has the race detector
+// too.
 const asUmbra = "UMBRA_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -29,7 +28,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// methods are the ciphers that umbra and shadowsocks-libev share.
+// methods are the ciphers that both umbra and shadowsocks-libev support.
 func methods() []string {
 	return []string{"aes-128-gcm", "aes-192-gcm", "aes-256-gcm", "chacha20-ietf-poly1305", "xchacha20-ietf-poly1305"}
 }
@@ -40,18 +39,18 @@ func run(t testing.TB, file string, ports ...int) *peer.Process {
 	return runAt(t, write(t, "umbra.toml", file), ports...)
 }
 
-// runAt is run with a file that the test may replace.
+// runAt is run with a path, at which the test may replace the file.
 func runAt(t testing.TB, path string, ports ...int) *peer.Process {
 	t.Helper()
 	var p *peer.Process
-	t.Cleanup(func() { // after p has ended
+	t.Cleanup(func() { // runs after p has ended
 		for _, line := range []string{"WARNING: DATA RACE", "panic"} {
 			if p != nil && strings.Contains(p.Output(), line) {
 				t.Errorf("umbra printed %q:\n%s", line, p.Output())
 			}
 		}
 	})
-	// Else each exit takes a second under the race detector.
+	// Otherwise each exit takes a second with the race detector.
 	p = peer.Start(t, []string{asUmbra + "=1", "GORACE=atexit_sleep_ms=0"}, self(t), "run", path)
 	for _, port := range ports {
 		p.WaitListen(t, port)
@@ -68,7 +67,7 @@ func self(t testing.TB) string {
 	return path
 }
 
-// write puts a file into a folder of the test's.
+// write writes a file to a folder of the test.
 func write(t testing.TB, name, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -102,8 +101,7 @@ allow = ["127.0.0.0/8", "::1"]
 `, peer.Addr(port)) + cipherTable("house", method)
 }
 
-// localFile is a SOCKS5 side on a port that goes through servers, the nearest
-// first.
+// localFile is a SOCKS5 side on a port with hops through servers, the nearest first.
 func localFile(port int, method string, servers ...int) string {
 	var hops, tables strings.Builder
 	for i, server := range servers {
@@ -130,7 +128,7 @@ func quietLog(t testing.TB, umbra *peer.Process) {
 	}
 }
 
-// with puts lines behind the head of a table of a file.
+// with inserts lines after the header of a table of a file.
 func with(file, table, lines string) string {
 	return strings.Replace(file, table+"\n", table+"\n"+lines+"\n", 1)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// namesZone is what unbound knows here: a web server on this machine, and names that
-// lead to where no stranger should get.
+// namesZone is the zone of unbound: a web server on this machine, and names that resolve to addresses
+// which clients must not reach.
 const namesZone = `local-zone: "test." static
 	local-data: "test. 3600 IN SOA ns.test. mail.test. 1 2 3 4 60"
 	local-data: "web.test. 300 IN A 127.0.0.1"
@@ -29,8 +29,8 @@ const namesZone = `local-zone: "test." static
 	local-data: "alias.test. 300 IN CNAME web.test."
 `
 
-// dnsFile is a SOCKS5 side with a resolver between it and the target. lines are of
-// the resolver's table.
+// dnsFile is a SOCKS5 side with a resolver before the target. lines are added to the table of the
+// resolver.
 func dnsFile(port int, allow, lines string) string {
 	return fmt.Sprintf(`
 [log]
@@ -46,7 +46,7 @@ allow = [%s]
 `, peer.Addr(port), allow, lines)
 }
 
-// TestNames fetches a page by its name, which is found by each way to ask a server.
+// TestNames fetches a page by its name, which is resolved over each transport.
 func TestNames(t *testing.T) {
 	u := peer.StartUnbound(t, namesZone, "")
 	w := newWeb(t)
@@ -67,7 +67,7 @@ func TestNames(t *testing.T) {
 			}
 			umbra := run(t, dnsFile(port, `"127.0.0.0/8", "::1"`, lines+"\nprefer = \"ipv6\""), port)
 			for range 2 {
-				for _, name := range []string{"web.test", "WEB.test.", "dual.test"} { // nobody listens on ::1
+				for _, name := range []string{"web.test", "WEB.test.", "dual.test"} { // no server listens on ::1
 					if out, err := curl(t, port, "http://"+name+":"+webPort+"/file/16384"); err != nil || len(out) != 16384 {
 						t.Errorf("%s: got %d bytes, %v, want 16384", name, len(out), err)
 					}
@@ -81,8 +81,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestNamesRebound checks that no name leads to an address that is closed, alone or
-// among others, in whatever form.
+// TestNamesRebound checks that no name resolves to a denied address, alone or among others, in any
+// form.
 func TestNamesRebound(t *testing.T) {
 	u := peer.StartUnbound(t, namesZone, "")
 	w := newWeb(t)
@@ -109,8 +109,8 @@ func TestNamesRebound(t *testing.T) {
 	}
 }
 
-// TestNamesVia asks a server that only the far end of a hop knows the address of, so
-// nothing is asked beside the hop.
+// TestNamesVia uses a DNS server that is reachable only from the last hop, so that no query bypasses
+// the hop.
 func TestNamesVia(t *testing.T) {
 	u := peer.StartUnbound(t, namesZone, "")
 	w := newWeb(t)
@@ -140,8 +140,7 @@ func TestNamesVia(t *testing.T) {
 	}
 }
 
-// TestNamesReload checks that what is remembered outlives a reload: the server has
-// gone by then.
+// TestNamesReload checks that cached answers outlive a reload, after which the DNS server is gone.
 func TestNamesReload(t *testing.T) {
 	u := peer.StartUnbound(t, namesZone, "")
 	w := newWeb(t)
@@ -170,7 +169,7 @@ func TestNamesReload(t *testing.T) {
 	umbra.WaitOutput(t, "no name server answers")
 }
 
-// TestResolve compares what umbra resolve says with what dig does.
+// TestResolve compares the output of umbra resolve with that of dig.
 func TestResolve(t *testing.T) {
 	u := peer.StartUnbound(t, namesZone, "")
 	path := write(t, "umbra.toml", dnsFile(peer.FreePort(t), "", fmt.Sprintf("servers = [%q]", peer.Addr(u.Port))))

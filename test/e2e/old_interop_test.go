@@ -9,8 +9,7 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// oldMethods are the ciphers from before AEAD that umbra and shadowsocks-libev
-// share.
+// oldMethods are the ciphers from before AEAD that both umbra and shadowsocks-libev support.
 func oldMethods() []string {
 	return []string{
 		"aes-128-cfb", "aes-192-cfb", "aes-256-cfb", "aes-128-ctr", "aes-192-ctr", "aes-256-ctr",
@@ -18,7 +17,7 @@ func oldMethods() []string {
 	}
 }
 
-// ownOldMethods are those that only umbra has, of these two.
+// ownOldMethods are those that umbra supports and shadowsocks-libev does not.
 func ownOldMethods() []string {
 	return []string{
 		"aes-128-cfb8", "aes-192-cfb8", "aes-256-cfb8", "aes-128-ofb", "aes-192-ofb", "aes-256-ofb",
@@ -26,10 +25,10 @@ func ownOldMethods() []string {
 	}
 }
 
-// oldSizes are files in bytes: one of many bursts among them.
+// oldSizes are file sizes in bytes, one of which takes many bursts.
 func oldSizes() []int { return []int{0, 1, 16384, 3_000_000} }
 
-// TestOldLocalWithLibevServer has umbra as the local side of ss-server.
+// TestOldLocalWithLibevServer uses umbra as the client of ss-server.
 func TestOldLocalWithLibevServer(t *testing.T) {
 	for _, method := range oldMethods() {
 		t.Run(method, func(t *testing.T) {
@@ -41,7 +40,7 @@ func TestOldLocalWithLibevServer(t *testing.T) {
 	}
 }
 
-// TestOldServerWithLibevLocal has umbra as the server of ss-local.
+// TestOldServerWithLibevLocal uses umbra as the server of ss-local.
 func TestOldServerWithLibevLocal(t *testing.T) {
 	for _, method := range oldMethods() {
 		t.Run(method, func(t *testing.T) {
@@ -53,7 +52,7 @@ func TestOldServerWithLibevLocal(t *testing.T) {
 	}
 }
 
-// TestOldBothSides has umbra at both ends.
+// TestOldBothSides uses umbra at both ends.
 func TestOldBothSides(t *testing.T) {
 	for _, method := range append(oldMethods(), ownOldMethods()...) {
 		t.Run(method, func(t *testing.T) {
@@ -65,8 +64,7 @@ func TestOldBothSides(t *testing.T) {
 	}
 }
 
-// TestOldHops goes through hops under methods of both kinds, each within the
-// other.
+// TestOldHops uses hops with methods of both kinds, each inside the other.
 func TestOldHops(t *testing.T) {
 	for _, method := range []string{"aes-256-cfb", "none"} {
 		t.Run(method, func(t *testing.T) {
@@ -78,8 +76,7 @@ func TestOldHops(t *testing.T) {
 	}
 }
 
-// TestOldRefused starts umbra with a method that the file does not say may be
-// insecure.
+// TestOldRefused starts umbra with such a method and without insecure = true.
 func TestOldRefused(t *testing.T) {
 	file := strings.Replace(serverFile(peer.FreePort(t), "aes-256-cfb"), "insecure = true\n", "", 1)
 	cmd := exec.CommandContext(t.Context(), self(t), "run", write(t, "umbra.toml", file))
@@ -90,7 +87,7 @@ func TestOldRefused(t *testing.T) {
 	}
 }
 
-// TestOldWarns has umbra warn at each start, and at a reload.
+// TestOldWarns checks that umbra logs a warning at each start and reload.
 func TestOldWarns(t *testing.T) {
 	port := peer.FreePort(t)
 	umbra := run(t, serverFile(port, "rc4-md5"), port)

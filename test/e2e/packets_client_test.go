@@ -12,14 +12,13 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// TestPacketsStrangers sends to an association from other addresses and ports
-// than the client's: nothing of it passes, nor changes whom the association is
-// for.
+// TestPacketsStrangers sends datagrams to an association from other addresses and ports than the
+// client's: none passes, and the association stays bound to the client.
 func TestPacketsStrangers(t *testing.T) {
 	proxy := umbraDirect(t)
 	for _, tc := range []struct {
 		name     string
-		named    func(client netip.AddrPort) string // in the request, of a client that sends from there
+		named    func(client netip.AddrPort) string // address in the request of a client that sends from client
 		stranger string
 	}{
 		{"other address", func(netip.AddrPort) string { return nowhere }, "127.0.0.2"},
@@ -60,8 +59,8 @@ func TestPacketsStrangers(t *testing.T) {
 	}
 }
 
-// TestPacketsFirstPins fixes the port by the first datagram where the request
-// names none of the client's: of a client behind a NAT, or that did not know.
+// TestPacketsFirstPins fixes the port by the first datagram if the request does not contain the
+// client's port, as behind a NAT.
 func TestPacketsFirstPins(t *testing.T) {
 	proxy := umbraDirect(t)
 	for _, named := range []string{nowhere, "127.0.0.1:0", "10.1.2.3:4000", "[::]:0", "localhost:4000"} {
@@ -84,8 +83,8 @@ func TestPacketsFirstPins(t *testing.T) {
 	}
 }
 
-// TestPacketsEnd closes the control connection: the relay's port is free soon,
-// while other associations go on.
+// TestPacketsEnd closes the control connection: the relay's port is free soon, while other
+// associations continue.
 func TestPacketsEnd(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -116,8 +115,8 @@ func TestPacketsEnd(t *testing.T) {
 	}
 }
 
-// TestPacketsReplyAddress reaches a proxy at several addresses of the machine:
-// each association is at the address that its client came to.
+// TestPacketsReplyAddress reaches a proxy at several addresses of the machine: each association is at
+// the address to which its client connected.
 func TestPacketsReplyAddress(t *testing.T) {
 	proxy := peer.FreePort(t)
 	file := with(directFile(proxy), "[inbound.socks5]", "users = { alice = \"in wonderland\" }")
@@ -134,7 +133,7 @@ func TestPacketsReplyAddress(t *testing.T) {
 		}
 		defer a.Close()
 		if got := a.relay.Addr().String(); got != host {
-			t.Errorf("the reply to a client that came to %s says %s", host, a.relay)
+			t.Errorf("the reply to a client that connected to %s contains %s", host, a.relay)
 		}
 		a.exchange(t, target.addr, "to "+host)
 	}
@@ -146,8 +145,8 @@ func TestPacketsReplyAddress(t *testing.T) {
 	}
 }
 
-// TestPacketsPorts uses up the ports that associations may use: the next one is
-// refused, until a port is free again.
+// TestPacketsPorts uses all ports of the range for associations: the next association is refused,
+// until a port is free again.
 func TestPacketsPorts(t *testing.T) {
 	proxy := peer.FreePort(t)
 	ports := twoPorts(t)
@@ -173,7 +172,7 @@ func TestPacketsPorts(t *testing.T) {
 	c.exchange(t, target.addr, "the third")
 }
 
-// twoPorts returns two free ports in a row.
+// twoPorts returns two consecutive free ports.
 func twoPorts(t testing.TB) []int {
 	t.Helper()
 	for last := peer.FreePort(t); ; {

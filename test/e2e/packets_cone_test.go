@@ -7,9 +7,9 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// TestPacketsFullCone has one association speak with several targets: all see
-// one source, and whoever sends there reaches the client under its true address,
-// spoken to or not.
+// TestPacketsFullCone uses one association with several targets: all see the same source, and a
+// datagram to that source reaches the client with its true source address, even from a peer to which
+// the client has not sent.
 func TestPacketsFullCone(t *testing.T) {
 	hosts := []string{"127.0.0.1", "127.0.0.1", "127.0.0.2"}
 	if hasIPv6(t) {
@@ -30,7 +30,7 @@ func TestPacketsFullCone(t *testing.T) {
 			t.Parallel()
 			a := associate(t, tc.proxy(t))
 			var targets []*packetTarget
-			for range 2 { // the second time around to targets that are known
+			for range 2 { // the second round uses known targets
 				for i, host := range hosts {
 					if len(targets) == i {
 						targets = append(targets, newEcho(t, host))
@@ -57,8 +57,8 @@ func TestPacketsFullCone(t *testing.T) {
 	}
 }
 
-// TestPacketsApart opens two associations: each has a source of its own, and
-// neither gets what is for the other.
+// TestPacketsApart opens two associations: they have different sources, and neither receives datagrams
+// for the other.
 func TestPacketsApart(t *testing.T) {
 	proxy := umbraLocal(t, method, umbraServer(t, method))
 	target := newEcho(t, "127.0.0.1")
@@ -71,8 +71,8 @@ func TestPacketsApart(t *testing.T) {
 	}
 }
 
-// TestPacketsTargetAway sends to a port that nobody has: what the system tells
-// of it ends nothing, and once somebody has it, he is reached.
+// TestPacketsTargetAway sends to a port without a socket: the error of the system does not end the
+// association, and datagrams arrive once a socket is bound.
 func TestPacketsTargetAway(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -102,8 +102,8 @@ func TestPacketsTargetAway(t *testing.T) {
 	}
 }
 
-// TestPacketsServerAway loses what goes to a server that is not there, and
-// reaches it once it is, within the same association.
+// TestPacketsServerAway sends to a missing server: datagrams are lost, and arrive within the same
+// association once the server is running.
 func TestPacketsServerAway(t *testing.T) {
 	server := peer.FreePort(t)
 	a, target := associate(t, umbraLocal(t, method, server)), newEcho(t, "127.0.0.1")
@@ -115,8 +115,7 @@ func TestPacketsServerAway(t *testing.T) {
 	a.until(t, "found")
 }
 
-// umbraDirect runs a SOCKS5 side that reaches targets itself, and returns its
-// port.
+// umbraDirect runs a SOCKS5 side with a direct outbound, and returns its port.
 func umbraDirect(t testing.TB) int {
 	t.Helper()
 	proxy := peer.FreePort(t)

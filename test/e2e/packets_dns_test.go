@@ -16,8 +16,7 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// TestPacketsDNS asks a DNS server with dig, on every way that a question may
-// go.
+// TestPacketsDNS queries a DNS server with dig over every path.
 func TestPacketsDNS(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 12)
 	dns := peer.DNSServer(t, fmt.Sprintf("edns-packet-max=4096\nhost-record=one.test,192.0.2.7,2001:db8::7\ntxt-record=long.test,%[1]q,%[1]q,%[1]q,%[1]q,%[1]q\n", long))
@@ -26,7 +25,7 @@ func TestPacketsDNS(t *testing.T) {
 	libev := func(t testing.TB) int { return peer.SSServer(t, method) }
 	for _, tc := range []struct {
 		name string
-		open func(t testing.TB) int // returns the port to ask
+		open func(t testing.TB) int // returns the port for queries
 	}{
 		{"ss-tunnel", func(t testing.TB) int { return peer.SSTunnel(t, method, umbra(t), peer.Addr(dns)) }},
 		{"one hop", func(t testing.TB) int { return forward(t, umbraLocal(t, method, umbra(t)), dns) }},
@@ -52,8 +51,8 @@ func TestPacketsDNS(t *testing.T) {
 	}
 }
 
-// dig asks once and returns the answer in short, or nothing if there is no such
-// name. No answer at all fails the test.
+// dig sends one query and returns the short answer, or "" if the name does not exist. The test fails
+// without an answer.
 func dig(t testing.TB, port int, name, kind string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), peer.Need(t, "dig"), "@127.0.0.1", "-p", strconv.Itoa(port),
@@ -64,9 +63,8 @@ func dig(t testing.TB, port int, name, kind string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// forward opens an association at a proxy and returns a UDP port that stands for
-// a target's: what comes there goes to the target, and answers go back to who
-// sent last.
+// forward opens an association at a proxy and returns a UDP port in front of a target: datagrams to it
+// are forwarded to the target, and answers are returned to the last sender.
 func forward(t testing.TB, proxy, target int) int {
 	t.Helper()
 	a, socket := associate(t, proxy), listenPackets(t, "127.0.0.1")
@@ -82,7 +80,7 @@ func forward(t testing.TB, proxy, target int) int {
 				return
 			}
 			last.Store(&from)
-			_, _ = a.WriteTo(b[:n], targetAddr(peer.Addr(target))) // dig sees that it is missing
+			_, _ = a.WriteTo(b[:n], targetAddr(peer.Addr(target))) // dig reports a missing answer
 		}
 	})
 	both.Go(func() {

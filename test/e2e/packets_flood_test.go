@@ -12,12 +12,12 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// moreThanASecond is after what time a server takes a client that goes on for a
-// conversation.
+// moreThanASecond is the time after which a server counts a client that continues to send as an
+// established conversation.
 const moreThanASecond = 1050 * time.Millisecond
 
-// converse exchanges datagrams until a server takes the client for a working one:
-// it was answered, and has sent more a second later.
+// converse exchanges datagrams until the server counts the client as established: the client was
+// answered, and has sent more a second later.
 func converse(t testing.TB, a *association, target *packetTarget) {
 	t.Helper()
 	a.exchange(t, target.addr, "hello")
@@ -31,9 +31,9 @@ func converse(t testing.TB, a *association, target *packetTarget) {
 	a.exchange(t, target.addr, "a conversation by now")
 }
 
-// TestPacketsFlood has a key holder forge the addresses of many clients that send
-// one datagram each: they drive out each other, not who works, and the server's
-// descriptors stay within its bound.
+// TestPacketsFlood sends one datagram from each of many forged client addresses with a valid key: the
+// forged sessions replace each other, not established ones, and the number of the server's descriptors
+// stays limited.
 func TestPacketsFlood(t *testing.T) {
 	t.Parallel()
 	const sessions, clients, window = 64, 2000, 50
@@ -61,10 +61,9 @@ func TestPacketsFlood(t *testing.T) {
 			most = max(most, umbra.Descriptors(t))
 		}
 	}
-	// A bound makes room for those who come, it refuses nobody.
+	// At the limit, old sessions are removed and no new one is refused.
 	await(t, "every client's datagram to reach its target", func() bool { return len(sink.all()) == clients })
-	// The sessions' sockets, the pollers that drive them, and one session that
-	// makes room.
+	// The sessions' sockets, their pollers, and one session that is being removed.
 	if room := sessions + 8; most > base+room {
 		t.Errorf("the server had %d descriptors open, %d before the flood, want at most %d more", most, base, room)
 	}
@@ -74,9 +73,8 @@ func TestPacketsFlood(t *testing.T) {
 	quietLog(t, umbra)
 }
 
-// TestPacketsAmplification has a target answer one datagram with many: a client
-// gets ten times what it sent and 8 KiB at the most, because its address may be
-// forged. Once it has shown that it is a conversation it gets all.
+// TestPacketsAmplification answers one datagram with many: a client gets ten times the bytes that it
+// sent and at most 8 KiB, because its address may be forged. An established client gets all of them.
 func TestPacketsAmplification(t *testing.T) {
 	t.Parallel()
 	const size, count = 1000, 50
@@ -98,7 +96,7 @@ func TestPacketsAmplification(t *testing.T) {
 	}
 	const first = "to be answered with much"
 	flood(ask(first))
-	<-time.After(moreThanASecond) // a clock is what tells a conversation from a recording
+	<-time.After(moreThanASecond) // only elapsed time distinguishes a conversation from a recording
 	writePacket(t, target, ask("still here"), "that was all")
 	overhead := hopOverhead(t, method)
 	if got, want := a.until(t, "that was all"), (10*(len(first)+overhead)+8<<10)/(size+overhead); got != want {
@@ -112,8 +110,8 @@ func TestPacketsAmplification(t *testing.T) {
 	}
 }
 
-// TestPacketsMost opens more associations than a proxy may have: the ones over
-// the bound are refused, and there is room again when one ends.
+// TestPacketsMost opens more associations than the limit of a proxy: those above the limit are refused,
+// and an association is accepted again when another ends.
 func TestPacketsMost(t *testing.T) {
 	t.Parallel()
 	const most = 10
@@ -138,8 +136,8 @@ func TestPacketsMost(t *testing.T) {
 	associate(t, proxy).exchange(t, target.addr, "there is room again")
 }
 
-// TestPacketsIdle leaves an association alone for the idle timeout: it ends with
-// its control connection, and one that is used goes on.
+// TestPacketsIdle leaves an association idle for the idle timeout: the association and its control
+// connection end, and one that is in use continues.
 func TestPacketsIdle(t *testing.T) {
 	t.Parallel()
 	server, proxy := peer.FreePort(t), peer.FreePort(t)

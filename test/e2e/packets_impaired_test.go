@@ -11,24 +11,23 @@ import (
 
 const (
 	impairedCount  = 1024 // datagrams of a test
-	impairedWindow = 32   // of them in flight, few enough for every buffer on the way
+	impairedWindow = 32   // datagrams in flight, few enough for every buffer on the path
 )
 
-// impairedPayload is datagram i of a test: 16 to 1200 bytes that no two share.
+// impairedPayload returns datagram i of a test: 16 to 1200 bytes, unique for each i.
 func impairedPayload(i int) string {
 	return fmt.Sprintf("%04d", i) + pattern(12+i*331%1185, uint64(i))
 }
 
-// impaired runs a local side, a server and a disturbed network between them.
+// impaired runs a client, a server and a disturbed network between them.
 func impaired(t *testing.T, up, down impair.PacketDirection) (*impair.PacketRelay, *association, *packetTarget) {
 	t.Helper()
 	relay := impair.NewPackets(t, peer.Addr(umbraServer(t, method)), impair.PacketOptions{Up: up, Down: down})
 	return relay, associate(t, umbraLocal(t, method, portOf(t, relay.Addr()))), newEcho(t, "127.0.0.1")
 }
 
-// TestPacketsLossy has the network do its worst both ways: what gets through is
-// what was sent, and reaches the target once, because a server takes no datagram
-// twice.
+// TestPacketsLossy applies all disturbances in both directions: datagrams that arrive are intact, and
+// reach the target once, because a server refuses duplicates.
 func TestPacketsLossy(t *testing.T) {
 	t.Parallel()
 	worst := impair.PacketDirection{Loss: 0.1, Duplicate: 0.1, Reorder: 0.1, Corrupt: 0.01, Jitter: 5 * time.Millisecond}
@@ -49,7 +48,7 @@ func TestPacketsLossy(t *testing.T) {
 	endUp(t, relay, target)
 	await(t, "all that was neither lost nor corrupted to reach the target", func() bool {
 		up, _ := relay.Counts()
-		return len(target.all()) == up.Came-up.Lost-up.Corrupted+1 // and the end
+		return len(target.all()) == up.Came-up.Lost-up.Corrupted+1 // plus the end marker
 	})
 	await(t, "as much of the answers to reach the client", func() bool {
 		_, down := relay.Counts()
@@ -58,7 +57,7 @@ func TestPacketsLossy(t *testing.T) {
 	checkOnce(t, target, sent)
 	for payload := range answers.all() {
 		if !sent[payload] {
-			t.Errorf("the client got %s, which nobody sent", summary(payload))
+			t.Errorf("the client got %s, which was never sent", summary(payload))
 		}
 	}
 	if got := answers.from(); len(got) != 1 || got[0].String() != target.addr {
@@ -66,12 +65,11 @@ func TestPacketsLossy(t *testing.T) {
 	}
 }
 
-// end is the payload of a datagram that marks the end of those before it. Its
-// answer may be disturbed.
+// end is the payload of the datagram that marks the end of a test. Its answer may be disturbed.
 const end = "the end"
 
-// endUp sends the target a last datagram, undisturbed and behind all others, and
-// waits for it.
+// endUp sends the end marker to the target, undisturbed and after all other datagrams, and waits for
+// it.
 func endUp(t *testing.T, relay *impair.PacketRelay, target *packetTarget) {
 	t.Helper()
 	if err := relay.InjectUp(0, []byte(sealed(t, packetClient(t, method), target.addr, end))); err != nil {
@@ -80,13 +78,12 @@ func endUp(t *testing.T, relay *impair.PacketRelay, target *packetTarget) {
 	await(t, "the last datagram to reach the target", func() bool { return target.times(end) > 0 })
 }
 
-// checkOnce fails the test unless all that the target got was sent, and came
-// once.
+// checkOnce checks that every datagram at the target was sent, and arrived once.
 func checkOnce(t *testing.T, target *packetTarget, sent map[string]bool) {
 	t.Helper()
 	for payload, times := range target.all() {
 		if !sent[payload] {
-			t.Errorf("the target got %s, which nobody sent", summary(payload))
+			t.Errorf("the target got %s, which was never sent", summary(payload))
 		}
 		if times != 1 {
 			t.Errorf("the target got %s %d times, want once", summary(payload), times)
@@ -94,8 +91,8 @@ func checkOnce(t *testing.T, target *packetTarget, sent map[string]bool) {
 	}
 }
 
-// TestPacketsDisordered loses nothing on the way: all of it arrives, and reaches
-// the target once.
+// TestPacketsDisordered uses a network without losses: every datagram arrives, and reaches the target
+// once.
 func TestPacketsDisordered(t *testing.T) {
 	t.Parallel()
 	mixed := impair.PacketDirection{Duplicate: 0.2, Reorder: 0.2, Jitter: 5 * time.Millisecond}
@@ -110,7 +107,7 @@ func TestPacketsDisordered(t *testing.T) {
 		}
 		for len(due) > 0 {
 			payload, _ := a.receive(t)
-			delete(due, payload) // an answer that was duplicated comes twice
+			delete(due, payload) // a duplicated answer arrives twice
 		}
 	}
 	await(t, "the relay to pass all on", func() bool {
@@ -120,6 +117,6 @@ func TestPacketsDisordered(t *testing.T) {
 	endUp(t, relay, target)
 	checkOnce(t, target, sent)
 	if up, down := relay.Counts(); up.Duplicated == 0 || up.Held == 0 || down.Duplicated == 0 || down.Held == 0 {
-		t.Errorf("the network did %+v and %+v, which disturbs nobody", up, down)
+		t.Errorf("the network did %+v and %+v, want some disturbance", up, down)
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// packetSizes are payloads in bytes that every peer passes on: none, the least,
-// the longest DNS answer of old, and what every path carries. shadowsocks-libev
-// drops what is longer than 1,397.
+// packetSizes are payload sizes in bytes that every peer forwards: none, the minimum, the longest
+// traditional DNS answer, and a size that fits every path. shadowsocks-libev drops payloads above
+// 1,397 bytes.
 func packetSizes() []int { return []int{0, 1, 512, 1200} }
 
-// TestPacketsLocalWithLibevServer has umbra as the local side of ss-server.
+// TestPacketsLocalWithLibevServer uses umbra as the client of ss-server.
 func TestPacketsLocalWithLibevServer(t *testing.T) {
 	for _, method := range methods() {
 		t.Run(method, func(t *testing.T) {
@@ -24,7 +24,7 @@ func TestPacketsLocalWithLibevServer(t *testing.T) {
 	}
 }
 
-// TestPacketsServerWithLibevLocal has umbra as the server of ss-local.
+// TestPacketsServerWithLibevLocal uses umbra as the server of ss-local.
 func TestPacketsServerWithLibevLocal(t *testing.T) {
 	for _, method := range methods() {
 		t.Run(method, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestPacketsServerWithLibevLocal(t *testing.T) {
 	}
 }
 
-// TestPacketsServerWithLibevTunnel has umbra as the server of ss-tunnel.
+// TestPacketsServerWithLibevTunnel uses umbra as the server of ss-tunnel.
 func TestPacketsServerWithLibevTunnel(t *testing.T) {
 	for _, method := range methods() {
 		t.Run(method, func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestPacketsServerWithLibevTunnel(t *testing.T) {
 	}
 }
 
-// TestPacketsBothSides has umbra at both ends, which carries all that UDP does.
+// TestPacketsBothSides uses umbra at both ends, with payloads up to the maximum of UDP.
 func TestPacketsBothSides(t *testing.T) {
 	for _, method := range methods() {
 		t.Run(method, func(t *testing.T) {
@@ -74,8 +74,7 @@ func TestPacketsBothSides(t *testing.T) {
 	}
 }
 
-// TestPacketsDirect has no server: a datagram has the header of SOCKS5 beyond its
-// payload.
+// TestPacketsDirect uses no server: a datagram has only the SOCKS5 header in addition to its payload.
 func TestPacketsDirect(t *testing.T) {
 	const most = core.MaxDatagram - 3 - 7
 	proxy := umbraDirect(t)
@@ -83,8 +82,7 @@ func TestPacketsDirect(t *testing.T) {
 	dropLongAnswers(t, proxy, most)
 }
 
-// TestPacketsThreeHops goes through three hops, with the longest datagram that
-// fits into all of them.
+// TestPacketsThreeHops uses three hops, with the longest datagram that fits all of them.
 func TestPacketsThreeHops(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -108,14 +106,14 @@ func TestPacketsThreeHops(t *testing.T) {
 	}
 }
 
-// hopOverhead is what a datagram to an IPv4 target has beyond its payload at a
-// server, in bytes: salt, address and tag.
+// hopOverhead is the size in bytes of a datagram to an IPv4 target at a server without its payload:
+// salt, address and tag.
 func hopOverhead(t testing.TB, method string) int {
 	t.Helper()
 	return spec(t, method).KeySize + 7 + 16
 }
 
-// echoPackets has datagrams of every size come back through a proxy.
+// echoPackets echoes datagrams of every size through a proxy.
 func echoPackets(t *testing.T, proxy int, sizes ...int) {
 	t.Helper()
 	target, a := newEcho(t, "127.0.0.1"), associate(t, proxy)
@@ -127,8 +125,8 @@ func echoPackets(t *testing.T, proxy int, sizes ...int) {
 	}
 }
 
-// dropLongRequest sends a datagram of one byte more than what fits: it is lost,
-// and the association goes on.
+// dropLongRequest sends a datagram that is one byte too long: it is lost, and the association
+// continues.
 func dropLongRequest(t *testing.T, proxy, most int) {
 	t.Helper()
 	target, a := newEcho(t, "127.0.0.1"), associate(t, proxy)
@@ -143,8 +141,8 @@ func dropLongRequest(t *testing.T, proxy, most int) {
 // dropLongAnswers is dropLongRequest for answers.
 func dropLongAnswers(t *testing.T, proxy, most int) {
 	t.Helper()
-	// A long request, because a client that is new to a server gets no more than
-	// ten times what it sent.
+	// The request must be long, because a new client of a server gets at most ten times the bytes that it
+	// sent.
 	target, a := listenPackets(t, "127.0.0.1"), associate(t, proxy)
 	a.send(t, target.LocalAddr().String(), pattern(60_000, 0))
 	_, server := readPacket(t, target)

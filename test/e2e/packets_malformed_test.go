@@ -10,8 +10,8 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// TestPacketsMalformed sends an association what is no datagram of SOCKS5, or one
-// that is not served. Nothing of it passes, and the association goes on.
+// TestPacketsMalformed sends invalid and unsupported SOCKS5 datagrams to an association. None passes,
+// and the association continues.
 func TestPacketsMalformed(t *testing.T) {
 	proxy, target := umbraDirect(t), newEcho(t, "127.0.0.1")
 	addr, err := core.ParseAddr(target.addr)
@@ -62,8 +62,7 @@ func TestPacketsMalformed(t *testing.T) {
 	}
 }
 
-// TestPacketsRandom sends an association random bytes, of which some begin as a
-// datagram does.
+// TestPacketsRandom sends random bytes to an association, some with a valid beginning.
 func TestPacketsRandom(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -77,7 +76,7 @@ func TestPacketsRandom(t *testing.T) {
 			b[at] = byte(r.Uint32())
 		}
 		if len(b) > 3 && i%2 == 0 {
-			// A type that is none: a valid address would be somebody's.
+			// An invalid type: a valid address might be in use.
 			copy(b, []byte{0, 0, 0, []byte{0, 2, 5, 0x13, 0x84, 0xff}[r.IntN(6)]})
 		} else if len(b) > 2 {
 			b[r.IntN(3)] |= 1

@@ -12,13 +12,12 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// quiet is for how long a target is listened to that must hear nothing, where a
-// name has to be looked up first.
+// quiet is the time without a datagram after which a target counts as unreached; names must be
+// resolved first.
 const quiet = 200 * time.Millisecond
 
-// TestPacketsPrivate asks a server for targets that its file does not open, in
-// every spelling, before and after one that it does: each datagram is held to the
-// rule.
+// TestPacketsPrivate requests targets that the file does not allow, in every spelling, before and after
+// an allowed one: the rule applies to each datagram.
 func TestPacketsPrivate(t *testing.T) {
 	server := peer.FreePort(t)
 	file := strings.Replace(serverFile(server, method), `"127.0.0.0/8", "::1"`, `"127.0.0.2"`, 1)
@@ -61,8 +60,7 @@ func TestPacketsPrivate(t *testing.T) {
 	}
 }
 
-// TestPacketsPrivateByDefault asks a server whose file opens nothing for targets
-// of its own machine.
+// TestPacketsPrivateByDefault requests targets on the server's machine, with a file that allows none.
 func TestPacketsPrivateByDefault(t *testing.T) {
 	server := peer.FreePort(t)
 	file := strings.Replace(serverFile(server, method), "allow = ", "# allow = ", 1)
@@ -77,7 +75,7 @@ func TestPacketsPrivateByDefault(t *testing.T) {
 		}
 	}
 	writePacket(t, socket, to, "the end")
-	umbra.WaitOutput(t, "datagram dropped") // the last one, so all have been looked at
+	umbra.WaitOutput(t, "datagram dropped") // the last datagram, so all have been judged
 	_ = target.SetReadDeadline(time.Now().Add(quiet))
 	if n, err := target.Read(make([]byte, 100)); err == nil {
 		t.Errorf("a datagram of %d bytes came to a target that is not open", n)
@@ -92,7 +90,7 @@ func ipv6(ip string) []byte {
 	return append([]byte{4}, b[:]...)
 }
 
-// TestPacketsNames reaches an open target by name: the answer says its address.
+// TestPacketsNames reaches an allowed target by name: the answer contains its address.
 func TestPacketsNames(t *testing.T) {
 	server := peer.FreePort(t)
 	run(t, strings.Replace(serverFile(server, method), `"127.0.0.0/8", "::1"`, `"127.0.0.1"`, 1), server).WaitPackets(t, server)
@@ -105,8 +103,8 @@ func TestPacketsNames(t *testing.T) {
 	}
 }
 
-// TestPacketsLoop has a client ask a server for the server's own port, with what
-// would be a request if it came in there.
+// TestPacketsLoop requests the server's own port as the target, with a payload that would be a valid
+// request there.
 func TestPacketsLoop(t *testing.T) {
 	server := peer.FreePort(t)
 	umbra := run(t, serverFile(server, method), server)
@@ -116,7 +114,7 @@ func TestPacketsLoop(t *testing.T) {
 	client := packetClient(t, method)
 	for _, host := range []string{"127.0.0.1", "localhost", "0.0.0.0", "[::ffff:127.0.0.1]"} {
 		a.send(t, fmt.Sprintf("%s:%d", host, server), sealed(t, client, target.addr, looped))
-		for range 3 { // what went out would have come in by then
+		for range 3 { // a relayed datagram would have arrived by then
 			a.exchange(t, target.addr, "after "+host)
 		}
 	}

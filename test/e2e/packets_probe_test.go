@@ -11,8 +11,8 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// TestPacketsReplay sends a server recordings of its own traffic, from where it
-// came and from elsewhere: none reaches the target, and none is answered.
+// TestPacketsReplay sends recordings to a server, from the original and from another address: none
+// reaches the target, and none is answered.
 func TestPacketsReplay(t *testing.T) {
 	server := peer.FreePort(t)
 	path := write(t, "server.toml", serverFile(server, method))
@@ -60,8 +60,8 @@ func TestPacketsReplay(t *testing.T) {
 	quietLog(t, umbra)
 }
 
-// TestPacketsGarbage sends a server's port datagrams of every size up to that of
-// an Ethernet frame: it is silent, keeps nothing of them, and works on.
+// TestPacketsGarbage sends datagrams of every size up to an Ethernet frame to a server: it sends nothing,
+// keeps no state, and continues to work.
 func TestPacketsGarbage(t *testing.T) {
 	const longest, window = 1500, 50
 	server := peer.FreePort(t)
@@ -94,8 +94,8 @@ func TestPacketsGarbage(t *testing.T) {
 	quietLog(t, umbra)
 }
 
-// TestPacketsOtherMethods has clients with the server's password and other
-// methods: nothing of them passes, and they are told nothing.
+// TestPacketsOtherMethods uses clients with the server's password and other methods: no datagram passes,
+// and none is answered.
 func TestPacketsOtherMethods(t *testing.T) {
 	server := peer.FreePort(t)
 	umbra := run(t, serverFile(server, method), server)

@@ -14,8 +14,8 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// TestPacketsQUIC moves data each way over QUIC, whose datagrams go through an
-// association: a protocol of today with its own view of what is lost and late.
+// TestPacketsQUIC moves data in both directions over QUIC through an association, because QUIC has its
+// own detection of loss and delay.
 func TestPacketsQUIC(t *testing.T) {
 	const size = 8 << 20
 	front := newCertificate(t)
@@ -49,13 +49,13 @@ func TestPacketsQUIC(t *testing.T) {
 	}
 }
 
-// quicConfig bounds every wait.
+// quicConfig sets the timeouts.
 func quicConfig() *quic.Config {
 	return &quic.Config{HandshakeIdleTimeout: patience, MaxIdleTimeout: patience}
 }
 
-// newQUICServer runs a target that reads a stream to its end, and answers with
-// the hash of it and size bytes of content. It returns its address.
+// newQUICServer runs a target that reads a stream to its end, and answers with the hash of the stream and
+// size bytes. It returns its address.
 func newQUICServer(t testing.TB, front certificate, size int) net.Addr {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(front.cert, front.key)
@@ -77,12 +77,12 @@ func newQUICServer(t testing.TB, front certificate, size int) net.Addr {
 		}
 		stream, err := conn.AcceptStream(conn.Context())
 		if err != nil {
-			return // the client sees that
+			return // the client fails
 		}
-		_, _ = io.WriteString(stream, hashOf(t, stream)) // the client sees if it fails, and below too
+		_, _ = io.WriteString(stream, hashOf(t, stream)) // the client detects a failure, and below too
 		_, _ = io.Copy(stream, content(size))
 		stream.Close()
-		<-conn.Context().Done() // until the test ends, so that the client gets all
+		<-conn.Context().Done() // until the test ends, so that the client receives everything
 	})
 	t.Cleanup(func() {
 		transport.Close()

@@ -14,8 +14,8 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// TestPacketsReload reloads both sides under traffic, with the same file and with
-// another: nothing is lost, and the target sees the source that it saw before.
+// TestPacketsReload reloads both sides under traffic, with the same file and with another: no datagram is
+// lost, and the source at the target stays the same.
 func TestPacketsReload(t *testing.T) {
 	const window, generations = 8, 21
 	server, proxy := peer.FreePort(t), peer.FreePort(t)
@@ -71,8 +71,7 @@ func TestPacketsReload(t *testing.T) {
 	quietLog(t, near)
 }
 
-// reloadDuring is reload while something goes on without a pause, and goes on a
-// little after it.
+// reloadDuring reloads while do runs repeatedly, and continues to run do for a while after it.
 func reloadDuring(t testing.TB, umbra *peer.Process, generation int, act func()) {
 	t.Helper()
 	umbra.Signal(t, syscall.SIGHUP)
@@ -85,8 +84,8 @@ func reloadDuring(t testing.TB, umbra *peer.Process, generation int, act func())
 	act()
 }
 
-// TestPacketsReloadNewcomers reloads a server while new clients come: the first
-// datagram of each is served, before, in the middle and after.
+// TestPacketsReloadNewcomers reloads a server while new clients arrive: the first datagram of each is
+// served, before, during and after the reload.
 func TestPacketsReloadNewcomers(t *testing.T) {
 	const generations, window = 30, 16
 	server := peer.FreePort(t)
@@ -122,8 +121,8 @@ func TestPacketsReloadNewcomers(t *testing.T) {
 	}
 }
 
-// TestPacketsReloadAway takes UDP from a server's port by a reload, and gives it
-// back by another: what ran there ends, and TCP goes on.
+// TestPacketsReloadAway removes UDP from a server's port by a reload, and adds it by another: running
+// associations end, and TCP continues.
 func TestPacketsReloadAway(t *testing.T) {
 	server := peer.FreePort(t)
 	path := write(t, "server.toml", serverFile(server, method))
@@ -148,8 +147,8 @@ func TestPacketsReloadAway(t *testing.T) {
 	quietLog(t, umbra)
 }
 
-// TestPacketsReloadKey changes a server's password: the old one opens nothing any
-// more, for old sessions either.
+// TestPacketsReloadKey changes a server's password: datagrams under the old one are refused, also in old
+// sessions.
 func TestPacketsReloadKey(t *testing.T) {
 	server := peer.FreePort(t)
 	path := write(t, "server.toml", serverFile(server, method))
@@ -172,8 +171,8 @@ func TestPacketsReloadKey(t *testing.T) {
 	}
 }
 
-// TestPacketsTerminate ends either side with an idle association, and with a
-// running stream beside it: associations don't hold it up, streams do.
+// TestPacketsTerminate ends either side with an idle association and a running stream: associations do not
+// delay the shutdown, streams do.
 func TestPacketsTerminate(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -213,7 +212,7 @@ func TestPacketsTerminate(t *testing.T) {
 			if status := ending.Wait(t); status != 0 {
 				t.Errorf("exit status %d, want 0", status)
 			}
-			if took := time.Since(began); took > 10*time.Second { // of a grace of 30 s
+			if took := time.Since(began); took > 10*time.Second { // the grace period is 30 s
 				t.Errorf("it took %s to end after its last stream, want it at once", took)
 			}
 		})

@@ -13,8 +13,8 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// TestPacketsEveryAddress has a server listen on every address of the machine:
-// each client is answered from the address that it sent to, in bursts too.
+// TestPacketsEveryAddress uses a server that listens on every address of the machine: each client is
+// answered from the address to which it sent, also in bursts.
 func TestPacketsEveryAddress(t *testing.T) {
 	for _, tc := range []struct {
 		name, every string
@@ -54,7 +54,7 @@ func TestPacketsEveryAddress(t *testing.T) {
 	}
 }
 
-// TestPacketsServerMode has a server serve one of TCP and UDP.
+// TestPacketsServerMode uses a server that serves only TCP or only UDP.
 func TestPacketsServerMode(t *testing.T) {
 	for _, tc := range []struct {
 		mode         string
@@ -85,9 +85,8 @@ func TestPacketsServerMode(t *testing.T) {
 	}
 }
 
-// TestPacketsPortTaken starts a server, and reloads another, on a port that
-// somebody has for UDP alone: the first ends and says why, the second stays as it
-// was.
+// TestPacketsPortTaken starts a server, and reloads another, on a port that is in use for UDP only: the
+// first ends with an error, the second continues unchanged.
 func TestPacketsPortTaken(t *testing.T) {
 	taken := peer.FreePort(t)
 	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(peer.Addr(taken))))
@@ -121,8 +120,7 @@ func TestPacketsPortTaken(t *testing.T) {
 	}
 }
 
-// TestPacketsOneProcess has the local side and the server in one process, as the
-// example file has.
+// TestPacketsOneProcess runs the client and the server in one process, as the example file does.
 func TestPacketsOneProcess(t *testing.T) {
 	server, proxy := peer.FreePort(t), peer.FreePort(t)
 	local := strings.Replace(localFile(proxy, method, server), "[log]\nlevel = \"debug\"\n", "", 1)
@@ -131,11 +129,10 @@ func TestPacketsOneProcess(t *testing.T) {
 	echoPackets(t, proxy, 0, 1, 1400, 60_000)
 }
 
-// TestPacketsServerName has servers named by host names, of which the second is
-// looked up by the first.
+// TestPacketsServerName uses servers with host names, the second of which is resolved by the first.
 func TestPacketsServerName(t *testing.T) {
 	proxy, servers := peer.FreePort(t), []int{peer.FreePort(t), peer.FreePort(t)}
-	for _, server := range servers { // at every address, because the name may mean ::1
+	for _, server := range servers { // on every address, because the name may resolve to ::1
 		file := strings.Replace(serverFile(server, method), peer.Addr(server), fmt.Sprintf(":%d", server), 1)
 		run(t, file, server).WaitPackets(t, server)
 	}
@@ -143,8 +140,8 @@ func TestPacketsServerName(t *testing.T) {
 	echoPackets(t, proxy, 0, 1, 1400, 60_000)
 }
 
-// TestPacketsServerRestart ends a server and starts it again: a running
-// association reaches the new one.
+// TestPacketsServerRestart ends a server and starts it again: a running association reaches the new
+// server.
 func TestPacketsServerRestart(t *testing.T) {
 	server := peer.FreePort(t)
 	first := run(t, serverFile(server, method), server)
@@ -158,9 +155,8 @@ func TestPacketsServerRestart(t *testing.T) {
 	a.until(t, "to the second")
 }
 
-// TestPacketsMany opens and ends associations from several programs at once, each
-// with a conversation of its own, and some with bytes on the control connection,
-// which mean nothing.
+// TestPacketsMany opens and ends associations from several programs concurrently, each with its own
+// traffic, and some with bytes on the control connection, which must be ignored.
 func TestPacketsMany(t *testing.T) {
 	const programs, each, datagrams = 8, 25, 4
 	server, proxy := peer.FreePort(t), peer.FreePort(t)

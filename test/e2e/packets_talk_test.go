@@ -7,7 +7,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// targetAddr is a target as a net.Addr; its host may be a name.
+// targetAddr is a target as a net.Addr; the host may be a name.
 type targetAddr string
 
 func (targetAddr) Network() string  { return "udp" }
@@ -48,8 +48,7 @@ func (a *association) exchange(t testing.TB, target, payload string) {
 	a.expect(t, target, payload)
 }
 
-// until receives answers up to one that is last, and returns how many came before
-// it.
+// until receives answers up to the one with the payload last, and returns the number of answers before it.
 func (a *association) until(t testing.TB, last string) (before int) {
 	t.Helper()
 	for got, _ := a.receive(t); got != last; got, _ = a.receive(t) {
@@ -58,7 +57,7 @@ func (a *association) until(t testing.TB, last string) (before int) {
 	return before
 }
 
-// collect takes all answers until the association ends.
+// collect receives all answers until the association ends.
 func (a *association) collect() *inbox {
 	in := newInbox()
 	go func() {

@@ -18,8 +18,7 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// listenPackets opens a UDP socket on a host's free port, for the test to read
-// and write.
+// listenPackets opens a UDP socket on a free port of a host, for use by the test.
 func listenPackets(t testing.TB, host string) *net.UDPConn {
 	t.Helper()
 	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(host)})
@@ -27,7 +26,7 @@ func listenPackets(t testing.TB, host string) *net.UDPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { socket.Close() })
-	_ = socket.SetReadBuffer(4 << 20) // what the system allows is taken
+	_ = socket.SetReadBuffer(4 << 20) // the system may set less
 	_ = socket.SetReadDeadline(time.Now().Add(patience))
 	return socket
 }
@@ -51,8 +50,8 @@ func writePacket(t testing.TB, socket *net.UDPConn, to netip.AddrPort, payload s
 	}
 }
 
-// expectNothing fails the test if a datagram waits at a socket. What was sent to
-// it before the call has come, because loopback delivers within the sending.
+// expectNothing fails the test if a datagram is queued at a socket. Datagrams sent before the call have
+// arrived, because loopback delivers them during the send call.
 func expectNothing(t testing.TB, socket *net.UDPConn) {
 	t.Helper()
 	const end = "nothing before this"
@@ -63,7 +62,7 @@ func expectNothing(t testing.TB, socket *net.UDPConn) {
 	}
 }
 
-// summary is what a failure shows of a datagram.
+// summary describes a datagram in a failure.
 func summary(payload string) string {
 	if len(payload) > 40 {
 		return fmt.Sprintf("%d bytes that begin with %q", len(payload), payload[:20])
@@ -71,11 +70,11 @@ func summary(payload string) string {
 	return fmt.Sprintf("%q", payload)
 }
 
-// inbox remembers what has come.
+// inbox records received datagrams.
 type inbox struct {
 	mu      sync.Mutex
-	seen    map[string]int   // guarded by mu; how often each payload came
-	sources []netip.AddrPort // guarded by mu; each once
+	seen    map[string]int   // guarded by mu; number of datagrams per payload
+	sources []netip.AddrPort // guarded by mu; distinct
 }
 
 func newInbox() *inbox { return &inbox{seen: map[string]int{}} }
@@ -89,45 +88,42 @@ func (in *inbox) note(payload string, from netip.AddrPort) {
 	}
 }
 
-// times returns how often payload has come.
+// times returns the number of datagrams with payload.
 func (in *inbox) times(payload string) int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.seen[payload]
 }
 
-// all returns how often each payload has come.
+// all returns the number of datagrams per payload.
 func (in *inbox) all() map[string]int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return maps.Clone(in.seen)
 }
 
-// from returns the sources of what has come, in the order of their first
-// datagrams.
+// from returns the distinct sources, in the order of their first datagrams.
 func (in *inbox) from() []netip.AddrPort {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return slices.Clone(in.sources)
 }
 
-// packetTarget is a UDP target that remembers what it gets. It takes datagrams in
-// the order in which they were sent.
+// packetTarget is a UDP target that records datagrams, in the order in which they were sent.
 type packetTarget struct {
 	*inbox
 	addr string
 }
 
-// newEcho starts a target on a free port of a host, which sends back what it
-// gets.
+// newEcho starts a target on a free port of a host, which echoes all datagrams.
 func newEcho(t testing.TB, host string) *packetTarget {
 	t.Helper()
 	return newTarget(t, host, func(socket *net.UDPConn, payload []byte, from netip.AddrPort) {
-		_, _ = socket.WriteToUDPAddrPort(payload, from) // whoever waits for it sees that it is missing
+		_, _ = socket.WriteToUDPAddrPort(payload, from) // a test that waits for the echo fails
 	})
 }
 
-// newSink starts a target that answers nothing.
+// newSink starts a target that does not answer.
 func newSink(t testing.TB, host string) *packetTarget {
 	t.Helper()
 	return newTarget(t, host, func(*net.UDPConn, []byte, netip.AddrPort) {})
@@ -157,14 +153,14 @@ func newTarget(t testing.TB, host string, answer func(socket *net.UDPConn, paylo
 	return target
 }
 
-// pattern is size bytes that depend on size and seed.
+// pattern returns size bytes that depend on size and seed.
 func pattern(size int, seed uint64) string {
 	b := make([]byte, size)
 	_, _ = rand.NewChaCha8([32]byte{byte(size), byte(size >> 8), byte(seed), byte(seed >> 8)}).Read(b) // never fails
 	return string(b)
 }
 
-// spec is the method that a test runs with.
+// spec is the method of the tests.
 func spec(t testing.TB, method string) aead.Spec {
 	t.Helper()
 	i := slices.IndexFunc(aead.Specs(), func(s aead.Spec) bool { return s.Method == method })

@@ -8,7 +8,7 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// TestHAProxyAcceptsHeaders has haproxy tell whom umbra's header names.
+// TestHAProxyAcceptsHeaders checks that haproxy reads the client from umbra's header.
 func TestHAProxyAcceptsHeaders(t *testing.T) {
 	web := peer.FreePort(t)
 	peer.HAProxy(t, fmt.Sprintf(`
@@ -31,8 +31,8 @@ frontend web
 	}
 }
 
-// TestHeadersBetweenUmbras sends headers below a hop: the server, under TLS or not,
-// knows the client of the local side.
+// TestHeadersBetweenUmbras sends headers below a hop: the server, with TLS or not, gets the address of the
+// client of the other umbra.
 func TestHeadersBetweenUmbras(t *testing.T) {
 	const method = "aes-256-gcm"
 	front := newCertificate(t)

@@ -15,8 +15,8 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// TestReload sends SIGHUP under load: new connections follow the new file,
-// running ones go on, none is refused, and a bad file changes nothing.
+// TestReload sends SIGHUP under load: new connections follow the new file, running ones continue, none is
+// refused, and an invalid file changes nothing.
 func TestReload(t *testing.T) {
 	const method = "aes-256-gcm"
 	first, second := newGreeter(t, "first"), newGreeter(t, "second")
@@ -63,8 +63,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestReloadKeepsSalts replays a recorded request after a reload: the server
-// still knows it.
+// TestReloadKeepsSalts replays a recorded request after a reload: the server must refuse it.
 func TestReloadKeepsSalts(t *testing.T) {
 	const method = "aes-256-gcm"
 	target := newGreeter(t, "target")
@@ -93,8 +92,8 @@ func TestReloadKeepsSalts(t *testing.T) {
 	}
 }
 
-// TestTerminate ends umbra under a running connection: it waits for that one
-// and takes no other; a second signal ends it at once.
+// TestTerminate ends umbra during a connection: umbra waits for the connection and accepts no other; a
+// second signal ends umbra at once.
 func TestTerminate(t *testing.T) {
 	const method = "aes-128-gcm"
 	target := newGreeter(t, "hello")
@@ -121,8 +120,7 @@ func TestTerminate(t *testing.T) {
 	umbra.Wait(t)
 }
 
-// TestPortTaken starts a second umbra on the same port: it says so and ends
-// with status 1.
+// TestPortTaken starts a second umbra on the same port: it ends with an error and status 1.
 func TestPortTaken(t *testing.T) {
 	port := umbraServer(t, "aes-128-gcm")
 	second := run(t, serverFile(port, "aes-128-gcm"))
@@ -135,8 +133,7 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
-// reload has umbra read its file again and waits until it serves under it, as its
-// generation of that number.
+// reload makes umbra read its file again, and waits until generation number n serves.
 func reload(t testing.TB, umbra *peer.Process, generation int) {
 	t.Helper()
 	umbra.Signal(t, syscall.SIGHUP)

@@ -17,8 +17,8 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// TestRestartKeepsSalts replays recorded requests after the server was killed and
-// started again: with a replay_file it still knows them, and without one it can't.
+// TestRestartKeepsSalts replays recorded requests after the server was killed and started again: with a
+// replay_file the server refuses them, and without one it accepts them.
 func TestRestartKeepsSalts(t *testing.T) {
 	for _, method := range []string{"aes-256-gcm", "2022-blake3-aes-256-gcm"} {
 		for _, kept := range []bool{true, false} {
@@ -56,7 +56,7 @@ func restartKeepsSalts(t *testing.T, method string, kept bool) {
 	c := dialSOCKS(t, proxy, target.addr)
 	expect(t, c, "target\n")
 	flight, _ := tap.Recorded(0)
-	if kept { // its line is on disk a moment later
+	if kept { // the record is on disk a moment later
 		await(t, "the replay file", func() bool { return fileSize(t, journal) >= 64 })
 	}
 	first.Signal(t, syscall.SIGKILL)
@@ -78,7 +78,7 @@ func restartKeepsSalts(t *testing.T, method string, kept bool) {
 	}
 }
 
-// fileSize returns the size of a file in bytes, 0 for one that is not there.
+// fileSize returns the size of a file in bytes, or 0 if it is missing.
 func fileSize(t testing.TB, path string) int64 {
 	t.Helper()
 	info, err := os.Stat(path)

@@ -19,10 +19,10 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// certificate is a self-signed one for "front.test".
+// certificate is a self-signed certificate for "front.test".
 type certificate struct {
 	cert, key string // PEM files
-	pin       string // of its public key
+	pin       string // pin of the public key
 }
 
 func newCertificate(t testing.TB) certificate {
@@ -56,8 +56,8 @@ func newCertificate(t testing.TB) certificate {
 	}
 }
 
-// TestTLS carries Shadowsocks in TLS between two umbras, verified by CA or by
-// pin, and refuses a certificate that is neither.
+// TestTLS carries Shadowsocks in TLS between two umbras, verified by CA or by pin, and refuses a certificate
+// that matches neither.
 func TestTLS(t *testing.T) {
 	front := newCertificate(t)
 	server := peer.FreePort(t)
@@ -90,8 +90,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// withTransport adds the transport "front" to one table of a file, which then
-// serves TCP alone.
+// withTransport adds the transport "front" to a table of a file, and restricts the table to TCP.
 func withTransport(file, table string) string {
 	file = strings.Replace(file, table+"\n", table+"\ntransport = [\"front\"]\n", 1)
 	return regexp.MustCompile(`\[inbound\.\w+\]\n`).ReplaceAllString(file, "${0}mode = \"tcp\"\n")

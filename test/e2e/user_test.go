@@ -18,8 +18,8 @@ import (
 // nobody is the user and group without rights on every Debian machine.
 const nobody = 65534
 
-// asNobody runs umbra as a user without rights and returns what it printed and
-// its exit status. Where the test itself has no rights it runs as it is.
+// asNobody runs umbra as an unprivileged user and returns its output and exit status. If the test is not
+// run by root, umbra runs as the same user.
 func asNobody(t *testing.T, dir string, args ...string) (string, int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "umbra"), args...)
@@ -64,7 +64,7 @@ func openFolder(t *testing.T) string {
 	return dir
 }
 
-// saveAs puts a file with a mode into dir.
+// saveAs writes a file with a mode to dir.
 func saveAs(t *testing.T, dir, name, content string, mode os.FileMode) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
@@ -74,8 +74,8 @@ func saveAs(t *testing.T, dir, name, content string, mode os.FileMode) string {
 	return path
 }
 
-// TestUnreadable names the file and the key when a user may not read what the
-// file needs, or the file itself.
+// TestUnreadable checks that the error contains the file and the key if the user may not read a file that is
+// needed, or the configuration file.
 func TestUnreadable(t *testing.T) {
 	dir := openFolder(t)
 	secret := saveAs(t, dir, "secret", "a long enough password\n", 0o000)
@@ -94,7 +94,7 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// TestLowPort names the port when a user may not listen on it.
+// TestLowPort checks that the error contains the port if the user may not listen on it.
 func TestLowPort(t *testing.T) {
 	first, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 	if err == nil && strings.TrimSpace(string(first)) == "0" {

@@ -18,12 +18,11 @@ import (
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
-// sizes are the lengths of the files that are moved, in bytes: nothing, one
-// byte, one below and at the largest chunk, and many bursts.
+// sizes are file sizes in bytes: empty, one byte, one below and at the largest chunk, and many bursts.
 func sizes() []int { return []int{0, 1, 16383, 16384, 100_000_000} }
 
-// web is a server of files of any size that are the same at every request. It
-// answers an upload with the hash of what it got.
+// web serves files of any size that are equal at every request. It answers an upload with the hash of the
+// upload.
 type web struct {
 	*httptest.Server
 }
@@ -38,7 +37,7 @@ func newWeb(t testing.TB) web {
 			return
 		}
 		w.Header().Set("Content-Length", strconv.Itoa(size))
-		_, _ = io.Copy(w, content(size)) // a client that went away is its own business
+		_, _ = io.Copy(w, content(size)) // fails if the client has gone
 	})
 	mux.HandleFunc("PUT /file", func(w http.ResponseWriter, r *http.Request) {
 		h := sha256.New()
@@ -53,7 +52,7 @@ func newWeb(t testing.TB) web {
 	return web{s}
 }
 
-// content is size random bytes that depend on size alone.
+// content returns size random bytes that depend only on size.
 func content(size int) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{1: byte(size), 2: byte(size >> 8)}), int64(size))
 }
@@ -67,8 +66,7 @@ func hashOf(t testing.TB, r io.Reader) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// curl runs curl through a SOCKS5 proxy on a port, which resolves names, and
-// returns what it printed.
+// curl runs curl through a SOCKS5 proxy on a port, which resolves names, and returns its output.
 func curl(t testing.TB, proxy int, args ...string) (string, error) {
 	t.Helper()
 	args = append([]string{"--silent", "--show-error", "--fail", "--max-time", "120", "--noproxy", "", "--socks5-hostname", peer.Addr(proxy)}, args...)
@@ -103,7 +101,7 @@ func moveFiles(t *testing.T, proxy int, sizes ...int) {
 	}
 }
 
-// fileHash returns the hash of a file; curl makes none for an empty answer.
+// fileHash returns the hash of a file; curl creates no file for an empty answer.
 func fileHash(t testing.TB, path string, size int) string {
 	t.Helper()
 	if _, err := os.Stat(path); os.IsNotExist(err) && size == 0 {

@@ -11,14 +11,14 @@ import (
 // packetClient is one client of a PacketRelay.
 type packetClient struct {
 	addr     netip.AddrPort
-	socket   *net.UDPConn // the relay's, to all clients
+	socket   *net.UDPConn // the relay's socket for all clients
 	upstream *net.UDPConn // to the target
 	up, down *lane
 }
 
-// newClient registers a client before the target can know of it. What is random
-// depends on the seed, the client's number and the direction, not on how the
-// datagrams of different lanes mix.
+// newClient registers a client before the target can receive from it. The random decisions
+// depend on the seed, the client's number and the direction, not on the interleaving of
+// datagrams of different lanes.
 func (r *PacketRelay) newClient(addr netip.AddrPort) (*packetClient, error) {
 	conn, err := net.Dial("udp", r.target)
 	if err != nil {
@@ -38,7 +38,7 @@ func (r *PacketRelay) newClient(addr netip.AddrPort) (*packetClient, error) {
 	return c, nil
 }
 
-// answer takes what the target sends to the client until the socket is closed.
+// answer receives the datagrams of the target for the client until the socket is closed.
 func (c *packetClient) answer() {
 	b := make([]byte, packetRoom)
 	for {
@@ -47,14 +47,14 @@ func (c *packetClient) answer() {
 			return
 		}
 		if err != nil {
-			continue // the target was not there
+			continue // the target was not listening
 		}
 		c.down.put(b[:n])
 	}
 }
 
-// toTarget sends p. The system reports here, instead of sending p, that the
-// target was not there for an earlier datagram; it may be by now.
+// toTarget sends p. The system may report an earlier refused datagram here instead of sending
+// p, so toTarget tries again: the target may be listening now.
 func (c *packetClient) toTarget(p []byte) error {
 	_, err := c.upstream.Write(p)
 	if errors.Is(err, syscall.ECONNREFUSED) {

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// What a relay recorded can be sent again, to either side, and is no part of
-// what the relay counts.
+// Recorded datagrams can be injected towards either side, and are not counted by the relay.
 func TestInject(t *testing.T) {
 	record := PacketDirection{Record: true}
 	r, client, target := throughPackets(t, PacketOptions{Up: record, Down: record})
@@ -26,7 +25,7 @@ func TestInject(t *testing.T) {
 	receive(t, client, "answer")
 	checkCounts(t, r, Counts{Came: 1, Out: 1}, Counts{Came: 1, Out: 1})
 
-	up[0][0] ^= 1 // a test may spoil its copy
+	up[0][0] ^= 1 // a test may modify its copy
 	if up, down := r.Recorded(); len(up) != 1 || string(up[0]) != "hello" || len(down) != 1 {
 		t.Errorf("got %q and %q recorded, want hello and answer", up, down)
 	}
@@ -42,8 +41,8 @@ func TestInjectUnknownClient(t *testing.T) {
 	}
 }
 
-// A target that comes back gets the first datagram after that: that the system
-// refused an earlier one is not the relay's end.
+// A target that returns gets the first datagram after that: an earlier refused datagram must not
+// end the relay.
 func TestTargetComesBack(t *testing.T) {
 	r, client, target := throughPackets(t, PacketOptions{})
 	hello(t, client, target)
@@ -59,7 +58,7 @@ func TestTargetComesBack(t *testing.T) {
 	}
 }
 
-// A relay ends with its test, whatever is still on its way.
+// A relay ends with its test, even with datagrams in transit.
 func TestPacketsCleanup(t *testing.T) {
 	late := PacketDirection{Delay: time.Hour, Reorder: 0.5, Duplicate: 1}
 	var addr *net.UDPAddr

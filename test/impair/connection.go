@@ -11,12 +11,11 @@ import (
 	"time"
 )
 
-// connection is a client's connection and, once that is dialled, its counterpart
-// to the target.
+// connection is a client's connection and, once it is dialled, the connection to the target.
 type connection struct {
 	up, down  *flow
 	finishing atomic.Bool   // a flow has reached its Close
-	ended     chan struct{} // closed when the sockets are to be
+	ended     chan struct{} // closed when the sockets must be closed
 
 	mu      sync.Mutex
 	sockets []*net.TCPConn // guarded by mu
@@ -68,8 +67,7 @@ func (c *connection) reset() {
 	}
 }
 
-// end ends the connection and returns the sockets to close: none if it has been
-// ended before.
+// end ends the connection and returns the sockets to close, or nil if it has ended before.
 func (c *connection) end() []*net.TCPConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,7 +81,7 @@ func (c *connection) end() []*net.TCPConn {
 
 // reset closes s with a RST.
 func reset(s *net.TCPConn) {
-	_ = s.SetLinger(0) // it fails only for a socket that is gone
+	_ = s.SetLinger(0) // fails only for a closed socket
 	s.Close()
 }
 
@@ -94,24 +92,24 @@ type flow struct {
 	src, dst *net.TCPConn
 	count    *atomic.Int64
 	rand     *rand.Rand
-	sent     int64 // bytes handed to dst
+	sent     int64 // bytes written to dst
 
 	mu  sync.Mutex
 	rec []byte // guarded by mu
 }
 
-// errOver says that the flow has come to the End that its options ask for.
+// errOver is the error of a flow that has reached the End in its options.
 var errOver = errors.New("over")
 
-// run moves bytes until the source ends, which is passed on, or the flow's own
-// End is reached. A connection that breaks at one side breaks at the other.
+// run moves bytes until EOF of the source, which is forwarded, or until the flow's End. An error
+// on one side ends both sides.
 func (f *flow) run() {
 	err := f.move()
 	switch {
 	case err == errOver:
 		f.end()
 	case err != nil && f.c.finishing.Load():
-		f.drain() // the other flow has ended this one too
+		f.drain() // the other flow has ended the connection
 	case err != nil:
 		f.c.reset()
 	}
@@ -136,8 +134,7 @@ func (f *flow) move() error {
 	}
 }
 
-// forward writes p in segments. It returns errOver as soon as the flow's End is
-// reached.
+// forward writes p in segments. It returns errOver as soon as the flow reaches its End.
 func (f *flow) forward(p []byte) error {
 	for len(p) > 0 {
 		n := f.next(len(p))
@@ -145,7 +142,7 @@ func (f *flow) forward(p []byte) error {
 			return net.ErrClosed
 		}
 		f.corrupt(p[:n])
-		f.keep(p[:n]) // before the write: a test that has the bytes finds them counted
+		f.keep(p[:n]) // before the write, so that a test that receives the bytes finds them counted
 		if _, err := f.dst.Write(p[:n]); err != nil {
 			return err
 		}
@@ -157,7 +154,7 @@ func (f *flow) forward(p []byte) error {
 	return nil
 }
 
-// isOver reports whether all the bytes that may pass have passed.
+// isOver reports whether all bytes before the End have been written.
 func (f *flow) isOver() bool { return f.End != Never && f.sent >= f.After }
 
 // next returns the size of the next write, at most n.
@@ -199,7 +196,7 @@ func (f *flow) corrupt(p []byte) {
 	}
 }
 
-// keep counts what goes out, and records it.
+// keep counts and records the written bytes.
 func (f *flow) keep(p []byte) {
 	f.sent += int64(len(p))
 	f.count.Add(int64(len(p)))
@@ -217,7 +214,7 @@ func (f *flow) recorded() []byte {
 	return slices.Clone(f.rec)
 }
 
-// end makes the flow's End happen.
+// end carries out the flow's End.
 func (f *flow) end() {
 	switch f.End {
 	case Close:
@@ -232,14 +229,14 @@ func (f *flow) end() {
 	}
 }
 
-// finish sends both peers a FIN. Closing at once could send a RST instead, if a
-// peer has sent what nobody has read; so what they send is read first.
+// finish sends a FIN to both peers. Closing with unread bytes would send a RST instead, so the
+// bytes of the peers are read first.
 func (f *flow) finish() {
 	f.c.finishing.Store(true)
-	_ = f.dst.CloseWrite() // a peer that is gone needs no end
+	_ = f.dst.CloseWrite() // fails only if the peer is gone
 	_ = f.src.CloseWrite()
 	f.drain()
 }
 
-// drain reads until the source ends.
+// drain reads until the end of the source.
 func (f *flow) drain() { _, _ = io.Copy(io.Discard, f.src) }

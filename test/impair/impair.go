@@ -1,7 +1,7 @@
-// Package impair disturbs TCP connections and UDP datagrams in tests. A Relay
-// stands between a client and a target in the test's own process and cuts, delays,
-// corrupts, records or ends what passes, in each direction as its Options say. A
-// PacketRelay does to datagrams what networks do to them.
+// Package impair disturbs TCP connections and UDP datagrams in tests. A Relay runs in the
+// process of the test, between a client and a target, and cuts, delays, corrupts, records or ends
+// the bytes of each direction as its Options specify. A PacketRelay disturbs datagrams as networks
+// do.
 package impair
 
 import (
@@ -13,38 +13,38 @@ import (
 	"time"
 )
 
-// Options say what happens to every connection of a relay. The zero Options
-// disturb nothing.
+// Options specify the disturbance of every connection of a relay. The zero Options disturb
+// nothing.
 type Options struct {
 	Up   Direction // from the client to the target
 	Down Direction // from the target to the client
-	Seed uint64    // of the random sizes; 0 draws one, which the test's log shows
+	Seed uint64    // seed of the random sizes; 0 chooses a random seed and logs it
 }
 
-// Direction says what happens to the bytes of one direction. Offsets and counts
-// are in bytes of one connection.
+// Direction specifies the disturbance of one direction. Offsets and counts are in bytes of one
+// connection.
 type Direction struct {
-	Segment int           // the largest write; 0 writes what was read
+	Segment int           // maximum size of a write; 0 for the size of the read
 	Random  bool          // writes are of 1 to Segment bytes, at random
 	Delay   time.Duration // before each write
 
-	End   End   // what happens after the first After bytes have been written
-	After int64 // may be 0: nothing gets through
+	End   End   // how the direction ends after After bytes
+	After int64 // may be 0: no byte is written
 
 	Corrupt []int64 // offsets of bytes whose lowest bit is flipped
-	Record  bool    // keep what went out, for Recorded
+	Record  bool    // keep the written bytes for Recorded
 }
 
-// End is how a direction ends before its source does.
+// End specifies how a direction ends before its source does.
 type End int
 
-// The ends.
+// The values of End.
 const (
-	Never   End = iota // with its source
-	Close              // both peers read EOF; what they send is discarded
+	Never   End = iota // ends with its source
+	Close              // both peers read EOF; their bytes are discarded
 	Reset              // both peers get a RST; a peer may lose bytes that it has not read yet
-	Discard            // bytes are read and lost, and so is the source's end; the other direction goes on
-	Stall              // nothing is read any more, so that the source's window fills
+	Discard            // bytes and EOF of the source are discarded; the other direction continues
+	Stall              // reading stops, so that the source's window fills
 )
 
 // Relay is a running relay.
@@ -59,11 +59,10 @@ type Relay struct {
 	up, down atomic.Int64
 
 	mu    sync.Mutex
-	conns []*connection // guarded by mu; all there have been
+	conns []*connection // guarded by mu; all connections, including ended ones
 }
 
-// New starts a relay to target, "host:port". It ends with the test and waits
-// for its goroutines then.
+// New starts a relay to target, "host:port". The relay and its goroutines end with the test.
 func New(t testing.TB, target string, options Options) *Relay {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -83,21 +82,20 @@ func New(t testing.TB, target string, options Options) *Relay {
 // Addr returns the address to dial instead of the target's.
 func (r *Relay) Addr() string { return r.listener.Addr().String() }
 
-// Conns returns how many connections there have been.
+// Conns returns the number of connections, including ended ones.
 func (r *Relay) Conns() int { return len(r.all()) }
 
-// Bytes returns how many bytes went to targets and to clients.
+// Bytes returns the number of bytes written to targets and to clients.
 func (r *Relay) Bytes() (up, down int64) { return r.up.Load(), r.down.Load() }
 
-// Recorded returns copies of the bytes that connection i, counted from 0, has
-// carried so far, as they went out: without what was dropped and with what was
-// corrupted. A direction without Record has none.
+// Recorded returns copies of the bytes written for connection i, counted from 0: without dropped
+// bytes and with corrupted ones. A direction without Record has none.
 func (r *Relay) Recorded(i int) (up, down []byte) {
 	c := r.all()[i]
 	return c.up.recorded(), c.down.recorded()
 }
 
-// Break resets all connections that are open now.
+// Break resets all open connections.
 func (r *Relay) Break() {
 	for _, c := range r.all() {
 		c.reset()
@@ -121,15 +119,15 @@ func (r *Relay) accept() {
 	}
 }
 
-// close ends everything and waits.
+// close ends all connections and waits for the goroutines.
 func (r *Relay) close() {
 	close(r.done)
 	r.listener.Close()
 	r.running.Wait()
 }
 
-// newConnection registers a connection before its target can know of it. Its
-// random sizes depend on the seed and its number.
+// newConnection registers a connection before the target can receive from it. Its random sizes
+// depend on the seed and its number.
 func (r *Relay) newConnection(client *net.TCPConn) *connection {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -141,8 +139,8 @@ func (r *Relay) newConnection(client *net.TCPConn) *connection {
 	return c
 }
 
-// serve dials the target and carries one connection to its end. A client whose
-// target can't be reached is reset, which may reach it while it still dials.
+// serve dials the target and serves one connection to its end. If the target can't be reached,
+// the client is reset, perhaps while it is still connecting.
 func (r *Relay) serve(c *connection, client *net.TCPConn) {
 	conn, err := net.Dial("tcp", r.target)
 	if err != nil {

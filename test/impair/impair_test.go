@@ -17,8 +17,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	patience = 20 * time.Second      // for what should happen at once
-	quiet    = 20 * time.Millisecond // for what should not happen
+	patience = 20 * time.Second      // timeout for expected events
+	quiet    = 20 * time.Millisecond // wait for unexpected events
 )
 
 // through dials a relay and returns both ends of the connection.
@@ -68,7 +68,7 @@ func read(t *testing.T, c net.Conn, want []byte) {
 	}
 }
 
-// ends checks how the stream ends, with no byte before that.
+// ends checks how the stream ends, and that no byte precedes the end.
 func ends(t *testing.T, c net.Conn, want error) {
 	t.Helper()
 	if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, want) {
@@ -76,7 +76,7 @@ func ends(t *testing.T, c net.Conn, want error) {
 	}
 }
 
-// silent checks that nothing comes.
+// silent checks that no byte arrives.
 func silent(t *testing.T, c net.Conn) {
 	t.Helper()
 	deadline(t, c, quiet)
@@ -163,7 +163,7 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-// Sizes depend on the seed alone.
+// Sizes depend only on the seed.
 func TestSizes(t *testing.T) {
 	sizes := func(seed uint64) []int {
 		r, _, _ := through(t, Options{Up: Direction{Segment: 1000, Random: true}, Seed: seed})
@@ -238,7 +238,7 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// The other direction has its own ends.
+// Each direction has a separate End.
 func TestEndOfDown(t *testing.T) {
 	_, client, target := through(t, Options{Down: Direction{End: Close, After: 3}})
 	write(t, client, []byte("up"))
@@ -295,7 +295,7 @@ func TestUnreachableTarget(t *testing.T) {
 	ends(t, c, syscall.ECONNRESET)
 }
 
-// A relay ends with its test, whatever its connections do.
+// A relay ends with its test, in every state of its connections.
 func TestCleanup(t *testing.T) {
 	t.Run("inner", func(t *testing.T) {
 		for _, o := range []Options{{}, {Up: Direction{End: Stall}}, {Up: Direction{End: Discard}}, {Up: Direction{Delay: time.Hour}}} {

@@ -11,40 +11,39 @@ import (
 	"time"
 )
 
-// PacketOptions say what happens to every datagram of a PacketRelay. The zero
+// PacketOptions specify the disturbance of every datagram of a PacketRelay. The zero
 // PacketOptions disturb nothing.
 type PacketOptions struct {
 	Up   PacketDirection // from clients to the target
 	Down PacketDirection // from the target to clients
-	Seed uint64          // of what is random; 0 draws one, which the test's log shows
+	Seed uint64          // seed of random decisions; 0 chooses a random seed and logs it
 }
 
-// PacketDirection says what happens to the datagrams of one direction, of each
-// client apart. Shares are from 0 to 1. Without Reorder and Jitter the order
-// stays.
+// PacketDirection specifies the disturbance of the datagrams of one direction, separately for
+// each client. Shares are from 0 to 1. Without Reorder and Jitter the order does not change.
 type PacketDirection struct {
 	Loss      float64       // share that is lost
-	Duplicate float64       // share that goes out twice
-	Reorder   float64       // share that is held back until the next one has gone out, which is not held itself
-	Hold      time.Duration // how long to wait for that next one; 0 means 20 ms
+	Duplicate float64       // share that is sent twice
+	Reorder   float64       // share that is held until the next datagram was sent, which is not held
+	Hold      time.Duration // maximum time to hold; 0 means 20 ms
 	Corrupt   float64       // share in which one bit is flipped, in both copies of a duplicate
-	Delay     time.Duration // of each
-	Jitter    time.Duration // on top of it, at random up to this, of each copy
-	Record    bool          // keep what went out, for Recorded
+	Delay     time.Duration // of each datagram
+	Jitter    time.Duration // maximum of a random additional delay of each copy
+	Record    bool          // keep the sent datagrams for Recorded
 }
 
 const (
-	// defaultHold lets the last datagram of a test go before anybody gives up.
+	// defaultHold is short enough for the last datagram of a test to arrive before timeouts.
 	defaultHold = 20 * time.Millisecond
-	// packetRoom is the longest datagram in bytes, rounded up.
+	// packetRoom is the maximum size of a datagram in bytes, rounded up.
 	packetRoom = 64 << 10
-	// packetBuffer is how much the kernel may keep, so that a burst is not lost
-	// at the relay itself.
+	// packetBuffer is the size of the kernel's buffers, so that no datagram of a burst is lost
+	// at the relay.
 	packetBuffer = 4 << 20
 )
 
-// PacketRelay is a running relay of UDP. To the target each client has a socket,
-// and so a port, of its own.
+// PacketRelay is a running relay of UDP. It has a separate socket, and so a port, to the target
+// for each client.
 type PacketRelay struct {
 	target  string
 	socket  *net.UDPConn // to the clients
@@ -59,8 +58,8 @@ type PacketRelay struct {
 	clients []*packetClient // guarded by mu; in the order of their first datagrams
 }
 
-// NewPackets starts a relay of UDP to target, "host:port". It ends with the test
-// and waits for its goroutines then; what is still delayed is lost.
+// NewPackets starts a relay of UDP to target, "host:port". The relay and its goroutines end with
+// the test; delayed datagrams are then lost.
 func NewPackets(t testing.TB, target string, options PacketOptions) *PacketRelay {
 	t.Helper()
 	if _, err := net.ResolveUDPAddr("udp", target); err != nil {
@@ -81,7 +80,7 @@ func NewPackets(t testing.TB, target string, options PacketOptions) *PacketRelay
 	return r
 }
 
-// grow asks for large buffers; what the system allows is taken.
+// grow requests large buffers and accepts smaller ones from the system.
 func grow(c *net.UDPConn) {
 	_ = c.SetReadBuffer(packetBuffer)
 	_ = c.SetWriteBuffer(packetBuffer)
@@ -90,24 +89,23 @@ func grow(c *net.UDPConn) {
 // Addr returns the address to send to instead of the target's.
 func (r *PacketRelay) Addr() string { return r.socket.LocalAddr().String() }
 
-// Clients returns how many clients there have been.
+// Clients returns the number of clients so far.
 func (r *PacketRelay) Clients() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.clients)
 }
 
-// Counts returns what has happened so far, of all clients together.
+// Counts returns the counts so far, for all clients together.
 func (r *PacketRelay) Counts() (up, down Counts) { return r.up.snapshot(), r.down.snapshot() }
 
-// Recorded returns copies of the datagrams that went out so far, of all clients
-// together: without what was lost and with what was corrupted. A direction
-// without Record has none.
+// Recorded returns copies of the datagrams sent so far, for all clients together: without lost
+// datagrams and with corrupted ones. A direction without Record has none.
 func (r *PacketRelay) Recorded() (up, down [][]byte) { return r.up.recorded(), r.down.recorded() }
 
-// InjectUp sends the target a datagram that comes from a client's port, as a
-// replay would. Clients count from 0 in the order of their first datagrams. It
-// is not disturbed, counted or recorded.
+// InjectUp sends a datagram to the target from a client's port, as a replay would. Clients count
+// from 0 in the order of their first datagrams. The datagram is not disturbed, counted or
+// recorded.
 func (r *PacketRelay) InjectUp(client int, datagram []byte) error {
 	c, err := r.client(client)
 	if err != nil {
@@ -134,8 +132,8 @@ func (r *PacketRelay) client(i int) (*packetClient, error) {
 	return r.clients[i], nil
 }
 
-// receive takes the datagrams of all clients until the test ends. It alone adds
-// clients, and closes their sockets.
+// receive reads the datagrams of all clients until the test ends. No other function adds clients
+// or closes their sockets.
 func (r *PacketRelay) receive() {
 	known := map[netip.AddrPort]*packetClient{}
 	defer func() {
@@ -150,7 +148,7 @@ func (r *PacketRelay) receive() {
 			return
 		}
 		if err != nil {
-			continue // of one datagram, not of the socket
+			continue // the error concerns one datagram, not the socket
 		}
 		c := known[from]
 		if c == nil {
@@ -163,7 +161,7 @@ func (r *PacketRelay) receive() {
 	}
 }
 
-// close ends everything and waits.
+// close ends the relay and waits for the goroutines.
 func (r *PacketRelay) close() {
 	close(r.done)
 	r.socket.Close()

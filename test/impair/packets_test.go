@@ -14,7 +14,7 @@ import (
 // peer is a UDP socket at one end of a relay.
 type peer struct {
 	*net.UDPConn
-	other netip.AddrPort // to which it sends; if invalid, whoever sends first
+	other netip.AddrPort // destination; if invalid, the source of the first datagram
 }
 
 // newPeer opens a socket on addr, "ip:port", until the test ends.
@@ -30,8 +30,7 @@ func newPeer(t *testing.T, addr string) *peer {
 	return &peer{UDPConn: c}
 }
 
-// throughPackets starts a relay, its target and a client that has sent nothing
-// yet.
+// throughPackets starts a relay, its target and a client that has not sent any datagram.
 func throughPackets(t *testing.T, o PacketOptions) (r *PacketRelay, client, target *peer) {
 	t.Helper()
 	target = newPeer(t, "127.0.0.1:0")
@@ -46,8 +45,8 @@ func newClient(t *testing.T, r *PacketRelay) *peer {
 	return client
 }
 
-// hello makes a client known to the target. The peer that it returns is the
-// target's socket, for this client.
+// hello sends a client's first datagram to the target. It returns the target's socket as the peer
+// of that client.
 func hello(t *testing.T, client, target *peer) *peer {
 	t.Helper()
 	target = &peer{UDPConn: target.UDPConn}
@@ -65,7 +64,7 @@ func send(t *testing.T, p *peer, datagrams ...string) {
 	}
 }
 
-// next returns the next datagram and checks where it comes from.
+// next returns the next datagram and checks its source.
 func next(t *testing.T, p *peer) string {
 	t.Helper()
 	b := make([]byte, packetRoom)
@@ -92,7 +91,7 @@ func receive(t *testing.T, p *peer, want ...string) {
 	}
 }
 
-// nothing checks that no datagram comes.
+// nothing checks that no datagram arrives.
 func nothing(t *testing.T, p *peer) {
 	t.Helper()
 	deadline(t, p, quiet)
@@ -102,7 +101,7 @@ func nothing(t *testing.T, p *peer) {
 	deadline(t, p, patience)
 }
 
-// Undisturbed, everything arrives unchanged, in order, and at its own peer.
+// Without disturbance every datagram arrives unchanged, in order, and at its peer.
 func TestPacketsUndisturbed(t *testing.T) {
 	r, client, target := throughPackets(t, PacketOptions{Up: PacketDirection{Record: true}})
 	const clients, burst = 3, 20
@@ -144,7 +143,7 @@ func checkCounts(t *testing.T, r *PacketRelay, wantUp, wantDown Counts) {
 	}
 }
 
-// Clients that send and are sent to at the same time are disturbed apart.
+// Clients in concurrent use are disturbed separately.
 func TestPacketsClientsApart(t *testing.T) {
 	swap := PacketDirection{Reorder: 1, Hold: time.Hour}
 	r, a, target := throughPackets(t, PacketOptions{Down: swap, Seed: 1})
@@ -160,7 +159,7 @@ func TestPacketsClientsApart(t *testing.T) {
 	}
 }
 
-// Each disturbance happens in the direction that asks for it, and only there.
+// Each disturbance affects only the direction that specifies it.
 func TestPacketsDirections(t *testing.T) {
 	data := string(pattern(1000))
 	for _, tc := range []struct {
@@ -214,7 +213,7 @@ func TestPacketsDirections(t *testing.T) {
 	}
 }
 
-// settle checks that nothing comes until done.
+// settle checks that no datagram arrives until done.
 func settle(t *testing.T, p *peer, done func() bool) {
 	t.Helper()
 	for start := time.Now(); ; {

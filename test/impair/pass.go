@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// lane is the way of one client's datagrams in one direction. They wait in a
-// queue, in the order in which they are due, and one goroutine sends them.
+// lane carries one client's datagrams in one direction. They wait in a queue, ordered by the time
+// at which they are due, and one goroutine sends them.
 type lane struct {
 	PacketDirection
 	tally *tally
 	send  func([]byte) error
-	wake  chan struct{} // room for one, and full already if run has not seen the last change
+	wake  chan struct{} // capacity 1; full if run has not handled the last change
 
 	mu    sync.Mutex
-	rand  *rand.Rand // guarded by mu, as all that follows
+	rand  *rand.Rand // guarded by mu, as are the fields below
 	queue []*parcel  // by due, then in the order of put
-	held  []*parcel  // those in the queue that the next datagram is to overtake
+	held  []*parcel  // the queued parcels that the next datagram overtakes
 }
 
-// parcel is a datagram on its way.
+// parcel is a datagram in transit.
 type parcel struct {
-	data []byte // never written to: copies share it
+	data []byte // immutable: copies share it
 	due  time.Time
 }
 
@@ -34,8 +34,7 @@ func newLane(d PacketDirection, t *tally, r *rand.Rand, send func([]byte) error)
 	return &lane{PacketDirection: d, tally: t, rand: r, send: send, wake: make(chan struct{}, 1)}
 }
 
-// put takes one datagram, of which it keeps a copy, and decides what happens to
-// it.
+// put copies one datagram into the lane, and decides how it is disturbed.
 func (l *lane) put(p []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,7 +54,7 @@ func (l *lane) put(p []byte) {
 		count.Duplicated = 1
 		parcels = append(parcels, l.parcel(p, now))
 	}
-	hold := l.chance(l.Reorder) // always drawn: what is drawn must not depend on the time
+	hold := l.chance(l.Reorder) // always drawn, so that the random sequence does not depend on time
 	if hold && len(l.held) == 0 {
 		count.Held = 1
 		l.hold(parcels)
@@ -63,17 +62,17 @@ func (l *lane) put(p []byte) {
 		l.enter(parcels)
 		l.release(parcels[0].due)
 	}
-	l.tally.add(count) // before the sending: a test that has the datagram finds it counted
+	l.tally.add(count) // before sending, so that a test that receives the datagram finds it counted
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
 }
 
-// chance returns true for a share of its calls. mu is held, as below.
+// chance returns true for a share of its calls. mu is held, as in the functions below.
 func (l *lane) chance(share float64) bool { return share > 0 && l.rand.Float64() < share }
 
-// parcel makes p, which came now, due after the delay.
+// parcel returns p, which arrived now, as a parcel that is due after the delay.
 func (l *lane) parcel(p []byte, now time.Time) *parcel {
 	delay := l.Delay
 	if l.Jitter > 0 {
@@ -82,7 +81,7 @@ func (l *lane) parcel(p []byte, now time.Time) *parcel {
 	return &parcel{data: p, due: now.Add(delay)}
 }
 
-// enter puts parcels into the queue, behind what is due at the same time.
+// enter adds parcels to the queue, after those that are due at the same time.
 func (l *lane) enter(parcels []*parcel) {
 	for _, p := range parcels {
 		at := len(l.queue)
@@ -102,8 +101,8 @@ func (l *lane) hold(parcels []*parcel) {
 	l.held = parcels
 }
 
-// release lets what is held go out as soon as it would have without the hold, but
-// behind what is due at next.
+// release makes held parcels due at their original time, but after the parcel that is due at
+// next.
 func (l *lane) release(next time.Time) {
 	for _, p := range l.held {
 		at := slices.Index(l.queue, p)
@@ -116,7 +115,7 @@ func (l *lane) release(next time.Time) {
 	l.held = nil
 }
 
-// run sends what is due until done closes.
+// run sends due parcels until done closes.
 func (l *lane) run(done <-chan struct{}) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -130,7 +129,7 @@ func (l *lane) run(done <-chan struct{}) {
 		p, wait := l.next()
 		for ; p != nil; p, wait = l.next() {
 			l.note(p)
-			_ = l.send(p) // a datagram that can't be sent is as good as lost
+			_ = l.send(p) // a datagram that can't be sent counts as lost
 		}
 		if wait > 0 {
 			timer.Reset(wait)
@@ -138,7 +137,7 @@ func (l *lane) run(done <-chan struct{}) {
 	}
 }
 
-// note counts and records what goes out, before the write as flow.keep does.
+// note counts and records a parcel before it is sent, as flow.keep does.
 func (l *lane) note(p []byte) {
 	l.tally.add(Counts{Out: 1})
 	if l.Record {
@@ -146,8 +145,8 @@ func (l *lane) note(p []byte) {
 	}
 }
 
-// next takes the first datagram from the queue if it is due. If it is not, next
-// returns nil and for how long; without any, nil and 0.
+// next removes the first parcel from the queue if it is due. Otherwise it returns nil and the time
+// until it is due, or nil and 0 for an empty queue.
 func (l *lane) next() (p []byte, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,21 +12,19 @@ import (
 // gap is the time between two datagrams.
 const gap = time.Millisecond
 
-// arrival is what came out of a lane, and when, since the first was put.
+// arrival is a datagram from a lane, and the time since the first put.
 type arrival struct {
 	data string
 	at   time.Duration
 }
 
-// number returns which datagram a is, if it is intact, and took how long it was
-// on its way.
+// number returns the number of the datagram in a, if it is intact, and its time in transit.
 func (a arrival) number() int         { return int(binary.BigEndian.Uint32([]byte(a.data))) }
 func (a arrival) took() time.Duration { return a.at - time.Duration(a.number())*gap }
 
 func numbered(i int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(i)) }
 
-// passed puts n datagrams into a lane, in a bubble's time, and returns what comes
-// out until nothing more can.
+// passed puts n datagrams into a lane, in fake time, and returns the datagrams that come out.
 func passed(t *testing.T, d PacketDirection, seed uint64, n int) (got []arrival, kept *tally) {
 	t.Helper()
 	kept = &tally{}
@@ -86,7 +84,7 @@ func TestPassTimes(t *testing.T) {
 		name     string
 		d        PacketDirection
 		n        int
-		min, max time.Duration // exactly the shortest and the longest way
+		min, max time.Duration // exact limits of the time in transit
 	}{
 		{"at once", PacketDirection{}, 9, 0, 0},
 		{"delay", PacketDirection{Delay: 5 * gap / 2}, 9, 5 * gap / 2, 5 * gap / 2},
@@ -129,7 +127,7 @@ func TestPassJitter(t *testing.T) {
 	}
 }
 
-// overtaken counts the datagrams that come right behind a later one.
+// overtaken counts the datagrams that arrive directly after a later one.
 func overtaken(got []arrival) (n int) {
 	for i := range got[1:] {
 		if got[i+1].number() < got[i].number() {
@@ -139,7 +137,7 @@ func overtaken(got []arrival) (n int) {
 	return n
 }
 
-// Each disturbance has its share, and is the only one.
+// Each disturbance affects its share of datagrams, and no other disturbance occurs.
 func TestPassShares(t *testing.T) {
 	const n = 2000
 	for _, tc := range []struct {
@@ -160,7 +158,7 @@ func TestPassShares(t *testing.T) {
 				t.Errorf("got %d, want %d to %d", c, tc.low, tc.high)
 			}
 			want := Counts{Came: n, Out: len(got), Lost: n - numbers(got), Duplicated: len(got) - numbers(got)}
-			if tc.d.Corrupt > 0 { // then numbers are not reliable, but places are
+			if tc.d.Corrupt > 0 { // then positions identify datagrams, not numbers
 				want.Lost, want.Duplicated, want.Corrupted = 0, 0, corrupted(t, got)
 			} else {
 				want.Held = overtaken(got)
@@ -181,7 +179,7 @@ func numbers(got []arrival) int {
 	return len(seen)
 }
 
-// corrupted counts the datagrams that differ from what was put, by one bit.
+// corrupted counts the datagrams that differ from the original by one bit.
 func corrupted(t *testing.T, got []arrival) (n int) {
 	t.Helper()
 	for i, a := range got {
@@ -196,8 +194,8 @@ func corrupted(t *testing.T, got []arrival) (n int) {
 	return n
 }
 
-// A seed makes the same happen again, with everything at once, and the record has
-// what came out.
+// The same seed causes the same disturbances, with all of them combined, and the record contains
+// the datagrams that were sent.
 func TestPassSeed(t *testing.T) {
 	all := PacketDirection{Loss: 0.1, Duplicate: 0.1, Reorder: 0.1, Corrupt: 0.1, Delay: gap, Jitter: 5 * gap, Record: true}
 	first, kept := passed(t, all, 1, 500)

@@ -5,19 +5,19 @@ import (
 	"sync"
 )
 
-// Counts are how many datagrams of one direction came to the relay and went out,
-// and how many were lost, duplicated, held back and corrupted. A duplicated one
-// goes out as two. One that is still delayed has not gone out yet.
+// Counts are the numbers of datagrams of one direction that arrived at the relay and were sent,
+// lost, duplicated, held back and corrupted. A duplicated datagram is sent twice. A delayed
+// datagram counts as sent once its delay is over.
 type Counts struct{ Came, Out, Lost, Duplicated, Held, Corrupted int }
 
-// tally keeps what happened in one direction, for all clients.
+// tally counts and records the datagrams of one direction, for all clients.
 type tally struct {
 	mu     sync.Mutex
 	counts Counts   // guarded by mu
 	record [][]byte // guarded by mu
 }
 
-// add counts.
+// add adds counts.
 func (t *tally) add(c Counts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -29,7 +29,7 @@ func (t *tally) add(c Counts) {
 	t.counts.Corrupted += c.Corrupted
 }
 
-// keep records p, which nobody writes to any more.
+// keep records p, which must not be modified afterwards.
 func (t *tally) keep(p []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

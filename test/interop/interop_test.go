@@ -14,7 +14,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// pairing is how both ends of a test are keyed.
+// pairing is the keys of both ends of a test.
 type pairing struct {
 	name, method string
 	client       string // password of a client
@@ -33,7 +33,7 @@ func pairings() []pairing {
 	}
 }
 
-// TestUmbraServer has the other implementation's client talk to umbra.
+// TestUmbraServer uses the other implementation's client with umbra's server.
 func TestUmbraServer(t *testing.T) {
 	for _, p := range pairings() {
 		t.Run(p.name, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestUmbraServer(t *testing.T) {
 	}
 }
 
-// askUmbra has the other implementation's client reach target through umbra.
+// askUmbra reaches target with the other implementation's client through umbra.
 func askUmbra(t *testing.T, client shadowsocks.Method, server, target string) {
 	t.Helper()
 	streamToUmbra(t, client, server, target)
@@ -87,7 +87,7 @@ func packetsToUmbra(t *testing.T, client shadowsocks.Method, server, target stri
 	}
 }
 
-// TestUmbraClient has umbra talk to the other implementation's server.
+// TestUmbraClient uses umbra with the other implementation's server.
 func TestUmbraClient(t *testing.T) {
 	for _, p := range pairings() {
 		t.Run(p.name, func(t *testing.T) {
@@ -114,7 +114,7 @@ func askThrough(t *testing.T, proxy, target string) {
 	relay := ask(t, control, 3, core.NewIPAddr(to.IP(), 0))
 	c := dial(t, "udp", relay.String())
 	head := core.AppendAddr([]byte{0, 0, 0}, to)
-	for _, size := range []int{1, 512, 1400} { // the other server drops empty ones
+	for _, size := range []int{1, 512, 1400} { // the other server drops empty datagrams
 		want := append(bytes.Clone(head), pattern(size)...)
 		if _, err := c.Write(want); err != nil {
 			t.Fatal(err)
@@ -154,13 +154,13 @@ func exchange(t *testing.T, c net.Conn, size int) {
 	}
 }
 
-// ask asks a SOCKS5 proxy for a target and returns the address in its reply.
+// ask requests a target from a SOCKS5 proxy and returns the address in its reply.
 func ask(t *testing.T, c net.Conn, command byte, target core.Addr) core.Addr {
 	t.Helper()
 	if _, err := c.Write(core.AppendAddr([]byte{5, 1, 0, 5, command, 0}, target)); err != nil {
 		t.Fatal(err)
 	}
-	var answer [12]byte // both, with an IPv4 address
+	var answer [12]byte // both answers, with an IPv4 address
 	if _, err := io.ReadFull(c, answer[:]); err != nil || answer[3] != 0 {
 		t.Fatalf("socks: got % x, %v", answer, err)
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/sagernet/sing-shadowsocks/shadowstream"
 )
 
-// old is the rest of a [cipher.house] of a method from before AEAD.
+// old is the rest of a [cipher.house] table of a method from before AEAD.
 const old = "password = \"correct horse battery staple\"\ninsecure = true\n"
 
-// TestOldServer has the other implementation's client talk to umbra.
+// TestOldServer uses the other implementation's client with umbra's server.
 func TestOldServer(t *testing.T) {
 	for _, method := range shadowstream.List {
 		t.Run(method, func(t *testing.T) {
@@ -29,8 +29,7 @@ func TestOldServer(t *testing.T) {
 	})
 }
 
-// TestOldClient has umbra talk to the other implementation's server, which has
-// just one of these methods.
+// TestOldClient uses umbra with the other implementation's server, which supports one of these methods.
 func TestOldClient(t *testing.T) {
 	target := echoServers(t)
 	service := shadowsocks.NewNoneService(60, singHandler{t})

@@ -16,8 +16,8 @@ import (
 	"github.com/umbra-proxy/umbra/plugins"
 )
 
-// TestProbe probes umbra's server and the other implementation's, as a prober with the
-// key does: ours shows nothing, theirs shows what it is.
+// TestProbe probes umbra's server and the other implementation's with the key: umbra's has no finding, the
+// other has.
 func TestProbe(t *testing.T) {
 	const method = "2022-blake3-aes-128-gcm"
 	web := &http.Server{Handler: http.NotFoundHandler()}
@@ -69,7 +69,7 @@ password = %q
 			if err := probe.WriteVerdict(&text, result, v); err != nil {
 				t.Fatal(err)
 			}
-			if got := len(v.Tells) > 0; got != tc.tells || v.Undecided != "" {
+			if got := len(v.Findings) > 0; got != tc.tells || v.Undecided != "" {
 				t.Errorf("got tells %t, want %t:\n%s", got, tc.tells, text.String())
 			}
 			t.Log(text.String())

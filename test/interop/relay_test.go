@@ -35,8 +35,8 @@ password = %q
 	return at
 }
 
-// TestUmbraRelay has the other implementation's client reach its own server, and
-// umbra's, through umbra's relay.
+// TestUmbraRelay uses the other implementation's client with its own server, and with umbra's, through
+// umbra's relay.
 func TestUmbraRelay(t *testing.T) {
 	for method, size := range relayMethods {
 		relay, server, user := relayKeys(size)
@@ -52,7 +52,7 @@ func TestUmbraRelay(t *testing.T) {
 					t.Fatal(err)
 				}
 				streamToUmbra(t, client, at, target)
-				if name == "our server" { // theirs drops empty datagrams
+				if name == "our server" { // the other server drops empty datagrams
 					packetsToUmbra(t, client, at, target)
 				}
 				askThrough(t, umbraLocal(t, method, fmt.Sprintf("password = %q\n", relay+":"+server+":"+user), at), target)
@@ -61,8 +61,7 @@ func TestUmbraRelay(t *testing.T) {
 	}
 }
 
-// TestSingRelay has umbra's client reach umbra's server through the other
-// implementation's relay.
+// TestSingRelay uses umbra's client with umbra's server through the other implementation's relay.
 func TestSingRelay(t *testing.T) {
 	for method, size := range relayMethods {
 		t.Run(method, func(t *testing.T) {

@@ -70,7 +70,7 @@ func newSingService(t *testing.T, method, key, userKey string) (singService, err
 	return s, s.UpdateUsersWithPasswords([]string{"alice"}, []string{userKey})
 }
 
-// servePackets gives the datagrams of a socket to a server until it is closed.
+// servePackets passes the datagrams of a socket to a server until the socket is closed.
 func servePackets(service singService, u *net.UDPConn) {
 	conn := bufio.NewPacketConn(u)
 	for {
@@ -85,7 +85,7 @@ func servePackets(service singService, u *net.UDPConn) {
 	}
 }
 
-// singHandler relays what a server of the other implementation accepts.
+// singHandler relays the connections of a server of the other implementation.
 type singHandler struct{ t *testing.T }
 
 func (h singHandler) NewConnection(_ context.Context, conn net.Conn, metadata M.Metadata) error {
@@ -138,7 +138,7 @@ func (h singHandler) NewPacketConnection(_ context.Context, conn N.PacketConn, _
 	}
 }
 
-// NewError is told of connections that failed.
+// NewError receives the errors of failed connections.
 func (h singHandler) NewError(_ context.Context, err error) {
 	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
 		h.t.Logf("the other server: %v", err)

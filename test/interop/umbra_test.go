@@ -1,6 +1,6 @@
-// Package interop holds umbra against an independent implementation of the 2022
-// methods, both ways, and of those from before AEAD. It is a module of its own, so that the other
-// implementation is none of umbra's dependencies.
+// Package interop tests umbra with an independent implementation of the 2022 methods, in both roles, and of
+// those from before AEAD. It is a separate module, so that the other implementation is not a dependency of
+// umbra.
 package interop
 
 import (
@@ -20,10 +20,10 @@ import (
 	"github.com/umbra-proxy/umbra/plugins"
 )
 
-// patience bounds every wait.
+// patience is the timeout of every wait.
 const patience = 20 * time.Second
 
-// pattern returns n bytes that differ from one place to the next.
+// pattern returns n bytes that differ from position to position.
 func pattern(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -32,7 +32,7 @@ func pattern(n int) []byte {
 	return b
 }
 
-// psk returns a key of n bytes, another one for each mark.
+// psk returns a key of n bytes that depends on mark.
 func psk(n int, mark byte) string {
 	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(string(mark), n)))
 }
@@ -59,8 +59,7 @@ func runUmbra(t *testing.T, file string) {
 	})
 }
 
-// freePort returns a port of 127.0.0.1 that was free for TCP and UDP a moment
-// ago.
+// freePort returns a port of 127.0.0.1 that is free for TCP and UDP.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
@@ -80,8 +79,7 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-// umbraServer runs a server and returns its address. table is the rest of its
-// [cipher.house].
+// umbraServer runs a server and returns its address. table is the rest of its [cipher.house] table.
 func umbraServer(t *testing.T, method, table string) string {
 	t.Helper()
 	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
@@ -99,8 +97,8 @@ kind = %q
 	return at
 }
 
-// umbraLocal runs a SOCKS5 side that goes through a server, and returns its
-// address. table is the rest of its [cipher.house].
+// umbraLocal runs a SOCKS5 side with a hop through a server, and returns its address. table is the rest of
+// its [cipher.house] table.
 func umbraLocal(t *testing.T, method, table, server string) string {
 	t.Helper()
 	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
@@ -118,8 +116,7 @@ kind = %q
 	return at
 }
 
-// echoServers runs a TCP and a UDP server on one address that send back what they
-// get, and returns the address.
+// echoServers runs a TCP and a UDP echo server on one address, and returns the address.
 func echoServers(t *testing.T) string {
 	t.Helper()
 	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
@@ -140,7 +137,7 @@ func echoServers(t *testing.T) string {
 			}
 			go func() {
 				defer c.Close()
-				_, _ = io.Copy(c, c) // the client sees what is missing
+				_, _ = io.Copy(c, c) // the client detects missing bytes
 			}()
 		}
 	}()

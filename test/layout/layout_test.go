@@ -1,6 +1,5 @@
-// Package layout tests the shape of the tree rather than what the code does:
-// which folder may import what, and the rules of the project's style that a
-// program can check.
+// Package layout tests the structure of the tree: which folder may import which packages, and the style rules
+// that a program can check.
 package layout
 
 import (
@@ -23,20 +22,20 @@ const (
 	minDocumented = 95  // per cent of the exported names
 )
 
-// source is one Go file of the tree, whatever system it is for.
+// source is a Go file of the tree, for any system.
 type source struct {
 	name   string // with slashes, from the root of the module
 	lines  int
 	file   *ast.File
-	nested bool // it belongs to a module of its own within the tree
+	nested bool // part of a separate module within the tree
 }
 
-// folder returns where the file is.
+// folder returns the folder of the file.
 func (s source) folder() string { return path.Dir(s.name) }
 
 func (s source) isTest() bool { return strings.HasSuffix(s.name, "_test.go") }
 
-// imports returns what the file imports.
+// imports returns the import paths of the file.
 func (s source) imports() []string {
 	var all []string
 	for _, i := range s.file.Imports {
@@ -46,10 +45,10 @@ func (s source) imports() []string {
 	return all
 }
 
-// root is the module's folder, seen from this one.
+// root is the folder of the module, relative to this package.
 const root = "../.."
 
-// tree parses every Go file of the module, and of the modules that lie within it.
+// tree parses every Go file of the module, and of the modules within it.
 func tree(t *testing.T) []source {
 	t.Helper()
 	var all []source
@@ -93,8 +92,8 @@ func tree(t *testing.T) []source {
 	return all
 }
 
-// A nested module is as a third party's: it imports what its own go.mod allows.
-// The other rules hold for it too.
+// A nested module imports what its go.mod allows, like that of a third party. The other rules apply to it
+// too.
 func TestImports(t *testing.T) {
 	all := rules(t)
 	for _, s := range tree(t) {
@@ -109,7 +108,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// The modules within the tree are known as such.
+// The modules within the tree are detected.
 func TestNested(t *testing.T) {
 	want := map[string]bool{"plugins/example/secretbox.go": true, "test/interop/interop_test.go": true, "plugins/standard.go": false}
 	for _, s := range tree(t) {
@@ -123,8 +122,7 @@ func TestNested(t *testing.T) {
 	}
 }
 
-// Nothing happens before main: kinds are registered by plugins.Standard, in
-// sight.
+// No code runs before main: kinds are registered explicitly by plugins.Standard.
 func TestNoInit(t *testing.T) {
 	for _, s := range tree(t) {
 		for _, d := range s.file.Decls {
@@ -161,12 +159,12 @@ func TestNoReflectedMethods(t *testing.T) {
 func TestFileLength(t *testing.T) {
 	for _, s := range tree(t) {
 		if s.lines > maxLines {
-			t.Errorf("%s has %d lines, the most is %d; it holds more than one idea", s.name, s.lines, maxLines)
+			t.Errorf("%s has %d lines, want at most %d; split it by ideas", s.name, s.lines, maxLines)
 		}
 	}
 }
 
-// Each folder of a kind has a README.md. The kinds are what plugins imports.
+// Each folder of a kind has a README.md. The kinds are the imports of plugins.
 func TestReadmes(t *testing.T) {
 	kinds := map[string]bool{}
 	for _, s := range tree(t) {
@@ -215,9 +213,8 @@ type exportedName struct {
 	documented bool
 }
 
-// exported returns the exported top-level names of a file. A method counts like
-// a function, unless its type is not exported. A constant or variable counts
-// as documented by a comment beside it or on its group.
+// exported returns the exported top-level names of a file. A method counts like a function, unless its type is
+// not exported. A constant or variable counts as documented by a comment on its line or on its group.
 func exported(f *ast.File) []exportedName {
 	var all []exportedName
 	add := func(name *ast.Ident, docs ...*ast.CommentGroup) {

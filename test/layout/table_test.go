@@ -13,11 +13,10 @@ import (
 // module is the path of this module.
 const module = "github.com/umbra-proxy/umbra"
 
-// page holds the table of who may import whom, in a block that begins with
-// "```imports". A line has a folder, with "*" for any one name, and what its package
-// may import beside the standard library: folders of the project and modules of
-// others. The first line that matches a folder holds. Tests may import what they
-// like.
+// page contains the table of permitted imports, in a block that begins with "```imports". A line has a folder,
+// with "*" for any one name, and the imports of its package that are permitted in addition to the standard
+// library: folders of the project and modules of third parties. The first line that matches a folder applies.
+// Tests may import everything.
 const page = "docs/architecture.md"
 
 // rule is one line of the table.
@@ -48,7 +47,7 @@ func rules(t *testing.T) []rule {
 	return all
 }
 
-// ruleFor returns the rule that holds for a folder.
+// ruleFor returns the rule for a folder.
 func ruleFor(all []rule, folder string) (rule, bool) {
 	i := slices.IndexFunc(all, func(r rule) bool { return matches(r.folder, folder) })
 	if i < 0 {
@@ -62,12 +61,12 @@ func matches(pattern, folder string) bool {
 	return ok
 }
 
-// check returns why the package in folder may not import what it does, or "".
+// check returns the reason why folder may not import a package, or "".
 func check(all []rule, folder, imported string) string {
 	const where = "; the table is in " + page
 	r, ok := ruleFor(all, folder)
 	if !ok {
-		return fmt.Sprintf("%s: no line says what this folder may import%s", folder, where)
+		return fmt.Sprintf("%s: no line of the table matches this folder%s", folder, where)
 	}
 	own, ours := strings.CutPrefix(imported, module+"/")
 	first, _, _ := strings.Cut(imported, "/")

@@ -2,5 +2,5 @@ package peer
 
 import "syscall"
 
-// dieWithParent has the kernel end a program if the test process is killed.
+// dieWithParent makes the kernel kill a program when the test process dies.
 func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -4,5 +4,5 @@ package peer
 
 import "syscall"
 
-// dieWithParent asks for nothing where the kernel can't.
+// dieWithParent does nothing on systems without support in the kernel.
 func dieWithParent() *syscall.SysProcAttr { return nil }

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// DNSServer runs dnsmasq as a DNS server that knows nothing but records, which
-// are lines of its configuration, and returns its port on 127.0.0.1.
+// DNSServer runs dnsmasq as a DNS server that serves only records, which are lines of its
+// configuration, and returns its port on 127.0.0.1.
 func DNSServer(t testing.TB, records string) int {
 	t.Helper()
 	port := FreePort(t)

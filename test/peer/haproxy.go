@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// HAProxy runs haproxy with sections of its configuration, in TCP mode unless they
-// say otherwise, and waits for its ports.
+// HAProxy runs haproxy with sections of its configuration, in TCP mode by default, and waits for
+// its ports.
 func HAProxy(t testing.TB, sections string, ports ...int) *Process {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "haproxy.cfg")

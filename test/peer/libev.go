@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Password is what the peers of tests share.
+// Password is the password of all peers in tests.
 const Password = "correct horse battery staple"
 
 // SSServer runs shadowsocks-libev's ss-server with a method, for TCP and UDP,
@@ -26,8 +26,8 @@ func SSLocal(t testing.TB, method string, server int) int {
 	return libevClient(t, "ss-local", method, server)
 }
 
-// SSTunnel runs shadowsocks-libev's ss-tunnel against a server and returns a
-// port that takes TCP and UDP for target, "host:port".
+// SSTunnel runs shadowsocks-libev's ss-tunnel against a server and returns a port that forwards
+// TCP and UDP to target, "host:port".
 func SSTunnel(t testing.TB, method string, server int, target string) int {
 	t.Helper()
 	return libevClient(t, "ss-tunnel", method, server, "-L", target)

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// inNamespace, in the environment, names the test that has a network namespace of its
-// own.
+// inNamespace is the environment variable with the name of a test that runs in a separate network
+// namespace.
 const inNamespace = "UMBRA_TEST_IN_NAMESPACE"
 
-// InNamespace reports whether the test runs in a network namespace of its own, where
-// the loopback interface is up and no rule of this machine can be changed. If not, it
-// runs the test again in such a namespace, as a process of its own, and fails it if
-// that fails; the caller returns.
+// InNamespace reports whether the test runs in a separate network namespace, in which the loopback
+// interface is up and changes of rules do not affect the machine. Otherwise it runs the test again
+// in a new process in such a namespace, and fails the test if the process fails; the caller must
+// return.
 func InNamespace(t *testing.T) bool {
 	t.Helper()
 	Need(t, "nft")
@@ -28,7 +28,7 @@ func InNamespace(t *testing.T) bool {
 		return true
 	}
 	if os.Geteuid() != 0 {
-		t.Skip("only root makes network namespaces and rules of nftables")
+		t.Skip("network namespaces and nftables rules require root")
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -45,17 +45,17 @@ func InNamespace(t *testing.T) bool {
 	return false
 }
 
-// AddAddress gives the loopback interface another address, ADDRESS or ADDRESS/BITS.
+// AddAddress adds an address to the loopback interface, ADDRESS or ADDRESS/BITS.
 func AddAddress(t testing.TB, address string) {
 	t.Helper()
 	args := []string{"ip", "addr", "add", address, "dev", "lo"}
 	if strings.Contains(address, ":") {
-		args = append(args, "nodad") // else it can't be used for a second
+		args = append(args, "nodad") // otherwise it can't be used for a second
 	}
 	Command(t, args...)
 }
 
-// Command runs a program and returns its output. The test ends if it fails.
+// Command runs a program and returns its output. If the program fails, the test fails.
 func Command(t testing.TB, words ...string) string {
 	t.Helper()
 	out, err := exec.Command(Need(t, words[0]), words[1:]...).CombinedOutput()

@@ -1,6 +1,5 @@
-// Package peer starts the real programs that tests talk to: Shadowsocks peers,
-// clients and browsers. Each runs on free loopback ports, in a folder of its
-// own, and ends with its test.
+// Package peer starts real programs for tests: Shadowsocks peers, clients and browsers. Each runs
+// on free loopback ports in its own folder, and ends with its test.
 package peer
 
 import (
@@ -17,14 +16,14 @@ import (
 	"time"
 )
 
-// startTimeout is how long a program may take until it listens.
+// startTimeout is the maximum time until a program listens.
 const startTimeout = 20 * time.Second
 
-// Need returns the path of a program. Without it the test fails where CI is
-// set, and is skipped with a message elsewhere: `make test` installs all.
+// Need returns the path of a program. If it is missing, the test fails where CI is set, and is
+// skipped with a message otherwise: `make test` installs all programs.
 func Need(t testing.TB, name string) string {
 	t.Helper()
-	for _, place := range []string{name, "/usr/sbin/" + name} { // where not every user's PATH leads
+	for _, place := range []string{name, "/usr/sbin/" + name} { // not in the PATH of every user
 		if path, err := exec.LookPath(place); err == nil {
 			return path
 		}
@@ -69,8 +68,7 @@ func Start(t testing.TB, env []string, name string, args ...string) *Process {
 	return p
 }
 
-// Stop asks the program to end, insists after five seconds, and returns when it
-// has.
+// Stop sends SIGTERM to the program, kills it after five seconds, and returns when it has ended.
 func (p *Process) Stop() {
 	_ = p.Cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -114,7 +112,7 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// Output returns what the program has printed so far.
+// Output returns the output of the program so far.
 func (p *Process) Output() string { return p.out.String() }
 
 // WaitOutput waits until the program has printed text.
@@ -136,8 +134,8 @@ func (p *Process) WaitListen(t testing.TB, port int) {
 	})
 }
 
-// Until asks again and again until ok. The program's end and a timeout fail the
-// test, which says what was waited for.
+// Until polls ok until it returns true. The test fails, with what in the message, if the program
+// ends or startTimeout passes.
 func (p *Process) Until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
@@ -158,7 +156,7 @@ func (p *Process) Until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// lockedBuffer keeps what a program prints.
+// lockedBuffer collects the output of a program.
 type lockedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// Ports come from below the range of which the kernel picks the ports of outgoing
-// connections, so that none of those takes one meanwhile. Each process has a block
-// of its own.
+// Ports are below the range of ephemeral ports, so that no outgoing connection takes one. Each
+// process uses its own block.
 const (
 	firstPort = 12000
 	blockSize = 500
@@ -19,9 +18,9 @@ const (
 // ports is the block of this process.
 var ports struct {
 	mu    sync.Mutex
-	held  net.Listener // on the first port of the block, so that no other process takes it
+	held  net.Listener // on the first port of the block, which reserves the block
 	first int
-	next  int // after first; guarded by mu, as all here
+	next  int // offset from first; guarded by mu, as are all fields
 }
 
 // FreePort returns a port of 127.0.0.1 that is free for TCP and for UDP.
@@ -31,7 +30,7 @@ func FreePort(t testing.TB) int {
 	defer ports.mu.Unlock()
 	for i := 0; ports.held == nil && i < blocks; i++ {
 		ports.first = firstPort + i*blockSize
-		ports.held, _ = net.Listen("tcp", Addr(ports.first)) // another process has it
+		ports.held, _ = net.Listen("tcp", Addr(ports.first)) // fails if another process uses the block
 	}
 	if ports.held == nil {
 		t.Fatalf("all %d blocks of ports from %d on are taken", blocks, firstPort)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Redis runs a Redis server on a port. It keeps nothing over its end.
+// Redis runs a Redis server on a port, without persistence.
 func Redis(t testing.TB, port int) *Process {
 	t.Helper()
 	p := Start(t, nil, Need(t, "redis-server"), "--port", strconv.Itoa(port), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1")

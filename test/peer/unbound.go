@@ -25,8 +25,8 @@ type Unbound struct {
 	CA    string
 }
 
-// StartUnbound runs unbound on 127.0.0.1 with lines for its server clause, such as
-// local-data, and more clauses. Its certificate is for 127.0.0.1 and dns.test.
+// StartUnbound runs unbound on 127.0.0.1 with additional lines in its server clause, such as
+// local-data, and additional clauses. Its certificate is for 127.0.0.1 and dns.test.
 func StartUnbound(t testing.TB, server, clauses string) *Unbound {
 	t.Helper()
 	program := Need(t, "unbound")
@@ -68,8 +68,8 @@ remote-control:
 	return u
 }
 
-// Certificate writes a certificate that is its own CA, and its key, for names and
-// addresses. It returns the two paths.
+// Certificate writes a self-signed certificate and its key for names and addresses. It returns
+// the two paths.
 func Certificate(t testing.TB, hosts ...string) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -11,13 +11,13 @@ import (
 	"testing"
 )
 
-// block is a block of docs/plugins.md: a file, or what is typed.
+// block is a block of docs/plugins.md: a file, or commands.
 type block struct {
 	file string // its name, or ""
 	text string
 }
 
-// page returns the blocks of docs/plugins.md that do something, in order.
+// page returns the executable blocks of docs/plugins.md, in order.
 func page(t *testing.T) []block {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root(t), "docs", "plugins.md"))
@@ -32,27 +32,26 @@ func page(t *testing.T) []block {
 		case language == "sh":
 			all = append(all, block{"", m[3]})
 		case language != "text":
-			t.Errorf("a block of %s that is no file:\n%s", language, m[3])
+			t.Errorf("a block of %s without a file name:\n%s", language, m[3])
 		}
 	}
 	return all
 }
 
-// TestPage does what docs/plugins.md says: it writes its files and types its
-// commands, in order, as a reader does. Then it runs the kits of the other kinds and
-// takes them all into one program.
+// TestPage follows docs/plugins.md: it writes its files and runs its commands, in order, as a reader does.
+// Then it runs the kits of the other kinds and builds one program with all of them.
 func TestPage(t *testing.T) {
 	folder := t.TempDir()
 	mine := filepath.Join(folder, "mine")
 	proxy, server, freePorts := ports(t)
-	secret := strings.NewReplacer(`"password.txt"`, strconv.Quote(filepath.Join(mine, "password.txt"))) // umbra runs elsewhere
+	secret := strings.NewReplacer(`"password.txt"`, strconv.Quote(filepath.Join(mine, "password.txt"))) // umbra runs in another folder
 	here := strings.NewReplacer("../umbra/bin/umbra", self(t), "../umbra", root(t))
 	sum, err := os.ReadFile(filepath.Join(root(t), "go.sum"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	script := "set -eux\n"
-	var later []string // packages that the path does not use
+	var later []string // packages that the commands do not use
 	ran := false
 	for _, b := range page(t) {
 		switch {
@@ -60,12 +59,12 @@ func TestPage(t *testing.T) {
 			script += strings.Replace(b.text, "./umbra-mine run mine.toml\n", "", 1)
 			ran = true
 		case strings.Contains(b.text, "curl "): // see carries
-		case strings.Contains(b.text, "./umbra-mine probe "): // of a server that does not run yet
+		case strings.Contains(b.text, "./umbra-mine probe "): // the server is not running yet
 			script += strings.TrimSuffix(freePorts.Replace(b.text), "\n") + " >probe.txt 2>&1 && exit 1\n" +
 				"grep 'connection refused' probe.txt\n"
 		case b.file == "":
 			script += here.Replace(b.text)
-			if strings.Contains(b.text, "go mod init") { // so that no one must be asked
+			if strings.Contains(b.text, "go mod init") { // so that no dependency must be downloaded
 				script += heredoc("go.sum", string(sum))
 			}
 		case strings.Contains(b.file, "/"):
@@ -107,7 +106,7 @@ func TestPage(t *testing.T) {
 	checksAll(t, mine)
 }
 
-// checksAll has the program with all kinds check a file that uses them.
+// checksAll checks a file that uses all kinds with the program that has them.
 func checksAll(t *testing.T, mine string) {
 	t.Helper()
 	file := filepath.Join(mine, "all.toml")
@@ -135,7 +134,7 @@ server = "127.0.0.1:3128"
 	}
 }
 
-// heredoc returns what writes a file in a shell.
+// heredoc returns shell code that writes a file.
 func heredoc(name, text string) string {
 	const end = "END-OF-THE-FILE"
 	return fmt.Sprintf("cat >%s <<'%s'\n%s%[2]s\n", name, end, text)

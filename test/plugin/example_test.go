@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestExample makes the program of plugins/example in both ways and has each carry
-// traffic. "go test" of the example is run by itself, as its README says.
+// TestExample builds the program of plugins/example in both ways and sends traffic through each. The tests of
+// the example are run separately, as its README describes.
 func TestExample(t *testing.T) {
 	example := filepath.Join(root(t), "plugins", "example")
 	t.Run("its tests", func(t *testing.T) {

@@ -1,5 +1,4 @@
-// Package plugin tests what someone does who adds kinds of their own: the page that
-// tells how, literally, and the example.
+// Package plugin tests adding kinds from outside the project: the documentation page, literally, and the example.
 package plugin
 
 import (
@@ -41,8 +40,7 @@ func root(t testing.TB) string {
 	return path
 }
 
-// command runs a program to its end and returns what it printed. Modules come from
-// the cache alone.
+// command runs a program to its end and returns its output. Modules come from the module cache only.
 func command(t testing.TB, folder, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
@@ -55,8 +53,8 @@ func command(t testing.TB, folder, name string, args ...string) string {
 	return string(out)
 }
 
-// offline has the go command take modules from the cache of this machine, which then
-// has all that umbra needs, and from nowhere else.
+// offline makes the go command use only the module cache of this machine, after downloading umbra's
+// dependencies.
 func offline(t testing.TB) []string {
 	t.Helper()
 	if out, err := exec.Command("go", "mod", "download").CombinedOutput(); err != nil {
@@ -78,7 +76,7 @@ func self(t testing.TB) string {
 	return path
 }
 
-// ports puts free ports in the place of those that a file is written with.
+// ports replaces the ports in a file by free ones.
 func ports(t testing.TB) (proxy, server int, replace *strings.Replacer) {
 	t.Helper()
 	proxy, server = peer.FreePort(t), peer.FreePort(t)
@@ -106,7 +104,7 @@ func carries(t testing.TB, program, file string, proxy, server int) {
 	}
 }
 
-// datagram sends one through an association to a target that answers.
+// datagram sends a datagram through an association to a target that answers.
 func datagram(t testing.TB, proxy int) {
 	t.Helper()
 	target, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -121,7 +119,7 @@ func datagram(t testing.TB, proxy int) {
 			if err != nil {
 				return
 			}
-			_, _ = target.WriteTo(b[:n], from) // the client sees that it is missing
+			_, _ = target.WriteTo(b[:n], from) // the client detects a missing answer
 		}
 	}()
 	until := time.Now().Add(30 * time.Second)

@@ -8,28 +8,28 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/replay"
 )
 
-// The kinds of what a journal has.
+// The kinds of the records in the journal.
 const (
 	streamSalt    = 1
 	packetSession = 2 // sessionID, 8B be; highest packetID, 8B be; hash of the user's key
 )
 
-// recall takes in a record of an earlier process.
-func (c *Cipher) recall(r replay.Record) {
+// restore adds a record of the journal to the salts or sessions.
+func (c *Cipher) restore(r replay.Record) {
 	now := c.now()
 	if !now.Round(0).Before(r.Until) {
-		return // its message is too old to be good
+		return // its message is no longer valid
 	}
 	switch {
 	case r.Kind == streamSalt:
 		c.salts.Add(r.Data, r.Until, now)
 	case r.Kind == packetSession && len(r.Data) == 2*idSize+hashSize:
-		c.sessions.recall(r, now)
+		c.sessions.restore(r, now)
 	}
 }
 
-// remembered is all that a recording could be told by.
-func (c *Cipher) remembered() iter.Seq[replay.Record] {
+// journalRecords returns the salts and sessions that are needed to detect replays.
+func (c *Cipher) journalRecords() iter.Seq[replay.Record] {
 	return func(yield func(replay.Record) bool) {
 		for _, r := range c.sessions.records(func(*session) bool { return true }) {
 			if !yield(r) {
@@ -40,7 +40,8 @@ func (c *Cipher) remembered() iter.Seq[replay.Record] {
 	}
 }
 
-// noteSessions notes the sessions that had datagrams since it was called last.
+// noteSessions writes the sessions that received datagrams since the last call to the
+// journal.
 func (c *Cipher) noteSessions() {
 	if c.journal == nil {
 		return
@@ -50,7 +51,7 @@ func (c *Cipher) noteSessions() {
 	}
 }
 
-// records returns the sessions that which chooses, and marks them as noted.
+// records returns the sessions for which which returns true, and marks them as noted.
 func (t *sessions) records(which func(*session) bool) (records []replay.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -71,9 +72,9 @@ func (s *session) record() replay.Record {
 	return replay.Record{Kind: packetSession, Until: s.until, Data: append(b, s.owner[:]...)}
 }
 
-// recall takes in a session of an earlier process, without an association. All
-// datagrams up to its highest count as received.
-func (t *sessions) recall(r replay.Record, now time.Time) {
+// restore adds a session of the journal, without an association. All datagrams up to its
+// highest packetID count as received.
+func (t *sessions) restore(r replay.Record, now time.Time) {
 	id, highest := binary.BigEndian.Uint64(r.Data), binary.BigEndian.Uint64(r.Data[idSize:])
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,7 +84,7 @@ func (t *sessions) recall(r replay.Record, now time.Time) {
 		s = &session{id: id, owner: hash(r.Data[2*idSize:]), serverID: newSessionID()}
 		t.closed.Add(id, s)
 	} else if s.replies != nil || highest < s.window.Highest() {
-		return // it is in use, or the record an older one
+		return // the session is in use, or the record is older
 	}
 	s.window, s.used = replay.NewWindowAt(windowSize, highest), now
 	s.noted, s.isNoted = highest, true

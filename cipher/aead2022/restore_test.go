@@ -15,8 +15,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
-// TestRestart builds a table in another process's life: what the file has of the
-// earlier one is refused, streams and datagrams, and forgotten once it is too old.
+// TestRestart builds a table in a new process: requests and datagrams in the file of the
+// earlier process are refused, and removed once they are too old.
 func TestRestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "replay")
 	s := specOf(t, aes128)
