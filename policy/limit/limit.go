@@ -121,17 +121,17 @@ func (p *Policy) Observe(e core.Event) {
 }
 
 // Wrap returns the dialer that bounds users.
-func (p *Policy) Wrap(next core.Dialer) core.Dialer { return dialer{p.users, next} }
+func (p *Policy) Wrap(next core.Dialer) core.Dialer { return dialer{p, next} }
 
 // dialer is next, for users who may.
 type dialer struct {
-	users *users
-	next  core.Dialer
+	policy *Policy // whose users are set when its file is served, after Wrap
+	next   core.Dialer
 }
 
 // DialStream dials, if the user may have one more connection.
 func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
-	m, err := d.users.enter(r.User, r.Flow, time.Now())
+	m, err := d.policy.users.enter(r.User, r.Flow, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -139,12 +139,12 @@ func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, e
 	payload := len(r.Payload)
 	s, err := d.next.DialStream(ctx, r)
 	if err != nil {
-		d.users.leave(r.Flow)
+		d.policy.users.leave(r.Flow)
 		return nil, err
 	}
 	if _, err := m.Take(payload, 0); err != nil { // a wait is the next burst's
 		s.Close()
-		d.users.leave(r.Flow)
+		d.policy.users.leave(r.Flow)
 		return nil, err
 	}
 	return s, nil
@@ -152,14 +152,14 @@ func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, e
 
 // OpenPackets opens, if the user may have one more association.
 func (d dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
-	m, err := d.users.enter(r.User, r.Flow, time.Now())
+	m, err := d.policy.users.enter(r.User, r.Flow, time.Now())
 	if err != nil {
 		return nil, err
 	}
 	r.Flow.Use(m)
 	conn, err := d.next.OpenPackets(ctx, r)
 	if err != nil {
-		d.users.leave(r.Flow)
+		d.policy.users.leave(r.Flow)
 		return nil, err
 	}
 	return conn, nil

@@ -339,3 +339,30 @@ func TestTakeAllocates(t *testing.T) {
 		t.Errorf("got %v objects a burst, want none", n)
 	}
 }
+
+// A chain is built before its file is served, which is when the policy gets its users.
+func TestWrapBeforeServed(t *testing.T) {
+	env := coretest.Env(t)
+	env.Stage = new(core.Stage)
+	p, err := New(env, Options{ConnectionsPerUser: 1, QuotaResetDay: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialer := coretest.NewDialer()
+	d := p.(core.Middleware).Wrap(dialer)
+	env.Stage.Commit()
+	dial := func() error {
+		s, err := d.DialStream(t.Context(), &core.Request{User: "alice", Flow: new(core.Flow), Target: coretest.Target})
+		if err == nil {
+			t.Cleanup(func() { s.Close() })
+			dialer.Accept(t).Close()
+		}
+		return err
+	}
+	if err := dial(); err != nil {
+		t.Error(err)
+	}
+	if err := dial(); !errors.Is(err, core.ErrDenied) {
+		t.Errorf("a second connection: got %v, want core.ErrDenied", err)
+	}
+}
