@@ -344,12 +344,9 @@ func TestTakeAllocates(t *testing.T) {
 func TestWrapBeforeServed(t *testing.T) {
 	env := coretest.Env(t)
 	env.Stage = new(core.Stage)
-	p, err := New(env, Options{ConnectionsPerUser: 1, QuotaResetDay: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := policy(t, env, Options{ConnectionsPerUser: 1})
 	dialer := coretest.NewDialer()
-	d := p.(core.Middleware).Wrap(dialer)
+	d := p.Wrap(dialer)
 	env.Stage.Commit()
 	dial := func() error {
 		s, err := d.DialStream(t.Context(), &core.Request{User: "alice", Flow: new(core.Flow), Target: coretest.Target})
