@@ -18,7 +18,7 @@ type memoized struct {
 	addr Addr   // its port means nothing
 }
 
-// memoSeed is where names meet in an AddrMemo; it holds no meaning.
+// memoSeed is the seed of the hash of names in an AddrMemo.
 var memoSeed = maphash.MakeSeed()
 
 // Decode is DecodeAddr.

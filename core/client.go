@@ -26,6 +26,6 @@ type Client struct {
 	// Unattributed says that a balancer passed the connection on without naming
 	// a client: it is the balancer's own, such as a health check, or its client
 	// has no address. Addr is the balancer's then, which must not be counted,
-	// limited or banned; gates are neither asked nor told.
+	// limited or banned; gates are neither asked nor notified.
 	Unattributed bool
 }

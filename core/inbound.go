@@ -45,7 +45,7 @@ type Association interface {
 
 // Pending is a client that waits for a stream. One of its methods is called, once.
 // Only after an Accept that failed is Reject called too, and after one by which the
-// client was told nothing: its stream is an Absorber, or its request Unproven.
+// client was sent nothing: its stream is an Absorber, or its request Unproven.
 type Pending interface {
 	// Accept tells the client that its target is reached and returns the
 	// stream of its bytes.

@@ -64,7 +64,7 @@ func (s *Stage) at(do func()) {
 // name kept before, or nil, gives the component what it needs of it, and returns what
 // is kept from now on, most often the same pointer. It may change the old state, as by
 // new bounds, and can't fail. An old and a new component share the state, so it must be
-// safe for concurrent use. A component may keep several states, told apart by type;
+// safe for concurrent use. A component may keep several states, distinguished by type;
 // they are adopted in the order of the calls. adopt itself does not call Keep.
 //
 // Without a Stage, as in a test of one component, adopt is called at once.

@@ -2,9 +2,9 @@ package core
 
 import "time"
 
-// Observer is told of connections, each step once. Observe must not block.
+// Observer is notified of each step of connections once. Observe must not block.
 //
-// A component of [policy.x] that is an Observer and no Gate is told of every
+// A component of [policy.x] that is an Observer and no Gate is notified of every
 // connection of its pipelines: Connected first, and last one of Refused,
 // HandshakeFailed, DialFailed and Closed, also where a gate refuses the client or
 // a balancer names none.

@@ -31,7 +31,7 @@ type Request struct {
 	Accepted time.Time
 
 	// Ended, if not nil, is called when a stream has ended and gates and observers
-	// have been told. An inbound that reads several requests from a connection waits
+	// have been notified. An inbound that reads several requests from a connection waits
 	// for it before it takes the next one.
 	Ended func()
 }

@@ -66,7 +66,7 @@ func openAdmin(path string, e *engine.Engine, log *slog.Logger) (*admin, error) 
 	return a, nil
 }
 
-// close ends it. nil is none.
+// close ends the socket. A nil socket is not open.
 func (a *admin) close() {
 	if a == nil {
 		return
@@ -75,7 +75,7 @@ func (a *admin) close() {
 	<-a.done
 }
 
-// listenPrivate listens on a socket that nobody else may open. What a process that
+// listenPrivate listens on a socket that no other user may open. What a process that
 // was killed has left behind is taken away.
 func listenPrivate(path string) (net.Listener, error) {
 	if c, err := net.Dial("unix", path); err == nil {
@@ -114,7 +114,7 @@ func answerCommand(w http.ResponseWriter, r *http.Request, e *engine.Engine, log
 		answer = adminAnswer{Error: err.Error()}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(answer) // whoever asked has gone if that fails
+	_ = json.NewEncoder(w).Encode(answer) // the program that asked may have gone
 }
 
 // cause returns the error of the system under those of net and net/http.

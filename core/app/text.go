@@ -71,7 +71,7 @@ func (h *textHandler) appendText(b []byte, r slog.Record) (_ []byte, suspect cor
 	return b, suspect
 }
 
-// suspectOf returns the client that an attribute tells of, if that is one whose
+// suspectOf returns the client that an attribute holds, if that is one whose
 // handshake failed.
 func suspectOf(a slog.Attr) (core.Suspect, bool) {
 	if a.Value.Kind() != slog.KindAny {
@@ -133,7 +133,7 @@ func appendAttr(b []byte, group string, a slog.Attr) []byte {
 	return append(b, quoted(text)...)
 }
 
-// quoted returns s, in quotes if it could not be told from its surroundings. What
+// quoted returns s, in quotes where it could be mistaken for its surroundings. What
 // looks like the end of a suspect's line is written so that it does not: there are
 // tools that look for it anywhere.
 func quoted(s string) string {

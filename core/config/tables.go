@@ -56,7 +56,7 @@ func (c *checker) processTable(value, into any, n *node, name string) {
 	c.table(values, reflect.ValueOf(into).Elem(), n, name)
 }
 
-// unknownSection records a top-level name that is none of ours.
+// unknownSection records an unknown top-level name.
 func (c *checker) unknownSection(name string, value any, known []string, n *node) {
 	near := c.guess(name, known)
 	tables, isTable := value.(map[string]any)

@@ -38,7 +38,7 @@ type Engine struct {
 	ended   bool                 // Shutdown was called
 }
 
-// New returns an Engine that runs nothing yet. The observers are told of every
+// New returns an Engine that runs nothing yet. The observers are notified of every
 // connection of every file.
 func New(reg *core.Registry, log *slog.Logger, observers ...core.Observer) *Engine {
 	e := &Engine{

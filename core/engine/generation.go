@@ -68,7 +68,7 @@ func (g *generation) listen(ctx context.Context) error {
 }
 
 // serve starts all components that work by themselves, and all inbounds. failed
-// is told if one of those stops by itself.
+// is called if one of those stops by itself.
 func (g *generation) serve(failed func(error)) {
 	g.stage.Commit()
 	g.run()

@@ -18,7 +18,7 @@ type Resolution struct {
 	Pipeline  string
 	Branch    []string      // the labels of the branches in which this holds; nil for all
 	Finder    string        // who finds it, in words
-	Elsewhere bool          // nobody on this machine does
+	Elsewhere bool          // no resolver on this machine does
 	Found     []core.Found  // its addresses, in the order in which they would be tried
 	Took      time.Duration // until they were known
 	Again     time.Duration // the same for a second question, right after it

@@ -22,7 +22,7 @@ type Bounds struct {
 	words    []string
 }
 
-// bound is one end of a range. The zero bound is none.
+// bound is one end of a range. The zero bound is no bound.
 type bound struct {
 	text  string        // as in the tag
 	value reflect.Value // of the option's type

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Ports is a range of ports: "20000-20100", or one port. The zero Ports is none.
+// Ports is a range of ports: "20000-20100", or one port. The zero Ports is empty.
 type Ports struct{ first, last uint16 }
 
 // UnmarshalText reads one port or two, the smaller one first.

@@ -145,7 +145,7 @@ func (a *association) write(dst core.PacketConn, ps []core.Packet, way direction
 }
 
 // Move asks the gates about the address that the client sends from now. If they
-// admit it, they are told that the earlier one is left.
+// admit it, they are notified that the client has left the earlier one.
 func (a *association) Move(to netip.AddrPort) error {
 	a.mu.Lock()
 	left := a.from
@@ -158,7 +158,7 @@ func (a *association) Move(to netip.AddrPort) error {
 	a.mu.Lock()
 	ended := a.state == Ended
 	if ended {
-		left = next // the end was told of the earlier address
+		left = next // the end was reported for the earlier address
 	} else {
 		a.from = next
 	}
@@ -198,7 +198,7 @@ func (a *association) leave(kind core.EventKind, err error) {
 
 // tell tells gates and observers of a step.
 func (a *association) tell(kind core.EventKind, err error) {
-	if !a.pipeline.hears() {
+	if !a.pipeline.observed() {
 		return
 	}
 	a.mu.Lock()

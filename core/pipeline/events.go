@@ -11,7 +11,7 @@ import (
 )
 
 // Admit asks the gates about a client that has connected, in order. Gates that
-// admitted a client which a later one refuses are told.
+// admitted a client which a later one refuses are notified.
 func (p *Pipeline) Admit(c core.Client) error {
 	accepted := core.Stages{Accepted: time.Now()}
 	p.tellObservers(core.Event{Kind: core.Connected, Client: c, Stages: accepted})
@@ -44,7 +44,7 @@ func (p *Pipeline) tellGates(e core.Event) {
 // askGates asks the gates in order.
 func (p *Pipeline) askGates(c core.Client) error {
 	for i, g := range p.cfg.Gates {
-		err := panics.Call(func() error { return g.Admit(c) }) // a gate that panics admits nobody
+		err := panics.Call(func() error { return g.Admit(c) }) // a gate that panics admits no client
 		panics.Log(p.cfg.Log, "gate panicked", err)
 		if err == nil {
 			continue
@@ -73,8 +73,8 @@ func (p *Pipeline) tell(o core.Observer, e core.Event) {
 	panics.Log(p.cfg.Log, "observer panicked", err)
 }
 
-// hears reports whether anyone is told of events.
-func (p *Pipeline) hears() bool { return len(p.cfg.Gates)+len(p.cfg.Observers) > 0 }
+// observed reports whether there are gates or observers.
+func (p *Pipeline) observed() bool { return len(p.cfg.Gates)+len(p.cfg.Observers) > 0 }
 
 // pathOf returns the outbounds that a flow takes.
 func (p *Pipeline) pathOf(f *core.Flow) []string {

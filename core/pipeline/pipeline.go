@@ -25,7 +25,7 @@ type Config struct {
 	Name        string
 	Log         *slog.Logger
 	Gates       []core.Gate     // asked in order
-	Observers   []core.Observer // told of every connection
+	Observers   []core.Observer // notified of every connection
 	Dialer      core.Dialer     // the whole chain after the inbound
 	Path        []string        // names of the chain's outbounds, for Event.Path
 	DialTimeout time.Duration
@@ -83,7 +83,7 @@ type State uint8
 // The states, in the order in which a connection goes through them.
 const (
 	Waiting  State = iota // the client waits for a reply, and the target is dialled
-	Promised              // the client was told that its target is reached, which is not yet so
+	Promised              // the client has the reply that its target is reached, before the dial
 	Relaying              // both sides are open
 	Ended
 )

@@ -46,7 +46,7 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *core.Request, pending co
 	if !p.live.enter(s, live) {
 		pending.Reject(core.ErrShutdown)
 		s.tell(core.Refused, core.ErrShutdown)
-		s.told()
+		s.reported()
 		return
 	}
 	ctx, s.stopDial = context.WithTimeout(ctx, p.cfg.DialTimeout)
@@ -100,7 +100,7 @@ func (s *stream) accept(state State) (err error) {
 
 // firstPayload waits for the client's first bytes, so that they leave in one
 // packet with the header. If none come in time it returns none, and so it does at
-// the client's end, which the relay meets again.
+// the client's end, which the relay reads again.
 func firstPayload(client core.Stream, into []byte, wait time.Duration) ([]byte, error) {
 	if err := client.SetReadDeadline(time.Now().Add(wait)); err != nil {
 		return nil, err
@@ -166,9 +166,9 @@ func (s *stream) endClient(err error) {
 			absorber.Absorb()
 		}
 		s.client.Close()
-	case hides || s.request.Unproven: // Accept told it nothing
+	case hides || s.request.Unproven: // Accept sent it nothing
 		s.pending.Reject(err)
-	default: // it was told of a success that did not come
+	default: // it has a reply of success, and the dial failed
 		ending.Reset(s.client)
 	}
 }
@@ -193,11 +193,11 @@ func (s *stream) leave(kind core.EventKind, err error) {
 	s.tell(kind, err)
 	s.request.Grant.Release(s.request.Flow)
 	s.pipeline.live.leave(s)
-	s.told()
+	s.reported()
 }
 
-// told tells the inbound that all have been told of the end.
-func (s *stream) told() {
+// reported calls Request.Ended: gates and observers have been notified of the end.
+func (s *stream) reported() {
 	if s.request.Ended != nil {
 		s.request.Ended()
 	}
@@ -206,7 +206,7 @@ func (s *stream) told() {
 // tell tells gates and observers of a step.
 func (s *stream) tell(kind core.EventKind, err error) {
 	p, r := s.pipeline, s.request
-	if !p.hears() {
+	if !p.observed() {
 		return
 	}
 	p.Observe(core.Event{
