@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -98,12 +97,3 @@ ban 192.0.2.1 for 1m0s: 2 failures in 0s`
 		}
 	})
 }
-
-// holder is a banner that remembers what became of it.
-type holder struct {
-	bans, closed int
-	fail         error
-}
-
-func (h *holder) Ban(netip.Prefix, time.Duration) error { h.bans++; return h.fail }
-func (h *holder) Close() error                          { h.closed++; return nil }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"runtime"
 )
 
 // SocketOptions are what a socket asks of the system beyond the usual. The zero
@@ -77,11 +76,6 @@ func (o SocketOptions) checkPackets() error {
 }
 
 func (o SocketOptions) hasSource() bool { return o.Source4.IsValid() || o.Source6.IsValid() }
-
-// unsupported is the error of an option that this system, or this build, lacks.
-func unsupported(option string) error {
-	return fmt.Errorf("socket option %s on %s: %w", option, runtime.GOOS, errors.ErrUnsupported)
-}
 
 // errOtherOptions is the error of a lease that asks for other options than those of
 // the socket, which is bound already.

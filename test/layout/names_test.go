@@ -26,7 +26,7 @@ func TestNamesInPages(t *testing.T) {
 			known[pkg][n.name] = true
 		}
 	}
-	mention := regexp.MustCompile("\\b([a-z][a-z0-9]*)\\.([A-Z][A-Za-z0-9]*)\\b")
+	mention := regexp.MustCompile(`\b([a-z][a-z0-9]*)\.([A-Z][A-Za-z0-9]*)\b`)
 	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || path.Ext(name) != ".md" {
 			return err
