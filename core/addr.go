@@ -68,6 +68,12 @@ func (a Addr) IP() netip.Addr { return a.ip }
 // Port returns the port.
 func (a Addr) Port() uint16 { return a.port }
 
+// WithPort returns a with another port.
+func (a Addr) WithPort(port uint16) Addr {
+	a.port = port
+	return a
+}
+
 // IsValid reports whether a has a host.
 func (a Addr) IsValid() bool { return a.name != "" || a.ip.IsValid() }
 

@@ -29,9 +29,7 @@ func (m *AddrMemo) Decode(b []byte) (Addr, int, error) {
 	n := 2 + int(b[1])
 	slot := &m.slots[maphash.Bytes(memoSeed, b[:n])%uint64(len(m.slots))]
 	if known := slot.Load(); known != nil && known.wire == string(b[:n]) {
-		a := known.addr
-		a.port = uint16(b[n])<<8 | uint16(b[n+1])
-		return a, n + 2, nil
+		return known.addr.WithPort(uint16(b[n])<<8 | uint16(b[n+1])), n + 2, nil
 	}
 	a, size, err := DecodeAddr(b)
 	if err == nil {
@@ -43,9 +41,9 @@ func (m *AddrMemo) Decode(b []byte) (Addr, int, error) {
 // AddrLen returns the length of a on the wire in bytes.
 func AddrLen(a Addr) int {
 	switch {
-	case a.name != "":
-		return 1 + 1 + len(a.name) + 2
-	case a.ip.Is4():
+	case a.Name() != "":
+		return 1 + 1 + len(a.Name()) + 2
+	case a.IP().Is4():
 		return 1 + 4 + 2
 	}
 	return 1 + 16 + 2

@@ -86,7 +86,7 @@ func TestAddrMemoAllocates(t *testing.T) {
 
 func TestAddrLen(t *testing.T) {
 	for _, s := range []string{
-		"192.0.2.1:80", "0.0.0.0:0", "[2001:db8::1]:80", "[::ffff:192.0.2.1]:80", "a:1", "example.com:443", nameOf(core.MaxName) + ".:1",
+		"192.0.2.1:80", "0.0.0.0:0", "[2001:db8::1]:80", "[::ffff:192.0.2.1]:80", "a:1", "example.com:443", coretest.Name(core.MaxName) + ".:1",
 	} {
 		a := coretest.Addr(t, s)
 		if got, want := core.AddrLen(a), len(core.AppendAddr(nil, a)); got != want {

@@ -7,16 +7,8 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 )
-
-// nameOf returns a host name of n bytes, 1 to 253, in labels as long as can be.
-func nameOf(n int) string {
-	b := []byte(strings.Repeat("a", n))
-	for i := 63; i < n-1; i += 64 {
-		b[i] = '.'
-	}
-	return string(b)
-}
 
 func TestNewAddr(t *testing.T) {
 	label := strings.Repeat("a", 63)
@@ -34,8 +26,8 @@ func TestNewAddr(t *testing.T) {
 		{"punycode", "xn--bcher-kva.example", "xn--bcher-kva.example:80"},
 		{"hyphens", "-a-.b", "-a-.b:80"},
 		{"longest label", label + ".com", label + ".com:80"},
-		{"longest name", nameOf(253), nameOf(253) + ":80"},
-		{"longest name and a dot", nameOf(253) + ".", nameOf(253) + ".:80"},
+		{"longest name", coretest.Name(253), coretest.Name(253) + ":80"},
+		{"longest name and a dot", coretest.Name(253) + ".", coretest.Name(253) + ".:80"},
 		{"ipv4", "192.0.2.7", "192.0.2.7:80"},
 		{"ipv6", "2001:db8::1", "[2001:db8::1]:80"},
 		{"ipv6 written long", "2001:0DB8:0:0:0:0:0:1", "[2001:db8::1]:80"},
@@ -53,7 +45,7 @@ func TestNewAddr(t *testing.T) {
 		{"dot in front", ".a", ""},
 		{"255 dots", strings.Repeat(".", 255), ""},
 		{"label too long", label + "a.com", ""},
-		{"name too long", nameOf(253) + "a", ""},
+		{"name too long", coretest.Name(253) + "a", ""},
 		{"NUL", "a\x00b", ""},
 		{"space", "a b", ""},
 		{"line break", "a\r\nb", ""},

@@ -28,17 +28,17 @@ const MaxAddrLen = 1 + 1 + 255 + 2
 // then the name). See RFC 1928 §5.
 func AppendAddr(b []byte, a Addr) []byte {
 	switch {
-	case a.name != "":
-		b = append(b, atypDomain, byte(len(a.name)))
-		b = append(b, a.name...)
-	case a.ip.Is4():
-		ip := a.ip.As4()
+	case a.Name() != "":
+		b = append(b, atypDomain, byte(len(a.Name())))
+		b = append(b, a.Name()...)
+	case a.IP().Is4():
+		ip := a.IP().As4()
 		b = append(append(b, atypIPv4), ip[:]...)
 	default:
-		ip := a.ip.As16()
+		ip := a.IP().As16()
 		b = append(append(b, atypIPv6), ip[:]...)
 	}
-	return binary.BigEndian.AppendUint16(b, a.port)
+	return binary.BigEndian.AppendUint16(b, a.Port())
 }
 
 // DecodeAddr is the inverse: it reads the address that b begins with and returns it

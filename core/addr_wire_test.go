@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
 // addrVectors is testdata/socks_address.json.
@@ -104,7 +105,7 @@ func TestDecodeAddr(t *testing.T) {
 		{"ipv6 as a name", "\x03\x03::1\x00\x50", "[::1]:80", 7, nil},
 		{"mapped ipv4 as a name", "\x03\x10::ffff:127.0.0.1\x00\x50", "127.0.0.1:80", 20, nil},
 		{"old form stays a name", "\x03\x05127.1\x00\x50", "127.1:80", 9, nil},
-		{"longest name with its dot", "\x03\xfe" + nameOf(253) + ".\x00\x50", nameOf(253) + ".:80", 258, nil},
+		{"longest name with its dot", "\x03\xfe" + coretest.Name(253) + ".\x00\x50", coretest.Name(253) + ".:80", 258, nil},
 
 		{"empty name, at once", "\x03\x00", "", 0, core.ErrMalformed},
 		{"type 0x10", "\x10", "", 0, core.ErrAddrType},
@@ -135,7 +136,7 @@ func TestDecodeAddr(t *testing.T) {
 }
 
 func TestMaxAddrLen(t *testing.T) {
-	longest, err := core.NewAddr(nameOf(core.MaxName)+".", 1)
+	longest, err := core.NewAddr(coretest.Name(core.MaxName)+".", 1)
 	if err != nil {
 		t.Fatal(err)
 	}

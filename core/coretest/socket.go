@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,4 +57,13 @@ func DialTCP(t testing.TB, at netip.AddrPort, text string) *net.TCPConn {
 		Write(t, c, []byte(text))
 	}
 	return c
+}
+
+// Name returns a host name of n bytes, 1 to 253, in labels as long as can be.
+func Name(n int) string {
+	b := []byte(strings.Repeat("a", n))
+	for i := 63; i < n-1; i += 64 {
+		b[i] = '.'
+	}
+	return string(b)
 }
