@@ -38,7 +38,7 @@ type Lines []Line
 // String returns a table.
 func (all Lines) String() string {
 	if len(all) == 0 {
-		return "nobody is banned"
+		return "no client is banned"
 	}
 	return aligned("client\tsince\tleft\ttimes\trefused\tfailures\n", func(w io.Writer) {
 		for _, l := range all {
@@ -52,7 +52,7 @@ func (all Lines) String() string {
 type Freed string
 
 // String returns the answer to a ban that was removed.
-func (f Freed) String() string { return string(f) + " is free" }
+func (f Freed) String() string { return string(f) + " is no longer banned" }
 
 // Stats is what `umbra ban stats` shows.
 type Stats struct {
@@ -66,7 +66,7 @@ type Stats struct {
 // String returns a table.
 func (s Stats) String() string {
 	return aligned("", func(w io.Writer) {
-		fmt.Fprintf(w, "banned\t%d\nrefused connections of theirs\t%d\nended bans that still count\t%d\n", s.Banned, s.Refused, s.Remembered)
+		fmt.Fprintf(w, "banned\t%d\nconnections refused by these bans\t%d\nended bans that still count\t%d\n", s.Banned, s.Refused, s.Remembered)
 		fmt.Fprintf(w, "addresses with failures\t%d\naddresses that were served\t%d\n", s.Failing, s.Served)
 	})
 }
@@ -120,7 +120,7 @@ func (p *Policy) add(words []string, now time.Time) (any, error) {
 	d := p.rules.Duration.Std()
 	if len(words) > 1 {
 		if d, err = time.ParseDuration(words[1]); err != nil || d <= 0 {
-			return nil, fmt.Errorf("%q is no duration; write it as %q", words[1], "24h")
+			return nil, fmt.Errorf("invalid duration %q: want one such as %q", words[1], "24h")
 		}
 	}
 	if most := p.rules.MaxDuration.Std(); d > most {
@@ -137,7 +137,7 @@ func (p *Policy) parse(text string) (netip.Prefix, error) {
 	}
 	r, err := netip.ParsePrefix(text)
 	if err != nil || r.Addr().Is4In6() {
-		return netip.Prefix{}, fmt.Errorf("%q is no address; write %q or %q", text, "203.0.113.7", "203.0.113.0/24")
+		return netip.Prefix{}, fmt.Errorf("invalid address %q: want %q or %q", text, "203.0.113.7", "203.0.113.0/24")
 	}
 	return r.Masked(), nil
 }

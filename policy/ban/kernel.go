@@ -52,12 +52,12 @@ func (k *kernel) put(b Ban) {
 func (k *kernel) run(ctx context.Context, log *slog.Logger) {
 	f, err := k.open()
 	if err != nil {
-		log.Warn("bans are not in the kernel, each costs an accept", slog.Any("err", err))
+		log.Warn("kernel bans disabled: each refused connection costs an accept", slog.Any("err", err))
 		return
 	}
 	defer func() {
 		if err := f.Close(); err != nil {
-			log.Error("rules are left in the kernel", slog.Any("err", err))
+			log.Error("nftables rules not removed", slog.Any("err", err))
 		}
 	}()
 	k.table.follow(k.put)
@@ -72,7 +72,7 @@ func (k *kernel) run(ctx context.Context, log *slog.Logger) {
 		}
 		if text := textOf(err); text != failed {
 			if failed = text; err != nil {
-				log.Error("bans in the kernel", slog.String("err", text))
+				log.Error("kernel bans not updated", slog.String("err", text))
 			}
 		}
 		select {

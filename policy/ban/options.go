@@ -17,7 +17,7 @@ import (
 // Options are the keys of a [policy.x] table of kind "ban".
 type Options struct {
 	_              core.About         `help:"bans clients that try keys or passwords, for a while"`
-	Failures       int                `toml:"failures" default:"3" min:"1" max:"65" help:"how many failures within the window ban a client; ten times as many for one that was served within the last day"`
+	Failures       int                `toml:"failures" default:"3" min:"1" max:"65" help:"number of failures within the window that ban a client; ten times as many for a client that was served within the last day"`
 	Window         option.Duration    `toml:"window" default:"10m" min:"8ns" help:"for how long a failure counts"`
 	Duration       option.Duration    `toml:"duration" default:"10m" min:">0s" help:"how long a first ban lasts; each further one lasts twice as long"`
 	MaxDuration    option.Duration    `toml:"max_duration" default:"168h" help:"how long a ban lasts at the most"`
@@ -27,11 +27,11 @@ type Options struct {
 	PrefixV6       int                `toml:"prefix_v6" default:"64" min:"16" max:"128" help:"how many bits of an IPv6 address make a client"`
 	Exempt         []option.Prefix    `toml:"exempt" help:"clients that are never banned"`
 	ExemptLoopback bool               `toml:"exempt_loopback" default:"true" help:"never ban programs on this machine"`
-	Mode           Mode               `toml:"mode" default:"ban" help:"ban, or observe: log what would be banned and let all in"`
-	Action         Action             `toml:"action" help:"what a banned client gets; left out, what the inbound gives to whoever makes no request"`
-	MaxEntries     int                `toml:"max_entries" default:"100000" min:"1" help:"how many addresses are remembered of each: those that failed, that were served, that are banned"`
-	Kernel         bool               `toml:"kernel" help:"have the kernel drop what banned clients begin, by nftables: it costs no accept then, but tells them that they are banned"`
-	KernelTable    string             `toml:"kernel_table" help:"the name of the table of nftables; left out, umbra_ and the policy's name"`
+	Mode           Mode               `toml:"mode" default:"ban" help:"ban, or observe: log what would be banned and admit all clients"`
+	Action         Action             `toml:"action" help:"how a banned client's connection ends; left out, as the inbound ends one without a valid request"`
+	MaxEntries     int                `toml:"max_entries" default:"100000" min:"1" help:"how many addresses each table holds: of failures, of served clients and of bans"`
+	Kernel         bool               `toml:"kernel" help:"drop new connections of banned clients in the kernel, by nftables: a ban then costs no accept, but clients can detect it"`
+	KernelTable    string             `toml:"kernel_table" help:"the name of the nftables table; left out, umbra_ and the policy's name"`
 	Store          store.Place        `toml:"store" default:"memory" help:"where bans are kept: memory, file:PATH, or redis://HOST:PORT for all nodes of a fleet"`
 }
 
@@ -61,7 +61,7 @@ func (o Options) check() (weights [reasons]int, err error) {
 	for _, name := range slices.Sorted(maps.Keys(o.Weights)) {
 		r := slices.Index(reasonNames[:], name)
 		if r < 0 {
-			return weights, core.BadOption("weights", "%q is no failure; known are %s", name, strings.Join(reasonNames[:], ", "))
+			return weights, core.BadOption("weights", "unknown failure %q: want %s", name, strings.Join(reasonNames[:], ", "))
 		}
 		weights[r] = int(math.Round(o.Weights[name] * point))
 	}

@@ -257,7 +257,7 @@ func TestAnswers(t *testing.T) {
 		}
 		return fmt.Sprint(answer)
 	}
-	if got := do("list"); got != "nobody is banned" {
+	if got := do("list"); got != "no client is banned" {
 		t.Errorf("got %q", got)
 	}
 	if got := do("add", "198.51.100.9/24", "24h"); got != "198.51.100.0/24 is banned for 24h0m0s" {
@@ -266,10 +266,10 @@ func TestAnswers(t *testing.T) {
 	if got := do("list"); !strings.HasPrefix(got, "client           since                left") || !strings.Contains(got, "\n198.51.100.0/24  20") || strings.Count(got, "\n") != 1 {
 		t.Errorf("got\n%s", got)
 	}
-	if got := do("remove", "198.51.100.0/24"); got != "198.51.100.0/24 is free" {
+	if got := do("remove", "198.51.100.0/24"); got != "198.51.100.0/24 is no longer banned" {
 		t.Errorf("got %q", got)
 	}
-	if got := do("stats"); !strings.HasPrefix(got, "banned                         0\nrefused ") {
+	if got := do("stats"); !strings.HasPrefix(got, "banned                             0\nconnections refused ") {
 		t.Errorf("got\n%s", got)
 	}
 }
