@@ -61,7 +61,7 @@ func (c *client) admit(source netip.Prefix, o *Options, now time.Time) error {
 		return fmt.Errorf("%w: %s has %d connections already", core.ErrDenied, source, c.connections)
 	}
 	if !allow(&c.rate, o.NewPerSecondPerClient, o, now) {
-		return fmt.Errorf("%w: %s makes too many connections a second", core.ErrDenied, source)
+		return fmt.Errorf("%w: %s opens too many connections a second", core.ErrDenied, source)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func newLink(env core.Env, place store.Place, s store.Store, us *users) *link {
 	l.mirror = store.NewMirror(s, us.prefix, usage{us}, env.Log)
 	if f, ok := s.(*store.File); ok {
 		if err := us.resume(f, time.Now()); err != nil {
-			env.Log.Error("the counts of the file are not known", slog.Any("err", err))
+			env.Log.Error("counts not read from the file", slog.Any("err", err))
 		}
 	}
 	return l

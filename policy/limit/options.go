@@ -15,20 +15,20 @@ import (
 
 // Options are the keys of a [policy.x] table of kind "limit".
 type Options struct {
-	_                     core.About      `help:"bounds what clients and users may take: connections, bandwidth, bytes a month"`
-	ConnectionsPerClient  int             `toml:"connections_per_client" min:"0" help:"how many connections and UDP sessions an address may have at once; left out, as many as it likes"`
+	_                     core.About      `help:"limits clients and users: connections, bandwidth, bytes a month"`
+	ConnectionsPerClient  int             `toml:"connections_per_client" min:"0" help:"how many connections and UDP sessions an address may have at once; left out, no limit"`
 	ConnectionsPerUser    int             `toml:"connections_per_user" min:"0" help:"the same of a user"`
-	NewPerSecondPerClient float64         `toml:"new_per_second_per_client" min:"0" max:"1000000" help:"how many new ones a second an address may have, over time"`
+	NewPerSecondPerClient float64         `toml:"new_per_second_per_client" min:"0" max:"1000000" help:"how many new connections a second an address may open, on average"`
 	NewPerSecondPerUser   float64         `toml:"new_per_second_per_user" min:"0" max:"1000000" help:"the same of a user"`
-	NewBurst              int             `toml:"new_burst" min:"0" max:"10000000" help:"how many may come at once before new_per_second counts; left out, as many as in ten seconds"`
+	NewBurst              int             `toml:"new_burst" min:"0" max:"10000000" help:"how many new connections may come in one burst; left out, ten seconds' worth of new_per_second"`
 	BandwidthPerUser      Bandwidth       `toml:"bandwidth_per_user" help:"bytes a second of a user, each way: 10MiB/s, 100Mbit/s, or 1MiB/s up, 10MiB/s down"`
 	Bandwidth             Bandwidth       `toml:"bandwidth" help:"the same of all together"`
-	QuotaPerUser          Size            `toml:"quota_per_user" help:"how many bytes, both ways together, a user has a month"`
-	QuotaResetDay         int             `toml:"quota_reset_day" default:"1" min:"1" max:"31" help:"on which day of the month, in UTC, quotas begin anew"`
-	Users                 map[string]User `toml:"users" help:"what single users have instead"`
-	Nameless              bool            `toml:"nameless" help:"count all requests that come without a user's name as one user's; else no bound of users holds for them"`
-	Exempt                []option.Prefix `toml:"exempt" help:"clients for whose addresses no bound holds"`
-	ExemptLoopback        bool            `toml:"exempt_loopback" default:"true" help:"no bound holds for the addresses of this machine"`
+	QuotaPerUser          Size            `toml:"quota_per_user" help:"how many bytes a user may transfer a month, both directions together"`
+	QuotaResetDay         int             `toml:"quota_reset_day" default:"1" min:"1" max:"31" help:"day of the month, in UTC, on which quotas are reset"`
+	Users                 map[string]User `toml:"users" help:"limits of single users, which replace those for all"`
+	Nameless              bool            `toml:"nameless" help:"count all requests without a user's name as those of one user; else no limit on users applies to them"`
+	Exempt                []option.Prefix `toml:"exempt" help:"addresses to which no limit on addresses applies"`
+	ExemptLoopback        bool            `toml:"exempt_loopback" default:"true" help:"no limit applies to the addresses of this machine"`
 	MaxClients            int             `toml:"max_clients" default:"100000" min:"1" help:"how many addresses are remembered that have no connection"`
 	Store                 store.Place     `toml:"store" default:"memory" help:"where the bytes of quotas are counted: memory, file:PATH, or redis://HOST:PORT for all nodes of a fleet"`
 }
@@ -36,8 +36,8 @@ type Options struct {
 // User is what a single user has instead of what all have. What is left out is as for
 // all.
 type User struct {
-	Connections  *int       `toml:"connections" min:"0" help:"how many connections and UDP sessions at once; 0 for as many as they like"`
-	NewPerSecond *float64   `toml:"new_per_second" min:"0" max:"1000000" help:"how many new ones a second; 0 for as many as they like"`
+	Connections  *int       `toml:"connections" min:"0" help:"how many connections and UDP sessions at once; 0 for no limit"`
+	NewPerSecond *float64   `toml:"new_per_second" min:"0" max:"1000000" help:"how many new connections a second; 0 for no limit"`
 	Bandwidth    *Bandwidth `toml:"bandwidth" help:"bytes a second, each way; or unlimited"`
 	Quota        *Size      `toml:"quota" help:"bytes a month; or unlimited"`
 }
@@ -48,11 +48,11 @@ const maxUserName = 255
 // check returns what is wrong with the options. Its errors name the key to mend.
 func (o Options) check() error {
 	if len(o.Users) > maxUsers {
-		return core.BadOption("users", "%d are too many; want %d at the most", len(o.Users), maxUsers)
+		return core.BadOption("users", "%d users: want at most %d", len(o.Users), maxUsers)
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Users)) {
 		if name == "" || len(name) > maxUserName {
-			return core.BadOption("users", "%.20q; a name has 1 to %d bytes", name, maxUserName)
+			return core.BadOption("users", "invalid user name %.20q: want 1 to %d bytes", name, maxUserName)
 		}
 	}
 	return option.Check(o)

@@ -33,7 +33,7 @@ var rateUnits = []unit{{"Gbit", 1e9}, {"Mbit", 1e6}, {"kbit", 1e3}}
 // maxSize leaves room to add a few.
 const maxSize = 1 << 60
 
-var errSize = errors.New(`write a size as "100GiB", "1.5TB" or "unlimited"`)
+var errSize = errors.New(`want a size such as "100GiB", "1.5TB" or "unlimited"`)
 
 // Type returns what such an option is called.
 func (Size) Type() string { return "size" }
@@ -67,13 +67,13 @@ func parseSize(s string, known []unit, per uint64) (uint64, error) {
 		case err != nil:
 			return 0, fmt.Errorf("%q: %w", s, err)
 		case n == 0:
-			return 0, fmt.Errorf("%q is nothing; %w", s, errSize)
+			return 0, fmt.Errorf("%q is 0 bytes: %w", s, errSize)
 		case n > maxSize:
-			return 0, fmt.Errorf("%q is too much", s)
+			return 0, fmt.Errorf("%q is too large: want at most 2^60 bytes", s)
 		}
 		return n, nil
 	}
-	return 0, fmt.Errorf("%q has no unit; %w", s, errSize)
+	return 0, fmt.Errorf("%q has no unit: %w", s, errSize)
 }
 
 // multiply returns a decimal number times n, rounded down.
@@ -120,7 +120,7 @@ type Bandwidth struct{ Up, Down Size }
 // leastBandwidth is what can be kept to with bursts as they are.
 const leastBandwidth = 1 << 10
 
-var errBandwidth = errors.New(`write a bandwidth as "10MiB/s", "100Mbit/s", "1MiB/s up, 10MiB/s down" or "unlimited"`)
+var errBandwidth = errors.New(`want a bandwidth such as "10MiB/s", "100Mbit/s", "1MiB/s up, 10MiB/s down" or "unlimited"`)
 
 // Type returns what such an option is called.
 func (Bandwidth) Type() string { return "bandwidth" }
@@ -136,7 +136,7 @@ func (b *Bandwidth) UnmarshalText(text []byte) error {
 	down, isDown := strings.CutSuffix(strings.TrimPrefix(second, " "), " down")
 	if !two {
 		if isUp {
-			return fmt.Errorf("%q says nothing of the way down; %w", s, errBandwidth)
+			return fmt.Errorf("%q has no rate for down: %w", s, errBandwidth)
 		}
 		down = up
 	} else if !isUp || !isDown {
@@ -161,7 +161,7 @@ func parseRate(s string) (Size, error) {
 	}
 	amount, ok := strings.CutSuffix(s, "/s")
 	if !ok {
-		return 0, fmt.Errorf("%q is not a second's; %w", s, errBandwidth)
+		return 0, fmt.Errorf("%q does not end in /s: %w", s, errBandwidth)
 	}
 	known, per := units, uint64(1)
 	if strings.HasSuffix(amount, "bit") {
@@ -172,7 +172,7 @@ func parseRate(s string) (Size, error) {
 		return 0, err
 	}
 	if n < leastBandwidth {
-		return 0, fmt.Errorf("%q is less than 1KiB/s", s)
+		return 0, fmt.Errorf("%q is too small: want at least 1KiB/s", s)
 	}
 	return Size(n), nil
 }

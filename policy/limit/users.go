@@ -123,14 +123,14 @@ func (us *users) enter(name string, f *core.Flow, now time.Time) (*meter, error)
 	if name == "" && !us.options.Nameless {
 		if !us.warned && us.options.boundsUsers() {
 			us.warned = true
-			us.log.Warn("requests without a user are not bounded as a user's; set nameless = true to count them as one's")
+			us.log.Warn("limits on users do not apply to requests without a user; set nameless = true to count these as one user's")
 		}
 		return m, nil
 	}
 	us.turn(now)
 	m.user = us.user(name, now)
 	if m.user == nil {
-		return nil, fmt.Errorf("%w: there are %d users already", core.ErrDenied, maxUsers)
+		return nil, fmt.Errorf("%w: the table of users is full: %d users", core.ErrDenied, maxUsers)
 	}
 	if err := us.admit(m.user, now); err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func (us *users) admit(u *user, now time.Time) error {
 	case u.bounds.connections > 0 && u.connections >= u.bounds.connections:
 		return fmt.Errorf("%w: the user has %d connections already", core.ErrDenied, u.connections)
 	case !allow(&u.rate, u.perSecond, us.options, now):
-		return fmt.Errorf("%w: the user makes too many connections a second", core.ErrDenied)
+		return fmt.Errorf("%w: the user opens too many connections a second", core.ErrDenied)
 	}
 	return nil
 }
