@@ -57,7 +57,7 @@ func (p *Policy) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	if len(p.lists.origins) > 0 {
-		running.Go(func() { follow.Watch(ctx, p.env.Log, "a list stays as it was", p.look) })
+		running.Go(func() { follow.Watch(ctx, p.env.Log, "list file not read, its old entries stay in use", p.look) })
 	}
 	p.tally.run(ctx, p.env.Log)
 }

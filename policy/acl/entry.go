@@ -46,14 +46,14 @@ func parse(b []byte) (entry, error) {
 			return entry{kind: pattern, text: rest}, checkPattern(rest)
 		case "file":
 			if len(rest) == 0 {
-				return entry{}, fmt.Errorf("%q has no path; write %q", b, "file:PATH")
+				return entry{}, fmt.Errorf("%q has no path: want %q", b, "file:PATH")
 			}
 			return entry{kind: file, text: rest}, nil
 		case "port":
-			return entry{}, fmt.Errorf("%q is no target; ports have lists of their own, allow_ports and deny_ports", b)
+			return entry{}, fmt.Errorf("%q is not a target: list ports in allow_ports or deny_ports", b)
 		}
 		if isWord(word) {
-			return entry{}, fmt.Errorf("%.40q begins with no known word; known are domain, suffix, keyword, regexp and file", b)
+			return entry{}, fmt.Errorf("unknown prefix in %.40q: want domain, suffix, keyword, regexp or file", b)
 		}
 	}
 	if isAddress(b) {
@@ -88,14 +88,14 @@ func parseName(k kind, b []byte) (entry, error) {
 		name = bytes.TrimPrefix(bytes.TrimPrefix(name, []byte("*")), []byte("."))
 	}
 	if i := bytes.IndexFunc(name, func(r rune) bool { return r >= 0x80 }); i >= 0 {
-		return entry{}, fmt.Errorf("%q has letters beyond ASCII; write the name as DNS has it, %q", b, "xn--…")
+		return entry{}, fmt.Errorf("%q has letters beyond ASCII: want its DNS form, %q", b, "xn--…")
 	}
 	addr, err := core.NewAddr(string(name), 0)
 	switch {
 	case err != nil || name[len(name)-1] == '.':
-		return entry{}, fmt.Errorf("%.60q is neither a name nor an address range", b)
+		return entry{}, fmt.Errorf("invalid target %.60q: want a name or an address range", b)
 	case addr.Name() == "" || isAddress(name):
-		return entry{}, fmt.Errorf("%q is not a name; write an address without a word before it", b)
+		return entry{}, fmt.Errorf("%q is not a name: want an address without a prefix", b)
 	}
 	return entry{kind: k, text: lower(name)}, nil
 }
@@ -103,11 +103,11 @@ func parseName(k kind, b []byte) (entry, error) {
 // parseKeyword reads a part of a name.
 func parseKeyword(b []byte) (entry, error) {
 	if len(b) == 0 || len(b) > core.MaxName {
-		return entry{}, fmt.Errorf("%.60q: a keyword has 1 to %d bytes", b, core.MaxName)
+		return entry{}, fmt.Errorf("invalid keyword %.60q: want 1 to %d bytes", b, core.MaxName)
 	}
 	for _, c := range b {
 		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", rune(c)) {
-			return entry{}, fmt.Errorf("%q has %q, which no name has", b, c)
+			return entry{}, fmt.Errorf("invalid keyword %q: %q can't be part of a name", b, c)
 		}
 	}
 	return entry{kind: keyword, text: lower(b)}, nil

@@ -42,7 +42,7 @@ func eachLine(path string, r io.Reader, take func(line []byte) error) error {
 	n++
 	err := lines.Err()
 	if errors.Is(err, bufio.ErrTooLong) {
-		return fail(fmt.Errorf("longer than %d bytes", maxLine))
+		return fail(fmt.Errorf("line longer than %d bytes", maxLine))
 	}
 	return err
 }
@@ -54,7 +54,7 @@ func targetLine(t *targets, line []byte) error {
 	first, rest := field(line)
 	if len(rest) > 0 {
 		if _, err := netip.ParseAddr(string(first)); err != nil {
-			return fmt.Errorf("%.60q has several words; a line is one entry, or an address and its names", line)
+			return fmt.Errorf("%.60q has several words: want one entry, or an address and its names", line)
 		}
 		return hostsLine(t, rest)
 	}

@@ -181,7 +181,7 @@ type users map[string]struct{}
 
 func (u users) add(name string) error {
 	if name == "" || len(name) > maxUser {
-		return fmt.Errorf("%.20q: a user name has 1 to %d bytes", name, maxUser)
+		return fmt.Errorf("invalid user name %.20q: want 1 to %d bytes", name, maxUser)
 	}
 	u[name] = struct{}{}
 	return nil

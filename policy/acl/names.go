@@ -12,7 +12,7 @@ import (
 const maxArena = 1 << 30
 
 // errTooMany says that there is no room for a name.
-var errTooMany = errors.New("too many names: they have over 1 GiB of text")
+var errTooMany = errors.New("too many names: over 1 GiB of text")
 
 // names is a set of host names, in lower case and without a trailing dot. All are
 // added, then it is sealed, and then it is asked. A name of n bytes takes n + 7.7 of

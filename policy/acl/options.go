@@ -11,8 +11,8 @@ import (
 
 // Options are the keys of a [policy.x] table of kind "acl".
 type Options struct {
-	_            core.About              `help:"allows or denies by source, user, target and port"`
-	Default      string                  `toml:"default" default:"allow" oneof:"allow,deny" help:"what happens to what no list has; \"deny\" needs an allow list"`
+	_            core.About              `help:"allows or denies requests by source, user, target and port"`
+	Default      string                  `toml:"default" default:"allow" oneof:"allow,deny" help:"what happens to a request that matches no list; \"deny\" needs an allow list"`
 	AllowTargets []Target                `toml:"allow_targets" help:"targets that are allowed, whatever deny_targets says: names, ranges of addresses, \"domain:…\", \"keyword:…\", \"regexp:…\", \"file:…\""`
 	DenyTargets  []Target                `toml:"deny_targets" help:"targets that are denied"`
 	AllowPorts   []option.Ports          `toml:"allow_ports" help:"ports of targets that are allowed, whatever deny_ports says: \"443\", \"6881-6889\""`
@@ -21,7 +21,7 @@ type Options struct {
 	DenySources  []Source                `toml:"deny_sources" help:"clients that are denied"`
 	AllowUsers   []string                `toml:"allow_users" help:"users that are allowed, whatever deny_users says: names, \"file:…\""`
 	DenyUsers    []string                `toml:"deny_users" help:"users that are denied"`
-	Resolver     core.Ref[core.Resolver] `toml:"resolver" help:"finds the addresses of names, so that ranges hold for them too"`
+	Resolver     core.Ref[core.Resolver] `toml:"resolver" help:"finds the addresses of names, so that address ranges apply to names too"`
 }
 
 // check returns what is wrong with the options by themselves.
@@ -30,7 +30,7 @@ func (o Options) check() error {
 		return err
 	}
 	if o.Default == "deny" && o.AllowTargets == nil && o.AllowPorts == nil && o.AllowSources == nil && o.AllowUsers == nil {
-		return core.BadOption("default", "%q without an allow list has nothing to deny; give allow_targets, allow_ports, allow_sources or allow_users", o.Default)
+		return core.BadOption("default", "%q without an allow list denies nothing: want allow_targets, allow_ports, allow_sources or allow_users", o.Default)
 	}
 	return nil
 }

@@ -18,8 +18,8 @@ const (
 )
 
 var (
-	errKeywords = fmt.Errorf("too many keywords: a list has %d at the most", maxKeywords)
-	errPatterns = fmt.Errorf("too many regular expressions: a list has %d at the most, of %d steps in all", maxPatterns, maxSteps)
+	errKeywords = fmt.Errorf("too many keywords: want at most %d in a list", maxKeywords)
+	errPatterns = fmt.Errorf("too many regular expressions: want at most %d in a list, of %d steps in all", maxPatterns, maxSteps)
 )
 
 // keywords are parts of names, by their first byte.
@@ -87,7 +87,7 @@ type expression struct {
 // checkPattern returns what is wrong with an expression by itself.
 func checkPattern(text []byte) error {
 	if len(text) == 0 || len(text) > maxExpression {
-		return fmt.Errorf("%.60q…: a regular expression has 1 to %d bytes", text, maxExpression)
+		return fmt.Errorf("invalid regular expression %.60q…: want 1 to %d bytes", text, maxExpression)
 	}
 	_, err := stepsOf(string(text))
 	return err
