@@ -18,10 +18,10 @@ import (
 
 // Options are the keys of a [policy.x] table of kind "replay".
 type Options struct {
-	_        core.About      `help:"refuses what another node of the fleet has received: a recording is good on none of them"`
-	Store    store.Place     `toml:"store" required:"true" help:"where the nodes tell each other what they have received: redis://HOST:PORT"`
+	_        core.About      `help:"refuses replays across a fleet: a request that one node has received is refused by all nodes"`
+	Store    store.Place     `toml:"store" required:"true" help:"the store in which the nodes share the requests that they have received: redis://HOST:PORT"`
 	Wait     option.Duration `toml:"wait" default:"100ms" min:">0s" help:"how long a request waits for the store; after that it is served"`
-	Remember option.Duration `toml:"remember" default:"24h" min:"1m" help:"for how long what has no time in it is remembered"`
+	Remember option.Duration `toml:"remember" default:"24h" min:"1m" help:"how long requests without a timestamp are remembered"`
 }
 
 const (
@@ -64,7 +64,7 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	}
 	s, err := o.Store.Open(env.Log)
 	if err == nil && s == nil {
-		err = fmt.Errorf("what this node has received is remembered anyway; give the store of the fleet, %q", "redis://HOST:PORT")
+		err = fmt.Errorf("want the store that all nodes share, such as %q: each node refuses its own replays even without this policy", "redis://HOST:PORT")
 	}
 	if err != nil {
 		return nil, &core.OptionError{Key: "store", Err: err}
@@ -102,7 +102,7 @@ func (p *Policy) check(ctx context.Context, r *core.Request) error {
 		return ctx.Err()
 	case err != nil:
 		if !p.away.Swap(true) {
-			p.log.Error("the store is away; going on with what is known here", slog.Any("err", err))
+			p.log.Error("the store is away; using local state only", slog.Any("err", err))
 		}
 		p.miss(c)
 	case !free:

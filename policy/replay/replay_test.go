@@ -162,7 +162,7 @@ func TestAway(t *testing.T) {
 				synctest.Wait()
 				for _, id := range []string{"one", "two", "three"} {
 					if err := b.get(t, id, time.Now().Add(time.Hour)); !errors.Is(err, core.ErrReplay) {
-						t.Errorf("%s, once the store is back: got %v, want %v", id, err, core.ErrReplay)
+						t.Errorf("%s, once store reachable again: got %v, want %v", id, err, core.ErrReplay)
 					}
 				}
 				if err := a.get(t, "four", time.Now().Add(time.Hour)); err != nil {

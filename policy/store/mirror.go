@@ -117,7 +117,7 @@ func (m *Mirror) Run(ctx context.Context) {
 			return
 		}
 		if !away {
-			m.log.Error("the store is away; going on with what is known here", slog.Any("err", err))
+			m.log.Error("the store is away; using local state only", slog.Any("err", err))
 			away = true
 		}
 		select {

@@ -23,13 +23,13 @@ func (p *Place) UnmarshalText(text []byte) error {
 	switch {
 	case s == "memory", isFile && path != "":
 	case isFile:
-		return errors.New(`"file:" has no path; write "file:/var/lib/umbra/bans"`)
+		return errors.New(`"file:" has no path: want "file:PATH", such as "file:/var/lib/umbra/bans"`)
 	case isRedis(s):
 		if _, err := redisOptions(s); err != nil {
 			return err
 		}
 	default: // it may have a password
-		return fmt.Errorf("no such store; write %q, %q or %q", "memory", "file:PATH", "redis://HOST:PORT")
+		return fmt.Errorf("unknown store: want %q, %q or %q", "memory", "file:PATH", "redis://HOST:PORT")
 	}
 	p.text = s
 	return nil

@@ -81,7 +81,7 @@ func OpenRedis(address string) (*Redis, error) {
 func redisOptions(address string) (*redis.Options, error) {
 	o, err := redis.ParseURL(address)
 	if u, _ := url.Parse(address); err != nil || u.Host == "" && u.Path == "" {
-		return nil, errors.New("the address of the Redis server is none; write \"redis://HOST:PORT\"")
+		return nil, errors.New("invalid Redis address: want redis://[:PASSWORD@]HOST:PORT[/DB]")
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialTimeout, answerTimeout, answerTimeout
 	o.ContextTimeoutEnabled = true

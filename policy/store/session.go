@@ -55,7 +55,7 @@ func (m *Mirror) session(ctx context.Context, back func()) error {
 
 func orEnded(err error) error {
 	if err == nil {
-		err = errors.New("the store has ended")
+		err = errors.New("the store's watch ended")
 	}
 	return err
 }

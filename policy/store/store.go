@@ -34,11 +34,11 @@ func (e Entry) Newer(old Entry) bool { return e.At.After(old.At) }
 func (e Entry) check() error {
 	switch {
 	case e.Key == "" || len(e.Key) > MaxKey:
-		return errors.New("a key has 1 to 512 bytes")
+		return errors.New("invalid key: want 1 to 512 bytes")
 	case len(e.Value) > MaxValue:
-		return errors.New("a value has at most 1024 bytes")
+		return errors.New("invalid value: want at most 1024 bytes")
 	case !storable(e.At) || !storable(e.Until):
-		return errors.New("an entry has a time and an end, from 1970 to 2262")
+		return errors.New("invalid time in At or Until: want 1970 to 2262")
 	}
 	return nil
 }
