@@ -16,10 +16,10 @@ import (
 
 // Options are the keys of an [outbound.x] table of kind "direct".
 type Options struct {
-	_             core.About              `help:"reaches targets straight from this machine; public addresses only, unless opened"`
-	Allow         []option.Prefix         `toml:"allow" help:"ranges to open that are closed by default: loopback, private, link-local, multicast and other non-public addresses"`
-	Resolver      core.Ref[core.Resolver] `toml:"resolver" help:"the [resolver.x] that finds targets' names, unless one stands in the chain; else the operating system's"`
-	ProxyProtocol int                     `toml:"proxy_protocol" default:"0" min:"0" max:"2" help:"the version, 1 or 2, of the PROXY header that tells each target who the client is; 0 for none"`
+	_             core.About              `help:"connects to targets directly from this machine; to public addresses only, unless others are allowed"`
+	Allow         []option.Prefix         `toml:"allow" help:"address ranges to allow that are denied by default: loopback, private, link-local, multicast and other non-public addresses"`
+	Resolver      core.Ref[core.Resolver] `toml:"resolver" help:"the [resolver.x] for targets' names, unless the chain has one; else the operating system's"`
+	ProxyProtocol int                     `toml:"proxy_protocol" default:"0" min:"0" max:"2" help:"the version, 1 or 2, of the PROXY header that gives each target the client's address; 0 for none"`
 }
 
 // Outbound reaches targets itself.
@@ -106,10 +106,10 @@ func (d *Outbound) PayloadWait(*core.Request) time.Duration { return 0 }
 // unspecified address is this machine, whatever ranges are open.
 func (d *Outbound) guard(_ context.Context, network core.Network, to netip.AddrPort) error {
 	if to.Addr().IsUnspecified() {
-		return fmt.Errorf("%w: %s is not a public address, and can't be opened", core.ErrDenied, to.Addr())
+		return fmt.Errorf("%w: %s is not a public address and can't be allowed", core.ErrDenied, to.Addr())
 	}
 	if !IsPublic(to.Addr()) && !d.allowed(to.Addr()) {
-		return fmt.Errorf("%w: %s is not a public address; open it with allow", core.ErrDenied, to.Addr())
+		return fmt.Errorf("%w: %s is not a public address; add it to allow", core.ErrDenied, to.Addr())
 	}
 	if d.listening(network, to) {
 		return fmt.Errorf("%w: %s is an inbound of this process", core.ErrDenied, to)

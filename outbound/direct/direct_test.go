@@ -212,7 +212,7 @@ func TestOwnListener(t *testing.T) {
 				denied(t, d, &core.Request{Target: target}, "is an inbound of this process")
 			}
 			for _, unspecified := range []string{"0.0.0.0", "::"} {
-				denied(t, d, &core.Request{Target: core.NewIPAddr(netip.MustParseAddr(unspecified), port)}, "can't be opened")
+				denied(t, d, &core.Request{Target: core.NewIPAddr(netip.MustParseAddr(unspecified), port)}, "can't be allowed")
 			}
 			reached(t, d, &core.Request{Target: core.AddrFrom(listen(t, "127.0.0.1:0"))})
 		})

@@ -14,11 +14,11 @@ import (
 
 // Options are the keys of an [outbound.x] table of kind "ss".
 type Options struct {
-	_                core.About                 `help:"goes through a Shadowsocks server"`
+	_                core.About                 `help:"connects through a Shadowsocks server"`
 	Server           option.Server              `toml:"server" required:"true" help:"host and port of the server"`
 	Cipher           core.Ref[core.Cipher]      `toml:"cipher" required:"true" help:"the [cipher.x] that the server uses"`
-	Transport        []core.Ref[core.Transport] `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the server"`
-	Resolver         core.Ref[core.Resolver]    `toml:"resolver" help:"the [resolver.x] that finds the server's name; else the operating system's, or the hop before"`
+	Transport        []core.Ref[core.Transport] `toml:"transport" help:"transports over the wire, the lowest first; the same list as at the server"`
+	Resolver         core.Ref[core.Resolver]    `toml:"resolver" help:"the [resolver.x] for the server's name; else the operating system's, or the previous hop's"`
 	FirstPayloadWait option.Duration            `toml:"first_payload_wait" default:"50ms" help:"how long to wait for the client's first bytes, so that they leave with the header; never for ports whose servers speak first"`
 }
 

@@ -44,10 +44,10 @@ func (o Options) follow(log *slog.Logger, now func() time.Time) (*follow.Value[*
 		Make: func(read func(string) ([]byte, error)) (*material, error) { return o.load(read, log, now()) },
 		Tell: func(err error) {
 			if err != nil {
-				log.LogAttrs(context.Background(), slog.LevelWarn, "changed certificate files are bad, keeping the old ones", slog.Any("err", err))
+				log.LogAttrs(context.Background(), slog.LevelWarn, "changed certificate files not usable, keeping the old ones", slog.Any("err", err))
 				return
 			}
-			log.LogAttrs(context.Background(), slog.LevelInfo, "certificate files read again", slog.Any("files", o.files()))
+			log.LogAttrs(context.Background(), slog.LevelInfo, "certificate files reloaded", slog.Any("files", o.files()))
 		},
 	})
 }
@@ -102,7 +102,7 @@ func (o Options) load(read reader, log *slog.Logger, now time.Time) (*material, 
 // would let the CA issue others.
 func (o Options) verifyPin(state stdtls.ConnectionState) error {
 	if len(state.PeerCertificates) == 0 {
-		return fmt.Errorf("%w: the server shows no certificate", core.ErrAuth)
+		return fmt.Errorf("%w: the server presented no certificate", core.ErrAuth)
 	}
 	if pin := PinOf(state.PeerCertificates[0]); !slices.Contains(o.Pin, pin) {
 		return fmt.Errorf("%w: the server's key is not pinned: %s", core.ErrAuth, pin)
@@ -130,7 +130,7 @@ func readPair(read reader, certFile, keyFile string) (stdtls.Certificate, error)
 	pair, err := stdtls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
 		text := strings.TrimPrefix(err.Error(), "tls: ")
-		return stdtls.Certificate{}, core.BadOption("key", "%s with the certificate of %s: %s", keyFile, certFile, text)
+		return stdtls.Certificate{}, core.BadOption("key", "%s does not fit the certificate in %s: %s", keyFile, certFile, text)
 	}
 	return pair, nil
 }
@@ -140,7 +140,7 @@ func checkKey(file string, data []byte) error {
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		switch {
 		case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
-			return core.BadOption("key", "%s is protected by a passphrase; store the key without one", file)
+			return core.BadOption("key", "%s is protected by a passphrase: want a key without one", file)
 		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
 			return nil
 		}

@@ -46,7 +46,7 @@ func (p *Pin) UnmarshalText(text []byte) error {
 		sum, err = base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
 	}
 	if err != nil || len(sum) != sha256.Size {
-		return fmt.Errorf("%q is no SHA-256 hash in base64 (44 characters) or hex (64)", text)
+		return fmt.Errorf("invalid pin %q: want a SHA-256 hash in base64 (44 characters) or hex (64)", text)
 	}
 	p.sum = [sha256.Size]byte(sum)
 	return nil
@@ -69,7 +69,7 @@ func (v *Version) UnmarshalText(text []byte) error {
 	case "1.3":
 		*v = stdtls.VersionTLS13
 	default:
-		return fmt.Errorf("%w; other versions are not safe", option.WrongWord(string(text), v.Values()))
+		return fmt.Errorf("%w; other versions are insecure", option.WrongWord(string(text), v.Values()))
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func (r *reply) read(q question) (answer, error) {
 			break
 		}
 		if a.chain++; a.chain > maxChain {
-			return answer{}, fmt.Errorf("%w: a chain of over %d names", core.ErrMalformed, maxChain)
+			return answer{}, fmt.Errorf("%w: CNAME chain of over %d names", core.ErrMalformed, maxChain)
 		}
 		name = target
 	}
@@ -75,7 +75,7 @@ func (r *reply) read(q question) (answer, error) {
 	case len(a.ips) == 0:
 		return r.no(a, name)
 	case r.rcode == dns.RcodeNameError:
-		return answer{}, fmt.Errorf("%w: addresses of a name that is said not to exist", core.ErrMalformed)
+		return answer{}, fmt.Errorf("%w: addresses in an NXDOMAIN answer", core.ErrMalformed)
 	}
 	return a, nil
 }

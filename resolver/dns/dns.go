@@ -129,7 +129,7 @@ func (b *builder) build() (err error) {
 	for domain, servers := range b.options.Domains {
 		name := strings.ToLower(strings.TrimSuffix(domain, "."))
 		if b.resolver.domains[name] != nil {
-			return core.BadOption("domains", "%q stands twice, in letters of another case", name)
+			return core.BadOption("domains", "%q is listed twice, in different letter case", name)
 		}
 		b.resolver.domains[name] = b.group(servers)
 	}

@@ -82,7 +82,7 @@ func (r *Resolver) find(ctx context.Context, q question) *entry {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
 	case <-ctx.Done():
-		return r.failure(q, fmt.Errorf("%w: %d questions are underway", core.ErrCrowded, cap(r.slots)))
+		return r.failure(q, fmt.Errorf("%w: %d queries are running", core.ErrCrowded, cap(r.slots)))
 	}
 	ttl, at := time.Duration(1<<63-1), q
 	for chain := 0; ; {
@@ -97,7 +97,7 @@ func (r *Resolver) find(ctx context.Context, q question) *entry {
 			return r.entry(q, a, ttl, from)
 		}
 		if chain += a.chain; chain >= maxChain {
-			return r.failure(q, fmt.Errorf("%s: %w: a chain of over %d names", from, core.ErrMalformed, maxChain))
+			return r.failure(q, fmt.Errorf("%s: %w: CNAME chain of over %d names", from, core.ErrMalformed, maxChain))
 		}
 		if _, own, _ := dial.OwnName(a.next); own || !isHost(a.next) {
 			return r.entry(q, answer{status: missing}, ttl, from)

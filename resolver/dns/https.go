@@ -92,13 +92,13 @@ func (w *httpsWire) once(ctx context.Context, q question, f form) (reply, error)
 	case err != nil:
 		return reply{}, err
 	case len(msg) == maxMessage:
-		return reply{}, errors.New("an answer of over 65,535 bytes")
+		return reply{}, errors.New("answer of over 65,535 bytes")
 	case asked.compare(msg) == stranger:
 		return reply{}, errStrange
 	}
 	r, err := parseReply(msg, len(asked.section))
 	if err == nil && r.truncated {
-		return reply{}, errors.New("a truncated answer over HTTPS")
+		return reply{}, errors.New("truncated answer over HTTPS")
 	}
 	r.grow(resp.Header.Get("Age"))
 	return r, err

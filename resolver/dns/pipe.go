@@ -177,7 +177,7 @@ func (p *pipe) wait(id uint16, w *waiter) error {
 		return p.ended
 	}
 	if p.waiting[id] != nil {
-		return errors.New("the random ID is in use") // one in 65,536 for each question underway
+		return errors.New("random query ID already in use") // one in 65,536 for each question underway
 	}
 	p.waiting[id] = w
 	return nil

@@ -57,7 +57,7 @@ func parseReply(msg []byte, section int) (reply, error) {
 	p := parser{msg: msg, off: headerSize + section}
 	answers, authorities := binary.BigEndian.Uint16(msg[6:]), binary.BigEndian.Uint16(msg[8:])
 	if int(answers)+int(authorities) > maxRecords {
-		return reply{}, fmt.Errorf("%w: %d records, the most is %d", core.ErrMalformed, int(answers)+int(authorities), maxRecords)
+		return reply{}, fmt.Errorf("%w: %d records, more than %d", core.ErrMalformed, int(answers)+int(authorities), maxRecords)
 	}
 	for range answers {
 		if err := p.answer(&r); err != nil {
@@ -94,7 +94,7 @@ func (p *parser) header() (h header, ok bool, err error) {
 		return h, false, err
 	}
 	if len(p.msg)-p.off < 10 {
-		return h, false, fmt.Errorf("%w: cut in a record", core.ErrMalformed)
+		return h, false, fmt.Errorf("%w: message ends within a record", core.ErrMalformed)
 	}
 	fixed := p.msg[p.off:]
 	h.kind = binary.BigEndian.Uint16(fixed)
@@ -103,7 +103,7 @@ func (p *parser) header() (h header, ok bool, err error) {
 	h.size = int(binary.BigEndian.Uint16(fixed[8:]))
 	h.data = p.off + 10
 	if p.off = h.data + h.size; p.off > len(p.msg) {
-		return h, false, fmt.Errorf("%w: cut in a record", core.ErrMalformed)
+		return h, false, fmt.Errorf("%w: message ends within a record", core.ErrMalformed)
 	}
 	return h, class == dns.ClassINET, nil
 }
@@ -119,7 +119,7 @@ func (p *parser) answer(r *reply) error {
 	case dns.TypeA, dns.TypeAAAA:
 		rec.ip, ok = netip.AddrFromSlice(p.msg[h.data:p.off])
 		if !ok || rec.ip.Is4() != (h.kind == dns.TypeA) {
-			return fmt.Errorf("%w: an address of %d bytes", core.ErrMalformed, h.size)
+			return fmt.Errorf("%w: address of %d bytes", core.ErrMalformed, h.size)
 		}
 		rec.ip = rec.ip.Unmap()
 	case dns.TypeCNAME:
@@ -128,7 +128,7 @@ func (p *parser) answer(r *reply) error {
 			return err
 		}
 		if end != p.off {
-			return fmt.Errorf("%w: a CNAME of another size than its name", core.ErrMalformed)
+			return fmt.Errorf("%w: size of a CNAME record differs from its name", core.ErrMalformed)
 		}
 		rec.target = target
 	default:
@@ -155,7 +155,7 @@ func (p *parser) authority(r *reply) error {
 			}
 		}
 		if p.off-at != 20 {
-			return fmt.Errorf("%w: a SOA of another size than its fields", core.ErrMalformed)
+			return fmt.Errorf("%w: size of a SOA record differs from its fields", core.ErrMalformed)
 		}
 		r.soa = &soa{h.name, h.ttl, binary.BigEndian.Uint32(p.msg[at+16:])}
 	}
@@ -170,7 +170,7 @@ func (p *parser) name(at int) (string, int, error) {
 	}
 	name, end, err := dns.UnpackDomainName(p.msg, at)
 	if err != nil {
-		return "", 0, fmt.Errorf("%w: a name: %w", core.ErrMalformed, err)
+		return "", 0, fmt.Errorf("%w: name: %w", core.ErrMalformed, err)
 	}
 	return strings.TrimSuffix(dns.CanonicalName(name), "."), end, nil
 }
@@ -184,22 +184,22 @@ func (p *parser) checkPointers(at int) error {
 		case size < 0x40:
 			at += 1 + size
 		case size < 0xC0 || at+1 == len(p.msg):
-			return fmt.Errorf("%w: a label of an unknown type", core.ErrMalformed)
+			return fmt.Errorf("%w: label of an unknown type", core.ErrMalformed)
 		default:
 			to := size&0x3F<<8 | int(p.msg[at+1])
 			if pointers++; to >= limit || pointers > maxPointers {
-				return fmt.Errorf("%w: a name whose pointers don't lead back", core.ErrMalformed)
+				return fmt.Errorf("%w: name with a pointer that does not point backwards", core.ErrMalformed)
 			}
 			at, limit = to, to
 		}
 	}
-	return fmt.Errorf("%w: cut in a name", core.ErrMalformed)
+	return fmt.Errorf("%w: message ends within a name", core.ErrMalformed)
 }
 
 // What servers say instead of an answer.
 var (
 	errServer = errors.New("server failure")
-	errLame   = errors.New("refers to other servers")
+	errLame   = errors.New("server refers to other servers")
 )
 
 // rcodeError returns what is wrong with an answer that has a response code other

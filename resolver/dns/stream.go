@@ -79,7 +79,7 @@ func (w *streamWire) once(ctx context.Context, p *pipe, q question, f form) (rep
 	}
 	r, err := parseReply(msg, len(asked.section))
 	if err == nil && r.truncated {
-		return reply{}, errors.New("a truncated answer over a stream")
+		return reply{}, errors.New("truncated answer over a stream")
 	}
 	return r, err
 }

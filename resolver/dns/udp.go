@@ -19,7 +19,7 @@ const (
 )
 
 // errOversized says that a datagram was larger than any that we asked for.
-var errOversized = errors.New("a datagram larger than was asked for")
+var errOversized = errors.New("datagram larger than the advertised size")
 
 // udpWire asks by UDP. Each question has a socket of its own, whose port the
 // system picks at random, an ID of 16 random bits and letters of random case; all
@@ -86,7 +86,7 @@ func (w *udpWire) once(ctx context.Context, q question, f form) (reply, error) {
 
 // errStrange says that a question got answers to others, or one whose letters had
 // another case: somebody forges, or the server does not keep the case.
-var errStrange = errors.New("answers that don't match the question")
+var errStrange = errors.New("answers do not match the query")
 
 // converse sends a query, once more if nothing has come after a while, and returns
 // the message that answers it, in buf. What does not is passed over.

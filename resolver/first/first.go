@@ -14,8 +14,8 @@ import (
 
 // Options are the keys of a [resolver.x] table of kind "first".
 type Options struct {
-	_         core.About                `help:"asks other resolvers in order, until one has an address"`
-	Resolvers []core.Ref[core.Resolver] `toml:"resolvers" required:"true" help:"the [resolver.x]s to ask, the first of them first"`
+	_         core.About                `help:"queries other resolvers in order, until one returns an address"`
+	Resolvers []core.Ref[core.Resolver] `toml:"resolvers" required:"true" help:"the [resolver.x]s to query, in this order"`
 }
 
 // Resolver asks others.
@@ -26,12 +26,12 @@ var _ core.Teller = (*Resolver)(nil)
 // New returns the resolver.
 func New(env core.Env, o Options) (core.Resolver, error) {
 	if len(o.Resolvers) == 0 {
-		return nil, core.BadOption("resolvers", "an empty list; name a [resolver.x] at least")
+		return nil, core.BadOption("resolvers", "empty list: want at least one [resolver.x]")
 	}
 	r := new(Resolver)
 	for i, ref := range o.Resolvers {
 		if slices.Contains(o.Resolvers[:i], ref) {
-			return nil, core.BadOption("resolvers", "%s stands twice", ref)
+			return nil, core.BadOption("resolvers", "%s is listed twice", ref)
 		}
 		other, err := ref.Get(env)
 		if err != nil {

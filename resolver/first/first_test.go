@@ -96,7 +96,7 @@ func TestRefused(t *testing.T) {
 	for _, tc := range []struct {
 		refs []core.Ref[core.Resolver]
 		text string
-	}{{nil, "an empty list"}, {[]core.Ref[core.Resolver]{"a", "a"}, "a stands twice"}, {[]core.Ref[core.Resolver]{"b"}, "unknown"}} {
+	}{{nil, "empty list"}, {[]core.Ref[core.Resolver]{"a", "a"}, "a is listed twice"}, {[]core.Ref[core.Resolver]{"b"}, "unknown"}} {
 		if r, err := New(env, Options{Resolvers: tc.refs}); r != nil || err == nil || !strings.Contains(err.Error(), tc.text) {
 			t.Errorf("%v: got %v, %v, want %q", tc.refs, r, err, tc.text)
 		}

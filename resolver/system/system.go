@@ -13,7 +13,7 @@ import (
 
 // Options are the keys of a [resolver.x] table of kind "system".
 type Options struct {
-	_      core.About    `help:"asks the operating system, as other programs do; remembers nothing itself"`
+	_      core.About    `help:"uses the operating system's resolver; caches nothing itself"`
 	Prefer option.Family `toml:"prefer" default:"auto" help:"addresses to try first: ipv4, ipv6, or auto for IPv6 where this machine has it; ipv4-only and ipv6-only leave the others out"`
 }
 
