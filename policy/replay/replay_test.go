@@ -197,11 +197,11 @@ func TestBounded(t *testing.T) {
 	s := newShelf()
 	s.set(0, errors.New("away"))
 	a := newNode(s)
-	for i := range maxMissed + 100 {
+	for i := range maxPending + 100 {
 		_ = a.get(t, string(rune(i)), time.Now().Add(time.Hour))
 	}
-	if len(a.missed) > maxMissed {
-		t.Errorf("got %d, want at most %d", len(a.missed), maxMissed)
+	if len(a.pending) > maxPending {
+		t.Errorf("got %d, want at most %d", len(a.pending), maxPending)
 	}
 }
 
