@@ -1,5 +1,4 @@
-// Package ban is a policy that keeps out, for a while, clients that try keys or
-// passwords.
+// Package ban is a policy that temporarily bans clients that try keys or passwords.
 package ban
 
 import (
@@ -36,15 +35,15 @@ type Options struct {
 }
 
 // The bounds in the tags of Options follow from how failures are counted. A window of
-// less than 8 ns has no stretches. These constants don't compile if that changes, or
-// if 65 failures don't fit into the counter of a stretch.
+// less than 8 ns can't be divided into slots. These constants don't compile if that
+// changes, or if 65 failures don't fit into the counter of a slot.
 const (
-	_ = uint(8 - stretches)
-	_ = uint16(65 * generous * point)
+	_ = uint(8 - windowSlots)
+	_ = uint16(65 * servedFactor * point)
 )
 
-// check returns what is wrong with the options, and the weights in points. Its
-// errors name the key to mend.
+// check validates the options and returns the weights in points. Its errors name the
+// option to correct.
 func (o Options) check() (weights [reasons]int, err error) {
 	if err := option.Check(o); err != nil {
 		return weights, err
@@ -68,7 +67,7 @@ func (o Options) check() (weights [reasons]int, err error) {
 	return weights, nil
 }
 
-// isTableName reports whether nftables and its command take a name.
+// isTableName reports whether nftables and the command nft accept a table name.
 func isTableName(s string) bool {
 	const most = 31
 	return len(s) <= most && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == ""
@@ -82,7 +81,7 @@ func (o Options) exempts(ip netip.Addr) bool {
 	return slices.ContainsFunc(o.Exempt, func(p option.Prefix) bool { return p.Contains(ip) })
 }
 
-// clientOf returns what counts as one client.
+// clientOf returns the prefix whose addresses count as one client.
 func (o Options) clientOf(ip netip.Addr) netip.Prefix {
 	bits := o.PrefixV6
 	if ip.Is4() {
@@ -92,16 +91,16 @@ func (o Options) clientOf(ip netip.Addr) netip.Prefix {
 	return p
 }
 
-// Mode is what a ban does: "ban", which "" means too, or "observe".
+// Mode is the effect of a ban: "ban" (also ""), or "observe".
 type Mode string
 
-// Values returns the two words.
+// Values returns the two modes.
 func (Mode) Values() []string { return []string{"ban", "observe"} }
 
-// UnmarshalText reads one of them.
+// UnmarshalText reads one of the modes.
 func (m *Mode) UnmarshalText(text []byte) error { return option.ReadWord(m, text, m.Values()) }
 
-// word is what the log says of a ban.
+// word returns the log message for a new ban.
 func (m Mode) word() string {
 	if m == "observe" {
 		return "would ban"
@@ -109,13 +108,14 @@ func (m Mode) word() string {
 	return "banned"
 }
 
-// Action is what a banned client gets. The zero Action is what the inbound does.
+// Action is how a banned client's connection ends. The zero Action is the inbound's
+// own way to end a connection without a valid request.
 type Action struct {
 	name string
 	end  core.Ending
 }
 
-// actions are those that have a name.
+// actions are the named actions.
 var actions = []Action{{"drain", core.EndDrained}, {"close", core.EndClosed}, {"reset", core.EndReset}, {"tarpit", core.EndTarpit}}
 
 // Values returns their names.
@@ -137,5 +137,5 @@ func (a *Action) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String returns the word.
+// String returns the name.
 func (a Action) String() string { return a.name }
