@@ -32,11 +32,11 @@ func (t *targets) matches(host string) string {
 		if !ok {
 			return ""
 		}
-		return reason{question: byTarget, kind: network, prefix: p}.String()
+		return reason{check: byTarget, kind: network, prefix: p}.String()
 	}
 	name := strings.TrimSuffix(a.Name(), ".")
 	if why, ok := t.name(name, fold(nil, name)); ok {
-		why.question = byTarget
+		why.check = byTarget
 		return why.String()
 	}
 	return ""

@@ -24,7 +24,7 @@ type Options struct {
 	Resolver     core.Ref[core.Resolver] `toml:"resolver" help:"finds the addresses of names, so that address ranges apply to names too"`
 }
 
-// check returns what is wrong with the options by themselves.
+// check validates the options without reading any file.
 func (o Options) check() error {
 	if err := option.Check(o); err != nil {
 		return err
@@ -41,13 +41,13 @@ type Target struct{ entry }
 // Example returns an entry.
 func (Target) Example() string { return "example.org" }
 
-// UnmarshalText reads an entry as it stands in a table or a file.
+// UnmarshalText reads an entry in the form of the configuration or a list file.
 func (t *Target) UnmarshalText(text []byte) (err error) {
 	t.entry, err = parse(bytes.TrimSpace(bytes.Clone(text)))
 	return err
 }
 
-// String returns the entry as it may stand in a list.
+// String returns the entry in the form that UnmarshalText reads.
 func (t Target) String() string {
 	switch word := words[t.kind]; {
 	case t.kind == network && t.prefix.IsSingleIP():
@@ -64,7 +64,7 @@ func (t Target) String() string {
 // Source is an entry of a list of clients.
 type Source struct {
 	prefix netip.Prefix
-	path   string // of a file of entries, if it is one
+	path   string // of a list file, or "" for a range
 }
 
 // Example returns a range of addresses.
@@ -93,7 +93,7 @@ func (s Source) String() string {
 	return s.prefix.String()
 }
 
-// cutFile returns the path of an entry that is a file.
+// cutFile returns the path of an entry of the form "file:PATH".
 func cutFile(s string) (path string, ok bool) {
 	const word = "file:"
 	if len(s) <= len(word) || s[:len(word)] != word {
@@ -102,5 +102,5 @@ func cutFile(s string) (path string, ok bool) {
 	return s[len(word):], true
 }
 
-// errNested says that a file names another.
+// errNested reports a "file:" entry in a list file.
 var errNested = errors.New("a file can't name another file")
