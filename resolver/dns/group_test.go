@@ -96,8 +96,8 @@ func TestRest(t *testing.T) {
 			}
 			if took := time.Since(at); first.count() > asked {
 				tried = append(tried, at.Sub(began).Round(time.Second))
-				if took != impatience {
-					t.Errorf("with the resting server: took %v, want %v", took, impatience)
+				if took != hedgeDelay {
+					t.Errorf("with the resting server: took %v, want %v", took, hedgeDelay)
 				}
 			} else if took != 0 {
 				t.Errorf("without it: took %v, want nothing", took)

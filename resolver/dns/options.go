@@ -38,10 +38,10 @@ type Options struct {
 	Prefetch     bool                           `toml:"prefetch" default:"true" help:"refresh the answers of names in use shortly before they expire"`
 }
 
-// maxServers is how many servers a list may have.
+// maxServers is the maximum number of servers in a list.
 const maxServers = 16
 
-// check finds the mistakes that stand in the options alone.
+// check validates the options without reading any file.
 func (o *Options) check() error {
 	if err := option.Check(*o); err != nil {
 		return err
@@ -82,7 +82,7 @@ func checkServers(key, of string, servers []option.NameServer) error {
 	return nil
 }
 
-// checkBootstrap checks that each name with addresses is that of a server.
+// checkBootstrap checks that each name in bootstrap is the name of a server.
 func (o *Options) checkBootstrap() error {
 	names := map[string]bool{}
 	for s := range o.all() {
@@ -116,7 +116,7 @@ func (o *Options) all() func(yield func(option.NameServer) bool) {
 	}
 }
 
-// fixed returns the addresses that the file gives for a server's name.
+// fixed returns the addresses in bootstrap for a server's name.
 func (o *Options) fixed(server option.NameServer) []netip.Addr {
 	for name, ips := range o.Bootstrap {
 		if !strings.EqualFold(name, server.Addr().Name()) {
@@ -131,7 +131,7 @@ func (o *Options) fixed(server option.NameServer) []netip.Addr {
 	return nil
 }
 
-// trust returns the CAs to trust, or nil for those of the system.
+// trust returns the CAs to trust, or nil for the system's CAs.
 func (o *Options) trust() (*x509.CertPool, error) {
 	if o.CA == "" {
 		return nil, nil
@@ -151,8 +151,8 @@ func (o *Options) trust() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// answersDependOn returns all that decides what the answers are, as text. The
-// store of a file whose text is another is not taken over.
+// answersDependOn returns all options that determine the answers, as text. A store is
+// kept over a reload only if this text is unchanged.
 func (o *Options) answersDependOn() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v via %q ca %q", o.Servers, o.Via, o.CA)
@@ -165,6 +165,6 @@ func (o *Options) answersDependOn() string {
 	return b.String()
 }
 
-// cacheBytes returns the bound on the cache's memory, which an int holds on this
-// machine.
+// cacheBytes returns the bound on the cache's memory, limited to the range of int on
+// this machine.
 func (o *Options) cacheBytes() int { return int(min(o.CacheBytes, math.MaxInt)) }

@@ -16,7 +16,7 @@ const (
 	maxRecords  = 512 // in one message
 )
 
-// reply is what a resolver looks at of a message.
+// reply is the part of a message that the resolver uses.
 type reply struct {
 	rcode         int
 	truncated     bool
@@ -28,23 +28,23 @@ type reply struct {
 
 // record is one record of a name.
 type record struct {
-	name   string // in lower case, without the dot at its end
+	name   string // in lower case, without the trailing dot
 	kind   uint16
 	ttl    uint32
 	ip     netip.Addr // of A and AAAA
 	target string     // of CNAME, as name
 }
 
-// soa is the record that says for how long a "no" holds (RFC 2308 §5).
+// soa is the record that limits the lifetime of a negative answer (RFC 2308 §5).
 type soa struct {
 	name         string
 	ttl, minimum uint32
 }
 
-// parseReply reads a message whose question section is of the given size, or
-// which ends with its header. Records of other types, other classes and the
-// additional section are passed over. Its error is a core.ErrMalformed. It keeps
-// no part of msg.
+// parseReply parses a message whose question section has the given size, or which
+// consists of a header only. Records of other types, other classes and the additional
+// section are ignored. Its error wraps core.ErrMalformed. The reply shares no memory
+// with msg.
 func parseReply(msg []byte, section int) (reply, error) {
 	r := reply{
 		rcode:         int(msg[3] & 0xF),
@@ -72,23 +72,23 @@ func parseReply(msg []byte, section int) (reply, error) {
 	return r, nil
 }
 
-// parser reads records one after the other.
+// parser parses the records of a message in order.
 type parser struct {
 	msg []byte
 	off int
 }
 
-// header is what each record begins with.
+// header is the fixed part of a record.
 type header struct {
 	name string
 	kind uint16
 	ttl  uint32
-	data int // where its data begins
-	size int // of it
+	data int // offset of the record's data
+	size int // of the data, in bytes
 }
 
-// header reads the head of a record and moves on to the next. ok is false for a
-// record of a class other than IN.
+// header parses the header of a record and advances to the next record. ok is false
+// for a record of a class other than IN.
 func (p *parser) header() (h header, ok bool, err error) {
 	if h.name, p.off, err = p.name(p.off); err != nil {
 		return h, false, err
@@ -162,8 +162,9 @@ func (p *parser) authority(r *reply) error {
 	return nil
 }
 
-// name reads a name at an offset, in lower case and without the dot at its end, and returns where it ends. Each
-// pointer in it must lead further back than the one before, which no loop can.
+// name returns the name at an offset, in lower case and without the trailing dot, and
+// the offset of its end. Each pointer must point to a lower offset than the one before,
+// which excludes loops.
 func (p *parser) name(at int) (string, int, error) {
 	if err := p.checkPointers(at); err != nil {
 		return "", 0, err
@@ -176,7 +177,7 @@ func (p *parser) name(at int) (string, int, error) {
 }
 
 func (p *parser) checkPointers(at int) error {
-	limit := at // pointers lead to before it
+	limit := at // pointers must point below it
 	for pointers := 0; at < len(p.msg); {
 		switch size := int(p.msg[at]); {
 		case size == 0:
@@ -196,14 +197,13 @@ func (p *parser) checkPointers(at int) error {
 	return fmt.Errorf("%w: message ends within a name", core.ErrMalformed)
 }
 
-// What servers say instead of an answer.
+// Responses without a usable answer.
 var (
 	errServer = errors.New("server failure")
 	errLame   = errors.New("server refers to other servers")
 )
 
-// rcodeError returns what is wrong with an answer that has a response code other
-// than success and "no such name".
+// rcodeError returns the error for a response code other than NOERROR and NXDOMAIN.
 func rcodeError(rcode int) error {
 	text, ok := dns.RcodeToString[rcode]
 	if !ok {
