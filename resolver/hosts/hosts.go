@@ -25,10 +25,10 @@ type Options struct {
 	Names map[string][]option.IP `toml:"names" help:"names and their addresses; they take precedence over the file"`
 }
 
-// lookAgain is how often it is seen whether the file has changed.
-const lookAgain = 5 * time.Second
+// checkEvery is the interval between checks for changes of the file.
+const checkEvery = 5 * time.Second
 
-// Resolver knows fixed names.
+// Resolver resolves the names of a hosts file and of the configuration.
 type Resolver struct {
 	log   *slog.Logger
 	names table // of the configuration
@@ -38,8 +38,8 @@ type Resolver struct {
 
 var _ core.Teller = (*Resolver)(nil)
 
-// New returns the resolver. The file must be readable; what it later becomes does
-// not matter: the names that were read last stay then.
+// New returns the resolver. The file must be readable at that time. If it can't be read
+// later, the names that were read last stay in use.
 func New(env core.Env, o Options) (core.Resolver, error) {
 	if o.File == "" && len(o.Names) == 0 {
 		return nil, core.BadOption("names", "missing: want names, file or both")
@@ -85,7 +85,7 @@ func (r *Resolver) Tell(_ context.Context, name string) ([]core.Found, error) {
 	return found, err
 }
 
-// find returns the addresses of a name, and what gives them.
+// find returns the addresses of a name, and their source.
 func (r *Resolver) find(name string) (ips []netip.Addr, from string, err error) {
 	if ips, ok, err := dial.OwnName(name); ok {
 		return ips, "the name itself", err
@@ -105,7 +105,7 @@ func (r *Resolver) find(name string) (ips []netip.Addr, from string, err error) 
 // follow reads the file and follows its changes.
 func (r *Resolver) follow() (*follow.Value[table], error) {
 	return follow.NewValue(follow.Source[table]{
-		Paths: []string{r.path}, Limit: maxFile, Every: lookAgain, Now: time.Now,
+		Paths: []string{r.path}, Limit: maxFile, Every: checkEvery, Now: time.Now,
 		Make: func(read func(string) ([]byte, error)) (table, error) {
 			text, err := read(r.path)
 			if err != nil {

@@ -133,17 +133,17 @@ func TestReload(t *testing.T) {
 		gives(t, r, "a.example", "192.0.2.1")
 		change("192.0.2.22 a.example\n")
 		gives(t, r, "a.example", "192.0.2.1")
-		time.Sleep(lookAgain)
+		time.Sleep(checkEvery)
 		gives(t, r, "a.example", "192.0.2.22")
-		time.Sleep(lookAgain)
+		time.Sleep(checkEvery)
 		gives(t, r, "a.example", "192.0.2.22")
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(lookAgain)
+		time.Sleep(checkEvery)
 		gives(t, r, "a.example", "192.0.2.22")
 		change("192.0.2.3 a.example\nbad\n")
-		time.Sleep(lookAgain)
+		time.Sleep(checkEvery)
 		gives(t, r, "a.example", "192.0.2.3")
 	})
 }
