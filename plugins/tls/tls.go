@@ -1,9 +1,9 @@
 // Package tls is the transport kind "tls": TLS 1.3, or 1.2 where it is allowed,
 // over any wire and in both roles.
 //
-// A listener names a component with cert and key; an outbound names one that
-// says, by ca, pin or the system's roots, whom it trusts. Certificate files that
-// change are read again, so a renewal needs no reload.
+// An inbound names a component with cert and key; an outbound names one whose ca, pin or
+// the system's roots determine which servers it trusts. Certificate files that change
+// are read again, so a renewal needs no reload.
 package tls
 
 import (
@@ -32,8 +32,8 @@ type Options struct {
 	MinVersion Version  `toml:"min_version" default:"1.3" help:"the lowest TLS version to accept"`
 }
 
-// Transport is one configured component. It serves both roles for which its
-// options have what is needed.
+// Transport is one configured component. It serves each role for which the required
+// options are set.
 type Transport struct {
 	options  Options
 	material *follow.Value[*material]
@@ -76,9 +76,9 @@ func (t *Transport) CheckClient() error {
 	return nil
 }
 
-// Client shakes hands with the server that was dialled as server. ctx and the
-// deadline of wire bound the handshake. On an error the caller still owns wire;
-// if ctx ended, the deadline of wire is in the past.
+// Client performs the handshake with the server that was dialled as server. ctx and the
+// deadline of wire bound the handshake. On an error the caller still owns wire; if ctx
+// has ended, the deadline of wire is in the past.
 func (t *Transport) Client(ctx context.Context, wire core.Stream, server core.Addr) (core.Stream, error) {
 	if err := t.CheckClient(); err != nil {
 		return nil, fmt.Errorf("tls client: %w", err)
@@ -91,7 +91,8 @@ func (t *Transport) Client(ctx context.Context, wire core.Stream, server core.Ad
 	return handshake(ctx, wire, config, stdtls.Client)
 }
 
-// Server shakes hands with a client. It is bounded as Client is.
+// Server performs the handshake with a client, under the same bounds and ownership as
+// Client.
 func (t *Transport) Server(ctx context.Context, wire core.Stream) (core.Stream, error) {
 	if err := t.CheckServer(); err != nil {
 		return nil, fmt.Errorf("tls server: %w", err)
@@ -99,7 +100,7 @@ func (t *Transport) Server(ctx context.Context, wire core.Stream) (core.Stream, 
 	return handshake(ctx, wire, t.material.Get().server, stdtls.Server)
 }
 
-// check reports what is wrong with o before any file is read.
+// check validates the options without reading any file.
 func (o Options) check() error {
 	switch {
 	case o.Cert != "" && o.Key == "":
