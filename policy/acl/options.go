@@ -13,13 +13,13 @@ import (
 type Options struct {
 	_            core.About              `help:"allows or denies requests by source, user, target and port"`
 	Default      string                  `toml:"default" default:"allow" oneof:"allow,deny" help:"what happens to a request that matches no list; \"deny\" needs an allow list"`
-	AllowTargets []Target                `toml:"allow_targets" help:"targets that are allowed, whatever deny_targets says: names, ranges of addresses, \"domain:…\", \"keyword:…\", \"regexp:…\", \"file:…\""`
+	AllowTargets []Target                `toml:"allow_targets" help:"targets that are allowed, which take precedence over deny_targets: names, ranges of addresses, \"domain:…\", \"keyword:…\", \"regexp:…\", \"file:…\""`
 	DenyTargets  []Target                `toml:"deny_targets" help:"targets that are denied"`
-	AllowPorts   []option.Ports          `toml:"allow_ports" help:"ports of targets that are allowed, whatever deny_ports says: \"443\", \"6881-6889\""`
+	AllowPorts   []option.Ports          `toml:"allow_ports" help:"ports of targets that are allowed, which take precedence over deny_ports: \"443\", \"6881-6889\""`
 	DenyPorts    []option.Ports          `toml:"deny_ports" help:"ports of targets that are denied"`
-	AllowSources []Source                `toml:"allow_sources" help:"clients that are allowed, whatever deny_sources says: ranges of addresses, \"file:…\""`
+	AllowSources []Source                `toml:"allow_sources" help:"clients that are allowed, which take precedence over deny_sources: ranges of addresses, \"file:…\""`
 	DenySources  []Source                `toml:"deny_sources" help:"clients that are denied"`
-	AllowUsers   []string                `toml:"allow_users" help:"users that are allowed, whatever deny_users says: names, \"file:…\""`
+	AllowUsers   []string                `toml:"allow_users" help:"users that are allowed, which take precedence over deny_users: names, \"file:…\""`
 	DenyUsers    []string                `toml:"deny_users" help:"users that are denied"`
 	Resolver     core.Ref[core.Resolver] `toml:"resolver" help:"finds the addresses of names, so that address ranges apply to names too"`
 }

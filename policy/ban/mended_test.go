@@ -128,7 +128,7 @@ func TestKernelExempt(t *testing.T) {
 	p.table.configure(&rules{o, p.rules.weights}, func(Ban) {})
 	p.table.lift(addr, time.Now())
 	if err := k.apply(w); err != nil || w[addr] {
-		t.Errorf("got %v, %v, want nobody", w, err)
+		t.Errorf("got %v, %v, want no ban", w, err)
 	}
 	q, _ := newPolicy(t, o)
 	if _, err := q.Command(t.Context(), []string{"add", "192.0.2.7"}); err == nil {

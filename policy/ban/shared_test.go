@@ -224,7 +224,7 @@ func TestCommand(t *testing.T) {
 	}
 	fail(p, client("203.0.113.9"), 2, core.ErrAuth)
 	if !isBanned(p, client("203.0.113.7")) || !isBanned(p, client("198.51.100.250")) || !isBanned(p, client("2001:db8::1")) || !isBanned(p, client("192.0.2.1")) {
-		t.Error("somebody is not banned who was added")
+		t.Error("a client that was added is not banned")
 	}
 	if _, err := do("remove", "198.51.100.0/24"); err != nil || isBanned(p, client("198.51.100.250")) {
 		t.Errorf("remove: %v, banned still: %t", err, isBanned(p, client("198.51.100.250")))

@@ -47,8 +47,8 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// TestNobody checks what is told, and when, if no server answers.
-func TestNobody(t *testing.T) {
+// TestNoAnswer checks the error, and its time, if no server answers.
+func TestNoAnswer(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		wires []*fakeWire

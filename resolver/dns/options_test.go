@@ -36,14 +36,14 @@ func TestOptionsRefused(t *testing.T) {
 				o.Servers = append(o.Servers, nameServers(t, fmt.Sprintf("192.0.2.%d", 100+i))...)
 			}
 		}, "servers", "want at most 16"},
-		{"a domain that is none", func(o *Options) { o.Domains = domains("corp_.ex ample", "10.0.0.1") }, "domains", "invalid domain"},
+		{"an invalid domain", func(o *Options) { o.Domains = domains("corp_.ex ample", "10.0.0.1") }, "domains", "invalid domain"},
 		{"an address for a domain", func(o *Options) { o.Domains = domains("10.0.0.1", "10.0.0.1") }, "domains", "invalid domain"},
 		{"a domain without servers", func(o *Options) { o.Domains = domains("corp.test") }, "domains", "corp.test: empty list"},
 		{"a domain twice", func(o *Options) {
 			o.Domains = domains("corp.test", "10.0.0.1")
 			o.Domains["Corp.test."] = nameServers(t, "10.0.0.2")
 		}, "domains", "is listed twice"},
-		{"bootstrap for nobody", func(o *Options) { o.Bootstrap = bootstrap("dns.test", "192.0.2.1") }, "bootstrap", "not the name of a server"},
+		{"bootstrap for an unknown server", func(o *Options) { o.Bootstrap = bootstrap("dns.test", "192.0.2.1") }, "bootstrap", "not the name of a server"},
 		{"bootstrap for an address", func(o *Options) { o.Bootstrap = bootstrap("", "192.0.2.1") }, "bootstrap", "not the name of a server"},
 		{"empty bootstrap", func(o *Options) {
 			o.Servers, o.Bootstrap = nameServers(t, "tls://dns.test"), bootstrap("DNS.test")
@@ -58,7 +58,7 @@ func TestOptionsRefused(t *testing.T) {
 		{"long negative_ttl", func(o *Options) { o.NegativeTTL = option.Duration(1000 * time.Hour) }, "negative_ttl", "want 0s to 168h, got 1000h"},
 		{"stale for weeks", func(o *Options) { o.ServeStale = option.Duration(1000 * time.Hour) }, "serve_stale", "to 72h"},
 		{"no CA", func(o *Options) { o.CA = filepath.Join(filepath.Dir(junk), "none.pem") }, "ca", "no such file"},
-		{"a CA that is none", func(o *Options) { o.CA = junk }, "ca", "no PEM certificate"},
+		{"an invalid CA file", func(o *Options) { o.CA = junk }, "ca", "no PEM certificate"},
 		{"via what can't be first", func(o *Options) { o.Via = "later" }, "via", "outbound.later"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -158,7 +158,7 @@ func TestRefused(t *testing.T) {
 		text    string
 	}{
 		{"nothing", Options{}, "names", "missing"},
-		{"a name that is none", Options{Names: names("a b", "192.0.2.1")}, "names", "is not a host name"},
+		{"an invalid name", Options{Names: names("a b", "192.0.2.1")}, "names", "is not a host name"},
 		{"an address", Options{Names: names("192.0.2.1", "192.0.2.1")}, "names", "is not a host name"},
 		{"no address", Options{Names: names("a.test")}, "names", "a.test: empty list"},
 		{"twice", Options{Names: twice}, "names", "is listed twice"},
