@@ -57,14 +57,14 @@ func TestDescribePanics(t *testing.T) {
 
 // silent holds one option of each meaning and describes nothing.
 type silent struct {
-	Listen  option.Listen                       `toml:"listen" help:"address"`
-	Server  option.Server                       `toml:"server" help:"server"`
-	Asked   map[string][]option.NameServer      `toml:"asked" help:"servers"`
-	Inner   *struct{ option.Password }          `toml:"inner" help:"a table"`
-	Via     core.Ref[core.Outbound]                    `toml:"via" help:"outbound"`
-	Servers []struct{ Cipher core.Ref[core.Cipher] }   `toml:"servers" help:"untagged, so no options"`
-	Under   []core.Ref[core.Transport]                 `toml:"under" help:"transports"`
-	Deep    map[string]map[string][]option.Text `toml:"deep" help:"secrets"`
+	Listen  option.Listen                            `toml:"listen" help:"address"`
+	Server  option.Server                            `toml:"server" help:"server"`
+	Asked   map[string][]option.NameServer           `toml:"asked" help:"servers"`
+	Inner   *struct{ option.Password }               `toml:"inner" help:"a table"`
+	Via     core.Ref[core.Outbound]                  `toml:"via" help:"outbound"`
+	Servers []struct{ Cipher core.Ref[core.Cipher] } `toml:"servers" help:"untagged, so no options"`
+	Under   []core.Ref[core.Transport]               `toml:"under" help:"transports"`
+	Deep    map[string]map[string][]option.Text      `toml:"deep" help:"secrets"`
 }
 
 // described tells what silent does not.

@@ -257,7 +257,7 @@ password_env = "HOUSE"
 
 // undescribed are the options of a kind that says nothing.
 type undescribed struct {
-	Server   option.Server    `toml:"server" help:"server"`
+	Server   option.Server           `toml:"server" help:"server"`
 	Resolver core.Ref[core.Resolver] `toml:"resolver" help:"resolver"`
 }
 
