@@ -177,7 +177,7 @@ func TestExampleServes(t *testing.T) {
 	}
 }
 
-// freeAddress returns an address that nobody listened on a moment ago.
+// freeAddress returns an address that was free a moment ago.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

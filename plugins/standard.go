@@ -1,4 +1,4 @@
-// Package plugins lists what ships in the umbra binary.
+// Package plugins lists the kinds in the umbra binary.
 package plugins
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/umbra-proxy/umbra/resolver/system"
 )
 
-// Standard registers every kind that ships. Keep each list in alphabetical
+// Standard registers all kinds in the umbra binary. Keep each list in alphabetical
 // order.
 func Standard(reg *core.Registry) {
 	core.Add(&reg.Inbound, "relay", relay.New)

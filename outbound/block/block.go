@@ -1,4 +1,4 @@
-// Package block is the outbound that refuses everything.
+// Package block is the outbound that refuses every request.
 package block
 
 import (
@@ -14,7 +14,7 @@ type Options struct {
 	_ core.About `help:"refuses every request"`
 }
 
-// Outbound refuses.
+// Outbound refuses every request.
 type Outbound struct{}
 
 var (
@@ -25,7 +25,7 @@ var (
 // New returns the outbound.
 func New(core.Env, Options) (core.Outbound, error) { return Outbound{}, nil }
 
-// Over returns the outbound itself: it needs no wire.
+// Over returns the outbound itself: the outbound dials nothing.
 func (o Outbound) Over(core.Dialer) (core.Dialer, error) { return o, nil }
 
 // DialStream returns core.ErrDenied.
@@ -38,7 +38,8 @@ func (Outbound) OpenPackets(context.Context, *core.Request) (core.PacketConn, er
 	return nil, fmt.Errorf("%w: UDP is blocked", core.ErrDenied)
 }
 
-// CheckPackets returns nil: refusing is what is asked for.
+// CheckPackets returns nil: an inbound with UDP may use the outbound, which refuses
+// each association.
 func (Outbound) CheckPackets() error { return nil }
 
 // PayloadWait returns 0.

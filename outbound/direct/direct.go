@@ -1,5 +1,4 @@
-// Package direct is the outbound that reaches targets straight from this
-// machine.
+// Package direct is the outbound that connects to targets directly from this machine.
 package direct
 
 import (
@@ -16,16 +15,16 @@ import (
 
 // Options are the keys of an [outbound.x] table of kind "direct".
 type Options struct {
-	_             core.About              `help:"reaches targets straight from this machine; public addresses only, unless opened"`
-	Allow         []option.Prefix         `toml:"allow" help:"ranges to open that are closed by default: loopback, private, link-local, multicast and other non-public addresses"`
-	Resolver      core.Ref[core.Resolver] `toml:"resolver" help:"the [resolver.x] that finds targets' names, unless one stands in the chain; else the operating system's"`
-	ProxyProtocol int                     `toml:"proxy_protocol" default:"0" min:"0" max:"2" help:"the version, 1 or 2, of the PROXY header that tells each target who the client is; 0 for none"`
+	_             core.About              `help:"connects to targets directly from this machine; to public addresses only, unless others are allowed"`
+	Allow         []option.Prefix         `toml:"allow" help:"address ranges to allow that are denied by default: loopback, private, link-local, multicast and other non-public addresses"`
+	Resolver      core.Ref[core.Resolver] `toml:"resolver" help:"the [resolver.x] for targets' names, unless the chain has one; else the operating system's"`
+	ProxyProtocol int                     `toml:"proxy_protocol" default:"0" min:"0" max:"2" help:"the version, 1 or 2, of the PROXY header that gives each target the client's address; 0 for none"`
 }
 
-// Outbound reaches targets itself.
+// Outbound connects to targets directly.
 type Outbound struct {
 	allow     []netip.Prefix
-	headers   bool // PROXY headers are sent
+	headers   bool // connections begin with a PROXY header
 	listening func(network core.Network, ap netip.AddrPort) bool
 	net       dial.Net
 }
@@ -62,8 +61,8 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 	return d, nil
 }
 
-// Over returns the outbound itself for the first hop, and core.ErrFirstHop for
-// a later one: it dials for itself.
+// Over returns the outbound itself for the first hop, and core.ErrFirstHop for a later
+// hop: the outbound can't dial over another one.
 func (d *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
 	if _, first := wire.(dial.Net); !first {
 		return nil, core.ErrFirstHop
@@ -71,15 +70,15 @@ func (d *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
 	return d, nil
 }
 
-// DialStream connects to the target, racing its addresses. Those that are not
-// allowed are refused at the socket, with the address that the kernel would
-// get, so no DNS answer and no spelling of an address walks around the rule.
+// DialStream connects to the target, racing its addresses. Each address is checked at
+// the socket, in the form that the kernel receives, so no DNS answer and no spelling of
+// an address bypasses the check.
 func (d *Outbound) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
 	return d.net.DialStream(ctx, r)
 }
 
-// OpenPackets opens one socket for all targets of the association. Each datagram
-// is held to the same rule as a connection.
+// OpenPackets opens one socket for all targets of the association. Each datagram's
+// address is checked as that of a connection is.
 func (d *Outbound) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
 	if err := d.CheckPackets(); err != nil {
 		return nil, err
@@ -87,8 +86,8 @@ func (d *Outbound) OpenPackets(ctx context.Context, r *core.Request) (core.Packe
 	return d.net.OpenPackets(ctx, r)
 }
 
-// CheckPackets returns nil, or an ErrNoPackets with PROXY headers: targets that
-// are to know all clients would not know those of datagrams.
+// CheckPackets returns nil, or core.ErrNoPackets with proxy_protocol: datagrams carry
+// no header, so targets would not get the client's address.
 func (d *Outbound) CheckPackets() error {
 	if d.headers {
 		return fmt.Errorf("%w with proxy_protocol", core.ErrNoPackets)
@@ -96,20 +95,20 @@ func (d *Outbound) CheckPackets() error {
 	return nil
 }
 
-// PayloadWait returns 0: the client gets the true result of the dial. First bytes
-// that are there by then leave in one write with a PROXY header; one for which
-// there are none does not wait, since many servers that take headers greet.
+// PayloadWait returns 0: the client gets the true result of the dial. First bytes that
+// have arrived by then leave in one write with a PROXY header. Without first bytes the
+// header does not wait, because many servers behind PROXY headers speak first.
 func (d *Outbound) PayloadWait(*core.Request) time.Duration { return 0 }
 
-// guard refuses addresses that are neither public nor allowed, and our own
-// listeners: a request that comes back in is a loop. To the kernel the
-// unspecified address is this machine, whatever ranges are open.
+// guard refuses addresses that are neither public nor allowed, and the listeners of
+// this process, which would be a loop. It always refuses the unspecified address, which
+// the kernel treats as this machine.
 func (d *Outbound) guard(_ context.Context, network core.Network, to netip.AddrPort) error {
 	if to.Addr().IsUnspecified() {
-		return fmt.Errorf("%w: %s is not a public address, and can't be opened", core.ErrDenied, to.Addr())
+		return fmt.Errorf("%w: %s is not a public address and can't be allowed", core.ErrDenied, to.Addr())
 	}
 	if !IsPublic(to.Addr()) && !d.allowed(to.Addr()) {
-		return fmt.Errorf("%w: %s is not a public address; open it with allow", core.ErrDenied, to.Addr())
+		return fmt.Errorf("%w: %s is not a public address; add it to allow", core.ErrDenied, to.Addr())
 	}
 	if d.listening(network, to) {
 		return fmt.Errorf("%w: %s is an inbound of this process", core.ErrDenied, to)

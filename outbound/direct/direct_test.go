@@ -212,7 +212,7 @@ func TestOwnListener(t *testing.T) {
 				denied(t, d, &core.Request{Target: target}, "is an inbound of this process")
 			}
 			for _, unspecified := range []string{"0.0.0.0", "::"} {
-				denied(t, d, &core.Request{Target: core.NewIPAddr(netip.MustParseAddr(unspecified), port)}, "can't be opened")
+				denied(t, d, &core.Request{Target: core.NewIPAddr(netip.MustParseAddr(unspecified), port)}, "can't be allowed")
 			}
 			reached(t, d, &core.Request{Target: core.AddrFrom(listen(t, "127.0.0.1:0"))})
 		})
@@ -224,7 +224,7 @@ func TestErrors(t *testing.T) {
 	d := newDialer(t, new(core.Process), "127.0.0.0/8")
 	free := coretest.FreeAddr(t)
 	if s, err := d.DialStream(t.Context(), &core.Request{Target: core.AddrFrom(free)}); s != nil || !errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, core.ErrDenied) {
-		t.Errorf("nobody listens: got %v, %v, want ECONNREFUSED", s, err)
+		t.Errorf("no listener: got %v, %v, want ECONNREFUSED", s, err)
 	}
 	if s, err := d.DialStream(t.Context(), &core.Request{Target: core.NewIPAddr(free.Addr(), 0)}); s != nil || !errors.Is(err, core.ErrMalformed) {
 		t.Errorf("port 0: got %v, %v, want core.ErrMalformed", s, err)

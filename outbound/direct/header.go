@@ -8,11 +8,11 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// PROXY headers say who the client is, as source, and what was dialled for it, as
-// destination. Without a known client they say that the connection is our own. The
-// form is that of haproxy's proxy-protocol.txt, section 2.
+// A PROXY header contains the client's address as source, and the dialled address as
+// destination. Without a known client the header marks the connection as the proxy's
+// own. The format is that of haproxy's proxy-protocol.txt, section 2.
 
-// headerLine returns a header of version 1, a line.
+// headerLine returns a header of version 1, a line of text.
 func headerLine(r *core.Request, to netip.AddrPort) []byte {
 	source, known := clientOf(r)
 	if !known {
@@ -42,7 +42,7 @@ const (
 //	|    12B    |   1B    |   1B   | 2B be  | 4/16B  |    4/16B    | 2B be | 2B be |
 //	+-----------+---------+--------+--------+--------+-------------+-------+-------+
 //
-// length counts what follows it: 12 or 36, and 0 without a client.
+// length is the size of the fields after it: 12 or 36, and 0 without a client.
 func binaryHeader(r *core.Request, to netip.AddrPort) []byte {
 	header := append(make([]byte, 0, 16+36), signature...)
 	source, known := clientOf(r)
@@ -68,8 +68,8 @@ func clientOf(r *core.Request) (netip.AddrPort, bool) {
 
 func bothIPv4(a, b netip.AddrPort) bool { return a.Addr().Is4() && b.Addr().Is4() }
 
-// asIPv6 returns ap with its address in 16 bytes, IPv4 as a mapped one, and without
-// a zone, which means nothing elsewhere.
+// asIPv6 returns ap with its address in 16 bytes, IPv4 in mapped form, and without a
+// zone, which has no meaning on another machine.
 func asIPv6(ap netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(ap.Addr().As16()), ap.Port())
 }

@@ -2,9 +2,9 @@ package direct
 
 import "net/netip"
 
-// closed are the ranges that no stranger should reach through a server: those
-// of the IANA special-purpose registries that are not globally reachable, the
-// multicast ranges, and the IPv6 ranges that embed an IPv4 address.
+// closed are the ranges that clients of a server must not reach by default: the ranges
+// of the IANA special-purpose registries that are not globally reachable, the multicast
+// ranges, and the IPv6 ranges that embed an IPv4 address.
 var closed = [...]netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),       // this network, RFC 791
 	netip.MustParsePrefix("10.0.0.0/8"),      // private, RFC 1918
@@ -38,8 +38,8 @@ var closed = [...]netip.Prefix{
 	netip.MustParsePrefix("ff00::/8"),        // multicast, RFC 4291
 }
 
-// IsPublic reports whether ip is an address of the public Internet. A mapped
-// IPv4 address counts as the IPv4 address that it is.
+// IsPublic reports whether ip is an address of the public Internet. An IPv4-mapped IPv6
+// address counts as the IPv4 address.
 func IsPublic(ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
 	if !ip.IsValid() {

@@ -4,8 +4,8 @@ import "github.com/umbra-proxy/umbra/core"
 
 var _ core.Describer = Options{}
 
-// Describe implements core.Describer. A transport carries streams alone; a cipher
-// says itself what it protects.
+// Describe implements core.Describer. A transport carries streams only; the cipher's
+// own description lists the networks that it protects.
 func (o Options) Describe() core.Description {
 	networks := core.OverTCP | core.OverUDP
 	if len(o.Transport) > 0 {

@@ -8,8 +8,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// OpenPackets opens a session with the server. Over earlier hops its datagrams are
-// datagrams of theirs, with this server as target.
+// OpenPackets opens a session with the server. Earlier hops carry its datagrams as
+// their own, with this server as the target.
 func (h *hop) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
 	cipher, ok := h.cipher.(core.PacketCipher)
 	if !ok {
@@ -49,7 +49,7 @@ func (c *packetConn) WritePackets(ps []core.Packet) (int, error) {
 	return netio.SealPackets(c.wire, c.server, c.client, ps)
 }
 
-// Receive opens what the server sends. What does not open is nobody's.
+// Receive opens the server's datagrams. A datagram that can't be opened is dropped.
 func (c *packetConn) Receive(sink core.PacketSink) {
 	c.wire.Receive(func(ps []core.Packet) {
 		n := 0

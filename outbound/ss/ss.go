@@ -14,11 +14,11 @@ import (
 
 // Options are the keys of an [outbound.x] table of kind "ss".
 type Options struct {
-	_                core.About                 `help:"goes through a Shadowsocks server"`
+	_                core.About                 `help:"connects through a Shadowsocks server"`
 	Server           option.Server              `toml:"server" required:"true" help:"host and port of the server"`
 	Cipher           core.Ref[core.Cipher]      `toml:"cipher" required:"true" help:"the [cipher.x] that the server uses"`
-	Transport        []core.Ref[core.Transport] `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the server"`
-	Resolver         core.Ref[core.Resolver]    `toml:"resolver" help:"the [resolver.x] that finds the server's name; else the operating system's, or the hop before"`
+	Transport        []core.Ref[core.Transport] `toml:"transport" help:"transports over the wire, the lowest first; the same list as at the server"`
+	Resolver         core.Ref[core.Resolver]    `toml:"resolver" help:"the [resolver.x] for the server's name; else the operating system's, or the previous hop's"`
 	FirstPayloadWait option.Duration            `toml:"first_payload_wait" default:"50ms" help:"how long to wait for the client's first bytes, so that they leave with the header; never for ports whose servers speak first"`
 }
 
@@ -27,7 +27,7 @@ type Outbound struct {
 	server     core.Addr
 	cipher     core.Cipher
 	transports []core.Transport
-	resolver   core.Resolver // of the server's name; may be nil
+	resolver   core.Resolver // for the server's name; may be nil
 	wait       time.Duration
 }
 
@@ -58,7 +58,7 @@ func (o *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
 	return &hop{Outbound: o, wire: dial.OverTransports(dial.WithResolver(wire, o.resolver), o.transports)}, nil
 }
 
-// hop is the Outbound at one place of a chain.
+// hop is the Outbound at one position in a chain.
 type hop struct {
 	*Outbound
 	wire core.Dialer
@@ -76,8 +76,8 @@ func (h *hop) DialStream(ctx context.Context, r *core.Request) (core.Stream, err
 	})
 }
 
-// PayloadWait returns first_payload_wait, but 0 where the target speaks first:
-// its client would wait in vain.
+// PayloadWait returns first_payload_wait, but 0 for ports whose servers speak first:
+// their clients send nothing before that.
 func (h *hop) PayloadWait(r *core.Request) time.Duration {
 	if slices.Contains(serverFirst[:], r.Target.Port()) {
 		return 0
@@ -85,13 +85,13 @@ func (h *hop) PayloadWait(r *core.Request) time.Duration {
 	return h.wait
 }
 
-// serverFirst are the ports whose servers greet: FTP, SSH, telnet, SMTP, POP3,
-// NNTP, IMAP, submission, IMAPS and POP3S greet inside TLS and are not here,
-// MySQL, VNC.
+// serverFirst are the ports whose servers speak first: FTP, SSH, telnet, SMTP, POP3,
+// NNTP, IMAP, submission, MySQL, VNC. IMAPS and POP3S are missing because their servers
+// speak first only inside TLS.
 var serverFirst = [...]uint16{21, 22, 23, 25, 110, 119, 143, 587, 3306, 5900}
 
-// target returns where the server is to go: one of the addresses that a resolver
-// found, or what the client asked for.
+// target returns the target for the server: one of the addresses that a resolver found,
+// or the client's target.
 func target(r *core.Request) core.Addr {
 	if len(r.IPs) == 0 {
 		return r.Target

@@ -15,8 +15,8 @@ const (
 	nonceSize = 24
 )
 
-// box gives the functions of secretbox the form of a cipher.AEAD. A sealed message
-// begins with its tag. There is no additional data: the framing of umbra has none.
+// box implements cipher.AEAD by the functions of secretbox. A sealed message begins with
+// its tag. Additional data is not supported: the framing of umbra has none.
 type box struct{ key [keySize]byte }
 
 var _ cipher.AEAD = (*box)(nil)
@@ -34,8 +34,8 @@ func (*box) NonceSize() int { return nonceSize }
 // Overhead returns 16.
 func (*box) Overhead() int { return secretbox.Overhead }
 
-// Seal appends the sealed form of plain to dst. It panics, as every cipher.AEAD
-// does, on what only a mistake in the program can give.
+// Seal appends the sealed form of plain to dst. It panics, as every cipher.AEAD does, on
+// arguments that only a programming error can cause.
 func (b *box) Seal(dst, nonce, plain, additional []byte) []byte {
 	if len(additional) > 0 {
 		panic("secretbox: additional data can't be authenticated")
@@ -47,7 +47,7 @@ func (b *box) Seal(dst, nonce, plain, additional []byte) []byte {
 	return append(dst, s.bytes...)
 }
 
-// errOpen says no more than that: why a box does not open is nobody's business.
+// errOpen gives no further cause, which could help an attacker.
 var errOpen = errors.New("secretbox: message authentication failed")
 
 // Open appends the plaintext of sealed to dst.
@@ -66,13 +66,14 @@ func (b *box) Open(dst, nonce, sealed, additional []byte) ([]byte, error) {
 	return append(dst, plain...), nil
 }
 
-// scratch is memory of one call. A cipher.AEAD works where its message stands;
-// secretbox wants other memory for what it makes.
+// scratch is the memory of one call. A cipher.AEAD works in place; secretbox requires
+// separate memory for its output.
 type scratch struct {
 	nonce [nonceSize]byte
 	bytes []byte
 }
 
-// scratches is a pool, so that an idle connection holds none and a busy one makes
-// none. What is in them was sealed, or was about to be handed out.
+// scratches is a pool, so that an idle connection holds no scratch and a busy one
+// allocates none. A pooled scratch contains sealed bytes, or plaintext that was returned
+// to the caller.
 var scratches = sync.Pool{New: func() any { return new(scratch) }}

@@ -1,5 +1,5 @@
-// Package secretbox is an encryption method for umbra that ships with no umbra:
-// NaCl's secretbox, which is XSalsa20 and Poly1305.
+// Package secretbox is an encryption method for umbra that is not part of the umbra
+// binary: NaCl's secretbox, which is XSalsa20 and Poly1305.
 package secretbox
 
 import (
@@ -9,10 +9,10 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Method is the kind that a file gives.
+// Method is the kind in a configuration file.
 const Method = "xsalsa20-poly1305"
 
-// Register adds the method to the ciphers of reg. It is what umbra build looks for.
+// Register adds the method to the ciphers of reg. umbra build calls it.
 func Register(reg *core.Registry) {
 	aead.Register(reg, aead.Spec{
 		Method:  Method,

@@ -13,15 +13,16 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// handshake makes a stream of below. It does without HandshakeContext, which
-// closes the connection when ctx ends: below is the caller's until it succeeds.
+// handshake performs a handshake over below and returns the TLS stream. It does not use
+// HandshakeContext, which closes the connection when ctx ends: the caller owns below
+// until handshake succeeds.
 func handshake(ctx context.Context, below core.Stream, config *stdtls.Config, role func(net.Conn, *stdtls.Config) *stdtls.Conn) (core.Stream, error) {
 	w := &wire{Stream: below}
 	conn := role(w, config)
 	expired := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(expired)
-		_ = below.SetDeadline(time.Unix(1, 0)) // wakes the handshake; what fails here is closed already
+		_ = below.SetDeadline(time.Unix(1, 0)) // wakes the handshake; an error means that below is closed already
 	})
 	err := conn.Handshake()
 	if !stop() {
@@ -34,7 +35,7 @@ func handshake(ctx context.Context, below core.Stream, config *stdtls.Config, ro
 	return &stream{Stream: below, wire: w, conn: conn}, nil
 }
 
-// A handshakeError gives a failure of crypto/tls the form of ours.
+// A handshakeError is an error of crypto/tls with the text of this package.
 type handshakeError struct {
 	text  string
 	cause error
@@ -45,9 +46,9 @@ func (e *handshakeError) Error() string { return "tls handshake: " + e.text }
 // Unwrap returns the cause.
 func (e *handshakeError) Unwrap() error { return e.cause }
 
-// newHandshakeError tells what went wrong in the words of policy where there is
-// one: ErrShort for a peer that went away, ErrMalformed for one that speaks
-// something else, ErrAuth for one that is not whom we trust.
+// newHandshakeError wraps err with a core error where one applies: ErrShort if the peer
+// closed the connection, ErrMalformed if the peer does not speak TLS, ErrAuth if the
+// peer is not trusted.
 func newHandshakeError(err error) error {
 	if e, ok := errors.AsType[*stdtls.CertificateVerificationError](err); ok {
 		err = fmt.Errorf("%w: %w", core.ErrAuth, e.Err)
@@ -59,8 +60,8 @@ func newHandshakeError(err error) error {
 	return &handshakeError{strings.TrimPrefix(err.Error(), "tls: "), err}
 }
 
-// readError gives an error of a read after the handshake the meaning that a
-// relay looks for: what broke or was cut off must not look complete.
+// readError converts an error of a read after the handshake to the error that the relay
+// expects: a broken or truncated stream must not appear complete.
 func readError(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err) // a fatal alert ends the stream, but not in order
@@ -71,8 +72,8 @@ func readError(err error) error {
 	return protocolError(err)
 }
 
-// protocolError wraps ErrAuth or ErrMalformed if the peer broke the rules of
-// TLS; crypto/tls tells that by the alert that it sent.
+// protocolError wraps ErrAuth or ErrMalformed if the peer violated the protocol, for
+// which crypto/tls returns the alert that it sent.
 func protocolError(err error) error {
 	if e, ok := errors.AsType[stdtls.RecordHeaderError](err); ok {
 		return fmt.Errorf("%w: %s", core.ErrMalformed, e.Msg) // e itself would keep the connection

@@ -16,43 +16,42 @@ import (
 	"github.com/umbra-proxy/umbra/core/follow"
 )
 
-// material is what one consistent reading of the files gave. Configs are never
-// changed once made: a reload makes new ones, with new session ticket keys and
-// an empty session cache, so that nobody resumes a session that the new files
-// would refuse.
+// material holds the configs made from one consistent read of the files. Configs do not
+// change: a reload creates new ones, with new session ticket keys and an empty session
+// cache, so that no peer resumes a session that the new files would refuse.
 type material struct {
 	server *stdtls.Config // nil without cert
 	client *stdtls.Config // ServerName is empty if it is to be the dialled host
 }
 
 const (
-	// checkEvery is the least time between two looks at the files. A look is a few
+	// checkEvery is the minimum interval between checks of the files. A check is a few
 	// stat calls, made by one handshake for all others.
 	checkEvery = time.Second
-	// maxFile bounds each file, in bytes: the CAs of a system take 0.3 MB.
+	// maxFile is the maximum size of each file in bytes: a system's CAs take 0.3 MB.
 	maxFile = 16 << 20
 )
 
 // reader returns the bytes of a file, or the error of reading it, which names it.
 type reader func(file string) ([]byte, error)
 
-// follow reads the files and follows their changes. Files that don't fit together,
-// such as a certificate whose key is not yet written, change nothing.
+// follow reads the files, and reads them again when they change. Files that don't fit
+// together, such as a certificate whose key is not yet written, are not used.
 func (o Options) follow(log *slog.Logger, now func() time.Time) (*follow.Value[*material], error) {
 	return follow.NewValue(follow.Source[*material]{
 		Paths: o.files(), Limit: maxFile, Every: checkEvery, Now: now,
 		Make: func(read func(string) ([]byte, error)) (*material, error) { return o.load(read, log, now()) },
 		Reloaded: func(err error) {
 			if err != nil {
-				log.LogAttrs(context.Background(), slog.LevelWarn, "changed certificate files are bad, keeping the old ones", slog.Any("err", err))
+				log.LogAttrs(context.Background(), slog.LevelWarn, "changed certificate files not usable, keeping the old ones", slog.Any("err", err))
 				return
 			}
-			log.LogAttrs(context.Background(), slog.LevelInfo, "certificate files read again", slog.Any("files", o.files()))
+			log.LogAttrs(context.Background(), slog.LevelInfo, "certificate files reloaded", slog.Any("files", o.files()))
 		},
 	})
 }
 
-// load makes both roles' configs of the files.
+// load creates the configs of both roles from the files.
 func (o Options) load(read reader, log *slog.Logger, now time.Time) (*material, error) {
 	var own []stdtls.Certificate
 	if o.Cert != "" {
@@ -78,8 +77,8 @@ func (o Options) load(read reader, log *slog.Logger, now time.Time) (*material, 
 		m.client.RootCAs = pool
 	}
 	if len(o.Pin) > 0 {
-		// VerifyConnection runs for resumed sessions too. Without a ca it is the
-		// only check: a pinned key needs no CA to vouch for it.
+		// VerifyConnection runs for resumed sessions too. Without ca it is the only
+		// check: a pinned key needs no CA.
 		m.client.InsecureSkipVerify = o.CA == ""
 		m.client.VerifyConnection = o.verifyPin
 	}
@@ -98,11 +97,11 @@ func (o Options) load(read reader, log *slog.Logger, now time.Time) (*material, 
 	return m, nil
 }
 
-// verifyPin checks that the server's own key is pinned; that a CA's key is
-// would let the CA issue others.
+// verifyPin checks that the key of the server's own certificate is pinned. A pinned CA
+// key does not count: the CA could issue other certificates.
 func (o Options) verifyPin(state stdtls.ConnectionState) error {
 	if len(state.PeerCertificates) == 0 {
-		return fmt.Errorf("%w: the server shows no certificate", core.ErrAuth)
+		return fmt.Errorf("%w: the server presented no certificate", core.ErrAuth)
 	}
 	if pin := PinOf(state.PeerCertificates[0]); !slices.Contains(o.Pin, pin) {
 		return fmt.Errorf("%w: the server's key is not pinned: %s", core.ErrAuth, pin)
@@ -110,8 +109,8 @@ func (o Options) verifyPin(state stdtls.ConnectionState) error {
 	return nil
 }
 
-// readPair reads a certificate chain and its private key. No text of an error
-// holds anything of the key.
+// readPair reads a certificate chain and its private key. Its errors contain no part of
+// the key.
 func readPair(read reader, certFile, keyFile string) (stdtls.Certificate, error) {
 	certPEM, err := read.option("cert", certFile)
 	if err != nil {
@@ -130,17 +129,17 @@ func readPair(read reader, certFile, keyFile string) (stdtls.Certificate, error)
 	pair, err := stdtls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
 		text := strings.TrimPrefix(err.Error(), "tls: ")
-		return stdtls.Certificate{}, core.BadOption("key", "%s with the certificate of %s: %s", keyFile, certFile, text)
+		return stdtls.Certificate{}, core.BadOption("key", "%s does not fit the certificate in %s: %s", keyFile, certFile, text)
 	}
 	return pair, nil
 }
 
-// checkKey finds the mistakes for which crypto/tls has no plain words.
+// checkKey detects mistakes for which the errors of crypto/tls are unclear.
 func checkKey(file string, data []byte) error {
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		switch {
 		case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
-			return core.BadOption("key", "%s is protected by a passphrase; store the key without one", file)
+			return core.BadOption("key", "%s is protected by a passphrase: want a key without one", file)
 		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
 			return nil
 		}
@@ -165,8 +164,8 @@ func readPool(read reader, key, file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// parseCertificates returns the certificates of a PEM file, at least one.
-// Unlike crypto/tls it refuses a file with one that it can't read.
+// parseCertificates returns the certificates of a PEM file, at least one. Unlike
+// crypto/tls it refuses a file that contains an invalid certificate.
 func parseCertificates(key, file string, data []byte) ([]*x509.Certificate, error) {
 	var certs []*x509.Certificate
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
@@ -197,8 +196,8 @@ func (read reader) option(key, file string) ([]byte, error) {
 	return data, nil
 }
 
-// warnDates warns of a certificate that is not valid now: peers that check
-// dates will refuse it, but those that pin its key won't.
+// warnDates logs a warning if a certificate is not valid now: peers that check dates
+// refuse it, but peers that pin its key accept it.
 func warnDates(log *slog.Logger, file string, leaf *x509.Certificate, now time.Time) {
 	text := ""
 	switch {

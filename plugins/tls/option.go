@@ -22,7 +22,7 @@ func PinOf(cert *x509.Certificate) Pin {
 	return Pin{sha256.Sum256(cert.RawSubjectPublicKeyInfo)}
 }
 
-// Type returns what a pin is called.
+// Type returns the name of the option type.
 func (Pin) Type() string { return "SHA-256 of a public key" }
 
 // Example returns a pin.
@@ -46,7 +46,7 @@ func (p *Pin) UnmarshalText(text []byte) error {
 		sum, err = base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
 	}
 	if err != nil || len(sum) != sha256.Size {
-		return fmt.Errorf("%q is no SHA-256 hash in base64 (44 characters) or hex (64)", text)
+		return fmt.Errorf("invalid pin %q: want a SHA-256 hash in base64 (44 characters) or hex (64)", text)
 	}
 	p.sum = [sha256.Size]byte(sum)
 	return nil
@@ -61,7 +61,7 @@ type Version uint16
 // Values returns the versions that are still safe.
 func (Version) Values() []string { return []string{"1.2", "1.3"} }
 
-// UnmarshalText reads one of them.
+// UnmarshalText reads one of the versions.
 func (v *Version) UnmarshalText(text []byte) error {
 	switch string(text) {
 	case "1.2":
@@ -69,7 +69,7 @@ func (v *Version) UnmarshalText(text []byte) error {
 	case "1.3":
 		*v = stdtls.VersionTLS13
 	default:
-		return fmt.Errorf("%w; other versions are not safe", option.WrongWord(string(text), v.Values()))
+		return fmt.Errorf("%w; other versions are insecure", option.WrongWord(string(text), v.Values()))
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func (v Version) String() string {
 	return "1.3"
 }
 
-// id returns the number that the protocol has for v.
+// id returns the protocol's number of v.
 func (v Version) id() uint16 {
 	if v == 0 {
 		return stdtls.VersionTLS13

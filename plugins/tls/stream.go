@@ -14,23 +14,23 @@ import (
 )
 
 const (
-	// oneRecord is the largest write in bytes that crypto/tls surely puts into
-	// one record: its first records are cut to a TCP segment.
+	// oneRecord is the largest write in bytes that crypto/tls always sends as one
+	// record: it limits its first records to a TCP segment.
 	oneRecord = 1 << 10
-	// closeTimeout bounds the close_notify of Close. It is needed only if the
-	// peer has stopped reading just when the last write filled its window.
+	// closeTimeout bounds the close_notify of Close, which blocks only if the last
+	// write has filled the window of a peer that no longer reads.
 	closeTimeout = time.Second
 )
 
 // stream is a TLS connection after its handshake.
 //
-// A TLS stream can't be asked what it buffers, so it waits in a read of one byte
-// and hands that byte back first. The byte must not make the read after it a
-// read of one byte, nor may that read wait for more: it asks crypto/tls for the
-// rest with a wire that reads nothing, which gives what is left of the record,
-// and whole records behind it, and else comes back at once.
+// crypto/tls does not report which bytes it buffers, so WaitRead reads one byte, which
+// the next Read returns first. That Read must return more than the one byte if more is
+// buffered, without a wait for further bytes: it reads from crypto/tls while the wire
+// returns wouldWait. So crypto/tls returns the rest of the record, and complete buffered
+// records after it, or returns at once.
 //
-// The embedded Stream is the wire: addresses and deadlines are its own.
+// The embedded Stream is the wire: addresses and deadlines are the wire's.
 type stream struct {
 	core.Stream
 	wire *wire
@@ -38,7 +38,7 @@ type stream struct {
 
 	one     [1]byte // read by WaitRead
 	held    bool    // one holds a byte
-	readErr error   // the end of reading, once it is known
+	readErr error   // the result of all later reads, or nil
 
 	wmu        sync.Mutex
 	writeEnded bool // guarded by wmu
@@ -56,8 +56,9 @@ var (
 // NetConn returns the wire, for socket options.
 func (s *stream) NetConn() net.Conn { return s.Stream }
 
-// Read returns io.EOF after the peer's close_notify, io.ErrUnexpectedEOF if the
-// wire ends without one. It fills p as far as that takes no waiting.
+// Read returns io.EOF after the peer's close_notify, io.ErrUnexpectedEOF if the wire
+// ends without close_notify. It fills p with the bytes that are available without a
+// wait.
 func (s *stream) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -73,7 +74,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 	s.wire.noWait = true
 	for n < len(p) {
-		m, _ := s.read(p[n:]) // an end comes again
+		m, _ := s.read(p[n:]) // the next Read returns the error again
 		if m == 0 {
 			break
 		}
@@ -92,7 +93,7 @@ func (s *stream) WaitRead() error {
 	n, err := s.read(s.one[:])
 	s.held = n == 1
 	if s.held || s.readErr != nil {
-		return nil // the end of the stream is Read's to tell
+		return nil // Read returns the end of the stream
 	}
 	return err
 }
@@ -112,7 +113,7 @@ func (s *stream) read(p []byte) (int, error) {
 	}
 	s.readErr = readError(err)
 	if err == io.EOF {
-		_ = s.endDirection() // the peer does not wait for it: its close_notify says that it is done
+		_ = s.endDirection() // an error does not matter: the peer's close_notify has ended the direction
 	}
 	return n, s.readErr
 }
@@ -153,9 +154,9 @@ func (s *stream) WriteVector(pieces [][]byte) (int, error) {
 	return total, err
 }
 
-// CloseWrite sends close_notify, which the peer reads as io.EOF. The FIN of the
-// wire waits until the peer's close_notify has come too: there are peers and
-// middleboxes to which a FIN means that the whole connection is over.
+// CloseWrite sends close_notify, which the peer reads as io.EOF. The FIN of the wire is
+// sent only after the peer's close_notify: some peers and middleboxes treat a FIN as
+// the end of the whole connection.
 func (s *stream) CloseWrite() error {
 	s.wmu.Lock()
 	defer s.wmu.Unlock()
@@ -180,9 +181,8 @@ func (s *stream) endDirection() error {
 	return s.Stream.CloseWrite()
 }
 
-// Close sends close_notify if CloseWrite has not, and closes the wire. It does
-// not wait for a Write that the peer keeps from going on; the peer of such a
-// stream sees it cut off.
+// Close sends close_notify if CloseWrite has not, and closes the wire. It does not wait
+// for a Write that is blocked by the peer; that peer's stream is truncated.
 func (s *stream) Close() error {
 	if s.wmu.TryLock() {
 		if !s.writeEnded && !s.aborted.Load() {
@@ -195,8 +195,8 @@ func (s *stream) Close() error {
 	return s.Stream.Close()
 }
 
-// Abort closes the wire without close_notify, so that the peer sees a broken
-// stream, never a complete one.
+// Abort resets the wire without close_notify, so that the peer reads an error and not
+// the end of a complete stream.
 func (s *stream) Abort() {
 	s.aborted.Store(true)
 	ending.Reset(s.Stream)

@@ -1,9 +1,9 @@
 // Package tls is the transport kind "tls": TLS 1.3, or 1.2 where it is allowed,
 // over any wire and in both roles.
 //
-// A listener names a component with cert and key; an outbound names one that
-// says, by ca, pin or the system's roots, whom it trusts. Certificate files that
-// change are read again, so a renewal needs no reload.
+// An inbound names a component with cert and key; an outbound names one whose ca, pin or
+// the system's roots determine which servers it trusts. Certificate files that change
+// are read again, so a renewal needs no reload.
 package tls
 
 import (
@@ -22,18 +22,18 @@ import (
 type Options struct {
 	_ core.About `help:"carries the wire in TLS"`
 
-	Cert       string   `toml:"cert" help:"PEM file with our certificate and those that lead to its CA: a server has one, a client may"`
+	Cert       string   `toml:"cert" help:"PEM file with the certificate chain, the leaf first; required for a server, optional for a client"`
 	Key        string   `toml:"key" help:"PEM file with the private key of cert"`
-	ClientCA   string   `toml:"client_ca" help:"server: PEM file with the CAs of clients; each client must show a certificate of one of them"`
-	ServerName string   `toml:"server_name" help:"client: the name that the server's certificate must have, also sent as SNI; the host that is dialled if left out"`
+	ClientCA   string   `toml:"client_ca" help:"server: PEM file with the CAs of clients; each client must present a certificate from one of them"`
+	ServerName string   `toml:"server_name" help:"client: the name that the server's certificate must have, also sent as SNI; left out, the host that is dialled"`
 	CA         string   `toml:"ca" help:"client: PEM file with the CAs to trust instead of the system's"`
 	Pin        []Pin    `toml:"pin" help:"client: SHA-256 of a public key that the server may have, in base64 or hex; without ca it replaces the check of CA, name and dates"`
-	ALPN       []string `toml:"alpn" help:"names of protocols to offer or accept, the best first"`
-	MinVersion Version  `toml:"min_version" default:"1.3" help:"the lowest TLS version to speak"`
+	ALPN       []string `toml:"alpn" help:"protocol names to offer or accept, in order of preference"`
+	MinVersion Version  `toml:"min_version" default:"1.3" help:"the lowest TLS version to accept"`
 }
 
-// Transport is one configured component. It serves both roles for which its
-// options have what is needed.
+// Transport is one configured component. It serves each role for which the required
+// options are set.
 type Transport struct {
 	options  Options
 	material *follow.Value[*material]
@@ -61,7 +61,7 @@ func newTransport(log *slog.Logger, o Options, now func() time.Time) (*Transport
 // CheckServer reports why t can't wrap what an inbound accepts.
 func (t *Transport) CheckServer() error {
 	if t.options.Cert == "" {
-		return core.BadOption("cert", "missing; under an inbound tls needs cert and key")
+		return core.BadOption("cert", "missing: an inbound's TLS needs cert and key")
 	}
 	return nil
 }
@@ -71,14 +71,14 @@ func (t *Transport) CheckServer() error {
 func (t *Transport) CheckClient() error {
 	o := t.options
 	if o.ClientCA != "" && o.CA == "" && o.ServerName == "" && len(o.Pin) == 0 {
-		return core.BadOption("client_ca", "is for an inbound; under an outbound name the server's CA in ca, or give pin or server_name")
+		return core.BadOption("client_ca", "applies to inbounds only: for an outbound, want ca, pin or server_name")
 	}
 	return nil
 }
 
-// Client shakes hands with the server that was dialled as server. ctx and the
-// deadline of wire bound the handshake. On an error the caller still owns wire;
-// if ctx ended, the deadline of wire is in the past.
+// Client performs the handshake with the server that was dialled as server. ctx and the
+// deadline of wire bound the handshake. On an error the caller still owns wire; if ctx
+// has ended, the deadline of wire is in the past.
 func (t *Transport) Client(ctx context.Context, wire core.Stream, server core.Addr) (core.Stream, error) {
 	if err := t.CheckClient(); err != nil {
 		return nil, fmt.Errorf("tls client: %w", err)
@@ -91,7 +91,8 @@ func (t *Transport) Client(ctx context.Context, wire core.Stream, server core.Ad
 	return handshake(ctx, wire, config, stdtls.Client)
 }
 
-// Server shakes hands with a client. It is bounded as Client is.
+// Server performs the handshake with a client, under the same bounds and ownership as
+// Client.
 func (t *Transport) Server(ctx context.Context, wire core.Stream) (core.Stream, error) {
 	if err := t.CheckServer(); err != nil {
 		return nil, fmt.Errorf("tls server: %w", err)
@@ -99,15 +100,15 @@ func (t *Transport) Server(ctx context.Context, wire core.Stream) (core.Stream, 
 	return handshake(ctx, wire, t.material.Get().server, stdtls.Server)
 }
 
-// check reports what is wrong with o before any file is read.
+// check validates the options without reading any file.
 func (o Options) check() error {
 	switch {
 	case o.Cert != "" && o.Key == "":
-		return core.BadOption("key", "missing; cert needs its private key")
+		return core.BadOption("key", "missing: cert needs its private key")
 	case o.Key != "" && o.Cert == "":
-		return core.BadOption("cert", "missing; key needs its certificate")
+		return core.BadOption("cert", "missing: key needs its certificate")
 	case o.ClientCA != "" && o.Cert == "":
-		return core.BadOption("client_ca", "is for a server, which needs cert and key")
+		return core.BadOption("client_ca", "applies to servers only, which need cert and key")
 	}
 	if o.ServerName != "" {
 		if _, err := core.NewAddr(o.ServerName, 0); err != nil {
@@ -116,7 +117,7 @@ func (o Options) check() error {
 	}
 	for i, p := range o.ALPN {
 		if len(p) == 0 || len(p) > 255 { // RFC 7301 §3.1
-			return core.BadOption("alpn", "a protocol name of %d bytes; it has 1 to 255", len(p))
+			return core.BadOption("alpn", "protocol name of %d bytes: want 1 to 255", len(p))
 		}
 		if slices.Contains(o.ALPN[:i], p) {
 			return core.BadOption("alpn", "%q is listed twice", p)

@@ -42,7 +42,7 @@ func TestNewReportsTheKey(t *testing.T) {
 		{"all", Options{Cert: id.file, Key: id.key, ClientCA: ca.file, CA: ca.file, ServerName: "example.test", ALPN: []string{"h2"}}, "", ""},
 		{"cert alone", Options{Cert: id.file}, "key", "missing"},
 		{"key alone", Options{Key: id.key}, "cert", "missing"},
-		{"client_ca without cert", Options{ClientCA: ca.file}, "client_ca", "needs cert"},
+		{"client_ca without cert", Options{ClientCA: ca.file}, "client_ca", "need cert"},
 		{"missing cert", Options{Cert: missing, Key: id.key}, "cert", missing + ": no such file"},
 		{"missing key", Options{Cert: id.file, Key: missing}, "key", missing + ": no such file"},
 		{"cert is a folder", Options{Cert: dir, Key: id.key}, "cert", "is not a file"},

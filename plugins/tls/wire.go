@@ -10,13 +10,13 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// errTruncated is what crypto/tls sees at the end of the wire. It must be no
-// io.EOF: crypto/tls takes an end between two records for an orderly one even if
-// no close_notify came, so that whoever can send a FIN could cut a stream short.
+// errTruncated replaces io.EOF at the end of the wire. crypto/tls would treat io.EOF
+// between two records as an orderly end even without close_notify, so an attacker who
+// can send a FIN could truncate a stream unnoticed.
 var errTruncated = errors.New("the wire ended without close_notify")
 
-// wouldWait says that a record is not complete. It is a temporary net.Error,
-// after which crypto/tls goes on where it was, as it does after a timeout.
+// wouldWait reports that a record is incomplete. It is a temporary net.Error, after
+// which crypto/tls continues the record on the next read, as after a timeout.
 type wouldWait struct{}
 
 func (wouldWait) Error() string   { return "would wait" }
@@ -27,17 +27,17 @@ func (wouldWait) Temporary() bool { return true }
 type wire struct {
 	core.Stream
 
-	noWait bool // Read returns wouldWait; only the reading goroutine touches it
+	noWait bool // Read returns wouldWait; used by the reading goroutine only
 
 	mu  sync.Mutex
-	out *netio.Buffer // guarded by mu; what collects records, or nil
+	out *netio.Buffer // guarded by mu; collects records, or nil
 	n   int           // guarded by mu; bytes in out
-	err error         // guarded by mu; ends all writing
+	err error         // guarded by mu; the result of all later writes
 }
 
-// Read reads straight into the buffer of crypto/tls, which takes 32 KiB at a
-// time when much is on its way. Reading 128 KiB into a buffer of ours first
-// needed a third of the system calls but, with one copy more, as much CPU.
+// Read reads directly into the buffer of crypto/tls, up to 32 KiB a call. Reading
+// 128 KiB into a separate buffer first took a third of the system calls but, with one
+// more copy, the same CPU time.
 func (w *wire) Read(p []byte) (int, error) {
 	if w.noWait {
 		return 0, wouldWait{}
@@ -49,7 +49,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write takes one record. Between collect and flush it only keeps it.
+// Write writes one record. Between collect and flush it only buffers the record.
 func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -70,15 +70,15 @@ func (w *wire) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// send writes p. After an error nobody knows what the peer has, so that error
-// stays. The caller holds w.mu.
+// send writes p. After an error it is unknown which bytes the peer has received, so all
+// later writes return that error. The caller holds w.mu.
 func (w *wire) send(p []byte) {
 	if w.err == nil && len(p) > 0 {
 		_, w.err = w.Stream.Write(p)
 	}
 }
 
-// collect keeps records until flush. crypto/tls writes each record by itself,
+// collect buffers records until flush. crypto/tls writes each record by itself,
 // up to 16 KiB and at first about 1 KiB; sending them together took a fifth of
 // the CPU time off a bulk transfer.
 func (w *wire) collect() {
@@ -88,7 +88,7 @@ func (w *wire) collect() {
 	w.out = out
 }
 
-// flush sends what was collected.
+// flush sends the collected records.
 func (w *wire) flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package acl is the policy that allows or denies requests by their source, their
-// user, their target and its port.
+// Package acl is the policy that allows or denies requests by source, user, target
+// and port.
 package acl
 
 import (
@@ -13,10 +13,11 @@ import (
 	"github.com/umbra-proxy/umbra/core/follow"
 )
 
-// Policy is the middleware. It follows the files of its lists while it runs.
+// Policy is a middleware that denies requests by lists. While it runs it reloads list
+// files that have changed.
 type Policy struct {
 	env      core.Env
-	resolver core.Resolver // nil for none
+	resolver core.Resolver // nil without the option
 	lists    *lists
 	rules    atomic.Pointer[rules]
 	tally    tally
@@ -27,7 +28,8 @@ var (
 	_ core.Runner     = (*Policy)(nil)
 )
 
-// New returns the policy. Its errors name the key to mend, and the line of a file.
+// New returns the policy. Its errors name the option to correct, and the line of a
+// list file.
 func New(env core.Env, o Options) (core.Policy, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -51,38 +53,38 @@ func New(env core.Env, o Options) (core.Policy, error) {
 // Wrap implements core.Middleware.
 func (p *Policy) Wrap(next core.Dialer) core.Dialer { return &dialer{p, next} }
 
-// Run follows the files until ctx ends, and tells how many requests were denied. A
-// file that is wrong changes nothing, and what it had before still holds.
+// Run reloads changed list files until ctx ends, and logs how many requests were
+// denied. A file with an error is not used: its previous entries stay in force.
 func (p *Policy) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	if len(p.lists.origins) > 0 {
-		running.Go(func() { follow.Watch(ctx, p.env.Log, "a list stays as it was", p.look) })
+		running.Go(func() { follow.Watch(ctx, p.env.Log, "list file not read, its old entries stay in use", p.reload) })
 	}
 	p.tally.run(ctx, p.env.Log)
 }
 
-// look reads the files that have changed.
-func (p *Policy) look() error {
-	changed, wrong := p.lists.look(p.env.Log)
+// reload reads the files that have changed.
+func (p *Policy) reload() error {
+	changed, failed := p.lists.reload(p.env.Log)
 	if !changed {
-		return wrong
+		return failed
 	}
 	r, err := p.lists.rules()
 	if err != nil {
-		return errors.Join(wrong, err)
+		return errors.Join(failed, err)
 	}
 	p.rules.Store(r)
-	return wrong
+	return failed
 }
 
-// deny counts a request that is denied, and returns why.
+// deny counts a denied request, and returns the error for it.
 func (p *Policy) deny(why reason) error {
 	p.tally.requests.Add(1)
 	return denied(p.env.Name, why)
 }
 
-// drop counts a datagram that is denied.
+// drop counts a denied datagram, and logs it at level debug.
 func (p *Policy) drop(target core.Addr, why reason) {
 	p.tally.datagrams.Add(1)
 	if ctx := context.Background(); p.env.Log.Enabled(ctx, slog.LevelDebug) {

@@ -4,7 +4,7 @@ import "github.com/umbra-proxy/umbra/core"
 
 var _ core.Describer = Options{}
 
-// Describe implements core.Describer. Without a resolver names stay as they are.
+// Describe implements core.Describer. Without a resolver names are passed on.
 func (o Options) Describe() core.Description {
 	resolver := core.Named{Key: "resolver", To: o.Resolver}
 	if !resolver.Given() {

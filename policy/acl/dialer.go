@@ -10,14 +10,14 @@ import (
 	"github.com/umbra-proxy/umbra/core/dial"
 )
 
-// dialer is the policy before a dialer.
+// dialer is the policy in front of the next stage.
 type dialer struct {
 	policy *Policy
 	next   core.Dialer
 }
 
-// DialStream dials what the rules allow. Of the addresses of a name it passes on those
-// that are not denied.
+// DialStream dials if the rules allow the request. Of the addresses of a name it
+// passes on those that are not denied.
 func (d *dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
 	r, err := d.judge(ctx, r)
 	if err != nil {
@@ -26,7 +26,8 @@ func (d *dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, 
 	return d.next.DialStream(ctx, r)
 }
 
-// judge returns the request to pass on: r itself, or a copy with other addresses.
+// judge applies the rules to r. It returns the request to pass on: r itself, or a copy
+// with other addresses.
 func (d *dialer) judge(ctx context.Context, r *core.Request) (*core.Request, error) {
 	rules := d.policy.rules.Load()
 	if why, ok := rules.who(r.Client.Addr.Addr(), r.User); !ok {
@@ -48,7 +49,7 @@ func (d *dialer) judge(ctx context.Context, r *core.Request) (*core.Request, err
 		switch {
 		case err != nil:
 			return nil, err
-		case len(found) == 0: // else the next stage might ask somebody else
+		case len(found) == 0: // without an error the next stage might look the name up again
 			return nil, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
 		}
 		ips = found
@@ -65,8 +66,8 @@ func (d *dialer) judge(ctx context.Context, r *core.Request) (*core.Request, err
 	return &known, nil
 }
 
-// OpenPackets opens an association for a client and a user that are allowed; each
-// datagram is judged by its target, by the rules of the moment.
+// OpenPackets opens an association if the client and the user are allowed. The target
+// of each datagram is checked against the current rules.
 func (d *dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
 	if why, ok := d.policy.rules.Load().who(r.Client.Addr.Addr(), r.User); !ok {
 		return nil, d.policy.deny(why)
@@ -78,17 +79,17 @@ func (d *dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketC
 	if d.policy.resolver == nil {
 		return &packets{d.policy, next, (*rules).target}, nil
 	}
-	// What has a name is judged by it, is given an address, and judged by that.
+	// A datagram to a name is checked by name, resolved, and checked by address.
 	next = &packets{d.policy, next, (*rules).resolved}
-	next = dial.ResolvePackets(next, opener{d.policy}, r.Flow)
+	next = dial.ResolvePackets(next, allowedResolver{d.policy}, r.Flow)
 	return &packets{d.policy, next, (*rules).hint}, nil
 }
 
-// CheckPackets returns what the next stage says.
+// CheckPackets returns the result of the next stage.
 func (d *dialer) CheckPackets() error { return d.next.CheckPackets() }
 
-// PayloadWait returns what the next stage wants, but 0 for a request that will be
-// denied: its client gets the refusal for a reply, and not a success first.
+// PayloadWait returns the wait of the next stage, but 0 for a request that the rules
+// deny, so that the client's reply is the refusal and not a success.
 func (d *dialer) PayloadWait(r *core.Request) time.Duration {
 	wait := d.next.PayloadWait(r)
 	if wait == 0 {
@@ -104,18 +105,18 @@ func (d *dialer) PayloadWait(r *core.Request) time.Duration {
 	return wait
 }
 
-// opener finds the addresses of a name that may be reached.
-type opener struct{ policy *Policy }
+// allowedResolver is the policy's resolver without the addresses that are denied.
+type allowedResolver struct{ policy *Policy }
 
-// LookupIP asks the policy's resolver.
-func (o opener) LookupIP(ctx context.Context, name string) ([]netip.Addr, error) {
+// LookupIP returns the addresses of a name that are allowed.
+func (o allowedResolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, error) {
 	ips, err := o.policy.resolver.LookupIP(ctx, name)
 	if err != nil || len(ips) == 0 {
 		return nil, err
 	}
 	open, why := o.policy.rules.Load().open(name, ips)
 	if len(open) == 0 {
-		target, _ := core.NewAddr(name, 0) // it is one
+		target, _ := core.NewAddr(name, 0) // a name that was looked up is valid
 		o.policy.drop(target, why)
 		return nil, denied(o.policy.env.Name, why)
 	}

@@ -12,16 +12,16 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// maxFile is the largest file of a list in bytes, about ten million names.
+// maxFile is the maximum size of a list file in bytes, about ten million names.
 const maxFile = 256 << 20
 
-// maxLine is the longest line of a file in bytes, its end among them.
+// maxLine is the maximum length of a line in bytes, including its end.
 const maxLine = 16 << 10
 
-// eachLine calls take with each line of a file that is neither empty nor a comment,
-// without the spaces around it. take may change the line and must not keep it. An error
+// eachLine calls add with each line of a file that is neither empty nor a comment,
+// without the spaces around it. add may change the line and must not keep it. An error
 // names the line.
-func eachLine(path string, r io.Reader, take func(line []byte) error) error {
+func eachLine(path string, r io.Reader, add func(line []byte) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, maxLine), maxLine)
 	n := 0
@@ -35,26 +35,26 @@ func eachLine(path string, r io.Reader, take func(line []byte) error) error {
 		if line = bytes.TrimSpace(line); len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		if err := take(line); err != nil {
+		if err := add(line); err != nil {
 			return fail(err)
 		}
 	}
 	n++
 	err := lines.Err()
 	if errors.Is(err, bufio.ErrTooLong) {
-		return fail(fmt.Errorf("longer than %d bytes", maxLine))
+		return fail(fmt.Errorf("line longer than %d bytes", maxLine))
 	}
 	return err
 }
 
-// targetLine adds the entries of a line: one, or the names of a line of a hosts file,
-// which stand for themselves alone.
+// targetLine adds the entries of a line: one entry, or the names of a line of a hosts
+// file, which match exactly.
 func targetLine(t *targets, line []byte) error {
 	line = uncomment(line)
 	first, rest := field(line)
 	if len(rest) > 0 {
 		if _, err := netip.ParseAddr(string(first)); err != nil {
-			return fmt.Errorf("%.60q has several words; a line is one entry, or an address and its names", line)
+			return fmt.Errorf("%.60q has several words: want one entry, or an address and its names", line)
 		}
 		return hostsLine(t, rest)
 	}
@@ -100,7 +100,7 @@ func sourceLine(set *bart.Lite, line []byte) error {
 	return nil
 }
 
-// uncomment cuts off a comment, which has a space before it.
+// uncomment removes a comment at the end of a line, which begins with a space and "#".
 func uncomment(line []byte) []byte {
 	for i := 1; i < len(line); i++ {
 		if line[i] == '#' && isSpace(line[i-1]) {
@@ -110,8 +110,8 @@ func uncomment(line []byte) []byte {
 	return line
 }
 
-// field returns the first word of a line and what follows it. Neither has spaces
-// around it.
+// field returns the first word of a line and the rest, both without spaces around
+// them.
 func field(line []byte) (word, rest []byte) {
 	i := bytes.IndexFunc(line, func(r rune) bool { return r < 0x80 && isSpace(byte(r)) })
 	if i < 0 {

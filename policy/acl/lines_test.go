@@ -32,11 +32,11 @@ func (t *targets) matches(host string) string {
 		if !ok {
 			return ""
 		}
-		return reason{question: byTarget, kind: network, prefix: p}.String()
+		return reason{check: byTarget, kind: network, prefix: p}.String()
 	}
 	name := strings.TrimSuffix(a.Name(), ".")
 	if why, ok := t.name(name, fold(nil, name)); ok {
-		why.question = byTarget
+		why.check = byTarget
 		return why.String()
 	}
 	return ""
@@ -101,7 +101,7 @@ func TestLinesErrors(t *testing.T) {
 		{"words", "a.example b.example\n", `list.txt:1: "a.example b.example" has several words`},
 		{"hosts", "0.0.0.0 a..b\n", "list.txt:1: "},
 		{"nested", "file:other.txt", "list.txt:1: a file can't name another file"},
-		{"long line", "a.example\n" + strings.Repeat("a", maxLine+1) + "\n", "list.txt:2: longer than 16384 bytes"},
+		{"long line", "a.example\n" + strings.Repeat("a", maxLine+1) + "\n", "list.txt:2: line longer than 16384 bytes"},
 		{"binary", "\x00\x01\xff", "list.txt:1: "},
 		{"many expressions", many.String(), fmt.Sprintf("list.txt:%d: too many regular expressions", maxPatterns+1)},
 		{"long programs", strings.Repeat("regexp:(?:abc){500}\n", 3), "list.txt:3: too many regular expressions"},

@@ -12,25 +12,25 @@ import (
 	"github.com/umbra-proxy/umbra/core/follow"
 )
 
-// lists is where rules come from: the entries of a table, and the files that they
-// name. Each file has a set of its own, so one that changes is read alone, and one that
-// is wrong keeps the set that it had.
+// lists holds the sources of rules: the entries in the configuration, and the list
+// files that they name. Each file has its own set, so only a changed file is read
+// again, and a file with an error keeps its previous set.
 type lists struct {
-	now     rules // what all say; its slices are copied for use
+	now     rules // the current sets; rules copies its slices
 	origins []*origin
-	errs    []error // what is wrong with the table's own entries
+	errs    []error // errors in the configuration's own entries
 }
 
-// origin is a file of a list.
+// origin is a list file.
 type origin struct {
-	key  string // of the table
+	key  string // the option that names the file
 	file *follow.File
-	// parse reads the file. put then puts what it has, n entries, in its place.
+	// parse parses the file, which has n entries. put replaces the file's old set.
 	parse func(path string, r io.Reader) (put func(), n int, err error)
 }
 
-// newLists reads the lists of a table. It reads on after a mistake, so that each is
-// told.
+// newLists reads all lists of the options. It continues after an error, so that all
+// errors are reported.
 func newLists(o Options) (*lists, error) {
 	l := new(lists)
 	r := &l.now
@@ -51,7 +51,7 @@ func newLists(o Options) (*lists, error) {
 	return l, errors.Join(l.errs...)
 }
 
-// rules returns what all lists say now.
+// rules returns a snapshot of all lists.
 func (l *lists) rules() (*rules, error) {
 	r := l.now
 	for _, list := range []struct {
@@ -68,9 +68,9 @@ func (l *lists) rules() (*rules, error) {
 	return &r, nil
 }
 
-// look reads the files that have changed, and reports whether there is one that is
-// right.
-func (l *lists) look(log *slog.Logger) (changed bool, err error) {
+// reload reads the files that have changed, and reports whether any of them was read
+// without an error.
+func (l *lists) reload(log *slog.Logger) (changed bool, err error) {
 	var errs []error
 	for _, at := range l.origins {
 		other, err := at.file.Changed()
@@ -89,8 +89,8 @@ func (l *lists) look(log *slog.Logger) (changed bool, err error) {
 	return changed, errors.Join(errs...)
 }
 
-// read reads the file, and takes what it has if it is right. It returns how many
-// entries that is.
+// read reads the file, and uses its entries if there is no error. It returns the
+// number of entries.
 func (o *origin) read() (n int, err error) {
 	var put func()
 	err = o.file.Read(func(r io.Reader) (err error) {
@@ -103,7 +103,7 @@ func (o *origin) read() (n int, err error) {
 	return n, err
 }
 
-// note remembers a mistake in a list of the table.
+// note adds err, if it is not nil, to the errors of option key.
 func (l *lists) note(key string, err error) {
 	if err != nil {
 		l.errs = append(l.errs, &core.OptionError{Key: key, Err: err})
@@ -176,16 +176,16 @@ func (l *lists) users(key string, from []string, into *[]users) {
 	}
 }
 
-// users is a set of the names of users.
+// users is a set of user names.
 type users map[string]struct{}
 
 func (u users) add(name string) error {
 	if name == "" || len(name) > maxUser {
-		return fmt.Errorf("%.20q: a user name has 1 to %d bytes", name, maxUser)
+		return fmt.Errorf("invalid user name %.20q: want 1 to %d bytes", name, maxUser)
 	}
 	u[name] = struct{}{}
 	return nil
 }
 
-// maxUser is the longest name of a user in bytes, as of the ciphers and inbounds.
+// maxUser is the maximum length of a user name in bytes, as in ciphers and inbounds.
 const maxUser = 255

@@ -7,23 +7,23 @@ import (
 	"math/bits"
 )
 
-// maxArena is the most bytes that the names of one set take, their lengths among
-// them: offsets have 32 bits.
+// maxArena is the maximum size of the names of one set in bytes, including their
+// length bytes: offsets have 32 bits.
 const maxArena = 1 << 30
 
-// errTooMany says that there is no room for a name.
-var errTooMany = errors.New("too many names: they have over 1 GiB of text")
+// errTooMany reports that a name does not fit into the set.
+var errTooMany = errors.New("too many names: over 1 GiB of text")
 
-// names is a set of host names, in lower case and without a trailing dot. All are
-// added, then it is sealed, and then it is asked. A name of n bytes takes n + 7.7 of
-// them:
+// names is a set of host names, in lower case and without a trailing dot. It is a hash
+// table with linear probing. All names are added before seal, and looked up after. A
+// name of n bytes takes n + 7.7 bytes:
 //
-//	arena   length and text of one name after the other
-//	slots   where a name stands in arena, at a place that its hash tells
-//	tags    for each slot some bits of the hash, or 0 if it is free
+//	arena   length and text of each name, one after the other
+//	slots   the offset of a name in arena, at an index derived from the name's hash
+//	tags    for each slot some bits of the hash, or 0 if the slot is free
 //
-// Three of four slots are taken; a name that finds its own taken goes to the next. The
-// hash has a seed of its own, so a list can't be written to make it slow.
+// Three of four slots are used. Each set has its own random hash seed, so the author of
+// a list can't choose names that collide.
 type names struct {
 	seed  maphash.Seed
 	arena []byte
@@ -43,7 +43,7 @@ func (s *names) add(name []byte) error {
 	return nil
 }
 
-// seal makes the table, and drops names that were added twice.
+// seal builds the hash table, and removes duplicate names.
 func (s *names) seal() {
 	if s.len == 0 {
 		return
@@ -52,7 +52,7 @@ func (s *names) seal() {
 	size := s.len + s.len/3 + 1
 	s.slots, s.tags = make([]uint32, size), make([]uint8, size)
 	s.len = 0
-	end := 0 // of the names that stay, which move to the front
+	end := 0 // end of the names that are kept, which move to the front
 	for at := 0; at < len(s.arena); {
 		next := at + 1 + int(s.arena[at])
 		if s.put(s.arena[at+1:next], end) {
@@ -61,11 +61,11 @@ func (s *names) seal() {
 		}
 		at = next
 	}
-	s.arena = bytes.Clone(s.arena[:end]) // it had room to grow
+	s.arena = bytes.Clone(s.arena[:end]) // releases the spare capacity
 }
 
-// put takes a slot for a name that will stand at an offset. It returns false if the
-// name has one.
+// put stores the offset of a name in a free slot. It returns false if the set already
+// contains the name.
 func (s *names) put(name []byte, offset int) bool {
 	i, tag := s.home(name)
 	for ; s.tags[i] != 0; i = s.after(i) {
@@ -91,8 +91,8 @@ func (s *names) has(name []byte) bool {
 	return false
 }
 
-// above returns where in name the longest name begins that is in the set and is name
-// itself or a name that it is below.
+// above returns the index in name at which the longest suffix begins that is in the
+// set: name itself or a parent domain.
 func (s *names) above(name []byte) (at int, ok bool) {
 	if s.len == 0 {
 		return 0, false
@@ -109,7 +109,7 @@ func (s *names) above(name []byte) (at int, ok bool) {
 	}
 }
 
-// home returns the first slot that a name may be in, and its tag.
+// home returns the first slot for a name, and the name's tag.
 func (s *names) home(name []byte) (slot int, tag uint8) {
 	hash := maphash.Bytes(s.seed, name)
 	high, _ := bits.Mul64(hash, uint64(len(s.slots)))
@@ -123,7 +123,7 @@ func (s *names) after(slot int) int {
 	return slot
 }
 
-// at returns the name of a slot that is taken.
+// at returns the name in a used slot.
 func (s *names) at(slot int) []byte {
 	at := int(s.slots[slot])
 	return s.arena[at+1 : at+1+int(s.arena[at])]

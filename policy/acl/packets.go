@@ -2,15 +2,15 @@ package acl
 
 import "github.com/umbra-proxy/umbra/core"
 
-// packets is an association whose datagrams are judged one by one, by the rules of
-// the moment: nothing that was decided is remembered.
+// packets is an association whose datagrams are checked one by one against the current
+// rules; no result is cached.
 type packets struct {
 	policy *Policy
 	next   core.PacketConn
 	judge  func(*rules, core.Addr) (reason, bool)
 }
 
-// WritePackets passes on what is allowed and drops the rest.
+// WritePackets passes on the allowed datagrams and drops the others.
 func (c *packets) WritePackets(ps []core.Packet) (int, error) {
 	rules := c.policy.rules.Load()
 	open := ps[:0]
@@ -27,7 +27,7 @@ func (c *packets) WritePackets(ps []core.Packet) (int, error) {
 	return c.next.WritePackets(open)
 }
 
-// Receive passes on what comes.
+// Receive passes on all arriving datagrams.
 func (c *packets) Receive(sink core.PacketSink) { c.next.Receive(sink) }
 
 // Close closes the next connection.

@@ -7,28 +7,28 @@ import (
 	"regexp/syntax"
 )
 
-// Bounds of one list on the entries that take time each. With as many as there may be, of the worst
-// kind, the longest name takes some ten milliseconds; an ordinary one takes ten
-// microseconds.
+// Bounds on the entries of a list that each take time to match. With the maximum number
+// of the slowest entries the longest name takes about ten milliseconds; an ordinary
+// name takes ten microseconds.
 const (
 	maxKeywords   = 10_000
 	maxPatterns   = 256
-	maxExpression = 255  // bytes of one
-	maxSteps      = 4096 // of all their programs
+	maxExpression = 255  // bytes in one expression
+	maxSteps      = 4096 // instructions in the programs of all expressions
 )
 
 var (
-	errKeywords = fmt.Errorf("too many keywords: a list has %d at the most", maxKeywords)
-	errPatterns = fmt.Errorf("too many regular expressions: a list has %d at the most, of %d steps in all", maxPatterns, maxSteps)
+	errKeywords = fmt.Errorf("too many keywords: want at most %d in a list", maxKeywords)
+	errPatterns = fmt.Errorf("too many regular expressions: want at most %d in a list, of %d steps in all", maxPatterns, maxSteps)
 )
 
-// keywords are parts of names, by their first byte.
+// keywords is a set of parts of names, by their first byte.
 type keywords struct {
 	by  map[byte][]string
 	len int
 }
 
-// checkAll returns an error if the sets of a list have too much of these together.
+// checkAll returns an error if the sets of a list together exceed the bounds.
 func checkAll(sets []*targets) error {
 	words, steps, expressions := 0, 0, 0
 	for _, t := range sets {
@@ -56,7 +56,7 @@ func (k *keywords) add(text []byte) error {
 	return nil
 }
 
-// in returns a keyword that stands in a name of lower case.
+// in returns a keyword that a lower-case name contains.
 func (k *keywords) in(name []byte) (string, bool) {
 	if k.len == 0 {
 		return "", false
@@ -71,29 +71,29 @@ func (k *keywords) in(name []byte) (string, bool) {
 	return "", false
 }
 
-// patterns are regular expressions. Go's take time in proportion to the length of the
-// name and of the expression, whatever the two are.
+// patterns is a list of regular expressions. The matching time of a Go expression is
+// proportional to the length of the name and of the expression in all cases.
 type patterns struct {
 	all   []expression
 	steps int
 }
 
-// expression is a regular expression as it was written.
+// expression is a regular expression with its text in the list.
 type expression struct {
 	text string
 	re   *regexp.Regexp
 }
 
-// checkPattern returns what is wrong with an expression by itself.
+// checkPattern returns an error if an expression is invalid.
 func checkPattern(text []byte) error {
 	if len(text) == 0 || len(text) > maxExpression {
-		return fmt.Errorf("%.60q…: a regular expression has 1 to %d bytes", text, maxExpression)
+		return fmt.Errorf("invalid regular expression %.60q…: want 1 to %d bytes", text, maxExpression)
 	}
 	_, err := stepsOf(string(text))
 	return err
 }
 
-// stepsOf returns how long the program of an expression is.
+// stepsOf returns the number of instructions of an expression's program.
 func stepsOf(text string) (int, error) {
 	re, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {

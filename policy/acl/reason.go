@@ -8,35 +8,35 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// question is one of those that a request must pass.
-type question uint8
+// check is one of the checks that a request must pass.
+type check uint8
 
 const (
-	bySource question = iota
+	bySource check = iota
 	byUser
 	byTarget
 	byPort
 )
 
-var questions = [...]string{bySource: "source", byUser: "user", byTarget: "target", byPort: "port"}
+var checks = [...]string{bySource: "source", byUser: "user", byTarget: "target", byPort: "port"}
 
-// reason is the entry that denies, or, if it has none, that no list allows. To make
-// one takes no memory; to write it does.
+// reason is the entry that denies a request, or, without an entry, that no allow list
+// matches. Creating a reason does not allocate; String does.
 type reason struct {
-	question question
-	kind     kind
-	text     string
-	prefix   netip.Prefix
-	port     uint16
+	check  check
+	kind   kind
+	text   string
+	prefix netip.Prefix
+	port   uint16
 }
 
-// String returns the entry as it would stand in a list.
+// String returns the entry in the form of a list.
 func (r reason) String() string {
-	what := questions[r.question]
+	what := checks[r.check]
 	switch {
-	case r.question == byPort:
+	case r.check == byPort:
 		return fmt.Sprint("port ", r.port)
-	case r.question == byUser:
+	case r.check == byUser:
 		return fmt.Sprintf("user %q", r.text)
 	case r.prefix.IsValid() && r.prefix.IsSingleIP():
 		return what + " " + r.prefix.Addr().String()
@@ -52,7 +52,7 @@ func (r reason) String() string {
 	return what + " in no allow list"
 }
 
-// denied returns the error for a reason. The name is that of the policy's table.
+// denied returns the error for a reason. name is the policy's name.
 func denied(name string, r reason) error {
 	return fmt.Errorf("%w: policy.%s: %s", core.ErrDenied, name, r)
 }

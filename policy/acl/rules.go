@@ -10,12 +10,11 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// rules is all that the lists say at one time. They and their sets do not change any
-// more.
+// rules is an immutable snapshot of all lists.
 //
-// A request must pass four questions: its source, its user, its target and its port.
-// In each, an entry of the allow list wins over one of the deny list; what stands in
-// neither passes, unless the default is to deny and the question has an allow list.
+// A request must pass four checks: source, user, target and port. In each check an
+// entry of the allow list wins over one of the deny list. A request that matches
+// neither list passes, unless the default is deny and the check has an allow list.
 type rules struct {
 	deny bool // the default
 
@@ -25,31 +24,32 @@ type rules struct {
 	ports   pair[option.Ports]
 }
 
-// pair is the two lists of a question, each of several sets: the table's own and one
-// for each file.
+// pair is the two lists of a check. Each list consists of several sets: one for the
+// entries in the configuration, and one for each file.
 type pair[T any] struct {
 	allow, deny []T
-	allows      bool // the table has an allow list, perhaps an empty one
+	allows      bool // the configuration has an allow list, perhaps an empty one
 }
 
-// verdict is what the lists of a question say.
+// verdict is the result of the lists of a check.
 type verdict uint8
 
 const (
-	silent verdict = iota
+	unlisted verdict = iota // no entry matches
 	allows
 	denies
 )
 
-// passes is the order of all lists. listed says that the question has an allow list.
+// passes reports whether a check with the result v passes. listed is true if the
+// check has an allow list.
 func (r *rules) passes(v verdict, listed bool) bool {
-	return v == allows || v == silent && !(r.deny && listed)
+	return v == allows || v == unlisted && !(r.deny && listed)
 }
 
-// who judges where a request comes from.
+// who checks the source and the user of a request.
 func (r *rules) who(client netip.Addr, user string) (reason, bool) {
 	ip := plain(client)
-	why, v := reason{question: bySource}, silent
+	why, v := reason{check: bySource}, unlisted
 	if _, ok := source(r.sources.allow, ip); ok {
 		v = allows
 	} else if prefix, ok := source(r.sources.deny, ip); ok {
@@ -58,7 +58,7 @@ func (r *rules) who(client netip.Addr, user string) (reason, bool) {
 	if !r.passes(v, r.sources.allows) {
 		return why, false
 	}
-	why, v = reason{question: byUser, text: user}, silent
+	why, v = reason{check: byUser, text: user}, unlisted
 	among := func(set users) bool { _, ok := set[user]; return ok }
 	if slices.ContainsFunc(r.users.allow, among) {
 		v = allows
@@ -68,7 +68,7 @@ func (r *rules) who(client netip.Addr, user string) (reason, bool) {
 	return why, r.passes(v, r.users.allows)
 }
 
-// source returns the range that an address is in.
+// source returns the range in sets that contains an address.
 func source(sets []*bart.Lite, ip netip.Addr) (netip.Prefix, bool) {
 	for _, set := range sets {
 		if set.Contains(ip) {
@@ -78,19 +78,19 @@ func source(sets []*bart.Lite, ip netip.Addr) (netip.Prefix, bool) {
 	return netip.Prefix{}, false
 }
 
-// port judges a target's port.
+// port checks a target's port.
 func (r *rules) port(port uint16) (reason, bool) {
 	among := func(p option.Ports) bool { return p.Contains(port) }
-	v := silent
+	v := unlisted
 	if slices.ContainsFunc(r.ports.allow, among) {
 		v = allows
 	} else if slices.ContainsFunc(r.ports.deny, among) {
 		v = denies
 	}
-	return reason{question: byPort, port: port}, r.passes(v, r.ports.allows)
+	return reason{check: byPort, port: port}, r.passes(v, r.ports.allows)
 }
 
-// named asks the lists about a name.
+// named looks a name up in the target lists.
 func (r *rules) named(name string) (reason, verdict) {
 	var space [core.MaxName + 1]byte
 	name = strings.TrimSuffix(name, ".")
@@ -102,14 +102,14 @@ func (r *rules) named(name string) (reason, verdict) {
 	}
 	for _, set := range r.targets.deny {
 		if why, ok := set.name(name, folded); ok {
-			why.question = byTarget
+			why.check = byTarget
 			return why, denies
 		}
 	}
-	return reason{question: byTarget}, silent
+	return reason{check: byTarget}, unlisted
 }
 
-// addressed asks the lists about an address.
+// addressed looks an address up in the target lists.
 func (r *rules) addressed(ip netip.Addr) (reason, verdict) {
 	ip = plain(ip)
 	for _, set := range r.targets.allow {
@@ -120,14 +120,14 @@ func (r *rules) addressed(ip netip.Addr) (reason, verdict) {
 	for _, set := range r.targets.deny {
 		if set.has(ip) {
 			prefix, _ := find(&set.networks, ip)
-			return reason{question: byTarget, kind: network, prefix: prefix}, denies
+			return reason{check: byTarget, kind: network, prefix: prefix}, denies
 		}
 	}
-	return reason{question: byTarget}, silent
+	return reason{check: byTarget}, unlisted
 }
 
-// hint judges a target whose addresses will be known later, if it is a name: only what
-// surely is denied is.
+// hint checks a target before the addresses of its name are known. It denies only
+// targets that are denied whatever their addresses.
 func (r *rules) hint(target core.Addr) (reason, bool) {
 	if target.Name() == "" {
 		return r.target(target)
@@ -139,7 +139,7 @@ func (r *rules) hint(target core.Addr) (reason, bool) {
 	return why, v != denies
 }
 
-// target judges a target of which no more will be known.
+// target checks a target as it is: the addresses of a name stay unknown.
 func (r *rules) target(target core.Addr) (reason, bool) {
 	if why, ok := r.port(target.Port()); !ok {
 		return why, false
@@ -154,7 +154,7 @@ func (r *rules) target(target core.Addr) (reason, bool) {
 	return why, r.passes(v, r.targets.allows)
 }
 
-// resolved judges the address that a name was found to have: it has passed as a name.
+// resolved checks the address of a name that has passed hint.
 func (r *rules) resolved(target core.Addr) (reason, bool) {
 	if target.Name() != "" {
 		return reason{}, true
@@ -163,9 +163,9 @@ func (r *rules) resolved(target core.Addr) (reason, bool) {
 	return why, v != denies
 }
 
-// open judges the addresses of a name, and returns those that may be reached: ips
-// itself if that is all. If it is none, the reason says why the last one may not. A name
-// that is allowed does not allow its addresses: whoever has the name chooses them.
+// open checks the addresses of a name, and returns the allowed ones, or ips itself if
+// all are allowed. If none is, the reason is that of the last address. An allowed name
+// does not allow denied addresses, because the owner of the name chooses them.
 func (r *rules) open(name string, ips []netip.Addr) ([]netip.Addr, reason) {
 	nameWhy, nameV := r.named(name)
 	if nameV == denies {
@@ -188,5 +188,5 @@ func (r *rules) open(name string, ips []netip.Addr) ([]netip.Addr, reason) {
 	return kept, why
 }
 
-// plain returns an address as ranges have it.
+// plain returns an address in the form of ranges: unmapped and without a zone.
 func plain(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }

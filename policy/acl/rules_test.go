@@ -154,7 +154,7 @@ func TestWho(t *testing.T) {
 		{"no user", "192.0.2.1", "", Options{Default: "deny", AllowUsers: []string{"eve"}}, `user ""`},
 		{"an allowed user from a denied source", "10.1.2.3", "eve", Options{AllowUsers: []string{"eve"}, DenySources: sourcesOf(t, "10.0.0.0/8")}, "source 10.0.0.0/8"},
 		{"targets say nothing of a client", "10.1.2.3", "eve", Options{Default: "deny", AllowTargets: targetsOf(t, "example.org")}, ""},
-		{"an empty list allows nobody", "10.1.2.3", "eve", Options{Default: "deny", AllowUsers: []string{}}, `user "eve"`},
+		{"an empty allow list denies all", "10.1.2.3", "eve", Options{Default: "deny", AllowUsers: []string{}}, `user "eve"`},
 		{"no address", "", "", Options{DenySources: sourcesOf(t, "0.0.0.0/0", "::/0")}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

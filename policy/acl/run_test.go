@@ -52,7 +52,7 @@ func TestFollow(t *testing.T) {
 			}
 			time.Sleep(9 * time.Second)
 		}
-		if n := strings.Count(out.String(), `msg="a list stays as it was"`); n != 2 {
+		if n := strings.Count(out.String(), `msg="list file not read, its old entries stay in use"`); n != 2 {
 			t.Errorf("got %d complaints, want 2:\n%s", n, out)
 		}
 		if !strings.Contains(out.String(), "bad.txt:3: ") || !strings.Contains(out.String(), `msg="list read" list=deny_targets file=`) {

@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// tellEvery is how often it is told how many were denied.
-const tellEvery = 10 * time.Second
+// logEvery is the interval between log records with the number of denials.
+const logEvery = 10 * time.Second
 
-// tally counts what was denied since that was told last.
+// tally counts the denials since the last log record.
 type tally struct{ requests, datagrams atomic.Int64 }
 
-// run tells, if there was anything, until ctx ends, and then once more.
+// run logs the counts every logEvery, unless they are 0, and once more when ctx ends.
 func (t *tally) run(ctx context.Context, log *slog.Logger) {
-	ticker := time.NewTicker(tellEvery)
+	ticker := time.NewTicker(logEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			t.tell(log)
+			t.log(log)
 			return
 		case <-ticker.C:
-			t.tell(log)
+			t.log(log)
 		}
 	}
 }
 
-func (t *tally) tell(log *slog.Logger) {
+func (t *tally) log(log *slog.Logger) {
 	if requests, datagrams := t.requests.Swap(0), t.datagrams.Swap(0); requests+datagrams > 0 {
 		log.Info("denied", slog.Int64("requests", requests), slog.Int64("datagrams", datagrams))
 	}

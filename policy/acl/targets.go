@@ -6,8 +6,8 @@ import (
 	"github.com/gaissmai/bart"
 )
 
-// targets is what one list says of targets. All entries are added, then it is sealed,
-// and then it is asked.
+// targets is a set of target entries. All entries are added before seal, and looked up
+// after.
 type targets struct {
 	below, exact names
 	keywords     keywords
@@ -37,12 +37,12 @@ func (t *targets) seal() {
 	t.exact.seal()
 }
 
-// len returns how many entries there are.
+// len returns the number of entries.
 func (t *targets) len() int {
 	return t.below.len + t.exact.len + t.keywords.len + len(t.patterns.all) + t.networks.Size()
 }
 
-// name returns the entry that matches a name, which folded is in lower case.
+// name returns the entry that matches a name. folded is the name in lower case.
 func (t *targets) name(name string, folded []byte) (reason, bool) {
 	if t.exact.has(folded) {
 		return reason{kind: exact, text: name}, true
@@ -59,11 +59,11 @@ func (t *targets) name(name string, folded []byte) (reason, bool) {
 	return reason{}, false
 }
 
-// has reports whether an entry matches an address, which is not mapped and has no
-// zone.
+// has reports whether an entry matches an address, which must be unmapped and without
+// a zone.
 func (t *targets) has(ip netip.Addr) bool { return t.networks.Contains(ip) }
 
-// find returns the narrowest range of a set that has an address.
+// find returns the narrowest range of a set that contains an address.
 func find(set *bart.Lite, ip netip.Addr) (netip.Prefix, bool) {
 	return set.LookupPrefixLPM(netip.PrefixFrom(ip, ip.BitLen()))
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
-// Policy is the gate.
+// Policy is a gate that refuses banned clients.
 type Policy struct {
 	env   core.Env
 	rules *rules
-	table *table // of the process, so that it outlives a reload; nil until served
-	link  *link  // likewise, to a store
+	table *table // belongs to the process and outlives a reload; nil until served
+	link  *link  // likewise; connects the table to a store
 }
 
 var (
@@ -25,17 +25,17 @@ var (
 	_ core.Runner = (*Policy)(nil)
 )
 
-// sweepEvery is how often it is looked for bans that have ended.
+// sweepEvery is the interval between scans for expired bans.
 const sweepEvery = time.Second
 
-// link is a store with what carries bans there and back.
+// link is a store with the mirror that copies bans to it and back.
 type link struct {
 	set    shared
 	store  store.Store // nil for memory
 	mirror *store.Mirror
 }
 
-// New returns the policy. Its errors name the key to mend.
+// New returns the policy. Its errors name the option to correct.
 func New(env core.Env, o Options) (core.Policy, error) {
 	weights, err := o.check()
 	if err != nil {
@@ -46,7 +46,7 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	if err != nil {
 		return nil, &core.OptionError{Key: "store", Err: err}
 	}
-	fresh := false // a table that is not has all that a file could tell
+	fresh := false // an older table already contains the entries of the file
 	core.Keep(env, func(old *table) *table {
 		if fresh = old == nil; fresh {
 			old = newTable(p.rules, env.Log)
@@ -62,7 +62,7 @@ func New(env core.Env, o Options) (core.Policy, error) {
 			p.link = newLink(env, s, p.table)
 			(*old)[o.Store] = p.link
 		} else if s != nil {
-			_ = s.Close() // it was not used
+			_ = s.Close() // the older link's store stays in use
 		}
 		if fresh {
 			p.link.load()
@@ -72,11 +72,11 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	return p, nil
 }
 
-// links are those that a policy has had: one that a reload comes back to may still
-// work for the connections of an older file.
+// links are all links that a policy has had: a reload may return to the store of an
+// older generation, whose connections still use the link.
 type links map[store.Place]*link
 
-// newLink returns the link of a table to a store, nil for memory.
+// newLink returns the link of a table to s, which is nil for memory.
 func newLink(env core.Env, s store.Store, t *table) *link {
 	l := &link{set: shared{t, "ban/" + env.Name + "/"}, store: s}
 	if s != nil {
@@ -85,18 +85,18 @@ func newLink(env core.Env, s store.Store, t *table) *link {
 	return l
 }
 
-// load takes in what a file has, so that it is known before anything is served.
+// load merges the bans of a file, so that they hold before any client is served.
 func (l *link) load() {
 	if f, ok := l.store.(*store.File); ok {
-		_ = f.Load(context.Background(), l.set.prefix, l.set.Merge) // which can't fail
+		_ = f.Load(context.Background(), l.set.prefix, l.set.Merge) // a File's Load can't fail
 	}
 }
 
-// Run tells of bans that end, and carries them to the store and back.
+// Run logs bans that end, and copies bans to the store and back.
 func (p *Policy) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	p.table.configure(p.rules, p.tell())
+	p.table.configure(p.rules, p.notify())
 	running.Go(func() { p.link.mirror.Run(ctx) })
 	if p.rules.Kernel {
 		running.Go(func() { p.runKernel(ctx) })
@@ -113,8 +113,8 @@ func (p *Policy) Run(ctx context.Context) {
 	}
 }
 
-// runKernel has the kernel follow the table. After a reload the new policy waits
-// until the old one has taken its rules away.
+// runKernel copies bans to the kernel. After a reload the new policy waits until the
+// old one has removed its rules.
 func (p *Policy) runKernel(ctx context.Context) {
 	select {
 	case p.table.inKernel <- struct{}{}:
@@ -133,8 +133,8 @@ func (p *Policy) runKernel(ctx context.Context) {
 	newKernel(p.table, ports, open).run(ctx, p.env.Log)
 }
 
-// tell returns what passes a change on.
-func (p *Policy) tell() func(Ban) {
+// notify returns the function that sends a changed ban to the store.
+func (p *Policy) notify() func(Ban) {
 	l := p.link
 	if l.mirror == nil {
 		return func(Ban) {}
@@ -142,7 +142,7 @@ func (p *Policy) tell() func(Ban) {
 	return func(b Ban) { l.mirror.Put(l.set.entry(b)) }
 }
 
-// Admit refuses a client that is banned.
+// Admit refuses a banned client.
 func (p *Policy) Admit(c core.Client) error {
 	ip := c.Addr.Addr()
 	if !ip.IsValid() || p.rules.exempts(ip) {
@@ -155,7 +155,7 @@ func (p *Policy) Admit(c core.Client) error {
 	return &core.Refusal{Err: fmt.Errorf("%s is banned until %s", name(b.Addr), b.Until.UTC().Format(time.RFC3339)), End: p.rules.Action.end}
 }
 
-// Observe counts failures, and lets whoever was served have a fresh start.
+// Observe counts the failures of clients, and clears them when a client is served.
 func (p *Policy) Observe(e core.Event) {
 	ip := e.Client.Addr.Addr()
 	switch why, counts := reasonOf(e); {

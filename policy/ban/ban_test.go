@@ -201,7 +201,7 @@ func TestWindow(t *testing.T) {
 				}
 				return n * point
 			}
-			if got, least, most := c.sum(), inside(window), inside(window+window/stretches+1); got < least || got > most {
+			if got, least, most := c.sum(), inside(window), inside(window+window/windowSlots+1); got < least || got > most {
 				t.Fatalf("got %d points, want %d to %d", got, least, most)
 			}
 		}

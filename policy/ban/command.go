@@ -17,7 +17,8 @@ import (
 
 var _ core.Commander = (*Policy)(nil)
 
-// Line is a ban as `umbra ban list` shows it. Its text is what `umbra ban add` says.
+// Line is a ban in the answer of `umbra ban list`. Its text is the answer of
+// `umbra ban add`.
 type Line struct {
 	Client   string    `json:"client"`
 	Since    time.Time `json:"since"`
@@ -32,13 +33,13 @@ func (l Line) String() string {
 	return fmt.Sprintf("%s is banned for %s", l.Client, l.Until.Sub(l.Since).Round(time.Second))
 }
 
-// Lines are the bans that hold.
+// Lines are the active bans.
 type Lines []Line
 
 // String returns a table.
 func (all Lines) String() string {
 	if len(all) == 0 {
-		return "nobody is banned"
+		return "no client is banned"
 	}
 	return aligned("client\tsince\tleft\ttimes\trefused\tfailures\n", func(w io.Writer) {
 		for _, l := range all {
@@ -48,30 +49,31 @@ func (all Lines) String() string {
 	})
 }
 
-// Freed is a client whose ban was taken back.
+// Freed is a client whose ban was removed.
 type Freed string
 
 // String returns the answer to a ban that was removed.
-func (f Freed) String() string { return string(f) + " is free" }
+func (f Freed) String() string { return string(f) + " is no longer banned" }
 
-// Stats is what `umbra ban stats` shows.
+// Stats is the answer of `umbra ban stats`.
 type Stats struct {
-	Banned     int   `json:"banned"`     // now
-	Remembered int   `json:"remembered"` // whose bans have ended and still count
+	Banned     int   `json:"banned"`     // active bans
+	Remembered int   `json:"remembered"` // ended bans that still count
 	Failing    int   `json:"failing"`    // addresses with failures that may count
-	Served     int   `json:"served"`     // addresses that were served lately
-	Refused    int64 `json:"refused"`    // connections, of those that are banned now
+	Served     int   `json:"served"`     // addresses that were served recently
+	Refused    int64 `json:"refused"`    // connections refused by the active bans
 }
 
 // String returns a table.
 func (s Stats) String() string {
 	return aligned("", func(w io.Writer) {
-		fmt.Fprintf(w, "banned\t%d\nrefused connections of theirs\t%d\nended bans that still count\t%d\n", s.Banned, s.Refused, s.Remembered)
+		fmt.Fprintf(w, "banned\t%d\nconnections refused by these bans\t%d\nended bans that still count\t%d\n", s.Banned, s.Refused, s.Remembered)
 		fmt.Fprintf(w, "addresses with failures\t%d\naddresses that were served\t%d\n", s.Failing, s.Served)
 	})
 }
 
-// aligned returns the lines that write writes, with their cells in columns.
+// aligned returns head and the output of write, with tab-separated cells aligned in
+// columns.
 func aligned(head string, write func(io.Writer)) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -81,12 +83,12 @@ func aligned(head string, write func(io.Writer)) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// Command does what `umbra ban` asks for. Each answer is a fmt.Stringer, for people.
+// Command executes the commands of `umbra ban`. Each answer is a fmt.Stringer.
 //
-//	list                     all bans that hold
+//	list                     lists the active bans
 //	add ADDRESS [DURATION]   bans an address or a range
-//	remove ADDRESS           takes a ban back
-//	stats                    how many there are
+//	remove ADDRESS           removes a ban
+//	stats                    counts bans, failures and refusals
 func (p *Policy) Command(_ context.Context, words []string) (any, error) {
 	now := time.Now()
 	switch {
@@ -120,7 +122,7 @@ func (p *Policy) add(words []string, now time.Time) (any, error) {
 	d := p.rules.Duration.Std()
 	if len(words) > 1 {
 		if d, err = time.ParseDuration(words[1]); err != nil || d <= 0 {
-			return nil, fmt.Errorf("%q is not a duration; write it as %q", words[1], "24h")
+			return nil, fmt.Errorf("invalid duration %q: want one such as %q", words[1], "24h")
 		}
 	}
 	if most := p.rules.MaxDuration.Std(); d > most {
@@ -130,23 +132,23 @@ func (p *Policy) add(words []string, now time.Time) (any, error) {
 	return Line{Client: name(addr), Since: now, Until: now.Add(d), Failures: byHand}, nil
 }
 
-// parse reads an address, which stands for its client, or a range.
+// parse parses an address, which stands for its client's prefix, or a range.
 func (p *Policy) parse(text string) (netip.Prefix, error) {
 	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
 		return p.rules.clientOf(ip.Unmap()), nil
 	}
 	r, err := netip.ParsePrefix(text)
 	if err != nil || r.Addr().Is4In6() {
-		return netip.Prefix{}, fmt.Errorf("%q is no address; write %q or %q", text, "203.0.113.7", "203.0.113.0/24")
+		return netip.Prefix{}, fmt.Errorf("invalid address %q: want %q or %q", text, "203.0.113.7", "203.0.113.0/24")
 	}
 	return r.Masked(), nil
 }
 
-// lines returns the bans that hold, the latest first.
+// lines returns the active bans, the latest first.
 func (p *Policy) lines(now time.Time) Lines {
 	lines := Lines{}
 	for _, b := range p.table.list() {
-		if b.IsOn(now) {
+		if b.IsActive(now) {
 			lines = append(lines, Line{name(b.Addr), b.Since, b.Until, max(1, b.Count), b.Failure, b.Refused})
 		}
 	}
@@ -156,7 +158,7 @@ func (p *Policy) lines(now time.Time) Lines {
 
 func (t *table) stats(now time.Time) (s Stats) {
 	for _, b := range t.list() {
-		if b.IsOn(now) {
+		if b.IsActive(now) {
 			s.Banned++
 			s.Refused += b.Refused
 		} else {

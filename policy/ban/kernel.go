@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// kernel has the kernel drop what banned clients begin, so that they cost no accept.
-// It follows the table: what it can't do is logged and changes nothing there.
+// kernel copies bans to nftables, which drops new connections of banned clients, so
+// that they cost no accept. Its errors are logged and do not affect the table.
 type kernel struct {
 	table *table
-	ports func() []uint16 // that the process listens on
+	ports func() []uint16 // the ports on which the process listens
 	open  func() (firewall, error)
-	wake  chan struct{} // has room for one
+	wake  chan struct{} // wakes run; capacity 1
 
 	mu      sync.Mutex
 	pending map[netip.Prefix]Ban // guarded by mu
 }
 
-// firewall is what kernel needs of an nft.Table.
+// firewall is the part of nft.Table that kernel uses.
 type firewall interface {
 	Guard(ports []uint16) error
 	Ban(client netip.Prefix, d time.Duration) error
@@ -29,35 +29,35 @@ type firewall interface {
 	Close() error
 }
 
-// guardEvery is how often it is looked whether the process listens on other ports.
+// guardEvery is the interval between checks for changed listening ports.
 const guardEvery = time.Second
 
 func newKernel(t *table, ports func() []uint16, open func() (firewall, error)) *kernel {
 	return &kernel{table: t, ports: ports, open: open, wake: make(chan struct{}, 1), pending: map[netip.Prefix]Ban{}}
 }
 
-// put has a change of a ban carried out soon. The table's lock is held.
+// put queues a changed ban for the kernel. The table's lock is held.
 func (k *kernel) put(b Ban) {
 	k.mu.Lock()
-	k.pending[b.Addr] = b // one for each of the table's at the most
+	k.pending[b.Addr] = b // at most one for each record of the table
 	k.mu.Unlock()
 	select {
 	case k.wake <- struct{}{}:
-	default: // whoever is awake takes all
+	default: // a wake-up is pending and covers this ban
 	}
 }
 
-// run follows the table until ctx ends, and takes all rules away then. Without the
-// right to make rules it says so and returns.
+// run copies the table's bans until ctx ends, and then removes all rules. Without the
+// permission to create rules it logs a warning and returns.
 func (k *kernel) run(ctx context.Context, log *slog.Logger) {
 	f, err := k.open()
 	if err != nil {
-		log.Warn("bans are not in the kernel, each costs an accept", slog.Any("err", err))
+		log.Warn("kernel bans disabled: each refused connection costs an accept", slog.Any("err", err))
 		return
 	}
 	defer func() {
 		if err := f.Close(); err != nil {
-			log.Error("rules are left in the kernel", slog.Any("err", err))
+			log.Error("nftables rules not removed", slog.Any("err", err))
 		}
 	}()
 	k.table.follow(k.put)
@@ -68,11 +68,11 @@ func (k *kernel) run(ctx context.Context, log *slog.Logger) {
 	for failed := ""; ; {
 		err := k.guard(f, &guarded)
 		if err == nil {
-			err = k.carryOut(f)
+			err = k.apply(f)
 		}
 		if text := textOf(err); text != failed {
 			if failed = text; err != nil {
-				log.Error("bans in the kernel", slog.String("err", text))
+				log.Error("kernel bans not updated", slog.String("err", text))
 			}
 		}
 		select {
@@ -91,7 +91,7 @@ func textOf(err error) string {
 	return err.Error()
 }
 
-// guard guards the ports that the process listens on.
+// guard applies the rules to the ports on which the process listens now.
 func (k *kernel) guard(f firewall, guarded *[]uint16) error {
 	ports := k.ports()
 	slices.Sort(ports)
@@ -105,9 +105,9 @@ func (k *kernel) guard(f firewall, guarded *[]uint16) error {
 	return err
 }
 
-// carryOut does what has changed. What fails is tried again by the next ban alone:
-// the table refuses the client anyway.
-func (k *kernel) carryOut(f firewall) error {
+// apply sends the queued changes to the kernel. A change that fails is retried only
+// with the client's next ban: the table refuses the client in any case.
+func (k *kernel) apply(f firewall) error {
 	k.mu.Lock()
 	pending := k.pending
 	k.pending = map[netip.Prefix]Ban{}
@@ -116,8 +116,8 @@ func (k *kernel) carryOut(f firewall) error {
 	var failed error
 	for addr, b := range pending {
 		var err error
-		if b.IsOn(now) && addr == rules.clientOf(addr.Addr()) && !rules.exempts(addr.Addr()) && rules.Mode != "observe" {
-			err = f.Ban(addr, b.Until.Sub(now)) // ranges are the table's alone
+		if b.IsActive(now) && addr == rules.clientOf(addr.Addr()) && !rules.exempts(addr.Addr()) && rules.Mode != "observe" {
+			err = f.Ban(addr, b.Until.Sub(now)) // the kernel holds clients only, no ranges
 		} else {
 			err = f.Free(addr)
 		}
@@ -128,8 +128,8 @@ func (k *kernel) carryOut(f firewall) error {
 	return failed
 }
 
-// follow has put called with each ban that holds, and with each change from then on.
-// With nil it ends.
+// follow calls put with each active ban, and with each later change. A nil put stops
+// the calls.
 func (t *table) follow(put func(Ban)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -140,7 +140,7 @@ func (t *table) follow(put func(Ban)) {
 	t.enforce = put
 	now := time.Now()
 	for _, r := range t.bans {
-		if r.IsOn(now) {
+		if r.IsActive(now) {
 			put(r.Ban)
 		}
 	}

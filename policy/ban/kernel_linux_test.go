@@ -131,7 +131,7 @@ func TestKernel(t *testing.T) {
 	stop()
 	<-ended
 	if rules := peer.Command(t, "nft", "list", "tables"); strings.TrimSpace(rules) != "table inet somebody_elses" {
-		t.Errorf("the end left %q, want somebody else's table alone", rules)
+		t.Errorf("the end left %q, want only the table of the other program", rules)
 	}
 	if strings.Contains(log.String(), "level=ERROR") || strings.Contains(log.String(), "level=WARN") {
 		t.Errorf("got the log\n%s", log)

@@ -111,14 +111,14 @@ func (w wall) Ban(c netip.Prefix, _ time.Duration) error { w[c] = true; return n
 func (w wall) Free(c netip.Prefix) error                 { delete(w, c); return nil }
 func (wall) Close() error                                { return nil }
 
-// Whoever has become exempt is free in the kernel too.
+// A client that has become exempt is removed from the kernel too.
 func TestKernelExempt(t *testing.T) {
 	p, _ := newPolicy(t, defaults())
 	w, addr := wall{}, netip.MustParsePrefix("192.0.2.7/32")
 	k := newKernel(p.table, func() []uint16 { return nil }, func() (firewall, error) { return w, nil })
 	p.table.follow(k.put)
 	p.table.impose(addr, time.Hour, time.Now())
-	if err := k.carryOut(w); err != nil || !w[addr] {
+	if err := k.apply(w); err != nil || !w[addr] {
 		t.Fatalf("got %v, %v, want the ban", w, err)
 	}
 	o := defaults()
@@ -127,8 +127,8 @@ func TestKernelExempt(t *testing.T) {
 	}
 	p.table.configure(&rules{o, p.rules.weights}, func(Ban) {})
 	p.table.lift(addr, time.Now())
-	if err := k.carryOut(w); err != nil || w[addr] {
-		t.Errorf("got %v, %v, want nobody", w, err)
+	if err := k.apply(w); err != nil || w[addr] {
+		t.Errorf("got %v, %v, want no ban", w, err)
 	}
 	q, _ := newPolicy(t, o)
 	if _, err := q.Command(t.Context(), []string{"add", "192.0.2.7"}); err == nil {

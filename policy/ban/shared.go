@@ -11,17 +11,17 @@ import (
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
-// shared is a table as a store has it: an entry for each address, under the policy's
-// name. It is kept for as long as the address's bans count, and has no value once a
-// person has taken a ban back.
+// shared is a table in the form of a store.Set: an entry for each address, under the
+// policy's name. An entry expires when the address's bans no longer count. It has no
+// value once the operator has removed the ban.
 type shared struct {
 	*table
-	prefix string // of its keys
+	prefix string // of the entries' keys
 }
 
 var _ store.Set = shared{}
 
-// value is that of an entry.
+// value is the value of an entry.
 type value struct {
 	Since   int64  `json:"since"` // Unix ms
 	Until   int64  `json:"until"` // Unix ms
@@ -29,11 +29,11 @@ type value struct {
 	Failure string `json:"failures"`
 }
 
-// entry returns the form of a ban in a store.
+// entry returns a ban as an entry of a store.
 func (s shared) entry(b Ban) store.Entry {
 	e := store.Entry{Key: s.prefix + b.Addr.String(), At: b.At, Until: b.forgetAt(s.rules.Load().Decay.Std())}
 	if !b.Lifted {
-		e.Value, _ = json.Marshal(value{b.Since.UnixMilli(), b.Until.UnixMilli(), b.Count, b.Failure}) // which can't fail
+		e.Value, _ = json.Marshal(value{b.Since.UnixMilli(), b.Until.UnixMilli(), b.Count, b.Failure}) // can't fail for these types
 	}
 	return e
 }
@@ -49,8 +49,8 @@ func (s shared) All() iter.Seq[store.Entry] {
 	}
 }
 
-// Merge takes in what others know of an address, if it is newer. Whatever their
-// clocks say, no ban is longer than one made here.
+// Merge adds another node's ban of an address, if it is newer. Whatever the other
+// node's clock, the ban is at most as long as one imposed on this node.
 func (s shared) Merge(e store.Entry) {
 	addr, err := netip.ParsePrefix(strings.TrimPrefix(e.Key, s.prefix))
 	if err != nil || addr != addr.Masked() {
@@ -67,7 +67,7 @@ func (s shared) Merge(e store.Entry) {
 	s.merge(b, time.Now())
 }
 
-// merge takes in a ban of others.
+// merge adds a ban of another node.
 func (t *table) merge(b Ban, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -87,11 +87,11 @@ func (t *table) merge(b Ban, now time.Time) {
 	case r == nil:
 		r = t.add(b.Addr, now)
 	}
-	was := r.IsOn(now)
-	r.Ban, r.over = b, false
+	was := r.IsActive(now)
+	r.Ban, r.ended = b, false
 	t.reschedule(r, b.Until)
 	t.enforce(r.Ban)
-	switch is := r.IsOn(now); {
+	switch is := r.IsActive(now); {
 	case is && !was:
 		t.tallies.Remove(b.Addr)
 		t.log.Info(t.rules.Load().Mode.word(), slog.String("client", name(b.Addr)), slog.Duration("for", b.Until.Sub(now).Round(time.Second)),
@@ -101,5 +101,6 @@ func (t *table) merge(b Ban, now time.Time) {
 	}
 }
 
-// maxCount is above how many bans in a row any duration is the longest.
+// maxCount bounds Count: after so many consecutive bans any duration has reached its
+// maximum.
 const maxCount = 64

@@ -224,7 +224,7 @@ func TestCommand(t *testing.T) {
 	}
 	fail(p, client("203.0.113.9"), 2, core.ErrAuth)
 	if !isBanned(p, client("203.0.113.7")) || !isBanned(p, client("198.51.100.250")) || !isBanned(p, client("2001:db8::1")) || !isBanned(p, client("192.0.2.1")) {
-		t.Error("somebody is not banned who was added")
+		t.Error("a client that was added is not banned")
 	}
 	if _, err := do("remove", "198.51.100.0/24"); err != nil || isBanned(p, client("198.51.100.250")) {
 		t.Errorf("remove: %v, banned still: %t", err, isBanned(p, client("198.51.100.250")))
@@ -257,7 +257,7 @@ func TestAnswers(t *testing.T) {
 		}
 		return fmt.Sprint(answer)
 	}
-	if got := do("list"); got != "nobody is banned" {
+	if got := do("list"); got != "no client is banned" {
 		t.Errorf("got %q", got)
 	}
 	if got := do("add", "198.51.100.9/24", "24h"); got != "198.51.100.0/24 is banned for 24h0m0s" {
@@ -266,10 +266,10 @@ func TestAnswers(t *testing.T) {
 	if got := do("list"); !strings.HasPrefix(got, "client           since                left") || !strings.Contains(got, "\n198.51.100.0/24  20") || strings.Count(got, "\n") != 1 {
 		t.Errorf("got\n%s", got)
 	}
-	if got := do("remove", "198.51.100.0/24"); got != "198.51.100.0/24 is free" {
+	if got := do("remove", "198.51.100.0/24"); got != "198.51.100.0/24 is no longer banned" {
 		t.Errorf("got %q", got)
 	}
-	if got := do("stats"); !strings.HasPrefix(got, "banned                         0\nrefused ") {
+	if got := do("stats"); !strings.HasPrefix(got, "banned                             0\nconnections refused ") {
 		t.Errorf("got\n%s", got)
 	}
 }

@@ -12,38 +12,38 @@ import (
 )
 
 const (
-	// generous is how many times as many failures one may have who was served within
-	// the last day: others may be behind the same address, and bytes get damaged on
-	// the way.
-	generous  = 10
-	servedFor = 24 * time.Hour
-	// servedStep is how exactly it is known when somebody was served.
+	// servedFactor multiplies the number of failures allowed to a client that was
+	// served within the last day: other clients may share its address, and bytes get
+	// damaged on the way.
+	servedFactor = 10
+	servedFor    = 24 * time.Hour
+	// servedStep is the resolution of the time at which a client was last served.
 	servedStep = time.Minute
 )
 
-// Ban is what is known of the bans of one address, or of a range that a person has
-// banned.
+// Ban is the latest ban of one client, or of a range that the operator has banned,
+// with the number of earlier bans.
 type Ban struct {
 	Addr    netip.Prefix
-	At      time.Time // when it changed last
+	At      time.Time // of the last change
 	Since   time.Time // when the last ban began
-	Until   time.Time // when it ends, or ended
-	Count   int       // bans that count for the next one's duration, at Until
-	Failure string    // what for
-	Lifted  bool      // it was taken back
-	Refused int64     // connections that were refused here
+	Until   time.Time // when the last ban ends, or ended
+	Count   int       // number of bans, at Until, that determines the next duration
+	Failure string    // the cause, such as "auth 2, replay 1"
+	Lifted  bool      // the operator removed the ban
+	Refused int64     // connections that this node refused
 }
 
-// IsOn reports whether the ban holds.
-func (b Ban) IsOn(now time.Time) bool { return !b.Lifted && now.Before(b.Until) }
+// IsActive reports whether the ban holds.
+func (b Ban) IsActive(now time.Time) bool { return !b.Lifted && now.Before(b.Until) }
 
-// countAt returns how many bans count at a time: one less for each decay since the
-// end of the last.
+// countAt returns the number of bans that count at a time: one less for each decay
+// since the end of the last ban.
 func (b Ban) countAt(now time.Time, decay time.Duration) int {
 	return int(max(0, int64(b.Count)-int64(max(0, now.Sub(b.Until))/decay)))
 }
 
-// forgetAt returns when nothing of it counts any more.
+// forgetAt returns the time after which the ban no longer affects later bans.
 func (b Ban) forgetAt(decay time.Duration) time.Time {
 	return b.Until.Add(time.Duration(max(1, b.Count)) * decay)
 }
@@ -52,43 +52,43 @@ func (b Ban) forgetAt(decay time.Duration) time.Time {
 type record struct {
 	Ban
 	refused atomic.Int64
-	over    bool      // its end has been told
-	next    time.Time // when it is looked at again
-	place   int       // in the queue
+	ended   bool      // the end of the ban has been logged
+	next    time.Time // when sweep handles the record next
+	index   int       // in the queue
 }
 
-// table is the bans, and the failures and successes that they come of.
+// table holds the bans, and the failures and successes of clients that lead to them.
 type table struct {
 	rules    atomic.Pointer[rules]
 	log      *slog.Logger
 	began    time.Time
-	inKernel chan struct{} // is held by whoever keeps the kernel's rules; has room for one
+	inKernel chan struct{} // a semaphore, held by the runKernel that owns the rules; capacity 1
 
 	mu      sync.RWMutex
-	changed func(b Ban)     // tells others of a change that was made here; guarded by mu
-	enforce func(b Ban)     // tells the kernel of any change
+	changed func(b Ban)     // sends a change made on this node to the store; guarded by mu
+	enforce func(b Ban)     // sends any change to the kernel; guarded by mu
 	tallies list[*tally]    // guarded by mu, as all that follows
-	served  list[time.Time] // when somebody was
+	served  list[time.Time] // when each client was last served
 	bans    map[netip.Prefix]*record
 	queue   queue
 	v4, v6  lengths
 }
 
-// rules are the options with what is made of them.
+// rules are the options with the weights in points.
 type rules struct {
 	Options
 	weights [reasons]int
 }
 
-// list is a bounded map of addresses; over its bound it forgets the one that was added
-// longest ago. Peek alone may be called while mu is held for reading.
+// list is a bounded map of addresses. Beyond the bound the entry that was added
+// longest ago is removed. Only Peek may be called while mu is held for reading.
 type list[V any] = *simplelru.LRU[netip.Prefix, V]
 
-// newList returns a list of a bound above 0.
+// newList returns a list for up to most entries, at least 1.
 func newList[V any](most int) list[V] {
 	l, err := simplelru.NewLRU[netip.Prefix, V](most, nil)
 	if err != nil {
-		panic(err) // it is for a bound below 1 alone
+		panic(err) // only for a bound below 1
 	}
 	return l
 }
@@ -103,11 +103,11 @@ func newTable(r *rules, log *slog.Logger) *table {
 	return t
 }
 
-// configure makes the table follow a file that is served from now on.
+// configure applies the options of the generation that now serves.
 func (t *table) configure(r *rules, changed func(Ban)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if old := t.rules.Swap(r); old.Window != r.Window { // which what was counted is in parts of
+	if old := t.rules.Swap(r); old.Window != r.Window { // the tallies count in parts of the window
 		t.tallies = newList[*tally](r.MaxEntries)
 	}
 	t.changed = changed
@@ -115,7 +115,7 @@ func (t *table) configure(r *rules, changed func(Ban)) {
 	t.served.Resize(r.MaxEntries)
 }
 
-// banned returns the ban that holds for a client, and counts it.
+// banned returns the ban that holds for a client, and counts the refusal.
 func (t *table) banned(ip netip.Addr, now time.Time) (Ban, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -131,7 +131,7 @@ func (t *table) banned(ip netip.Addr, now time.Time) (Ban, bool) {
 func (t *table) find(ip netip.Addr, now time.Time) *record {
 	for _, bits := range t.lengths(ip).used {
 		if p, err := ip.Prefix(bits); err == nil {
-			if r := t.bans[p]; r != nil && r.IsOn(now) {
+			if r := t.bans[p]; r != nil && r.IsActive(now) {
 				return r
 			}
 		}
@@ -139,7 +139,7 @@ func (t *table) find(ip netip.Addr, now time.Time) *record {
 	return nil
 }
 
-// lengths are those of the prefixes of one family that are banned.
+// lengths are the lengths of the banned prefixes of one address family.
 type lengths struct {
 	count [129]int
 	used  []int
@@ -155,7 +155,7 @@ func (l *lengths) add(bits, n int) {
 	}
 }
 
-// lengths returns those of an address's family. mu is held.
+// lengths returns the prefix lengths of an address's family. mu is held.
 func (t *table) lengths(ip netip.Addr) *lengths {
 	if ip.Is4() {
 		return &t.v4
@@ -163,7 +163,7 @@ func (t *table) lengths(ip netip.Addr) *lengths {
 	return &t.v6
 }
 
-// failed counts a failure, and bans the client if it was one too many.
+// failed counts a failure, and bans the client if it has reached the limit.
 func (t *table) failed(ip netip.Addr, why reason, now time.Time) {
 	rules := t.rules.Load()
 	if rules.weights[why] == 0 || rules.exempts(ip) {
@@ -173,7 +173,7 @@ func (t *table) failed(ip netip.Addr, why reason, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.find(ip, now) != nil {
-		return // of a connection from before
+		return // the connection began before the ban
 	}
 	c, ok := t.tallies.Peek(addr)
 	if !ok {
@@ -183,7 +183,7 @@ func (t *table) failed(ip netip.Addr, why reason, now time.Time) {
 	t.tallies.Add(addr, c)
 	allowed := rules.Failures
 	if at, ok := t.served.Peek(addr); ok && now.Sub(at) < servedFor {
-		allowed *= generous
+		allowed *= servedFactor
 	}
 	if c.sum() < allowed*point {
 		return
@@ -191,7 +191,7 @@ func (t *table) failed(ip netip.Addr, why reason, now time.Time) {
 	t.tallies.Remove(addr)
 	r := t.ban(addr, t.durationOf(addr, now), c.evidence(), now)
 	r.Count++
-	t.told(r, now)
+	t.announce(r, now)
 }
 
 // durationOf returns how long the next ban of an address lasts.
@@ -210,7 +210,7 @@ func (t *table) durationOf(addr netip.Prefix, now time.Time) time.Duration {
 	return min(d, most)
 }
 
-// ban makes a ban that lasts for d. mu is held.
+// ban sets a ban of addr that lasts for d. mu is held.
 func (t *table) ban(addr netip.Prefix, d time.Duration, evidence string, now time.Time) *record {
 	r := t.bans[addr]
 	if r == nil {
@@ -218,22 +218,23 @@ func (t *table) ban(addr netip.Prefix, d time.Duration, evidence string, now tim
 	}
 	count := r.countAt(now, t.rules.Load().Decay.Std())
 	r.Ban = Ban{Addr: addr, At: after(r.At, now), Since: now, Until: now.Add(d), Count: count, Failure: evidence}
-	r.over = false
+	r.ended = false
 	r.refused.Store(0)
 	t.reschedule(r, r.Until)
 	return r
 }
 
-// told tells the log and others of a new ban. mu is held.
-func (t *table) told(r *record, now time.Time) {
+// announce logs a new ban and sends it to the store and the kernel. mu is held.
+func (t *table) announce(r *record, now time.Time) {
 	t.log.Info(t.rules.Load().Mode.word(), slog.String("client", name(r.Addr)), slog.Duration("for", r.Until.Sub(now).Round(time.Second)),
 		slog.String("failures", r.Failure), slog.Int("times", max(1, r.Count)))
 	t.changed(r.Ban)
 	t.enforce(r.Ban)
 }
 
-// after returns now by the wall clock, or the next instant after before: the later
-// change must count on every node, whatever this one's clock does.
+// after returns now by the wall clock, or the next instant after before if that is
+// later: a later change must have a later time on every node, even if this node's
+// clock was set back.
 func after(before, now time.Time) time.Time {
 	if before, now = before.Round(0), now.Round(0); now.After(before) {
 		return now
@@ -241,9 +242,9 @@ func after(before, now time.Time) time.Time {
 	return before.Add(1)
 }
 
-// add makes room for a record and adds it. mu is held.
+// add adds a record, and removes another one if the table is full. mu is held.
 func (t *table) add(addr netip.Prefix, now time.Time) *record {
-	if len(t.bans) >= t.rules.Load().MaxEntries { // what is looked at next ends soonest
+	if len(t.bans) >= t.rules.Load().MaxEntries { // the head of the queue expires first
 		t.forget(t.queue[0])
 	}
 	r := &record{Ban: Ban{Addr: addr}, next: now}
@@ -256,9 +257,9 @@ func (t *table) add(addr netip.Prefix, now time.Time) *record {
 	return r
 }
 
-// forget takes a record out. mu is held.
+// forget removes a record. mu is held.
 func (t *table) forget(r *record) {
-	heap.Remove(&t.queue, r.place)
+	heap.Remove(&t.queue, r.index)
 	delete(t.bans, r.Addr)
 	if l := t.lengths(r.Addr.Addr()); l.count[r.Addr.Bits()] == 1 {
 		l.add(r.Addr.Bits(), -1)
@@ -269,10 +270,10 @@ func (t *table) forget(r *record) {
 
 func (t *table) reschedule(r *record, next time.Time) {
 	r.next = next
-	heap.Fix(&t.queue, r.place)
+	heap.Fix(&t.queue, r.index)
 }
 
-// succeeded notes that a client was served: its failures are forgotten.
+// succeeded records that a client was served, and clears its failures.
 func (t *table) succeeded(ip netip.Addr, now time.Time) {
 	addr := t.rules.Load().clientOf(ip)
 	t.mu.RLock()
@@ -288,15 +289,14 @@ func (t *table) succeeded(ip netip.Addr, now time.Time) {
 	t.tallies.Remove(addr)
 }
 
-// sweep tells of the bans that have ended, and forgets those that don't count any
-// more.
+// sweep logs the bans that have ended, and removes those that no longer count.
 func (t *table) sweep(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for len(t.queue) > 0 && !now.Before(t.queue[0].next) {
 		r := t.queue[0]
-		if !r.over && !now.Before(r.Until) {
-			r.over = true
+		if !r.ended && !now.Before(r.Until) {
+			r.ended = true
 			if !r.Lifted {
 				t.log.Info("ban ended", slog.String("client", name(r.Addr)), slog.Int64("refused", r.refused.Load()))
 			}
@@ -309,13 +309,13 @@ func (t *table) sweep(now time.Time) {
 	}
 }
 
-// lift takes the ban of an address back. It reports whether there was one.
+// lift removes the ban of an address. It reports whether the ban was active.
 func (t *table) lift(addr netip.Prefix, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.tallies.Remove(addr)
 	r := t.bans[addr]
-	if r == nil || !r.IsOn(now) {
+	if r == nil || !r.IsActive(now) {
 		return false
 	}
 	r.At, r.Lifted, r.Count = after(r.At, now), true, 0
@@ -325,18 +325,18 @@ func (t *table) lift(addr netip.Prefix, now time.Time) bool {
 	return true
 }
 
-// byHand is what somebody is banned for whom a person has banned.
+// byHand is the Failure of a ban that the operator imposed.
 const byHand = "by hand"
 
-// impose bans an address or a range because a person says so.
+// impose bans an address or a range by command of the operator.
 func (t *table) impose(addr netip.Prefix, d time.Duration, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.ban(addr, d, byHand, now)
-	t.told(r, now)
+	t.announce(r, now)
 }
 
-// list returns the bans as they are, those too that have ended and still count.
+// list returns a copy of all bans, including ended ones that still count.
 func (t *table) list() []Ban {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -349,7 +349,7 @@ func (t *table) list() []Ban {
 	return list
 }
 
-// name returns an address as people write it.
+// name returns a prefix for display: a single address without its length.
 func name(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
@@ -357,13 +357,13 @@ func name(p netip.Prefix) string {
 	return p.String()
 }
 
-// queue is a heap of records, the one that is looked at next first.
+// queue is a heap of records, ordered by next.
 type queue []*record
 
 func (q queue) Len() int           { return len(q) }
 func (q queue) Less(i, j int) bool { return q[i].next.Before(q[j].next) }
-func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i]; q[i].place, q[j].place = i, j }
-func (q *queue) Push(x any)        { r := x.(*record); r.place = len(*q); *q = append(*q, r) }
+func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i]; q[i].index, q[j].index = i, j }
+func (q *queue) Push(x any)        { r := x.(*record); r.index = len(*q); *q = append(*q, r) }
 func (q *queue) Pop() any {
 	old := *q
 	r := old[len(old)-1]

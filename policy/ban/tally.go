@@ -7,23 +7,25 @@ import (
 	"time"
 )
 
-// point is what a failure of weight 1 counts: weights have two decimal places.
+// point is the number of points of a failure of weight 1: weights have two decimal
+// places.
 const point = 100
 
-// stretches is into how many parts a window is cut. A failure counts for the window
-// at the least, and for one part more at the most.
-const stretches = 8
+// windowSlots is the number of slots of a window. A failure counts for at least the
+// window, and for at most one slot more.
+const windowSlots = 8
 
-// tally is the failures of one address in a sliding window. The zero tally is empty.
+// tally counts the failures of one client in a sliding window. The zero tally is
+// empty.
 type tally struct {
-	points  [stretches + 1]uint16 // of each stretch, the current one at last%len
-	last    int64                 // number of the current stretch
-	reasons [reasons]uint16       // failures since the tally was empty, for the log
+	points  [windowSlots + 1]uint16 // of each slot, the current one at last%len
+	last    int64                   // number of the current slot
+	reasons [reasons]uint16         // failures since the tally was empty, for the log
 }
 
-// add counts a failure at a time since some beginning.
+// add counts a failure. at is the time since an arbitrary but fixed start.
 func (t *tally) add(r reason, points int, at, window time.Duration) {
-	if t.move(at, window); t.sum() == 0 {
+	if t.advance(at, window); t.sum() == 0 {
 		t.reasons = [reasons]uint16{}
 	}
 	slot := &t.points[t.last%int64(len(t.points))]
@@ -33,11 +35,11 @@ func (t *tally) add(r reason, points int, at, window time.Duration) {
 	}
 }
 
-// move lets time pass.
-func (t *tally) move(at, window time.Duration) {
-	now := int64(at / (window / stretches))
+// advance moves the window forward to at.
+func (t *tally) advance(at, window time.Duration) {
+	now := int64(at / (window / windowSlots))
 	if now-t.last > int64(len(t.points)) {
-		t.points = [stretches + 1]uint16{}
+		t.points = [windowSlots + 1]uint16{}
 		t.last = now
 	}
 	for t.last < now {
@@ -46,7 +48,7 @@ func (t *tally) move(at, window time.Duration) {
 	}
 }
 
-// sum returns the points that count.
+// sum returns the points within the window.
 func (t *tally) sum() (sum int) {
 	for _, n := range t.points {
 		sum += int(n)
@@ -54,7 +56,7 @@ func (t *tally) sum() (sum int) {
 	return sum
 }
 
-// evidence says what was counted: "auth 2, replay 1".
+// evidence returns the counted failures as text, such as "auth 2, replay 1".
 func (t *tally) evidence() string {
 	var parts []string
 	for r, n := range t.reasons {

@@ -13,30 +13,30 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// clients counts what addresses have. One that has no connection is remembered as long
-// as it has come more often than it may for good; beyond a bound the one that was idle
-// for the longest is forgotten.
+// clients counts the connections of addresses. A client without connections is kept
+// until its rate limiter has recovered. Beyond max_clients the client that has been
+// idle the longest is removed.
 type clients struct {
 	mu   sync.Mutex
-	busy map[netip.Prefix]*client              // those with connections; guarded by mu, as is idle
-	idle *simplelru.LRU[netip.Prefix, *client] // the others, by when they came or left last
+	busy map[netip.Prefix]*client              // clients with connections; guarded by mu, as is idle
+	idle *simplelru.LRU[netip.Prefix, *client] // clients without, by their last arrival or end
 }
 
-// client is an address.
+// client is the state of an address.
 type client struct {
 	connections int
-	rate        *rate.Limiter // nil until there is one
+	rate        *rate.Limiter // of new connections; nil until the first
 }
 
 func newClients() *clients {
 	idle, err := simplelru.NewLRU[netip.Prefix, *client](math.MaxInt, nil) // settle bounds it
 	if err != nil {
-		panic(err) // it is for a bound below 1 alone
+		panic(err) // only for a bound below 1
 	}
 	return &clients{busy: map[netip.Prefix]*client{}, idle: idle}
 }
 
-// enter counts one more connection, or returns why it may not be.
+// enter counts one more connection, or returns an error if a limit is reached.
 func (cs *clients) enter(ip netip.Addr, o *Options, now time.Time) error {
 	source := core.SourceOf(ip)
 	cs.mu.Lock()
@@ -55,18 +55,19 @@ func (cs *clients) enter(ip netip.Addr, o *Options, now time.Time) error {
 	return err
 }
 
-// admit returns why a client may not have one more connection.
+// admit returns an error if the client may not have one more connection.
 func (c *client) admit(source netip.Prefix, o *Options, now time.Time) error {
 	if most := o.ConnectionsPerClient; most > 0 && c.connections >= most {
 		return fmt.Errorf("%w: %s has %d connections already", core.ErrDenied, source, c.connections)
 	}
 	if !allow(&c.rate, o.NewPerSecondPerClient, o, now) {
-		return fmt.Errorf("%w: %s makes too many connections a second", core.ErrDenied, source)
+		return fmt.Errorf("%w: %s opens too many connections a second", core.ErrDenied, source)
 	}
 	return nil
 }
 
-// allow takes one from a limiter, which it makes or changes to what the options say.
+// allow takes one event from a limiter, which it first creates or adjusts to the
+// options.
 func allow(l **rate.Limiter, perSecond float64, o *Options, now time.Time) bool {
 	limit, burst := rate.Limit(perSecond), o.burst(perSecond)
 	switch {
@@ -82,20 +83,20 @@ func allow(l **rate.Limiter, perSecond float64, o *Options, now time.Time) bool 
 	return (*l).AllowN(now, 1)
 }
 
-// leave takes back what enter counted.
+// leave removes a connection that enter has counted.
 func (cs *clients) leave(ip netip.Addr, o *Options, now time.Time) {
 	source := core.SourceOf(ip)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	c := cs.busy[source]
 	if c == nil {
-		return // nobody has entered
+		return // enter has counted no connection of this address
 	}
 	c.connections--
 	cs.settle(source, c, o, now)
 }
 
-// settle puts a client among the busy or the idle ones, or forgets it. mu is held.
+// settle moves a client to busy or idle, or removes it. mu is held.
 func (cs *clients) settle(source netip.Prefix, c *client, o *Options, now time.Time) {
 	switch {
 	case c.connections > 1:
@@ -114,19 +115,20 @@ func (cs *clients) settle(source netip.Prefix, c *client, o *Options, now time.T
 	}
 }
 
-// isFresh reports whether a client without connections is as one that never came.
+// isFresh reports whether a client without connections has no state left: its rate
+// limiter is full.
 func (c *client) isFresh(now time.Time) bool {
 	return c.rate == nil || c.rate.TokensAt(now) >= float64(c.rate.Burst())
 }
 
-// sweep forgets the idle clients that are as if they had never come.
+// sweep removes the idle clients without state.
 func (cs *clients) sweep(now time.Time) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for {
 		_, c, ok := cs.idle.GetOldest()
 		if !ok || !c.isFresh(now) {
-			return // those behind came later
+			return // the clients after this one are more recent
 		}
 		cs.idle.RemoveOldest()
 	}

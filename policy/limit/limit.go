@@ -8,13 +8,13 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Policy is the gate, which bounds addresses, and the middleware, which bounds users:
-// a user is known only when the request has been read.
+// Policy is a gate, which limits addresses, and a middleware, which limits users: the
+// user is known only after the request has been read.
 type Policy struct {
 	options Options
-	clients *clients // of the process, so that they outlive a reload; nil until served
+	clients *clients // belongs to the process and outlives a reload; nil until served
 	users   *users   // likewise
-	link    *link    // likewise, to a store
+	link    *link    // likewise; connects users to a store
 }
 
 var (
@@ -23,11 +23,11 @@ var (
 	_ core.Runner     = (*Policy)(nil)
 )
 
-// tickEvery is how often counts go to the store, and how long a spent quota is
-// overrun by what is silent or runs elsewhere.
+// tickEvery is the interval at which counts are sent to the store. It is also the
+// time by which idle flows, and flows on other nodes, may outlast a spent quota.
 const tickEvery = time.Second
 
-// New returns the policy. Its errors name the key to mend.
+// New returns the policy. Its errors name the option to correct.
 func New(env core.Env, o Options) (core.Policy, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func New(env core.Env, o Options) (core.Policy, error) {
 		if old == nil || old.place != o.Store {
 			old = newLink(env, o.Store, s, p.users)
 		} else if s != nil {
-			_ = s.Close() // it was not used
+			_ = s.Close() // the older link's store stays in use
 		}
 		p.link = old
 		return old
@@ -63,8 +63,8 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	return p, nil
 }
 
-// Run makes the options hold for what runs, and does every second what is due. What
-// was counted last is stored too.
+// Run applies the options to running flows, and calls tick every second, and once
+// more when ctx ends, so that the last counts are stored.
 func (p *Policy) Run(ctx context.Context) {
 	p.users.configure(&p.options, time.Now())
 	p.users.link.Store(p.link)
@@ -87,17 +87,17 @@ func (p *Policy) Run(ctx context.Context) {
 	}
 }
 
-// tick does what is due. What has changed goes to the store of the newest file, even
-// while an older one has connections.
+// tick updates users and sends changed counts to the store of the newest generation,
+// even while an older generation has connections.
 func (p *Policy) tick(ctx context.Context, now time.Time) {
 	l := p.users.link.Load()
 	if p.users.tick(now, l.mirror.Put) {
-		l.hear(ctx, p.users)
+		l.load(ctx, p.users)
 		p.users.tick(now, l.mirror.Put)
 	}
 }
 
-// Admit refuses an address that has too many connections.
+// Admit refuses an address that has reached a limit.
 func (p *Policy) Admit(c core.Client) error {
 	ip := c.Addr.Addr()
 	if p.options.exempts(ip) {
@@ -106,8 +106,8 @@ func (p *Policy) Admit(c core.Client) error {
 	return p.clients.enter(ip, &p.options, time.Now())
 }
 
-// Observe takes a connection that has ended from what its address and its user have,
-// and one that has moved from what its earlier address has.
+// Observe removes an ended connection from the counts of its address and its user,
+// and a moved one from the count of its earlier address.
 func (p *Policy) Observe(e core.Event) {
 	if e.Kind != core.Moved && !e.Kind.Ends() {
 		return
@@ -120,16 +120,16 @@ func (p *Policy) Observe(e core.Event) {
 	}
 }
 
-// Wrap returns the dialer that bounds users.
+// Wrap returns a Dialer that enforces the limits of users.
 func (p *Policy) Wrap(next core.Dialer) core.Dialer { return dialer{p, next} }
 
-// dialer is next, for users who may.
+// dialer is the policy in front of the next stage.
 type dialer struct {
 	policy *Policy // whose users are set when its file is served, after Wrap
 	next   core.Dialer
 }
 
-// DialStream dials, if the user may have one more connection.
+// DialStream dials if the user may have one more connection.
 func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
 	m, err := d.policy.users.enter(r.User, r.Flow, time.Now())
 	if err != nil {
@@ -142,7 +142,7 @@ func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, e
 		d.policy.users.leave(r.Flow)
 		return nil, err
 	}
-	if _, err := m.Take(payload, 0); err != nil { // a wait is the next burst's
+	if _, err := m.Take(payload, 0); err != nil { // a wait applies to the next burst
 		s.Close()
 		d.policy.users.leave(r.Flow)
 		return nil, err
@@ -150,7 +150,7 @@ func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, e
 	return s, nil
 }
 
-// OpenPackets opens, if the user may have one more association.
+// OpenPackets opens an association if the user may have one more.
 func (d dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
 	m, err := d.policy.users.enter(r.User, r.Flow, time.Now())
 	if err != nil {
@@ -165,8 +165,8 @@ func (d dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketCo
 	return conn, nil
 }
 
-// CheckPackets asks next.
+// CheckPackets returns the result of the next stage.
 func (d dialer) CheckPackets() error { return d.next.CheckPackets() }
 
-// PayloadWait asks next.
+// PayloadWait returns the wait of the next stage.
 func (d dialer) PayloadWait(r *core.Request) time.Duration { return d.next.PayloadWait(r) }

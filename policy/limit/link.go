@@ -10,26 +10,26 @@ import (
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
-// link is a store with what carries counts there and back.
+// link is a store with the mirror that copies counts to it and back.
 type link struct {
 	place  store.Place
 	store  store.Store // nil for memory, as is mirror
 	mirror *store.Mirror
 }
 
-// newNode returns a name that no other process has. One that ended goes on counting
-// in the sum, so a process needs no name that outlives it.
+// newNode returns a unique name for this process. The counts of an ended process stay
+// in the sum, so a name need not outlive its process.
 func newNode() string { return rand.Text()[:16] }
 
-// nodeKey is under which a file has the name of its node: it has one process after
-// the other, and each goes on with the entries of the one before.
+// nodeKey is the key of the node name in a file. A file is used by one process after
+// another, and each continues the entries of the one before.
 const nodeKey = "node"
 
-// nodeKept is for how long.
+// nodeKept is the lifetime of that entry.
 const nodeKept = 100 * 365 * 24 * time.Hour
 
-// newLink returns the link to the store at a place, nil for memory. What a file has is
-// known before anything is served.
+// newLink returns the link to the store s at a place; s is nil for memory. The counts
+// of a file are loaded here, before any request is served.
 func newLink(env core.Env, place store.Place, s store.Store, us *users) *link {
 	l := &link{place: place, store: s}
 	if s == nil {
@@ -38,28 +38,29 @@ func newLink(env core.Env, place store.Place, s store.Store, us *users) *link {
 	l.mirror = store.NewMirror(s, us.prefix, usage{us}, env.Log)
 	if f, ok := s.(*store.File); ok {
 		if err := us.resume(f, time.Now()); err != nil {
-			env.Log.Error("the counts of the file are not known", slog.Any("err", err))
+			env.Log.Error("counts not read from the file", slog.Any("err", err))
 		}
 	}
 	return l
 }
 
-// hearTimeout bounds a call to a store that is slow: it is compared with later.
-const hearTimeout = 2 * time.Second
+// loadTimeout bounds the load from a slow store: the mirror compares both sides later.
+const loadTimeout = 2 * time.Second
 
-// hear takes in what the store has of a period that has begun. Most often that is
-// nothing.
-func (l *link) hear(ctx context.Context, us *users) {
+// load merges the store's counts for a period that has just begun. Usually there are
+// none.
+func (l *link) load(ctx context.Context, us *users) {
 	if l.store == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, hearTimeout)
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	_ = l.store.Load(ctx, us.prefix, usage{us}.Merge) // the mirror tells of a store that is away
+	_ = l.store.Load(ctx, us.prefix, usage{us}.Merge) // the mirror logs that a store is unreachable
 }
 
-// resume goes on with what a file has. It must come before anything is counted, or the
-// process keeps its own name, and the file's other one counts in the sum.
+// resume continues the counts of a file under the file's node name. If bytes have
+// already been counted the process keeps its own name, and the counts under the
+// file's name stay in the sum.
 func (us *users) resume(f *store.File, now time.Time) error {
 	ctx, known := context.Background(), ""
 	if err := f.Load(ctx, us.prefix+nodeKey, func(e store.Entry) { known = string(e.Value) }); err != nil {

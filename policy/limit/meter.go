@@ -6,18 +6,19 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// meter is what a flow is measured by.
+// meter measures one flow.
 type meter struct {
 	users *users
-	user  *user // nil for one without a name
+	user  *user // nil for a request without a user name
 
 	up, down       share // of the user's bandwidth
-	allUp, allDown share // of the bandwidth of all
+	allUp, allDown share // of the bandwidth of all users
 }
 
 var _ core.Meter = (*meter)(nil)
 
-// Take counts bytes. It ends the flow if they were the last of a quota.
+// Take counts bytes. It returns an error, which ends the flow, if they exhaust the
+// user's quota.
 func (m *meter) Take(up, down int) (time.Duration, error) {
 	u, us := m.user, m.users
 	shaped := us.up.on.Load() || us.down.on.Load()

@@ -9,40 +9,40 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// shaper keeps bytes that go one way to a bandwidth. Bursts have been moved when it
-// hears of them, so it says for how long a flow must wait then.
+// shaper limits the bytes in one direction to a bandwidth. A burst is counted after
+// it has been moved; take returns how long its flow must wait afterwards.
 //
-// All that was moved over the bandwidth is a debt, which passes with time. A flow
-// waits until the debt is paid, but no longer than is fair: as long as its own burst
-// takes at an equal share of the bandwidth. So one that sends little waits little
-// beside others that send all they can. A flow that ends before its wait does counts
-// among those that share until then. So the debt stays in proportion to the bursts of
-// those that wait, and over time the bandwidth is kept to exactly.
+// The bytes moved beyond the bandwidth are a debt, which decreases with time. A flow
+// waits until the debt is paid, but at most for the time that its own burst takes at
+// an equal share of the bandwidth. So a flow with little traffic waits briefly beside
+// flows that send at full speed. A flow that ends during its wait counts as sharing
+// the bandwidth until the wait would have ended. So the debt stays proportional to the
+// bursts of the waiting flows, and over time the bandwidth is enforced exactly.
 type shaper struct {
-	on atomic.Bool // has a bandwidth
+	on atomic.Bool // a bandwidth is set
 
 	mu      sync.Mutex
 	limiter *rate.Limiter // guarded by mu, as is the rest
-	busy    []*share      // have waited lately
-	counted time.Time     // when those that wait no more were taken out of busy
+	busy    []*share      // shares of the flows that wait or waited recently
+	counted time.Time     // when finished waits were last removed from busy
 }
 
-// share is what a shaper knows of a flow.
+// share is the state of one flow in a shaper.
 type share struct {
-	until time.Time // when its wait ends
-	busy  bool      // it is among those that have waited lately
+	until time.Time // end of the wait
+	busy  bool      // the share is in shaper.busy
 }
 
 const (
-	// burstTime is for how long at full bandwidth bytes go without a wait after a
-	// pause, and leastBurst how many do at least.
+	// burstTime is the time at full bandwidth whose bytes need no wait after a pause;
+	// leastBurst is the minimum of these bytes.
 	burstTime  = 100 * time.Millisecond
 	leastBurst = 16 << 10
-	// countEvery is how often it is looked which flows wait.
+	// countEvery is the interval between removals of finished waits from busy.
 	countEvery = 5 * time.Millisecond
 )
 
-// set sets the bandwidth; 0 is none.
+// set sets the bandwidth; 0 means no limit.
 func (s *shaper) set(limit Size, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +61,7 @@ func (s *shaper) set(limit Size, now time.Time) {
 	}
 }
 
-// take counts n bytes of a flow and returns for how long it must wait.
+// take counts n bytes of a flow and returns how long the flow must wait.
 func (s *shaper) take(of *share, n int, now time.Time) time.Duration {
 	if n == 0 || !s.on.Load() {
 		return 0
@@ -85,8 +85,8 @@ func (s *shaper) take(of *share, n int, now time.Time) time.Duration {
 	return wait
 }
 
-// owe takes n bytes from the limiter and returns for how long they are more than it
-// had. mu is held.
+// owe takes n bytes from the limiter and returns the time until the limiter has
+// recovered the bytes taken beyond its burst. mu is held.
 func (s *shaper) owe(n int, now time.Time) time.Duration {
 	for most := s.limiter.Burst(); n > most; n -= most {
 		s.limiter.ReserveN(now, most)
@@ -95,12 +95,12 @@ func (s *shaper) owe(n int, now time.Time) time.Duration {
 	return r.DelayFrom(now)
 }
 
-// lasts returns how long n bytes take.
+// lasts returns how long n bytes take at the full bandwidth.
 func (s *shaper) lasts(n float64) time.Duration {
 	return time.Duration(n / float64(s.limiter.Limit()) * float64(time.Second))
 }
 
-// count takes the flows that wait no more out of busy, now and then. mu is held.
+// count removes finished waits from busy, at most once every countEvery. mu is held.
 func (s *shaper) count(now time.Time) {
 	if now.Sub(s.counted) < countEvery {
 		return

@@ -8,37 +8,37 @@ import (
 	"strings"
 )
 
-// Size is an amount of bytes such as "100GiB" or "1.5TB". 0 means no bound.
+// Size is a number of bytes, such as "100GiB" or "1.5TB". 0 means no limit.
 type Size int64
 
-// unlimited is how no bound is written.
+// unlimited is the text for no limit.
 const unlimited = "unlimited"
 
-// unit is a word for a number of bytes.
+// unit is the name of a number of bytes.
 type unit struct {
 	name  string
 	bytes uint64
 }
 
-// units are those of sizes, the largest first. String takes those of powers of two.
+// units are the units of sizes, the largest first. String uses the powers of two.
 var units = []unit{
 	{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
 	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1},
 }
 
-// rateUnits are those that bandwidths may have too; the bytes are of 8 units, so that
-// they are whole.
+// rateUnits are additional units of bandwidths. bytes is the size of 8 units, so that
+// it is a whole number.
 var rateUnits = []unit{{"Gbit", 1e9}, {"Mbit", 1e6}, {"kbit", 1e3}}
 
-// maxSize leaves room to add a few.
+// maxSize is small enough that the sum of several sizes does not overflow.
 const maxSize = 1 << 60
 
-var errSize = errors.New(`write a size as "100GiB", "1.5TB" or "unlimited"`)
+var errSize = errors.New(`want a size such as "100GiB", "1.5TB" or "unlimited"`)
 
-// Type returns what such an option is called.
+// Type returns the name of the option type.
 func (Size) Type() string { return "size" }
 
-// Example returns one.
+// Example returns a size.
 func (Size) Example() string { return "100GiB" }
 
 // UnmarshalText reads a number, whole or with a fraction, and a unit.
@@ -55,7 +55,8 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// parseSize reads a number and one of some units, of which so many make their bytes.
+// parseSize parses a number and one of the known units. per units have the bytes that
+// known lists.
 func parseSize(s string, known []unit, per uint64) (uint64, error) {
 	for _, u := range known {
 		number, ok := strings.CutSuffix(s, u.name)
@@ -67,13 +68,13 @@ func parseSize(s string, known []unit, per uint64) (uint64, error) {
 		case err != nil:
 			return 0, fmt.Errorf("%q: %w", s, err)
 		case n == 0:
-			return 0, fmt.Errorf("%q is nothing; %w", s, errSize)
+			return 0, fmt.Errorf("%q is 0 bytes: %w", s, errSize)
 		case n > maxSize:
-			return 0, fmt.Errorf("%q is too much", s)
+			return 0, fmt.Errorf("%q is too large: want at most 2^60 bytes", s)
 		}
 		return n, nil
 	}
-	return 0, fmt.Errorf("%q has no unit; %w", s, errSize)
+	return 0, fmt.Errorf("%q has no unit: %w", s, errSize)
 }
 
 // multiply returns a decimal number times n, rounded down.
@@ -113,22 +114,23 @@ func (s Size) String() string {
 	return unlimited
 }
 
-// Bandwidth is a number of bytes a second each way: "10MiB/s", "100Mbit/s", or
-// "1MiB/s up, 10MiB/s down". 0 means no bound.
+// Bandwidth is a number of bytes a second in each direction: "10MiB/s", "100Mbit/s",
+// or "1MiB/s up, 10MiB/s down". 0 means no limit.
 type Bandwidth struct{ Up, Down Size }
 
-// leastBandwidth is what can be kept to with bursts as they are.
+// leastBandwidth is the lowest rate that the shaper can enforce with bursts of the
+// usual size.
 const leastBandwidth = 1 << 10
 
-var errBandwidth = errors.New(`write a bandwidth as "10MiB/s", "100Mbit/s", "1MiB/s up, 10MiB/s down" or "unlimited"`)
+var errBandwidth = errors.New(`want a bandwidth such as "10MiB/s", "100Mbit/s", "1MiB/s up, 10MiB/s down" or "unlimited"`)
 
-// Type returns what such an option is called.
+// Type returns the name of the option type.
 func (Bandwidth) Type() string { return "bandwidth" }
 
-// Example returns one.
+// Example returns a bandwidth.
 func (Bandwidth) Example() string { return "10MiB/s" }
 
-// UnmarshalText reads one rate for both ways, or one for each.
+// UnmarshalText reads one rate for both directions, or one for each.
 func (b *Bandwidth) UnmarshalText(text []byte) error {
 	s := string(text)
 	first, second, two := strings.Cut(s, ",")
@@ -136,7 +138,7 @@ func (b *Bandwidth) UnmarshalText(text []byte) error {
 	down, isDown := strings.CutSuffix(strings.TrimPrefix(second, " "), " down")
 	if !two {
 		if isUp {
-			return fmt.Errorf("%q says nothing of the way down; %w", s, errBandwidth)
+			return fmt.Errorf("%q has no rate for down: %w", s, errBandwidth)
 		}
 		down = up
 	} else if !isUp || !isDown {
@@ -154,14 +156,14 @@ func (b *Bandwidth) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// parseRate reads a size, or a number of bits, a second.
+// parseRate parses a number of bytes or bits a second.
 func parseRate(s string) (Size, error) {
 	if s == unlimited {
 		return 0, nil
 	}
 	amount, ok := strings.CutSuffix(s, "/s")
 	if !ok {
-		return 0, fmt.Errorf("%q is not a second's; %w", s, errBandwidth)
+		return 0, fmt.Errorf("%q does not end in /s: %w", s, errBandwidth)
 	}
 	known, per := units, uint64(1)
 	if strings.HasSuffix(amount, "bit") {
@@ -172,7 +174,7 @@ func parseRate(s string) (Size, error) {
 		return 0, err
 	}
 	if n < leastBandwidth {
-		return 0, fmt.Errorf("%q is less than 1KiB/s", s)
+		return 0, fmt.Errorf("%q is too small: want at least 1KiB/s", s)
 	}
 	return Size(n), nil
 }

@@ -10,25 +10,25 @@ import (
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
-// usage is what users have used of their quotas, as a store has it. Each node counts
-// for itself, and only upwards: an entry is one node's own total of a user in a period,
-// and the sum of all is the usage. So nothing is lost or counted twice, in whatever
-// order entries come and however often.
+// usage is the byte counts of users in the form of a store.Set. An entry is one node's
+// total for a user in a period. Each node changes only its own totals, and only
+// upwards; the usage is the sum of all totals. So no byte is lost or counted twice, in
+// whatever order and however often entries arrive.
 type usage struct{ *users }
 
 var _ store.Set = usage{}
 
 const (
-	// keptAfter is for how long a period's entries are kept after its end, for nodes
-	// whose clocks are late.
+	// keptAfter is how long entries are kept after the end of their period, for nodes
+	// whose clocks are slow.
 	keptAfter = 24 * time.Hour
-	// maxNodes bounds the nodes that are known to have counted for a user in a
-	// period; each start of a node on Redis is one.
+	// maxNodes bounds the node totals of a user in a period; each start of a process
+	// that uses Redis adds one.
 	maxNodes = 4096
 )
 
-// entry is the form of what a node has counted. ok is false if it can't be stored. mu
-// is held.
+// entry returns a node's count as an entry of the store. ok is false if the key is too
+// long to be stored. mu is held.
 func (us *users) entry(u *user, node string, r record) (e store.Entry, ok bool) {
 	key := us.prefix + us.begins.Format(time.DateOnly) + "/" + node + "/" + u.name
 	return store.Entry{
@@ -36,9 +36,9 @@ func (us *users) entry(u *user, node string, r record) (e store.Entry, ok bool) 
 	}, len(key) <= store.MaxKey
 }
 
-// note returns the entry of what this node has counted, if that has changed since the
-// last. mu is held.
-func (us *users) note(u *user, now time.Time) (e store.Entry, ok bool) {
+// changedEntry returns the entry with this node's count of a user, if the count has
+// changed since the last call. mu is held.
+func (us *users) changedEntry(u *user, now time.Time) (e store.Entry, ok bool) {
 	own := u.own.Load()
 	if u.quota.Load() == 0 || own == u.sent.bytes {
 		return e, false
@@ -50,7 +50,7 @@ func (us *users) note(u *user, now time.Time) (e store.Entry, ok bool) {
 	return us.entry(u, us.node, u.sent)
 }
 
-// All returns what all nodes have counted in this period.
+// All iterates over the counts of all nodes in this period.
 func (s usage) All() iter.Seq[store.Entry] {
 	return func(yield func(store.Entry) bool) {
 		for _, e := range s.list() {
@@ -79,7 +79,7 @@ func (us *users) list() []store.Entry {
 	return all
 }
 
-// Merge takes in what a node has counted, if it is more than what is known of it.
+// Merge adds a node's count, if it is higher than the known one.
 func (s usage) Merge(e store.Entry) {
 	c, ok := parseCount(strings.TrimPrefix(e.Key, s.prefix), e.Value)
 	if !ok {
@@ -96,8 +96,8 @@ func (s usage) Merge(e store.Entry) {
 		return
 	}
 	if c.node == s.node {
-		// More than was told came from the process before this one, on the same
-		// file, or from before the clock was set to another month and back.
+		// A higher count than the last one sent is from an earlier process with the
+		// same file, or from before the clock was set to another month and back.
 		if more := c.bytes - u.sent.bytes; more > 0 {
 			u.own.Add(more)
 			u.sent = record{c.bytes, e.At}
@@ -115,13 +115,13 @@ func (s usage) Merge(e store.Entry) {
 	u.others.Add(c.bytes - known.bytes)
 }
 
-// count is what an entry says.
+// count is a parsed entry.
 type count struct {
 	period, node, user string
 	bytes              int64
 }
 
-// parseCount reads an entry, of whose key the prefix was taken.
+// parseCount parses an entry. key is the entry's key without the policy's prefix.
 func parseCount(key string, value []byte) (c count, ok bool) {
 	period, rest, isPeriod := strings.Cut(key, "/")
 	node, user, isNode := strings.Cut(rest, "/")
@@ -132,5 +132,5 @@ func parseCount(key string, value []byte) (c count, ok bool) {
 	return count{period, node, user, int64(n)}, true
 }
 
-// maxNode is the longest name of a node, in bytes.
+// maxNode is the maximum length of a node name in bytes.
 const maxNode = 32

@@ -13,27 +13,27 @@ import (
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
-// maxUsers bounds how many users are known at once.
+// maxUsers is the maximum number of users in memory.
 const maxUsers = 1 << 16
 
-// users counts what users have. It belongs to the process, so that it outlives a
-// reload.
+// users counts the connections and the bytes of users. It belongs to the process and
+// outlives a reload.
 type users struct {
 	log    *slog.Logger
 	prefix string // of the keys in a store
 	node   string // names this process among those that share a store
 
-	up, down shaper               // of all together
-	link     atomic.Pointer[link] // of the newest options that are in use
+	up, down shaper               // of all users together
+	link     atomic.Pointer[link] // of the generation that serves
 
 	mu      sync.Mutex
 	options *Options // guarded by mu, as is all that follows
 	all     map[string]*user
-	flows   map[*core.Flow]*meter // those that run
+	flows   map[*core.Flow]*meter // the running flows
 	begins  time.Time             // the period of quotas
 	ends    time.Time
-	turned  bool // a period has begun, and what a store has of it is not known
-	warned  bool // that requests have no names
+	turned  bool // a period has begun, and the store's counts for it are not loaded yet
+	warned  bool // requests without a user name have been logged
 }
 
 // user is one user.
@@ -41,20 +41,20 @@ type user struct {
 	name     string
 	up, down shaper
 
-	own    atomic.Int64 // bytes in this period, here
+	own    atomic.Int64 // bytes in this period, on this node
 	others atomic.Int64 // bytes in this period, on other nodes
-	quota  atomic.Int64 // 0 for none
+	quota  atomic.Int64 // in bytes; 0 for no quota
 
 	// guarded by users.mu
 	bounds
 	connections int
-	rate        *rate.Limiter // of new connections; nil until there is one
-	sent        record        // of own, to the store
+	rate        *rate.Limiter // of new connections; nil until the first
+	sent        record        // the count last sent to the store
 	nodes       map[string]record
-	told        bool // that the quota is spent
+	logged      bool // the spent quota has been logged
 }
 
-// record is what a node has counted, and when.
+// record is the byte count of a node at a time.
 type record struct {
 	bytes int64
 	at    time.Time
@@ -69,7 +69,7 @@ func newUsers(env core.Env, node string, o *Options, now time.Time) *users {
 	return us
 }
 
-// configure makes the options hold, for what runs too.
+// configure applies the options, to running flows too.
 func (us *users) configure(o *Options, now time.Time) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -83,13 +83,13 @@ func (us *users) configure(o *Options, now time.Time) {
 }
 
 func (u *user) configure(b bounds, now time.Time) {
-	u.bounds, u.told = b, false
+	u.bounds, u.logged = b, false
 	u.quota.Store(int64(b.quota))
 	u.up.set(b.bandwidth.Up, now)
 	u.down.set(b.bandwidth.Down, now)
 }
 
-// turn begins a new period if it is time. mu is held.
+// turn begins a new period if the current one has ended. mu is held.
 func (us *users) turn(now time.Time) {
 	begins, ends := periodOf(now, us.options.QuotaResetDay)
 	if begins.Equal(us.begins) {
@@ -100,11 +100,12 @@ func (us *users) turn(now time.Time) {
 	for _, u := range us.all {
 		u.own.Store(0)
 		u.others.Store(0)
-		u.sent, u.nodes, u.told = record{}, nil, false
+		u.sent, u.nodes, u.logged = record{}, nil, false
 	}
 }
 
-// user returns the user of a name, or nil if there are too many. mu is held.
+// user returns the user with a name, and adds it if necessary. It returns nil if the
+// table is full. mu is held.
 func (us *users) user(name string, now time.Time) *user {
 	u := us.all[name]
 	if u == nil && len(us.all) < maxUsers {
@@ -115,7 +116,8 @@ func (us *users) user(name string, now time.Time) *user {
 	return u
 }
 
-// enter counts a flow as its user's and returns its meter, or why it may not be.
+// enter counts a flow for its user and returns the flow's meter, or an error if a
+// limit of the user is reached.
 func (us *users) enter(name string, f *core.Flow, now time.Time) (*meter, error) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -123,14 +125,14 @@ func (us *users) enter(name string, f *core.Flow, now time.Time) (*meter, error)
 	if name == "" && !us.options.Nameless {
 		if !us.warned && us.options.boundsUsers() {
 			us.warned = true
-			us.log.Warn("requests without a user are not bounded as a user's; set nameless = true to count them as one's")
+			us.log.Warn("limits on users do not apply to requests without a user; set nameless = true to count these as one user's")
 		}
 		return m, nil
 	}
 	us.turn(now)
 	m.user = us.user(name, now)
 	if m.user == nil {
-		return nil, fmt.Errorf("%w: there are %d users already", core.ErrDenied, maxUsers)
+		return nil, fmt.Errorf("%w: the table of users is full: %d users", core.ErrDenied, maxUsers)
 	}
 	if err := us.admit(m.user, now); err != nil {
 		return nil, err
@@ -140,7 +142,7 @@ func (us *users) enter(name string, f *core.Flow, now time.Time) (*meter, error)
 	return m, nil
 }
 
-// admit returns why a user may not have one more flow. mu is held.
+// admit returns an error if the user may not have one more flow. mu is held.
 func (us *users) admit(u *user, now time.Time) error {
 	switch {
 	case u.isSpent():
@@ -148,7 +150,7 @@ func (us *users) admit(u *user, now time.Time) error {
 	case u.bounds.connections > 0 && u.connections >= u.bounds.connections:
 		return fmt.Errorf("%w: the user has %d connections already", core.ErrDenied, u.connections)
 	case !allow(&u.rate, u.perSecond, us.options, now):
-		return fmt.Errorf("%w: the user makes too many connections a second", core.ErrDenied)
+		return fmt.Errorf("%w: the user opens too many connections a second", core.ErrDenied)
 	}
 	return nil
 }
@@ -159,12 +161,12 @@ func (u *user) isSpent() bool {
 	return quota > 0 && u.own.Load()+u.others.Load() >= quota
 }
 
-// spent is why a user is served no more. mu is held.
+// spent returns the error for a user whose quota is spent. mu is held.
 func (us *users) spent(u *user) error {
 	return fmt.Errorf("%w: the quota of %s is spent until %s", core.ErrDenied, Size(u.quota.Load()), us.ends.Format(time.DateOnly))
 }
 
-// leave takes back what enter counted for a flow, once.
+// leave removes a flow that enter has counted. A second call does nothing.
 func (us *users) leave(f *core.Flow) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -174,11 +176,11 @@ func (us *users) leave(f *core.Flow) {
 	}
 }
 
-// tick does what is due every second: it begins a new period, cuts what runs for users
-// whose quota is spent, forgets users that have nothing, and has tell told of what has
-// changed. It returns true if a period has begun: then it tells nothing, because a
-// store that has something of that period must be heard first.
-func (us *users) tick(now time.Time, tell func(store.Entry)) (turned bool) {
+// tick runs every second. It begins a new period if one is due, cuts the flows of
+// users whose quota is spent, removes users without any state, and calls put with
+// each changed count. It returns true if a period has begun: put is not called then,
+// because the store's counts for that period must be loaded first.
+func (us *users) tick(now time.Time, put func(store.Entry)) (turned bool) {
 	var changed []store.Entry
 	causes := map[*user]error{}
 	cut := map[*core.Flow]error{}
@@ -187,17 +189,17 @@ func (us *users) tick(now time.Time, tell func(store.Entry)) (turned bool) {
 	turned, us.turned = us.turned, false
 	for name, u := range us.all {
 		if !turned {
-			if e, ok := us.note(u, now); ok {
+			if e, ok := us.changedEntry(u, now); ok {
 				changed = append(changed, e)
 			}
 		}
 		switch {
 		case u.isSpent():
-			if causes[u] = us.spent(u); !u.told {
-				u.told = true
+			if causes[u] = us.spent(u); !u.logged {
+				u.logged = true
 				us.log.Info("quota spent", slog.String("user", name), slog.Int64("bytes", u.own.Load()+u.others.Load()))
 			}
-		case u.isNone(now):
+		case u.isUnused(now):
 			delete(us.all, name)
 		}
 	}
@@ -210,7 +212,7 @@ func (us *users) tick(now time.Time, tell func(store.Entry)) (turned bool) {
 	}
 	us.mu.Unlock()
 	for _, e := range changed {
-		tell(e)
+		put(e)
 	}
 	for f, cause := range cut {
 		f.Cut(cause)
@@ -218,8 +220,8 @@ func (us *users) tick(now time.Time, tell func(store.Entry)) (turned bool) {
 	return turned
 }
 
-// isNone reports whether nothing of a user needs to be remembered.
-func (u *user) isNone(now time.Time) bool {
+// isUnused reports whether a user has no state that must be kept.
+func (u *user) isUnused(now time.Time) bool {
 	counted := u.quota.Load() > 0 && u.own.Load() > 0 || len(u.nodes) > 0
 	return u.connections == 0 && !counted && (u.rate == nil || u.rate.TokensAt(now) >= float64(u.rate.Burst()))
 }

@@ -1,5 +1,5 @@
-// Package replay is a policy that refuses, on every node of a fleet, what one of them
-// has received.
+// Package replay is a policy that refuses, on every node of a fleet, a request that
+// one of the nodes has received before.
 package replay
 
 import (
@@ -18,19 +18,18 @@ import (
 
 // Options are the keys of a [policy.x] table of kind "replay".
 type Options struct {
-	_        core.About      `help:"refuses what another node of the fleet has received: a recording is good on none of them"`
-	Store    store.Place     `toml:"store" required:"true" help:"where the nodes tell each other what they have received: redis://HOST:PORT"`
+	_        core.About      `help:"refuses replays across a fleet: a request that one node has received is refused by all nodes"`
+	Store    store.Place     `toml:"store" required:"true" help:"the store in which the nodes share the requests that they have received: redis://HOST:PORT"`
 	Wait     option.Duration `toml:"wait" default:"100ms" min:">0s" help:"how long a request waits for the store; after that it is served"`
-	Remember option.Duration `toml:"remember" default:"24h" min:"1m" help:"for how long what has no time in it is remembered"`
+	Remember option.Duration `toml:"remember" default:"24h" min:"1m" help:"how long requests without a timestamp are remembered"`
 }
 
 const (
-	// maxMissed is how many requests are remembered that the store could not be told
-	// of.
-	maxMissed = 1 << 16
-	// retryEvery is how often it is told of them again.
+	// maxPending is the number of claims kept while the store is unreachable.
+	maxPending = 1 << 16
+	// retryEvery is the interval between attempts to send the pending claims.
 	retryEvery = time.Second
-	retryTime  = 3 * time.Second // for each
+	retryTime  = 3 * time.Second // timeout of each attempt
 )
 
 // Policy is the middleware.
@@ -40,13 +39,13 @@ type Policy struct {
 	log      *slog.Logger
 	wait     time.Duration
 	remember time.Duration
-	away     atomic.Bool // that it is has been logged
+	away     atomic.Bool // the store is unreachable, which has been logged
 
-	mu     sync.Mutex
-	missed []claim // guarded by mu
+	mu      sync.Mutex
+	pending []claim // guarded by mu; sent once the store is reachable again
 }
 
-// claim is a request that the store has not been told of.
+// claim is a claim of a request's ID at the store.
 type claim struct {
 	key   string
 	until time.Time
@@ -57,14 +56,14 @@ var (
 	_ core.Runner     = (*Policy)(nil)
 )
 
-// New returns the policy. Its errors name the key to mend.
+// New returns the policy. Its errors name the option to correct.
 func New(env core.Env, o Options) (core.Policy, error) {
 	if err := option.Check(o); err != nil {
 		return nil, err
 	}
 	s, err := o.Store.Open(env.Log)
 	if err == nil && s == nil {
-		err = fmt.Errorf("what this node has received is remembered anyway; give the store of the fleet, %q", "redis://HOST:PORT")
+		err = fmt.Errorf("want the store that all nodes share, such as %q: each node refuses its own replays even without this policy", "redis://HOST:PORT")
 	}
 	if err != nil {
 		return nil, &core.OptionError{Key: "store", Err: err}
@@ -76,11 +75,12 @@ func newPolicy(env core.Env, o Options, s store.Store) *Policy {
 	return &Policy{store: s, prefix: "once/" + env.Name + "/", log: env.Log, wait: o.Wait.Std(), remember: o.Remember.Std()}
 }
 
-// Wrap returns a Dialer that dials for what is new.
+// Wrap returns a Dialer that dials for requests that no node has received before.
 func (p *Policy) Wrap(next core.Dialer) core.Dialer { return dialer{p, next} }
 
-// check returns an error for a request that another node, or this one, has received.
-// A store that does not answer in time refuses nothing.
+// check claims a request at the store. It returns an error if this or another node
+// has received the request before. If the store does not answer in time the request
+// is admitted.
 func (p *Policy) check(ctx context.Context, r *core.Request) error {
 	if len(r.Once.ID) == 0 {
 		return nil
@@ -89,38 +89,38 @@ func (p *Policy) check(ctx context.Context, r *core.Request) error {
 	if c.until.IsZero() {
 		c.until = time.Now().Add(p.remember)
 	}
-	if p.away.Load() { // Run finds out when it is back; nobody waits until then
-		p.miss(c)
+	if p.away.Load() { // Run detects the store's return; no request waits until then
+		p.postpone(c)
 		return nil
 	}
 	waiting, cancel := context.WithTimeout(ctx, p.wait)
 	defer cancel()
 	free, err := p.store.Claim(waiting, c.key, c.until)
 	switch {
-	case ctx.Err() != nil: // the client's doing, or a shutdown's
-		p.miss(c)
+	case ctx.Err() != nil: // the client closed the connection, or a shutdown ended it
+		p.postpone(c)
 		return ctx.Err()
 	case err != nil:
 		if !p.away.Swap(true) {
-			p.log.Error("the store is away; going on with what is known here", slog.Any("err", err))
+			p.log.Error("the store is away; using local state only", slog.Any("err", err))
 		}
-		p.miss(c)
+		p.postpone(c)
 	case !free:
 		return &core.Refusal{Err: fmt.Errorf("%w: another node of the fleet has received it", core.ErrReplay)}
 	}
 	return nil
 }
 
-// miss remembers a request that the store could not be told of.
-func (p *Policy) miss(c claim) {
+// postpone keeps a claim until the store is reachable again.
+func (p *Policy) postpone(c claim) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.missed) < maxMissed {
-		p.missed = append(p.missed, c)
+	if len(p.pending) < maxPending {
+		p.pending = append(p.pending, c)
 	}
 }
 
-// Run tells the store of what it has missed, once it is back.
+// Run sends the pending claims to the store once it is reachable again.
 func (p *Policy) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -139,22 +139,22 @@ func (p *Policy) Run(ctx context.Context) {
 
 func (p *Policy) retry(ctx context.Context) {
 	p.mu.Lock()
-	missed := p.missed
-	p.missed = nil
+	pending := p.pending
+	p.pending = nil
 	p.mu.Unlock()
-	for i, c := range missed {
+	for i, c := range pending {
 		if !time.Now().Before(c.until) {
 			continue
 		}
 		if _, err := p.claim(ctx, c); err != nil {
 			p.mu.Lock()
-			p.missed = append(missed[i:], p.missed...)
-			p.missed = p.missed[:min(len(p.missed), maxMissed)]
+			p.pending = append(pending[i:], p.pending...)
+			p.pending = p.pending[:min(len(p.pending), maxPending)]
 			p.mu.Unlock()
 			return
 		}
 	}
-	if len(missed) > 0 && p.away.Swap(false) {
+	if len(pending) > 0 && p.away.Swap(false) {
 		p.log.Info("the store is back")
 	}
 }
@@ -165,13 +165,13 @@ func (p *Policy) claim(ctx context.Context, c claim) (bool, error) {
 	return p.store.Claim(ctx, c.key, c.until)
 }
 
-// dialer is the policy before the rest of a chain.
+// dialer is the policy in front of the next stage of a chain.
 type dialer struct {
 	policy *Policy
 	next   core.Dialer
 }
 
-// DialStream dials for a request that is new. Nothing is sent for a recording.
+// DialStream dials for a new request. For a replay nothing is dialled or sent.
 func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
 	if err := d.policy.check(ctx, r); err != nil {
 		return nil, err
@@ -179,14 +179,15 @@ func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, e
 	return d.next.DialStream(ctx, r)
 }
 
-// OpenPackets passes associations on: whoever sends from where can't be told to
-// others for each datagram, and a recording of one is refused by its own node.
+// OpenPackets passes associations on unchecked: a claim for each datagram would cost
+// a round trip to the store, and a replayed datagram is refused by the node that has
+// its session.
 func (d dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
 	return d.next.OpenPackets(ctx, r)
 }
 
-// CheckPackets returns what the next stage says.
+// CheckPackets returns the result of the next stage.
 func (d dialer) CheckPackets() error { return d.next.CheckPackets() }
 
-// PayloadWait returns what the next stage wants.
+// PayloadWait returns the wait of the next stage.
 func (d dialer) PayloadWait(r *core.Request) time.Duration { return d.next.PayloadWait(r) }

@@ -162,7 +162,7 @@ func TestAway(t *testing.T) {
 				synctest.Wait()
 				for _, id := range []string{"one", "two", "three"} {
 					if err := b.get(t, id, time.Now().Add(time.Hour)); !errors.Is(err, core.ErrReplay) {
-						t.Errorf("%s, once the store is back: got %v, want %v", id, err, core.ErrReplay)
+						t.Errorf("%s, once store reachable again: got %v, want %v", id, err, core.ErrReplay)
 					}
 				}
 				if err := a.get(t, "four", time.Now().Add(time.Hour)); err != nil {
@@ -197,11 +197,11 @@ func TestBounded(t *testing.T) {
 	s := newShelf()
 	s.set(0, errors.New("away"))
 	a := newNode(s)
-	for i := range maxMissed + 100 {
+	for i := range maxPending + 100 {
 		_ = a.get(t, string(rune(i)), time.Now().Add(time.Hour))
 	}
-	if len(a.missed) > maxMissed {
-		t.Errorf("got %d, want at most %d", len(a.missed), maxMissed)
+	if len(a.pending) > maxPending {
+		t.Errorf("got %d, want at most %d", len(a.pending), maxPending)
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Describe returns what an option with this key says of its component: the server
-// of the store, and whether the option holds its password.
+// Describe returns the description of a component whose option key holds p: the
+// store's server, and whether the option contains a password.
 func (p Place) Describe(key string) core.Description {
 	if !isRedis(p.text) {
 		return core.Description{}

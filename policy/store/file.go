@@ -12,8 +12,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/journal"
 )
 
-// File is a Store in a file of this machine, for one process. Whatever kills that,
-// the file is whole: see journal.
+// File is a Store in a file of this machine, for one process. The file stays
+// consistent however the process dies: see package journal.
 type File struct {
 	journal *journal.Journal
 
@@ -26,15 +26,15 @@ type File struct {
 var _ Store = (*File)(nil)
 
 const (
-	// sweepEvery is how often entries that are over are taken out of memory.
+	// sweepEvery is the interval between removals of expired entries from memory.
 	sweepEvery = time.Minute
-	// maxEntries bounds the memory: beyond it any one makes way for a new one.
+	// maxEntries bounds the memory: beyond it a new entry replaces an arbitrary one.
 	maxEntries = 1 << 18
 )
 
-// OpenFile returns the store in the file at path, which need not be there. It checks
-// that the file can be read; the first use reads it. A file that is damaged is logged
-// and no error.
+// OpenFile returns the store in the file at path, which need not exist. OpenFile
+// checks that the file is readable; the first use reads it. Damage in the file is
+// logged and is not an error.
 func OpenFile(path string, log *slog.Logger) (*File, error) {
 	j, err := journal.Open(path, "store", log)
 	if err != nil {
@@ -43,7 +43,7 @@ func OpenFile(path string, log *slog.Logger) (*File, error) {
 	return &File{journal: j, entries: map[string]Entry{}}, nil
 }
 
-// lock takes mu, and reads the file first if that has not been done.
+// lock locks mu, and reads the file if it has not been read yet.
 func (f *File) lock() {
 	f.mu.Lock()
 	if f.loaded {
@@ -51,8 +51,8 @@ func (f *File) lock() {
 	}
 	f.loaded = true
 	f.journal.Load(func(record []byte) {
-		// One that is over counts until all is read: it may have taken the place
-		// of an older one that is not.
+		// Expired entries are kept until the whole file is read: an expired entry
+		// may have replaced an older one that has not expired.
 		if e, ok := parseEntry(record); ok && e.Newer(f.entries[e.Key]) {
 			f.entries[e.Key] = e
 		}
@@ -60,7 +60,7 @@ func (f *File) lock() {
 	f.sweep(time.Now())
 }
 
-// appendEntry appends the form of an entry on disk to b:
+// appendEntry appends the encoding of an entry on disk to b:
 //
 //	+--------+--------+----------+----------+----------+
 //	|   at   | until  | key size |   key    |  value   |
@@ -73,13 +73,13 @@ func appendEntry(b []byte, e Entry) []byte {
 	return append(append(b, e.Key...), e.Value...)
 }
 
-// recordHead is what stands before the key, in bytes.
+// recordHead is the size of the fields before the key, in bytes.
 const recordHead = 8 + 8 + 2
 
 func entrySize(e Entry) int { return recordHead + len(e.Key) + len(e.Value) }
 
-// parseEntry is the inverse. It reports false for what is no entry. It keeps nothing
-// of b.
+// parseEntry is the inverse of appendEntry. It returns false if b is not a valid
+// entry. The Entry shares no memory with b.
 func parseEntry(b []byte) (Entry, bool) {
 	if len(b) < recordHead {
 		return Entry{}, false
@@ -96,7 +96,7 @@ func parseEntry(b []byte) (Entry, bool) {
 	return e, e.check() == nil
 }
 
-// Put keeps an entry.
+// Put stores an entry.
 func (f *File) Put(_ context.Context, e Entry) error {
 	if err := e.check(); err != nil {
 		return err
@@ -107,11 +107,11 @@ func (f *File) Put(_ context.Context, e Entry) error {
 	return nil
 }
 
-// put keeps an entry, if it is newer than what is there. mu is held.
+// put stores an entry, if it is newer than the stored one. mu is held.
 func (f *File) put(e Entry, now time.Time) {
 	f.sweep(now)
 	old, known := f.entries[e.Key]
-	if e.over(now) || known && !old.over(now) && !e.Newer(old) {
+	if e.expired(now) || known && !old.expired(now) && !e.Newer(old) {
 		return
 	}
 	if !known && len(f.entries) >= maxEntries {
@@ -124,20 +124,20 @@ func (f *File) put(e Entry, now time.Time) {
 	f.journal.Note(appendEntry(make([]byte, 0, entrySize(e)), e))
 }
 
-// sweep forgets what is over, now and then. mu is held.
+// sweep removes expired entries, at most once every sweepEvery. mu is held.
 func (f *File) sweep(now time.Time) {
 	if now.Sub(f.swept) < sweepEvery {
 		return
 	}
 	f.swept = now
 	for key, e := range f.entries {
-		if e.over(now) {
+		if e.expired(now) {
 			delete(f.entries, key)
 		}
 	}
 }
 
-// Load gives each the entries under prefix.
+// Load calls each with the entries under prefix.
 func (f *File) Load(_ context.Context, prefix string, each func(Entry)) error {
 	for e := range f.all() {
 		if strings.HasPrefix(e.Key, prefix) {
@@ -147,14 +147,14 @@ func (f *File) Load(_ context.Context, prefix string, each func(Entry)) error {
 	return nil
 }
 
-// all returns the entries as they are when it begins.
+// all iterates over a snapshot of the entries.
 func (f *File) all() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		now := time.Now()
 		f.lock()
 		list := make([]Entry, 0, len(f.entries))
 		for _, e := range f.entries {
-			if !e.over(now) {
+			if !e.expired(now) {
 				list = append(list, e)
 			}
 		}
@@ -167,14 +167,14 @@ func (f *File) all() iter.Seq[Entry] {
 	}
 }
 
-// Watch returns when ctx ends: nobody else changes the file.
+// Watch only waits until ctx ends: no other process changes the file.
 func (f *File) Watch(ctx context.Context, _ string, ready func(), _ func(Entry)) error {
 	ready()
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// Claim takes a key.
+// Claim reserves a key.
 func (f *File) Claim(_ context.Context, key string, until time.Time) (bool, error) {
 	now := time.Now()
 	e := Entry{Key: key, Value: []byte{1}, At: now, Until: until}
@@ -183,7 +183,7 @@ func (f *File) Claim(_ context.Context, key string, until time.Time) (bool, erro
 	}
 	f.lock()
 	defer f.mu.Unlock()
-	if old, taken := f.entries[key]; taken && !old.over(now) {
+	if old, taken := f.entries[key]; taken && !old.expired(now) {
 		return false, nil
 	}
 	f.put(e, now)
@@ -192,7 +192,7 @@ func (f *File) Claim(_ context.Context, key string, until time.Time) (bool, erro
 
 // Run writes the file until ctx ends.
 func (f *File) Run(ctx context.Context) {
-	f.lock() // before the file is written anew
+	f.lock() // reads the file before the journal rewrites it
 	f.mu.Unlock()
 	f.journal.Run(ctx, func(yield func([]byte) bool) {
 		var b []byte
@@ -204,5 +204,5 @@ func (f *File) Run(ctx context.Context) {
 	}, func() {})
 }
 
-// Close does nothing: Run has closed the file.
+// Close does nothing: Run closes the file.
 func (*File) Close() error { return nil }

@@ -11,76 +11,73 @@ import (
 const (
 	// callTimeout bounds each call to a store.
 	callTimeout = 3 * time.Second
-	// awayPause is how long a store that failed is left alone.
-	awayPause = time.Second
-	// maxQueue is how many changes wait for a store; with more of them both sides are
-	// compared instead.
+	// retryPause is the pause between an error of the store and the next attempt.
+	retryPause = time.Second
+	// maxQueue is how many changes may wait for the store; with more of them both
+	// sides are compared instead.
 	maxQueue = 1 << 14
 )
 
-// Set is what a policy has in its memory. It is safe for concurrent use.
+// Set is the state of a policy in memory. It is safe for concurrent use.
 type Set interface {
-	// All returns all entries, those that were taken back too, until their end.
+	// All iterates over all entries that have not expired, deletions included.
 	All() iter.Seq[Entry]
-	// Merge takes in an entry of others, unless there is a newer one. It may be one
-	// that the set has had before, or that it has sent itself.
+	// Merge adds an entry from the store, unless the set has a newer one. The entry
+	// may be one that the set already contains or has sent itself.
 	Merge(e Entry)
 }
 
-// Mirror keeps a Set and the entries under a prefix of a Store alike. While the store
-// is away the set goes on with what it has; when it is back both sides are compared,
-// and what one of them lacks it gets, so that nothing is lost that any side still
-// has. A nil Mirror does nothing.
+// Mirror keeps a Set and the entries under a prefix of a Store equal. While the store
+// is unreachable the set stays in use alone. When the store is reachable again both
+// sides are compared and the missing entries are copied, so no entry is lost that
+// either side still has. A nil Mirror does nothing.
 type Mirror struct {
 	store  Store
 	prefix string
 	set    Set
 	log    *slog.Logger
-	wake   chan struct{} // has room for one
-	turn   chan struct{} // is held by the Run that works; has room for one
+	wake   chan struct{} // wakes session; capacity 1
+	active chan struct{} // a semaphore, held by the one active Run; capacity 1
 
 	mu      sync.Mutex
 	queue   map[string]Entry // guarded by mu, as is compare
-	compare bool             // the queue is not all that has changed
+	compare bool             // the queue does not contain all changes
 }
 
-// NewMirror returns a Mirror of set and the entries of s under prefix. Run makes it
-// work.
+// NewMirror returns a Mirror of set and the entries of s under prefix. It copies
+// nothing until Run is called.
 func NewMirror(s Store, prefix string, set Set, log *slog.Logger) *Mirror {
-	return &Mirror{store: s, prefix: prefix, set: set, log: log, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), queue: map[string]Entry{}}
+	return &Mirror{store: s, prefix: prefix, set: set, log: log, wake: make(chan struct{}, 1), active: make(chan struct{}, 1), queue: map[string]Entry{}}
 }
 
-// Put has an entry that the set has taken in sent soon. It waits for nothing, and
-// keeps the entry's Value.
+// Put queues an entry that was added to the set, to be sent to the store. Put does
+// not block. It keeps the entry's Value.
 func (m *Mirror) Put(e Entry) {
 	if m == nil {
 		return
 	}
 	m.mu.Lock()
 	switch queued, has := m.queue[e.Key]; {
-	case m.compare: // it will be found
+	case m.compare: // the comparison will find the entry
 	case has && !e.Newer(queued):
 	case !has && len(m.queue) >= maxQueue:
-		m.missed()
+		m.dropQueue()
 	default:
 		m.queue[e.Key] = e
 	}
 	m.mu.Unlock()
-	m.rouse()
-}
-
-// missed notes that some of what has changed was not sent. mu is held.
-func (m *Mirror) missed() { m.queue, m.compare = map[string]Entry{}, true }
-
-func (m *Mirror) rouse() {
 	select {
 	case m.wake <- struct{}{}:
-	default: // it will look at all
+	default: // a wake-up is pending and covers this entry
 	}
 }
 
-// take empties the queue. It reports whether the sides must be compared.
-func (m *Mirror) take() (queue map[string]Entry, compare bool) {
+// dropQueue discards the queue and schedules a comparison instead. mu is held.
+func (m *Mirror) dropQueue() { m.queue, m.compare = map[string]Entry{}, true }
+
+// drain empties the queue and returns its entries. compare reports whether both
+// sides must be compared.
+func (m *Mirror) drain() (queue map[string]Entry, compare bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	queue, compare = m.queue, m.compare
@@ -88,21 +85,21 @@ func (m *Mirror) take() (queue map[string]Entry, compare bool) {
 	return queue, compare
 }
 
-// Run carries changes both ways until ctx ends. That the store is away is logged
-// once, and so is that it is back. After a reload the Run of the new file waits for
-// that of the old one to end.
+// Run copies changes in both directions until ctx ends. Losing the store is logged
+// once, and so is its return. After a reload the Run of the new generation waits
+// until the Run of the old one has returned.
 func (m *Mirror) Run(ctx context.Context) {
 	if m == nil {
 		return
 	}
-	if !m.begin(ctx) {
+	if !m.acquire(ctx) {
 		return
 	}
-	defer func() { <-m.turn }()
+	defer func() { <-m.active }()
 	storing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer running.Wait()
-	defer stop() // what is sent last is stored too
+	defer stop() // after flushLast, so that the store still saves its entries
 	running.Go(func() { m.store.Run(storing) })
 	away := false
 	for {
@@ -113,38 +110,38 @@ func (m *Mirror) Run(ctx context.Context) {
 			away = false
 		})
 		if ctx.Err() != nil {
-			m.last()
+			m.flushLast()
 			return
 		}
 		if !away {
-			m.log.Error("the store is away; going on with what is known here", slog.Any("err", err))
+			m.log.Error("the store is away; using local state only", slog.Any("err", err))
 			away = true
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(awayPause):
+		case <-time.After(retryPause):
 		}
 	}
 }
 
-// begin waits for the turn to work; it reports false if ctx ends before.
-func (m *Mirror) begin(ctx context.Context) bool {
+// acquire waits until no other Run is active. It returns false if ctx ends first.
+func (m *Mirror) acquire(ctx context.Context) bool {
 	select {
-	case m.turn <- struct{}{}:
-		return true // even if ctx has ended: there may be something to send
+	case m.active <- struct{}{}:
+		return true // even if ctx has ended: there may be queued entries to send
 	default:
 	}
 	select {
-	case m.turn <- struct{}{}:
+	case m.active <- struct{}{}:
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
 
-// last sends what was not sent yet, if the store lets it.
-func (m *Mirror) last() {
+// flushLast tries once to send the entries that are still queued.
+func (m *Mirror) flushLast() {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	_ = m.flush(ctx) // the next start, or another node, compares
+	_ = m.flush(ctx) // after a failure the next start, or another node, compares
 }

@@ -77,15 +77,15 @@ func TestPlace(t *testing.T) {
 		{"redis://:secret@127.0.0.1:6379/2", "redis://:xxxxx@127.0.0.1:6379/2", ""},
 		{"rediss://user:secret@host", "rediss://user:xxxxx@host", ""},
 		{"unix://:secret@/run/redis.sock?db=1", "unix://:xxxxx@/run/redis.sock?db=1", ""},
-		{"", "", "no such store"},
+		{"", "", "unknown store"},
 		{"file:", "", "has no path"},
-		{"file", "", "no such store"},
-		{"http://:secret@host", "", "no such store"},
-		{"redis:/:secret@host", "", "no such store"},
-		{"redis://:secret@host:port", "", "the address of the Redis server is none"},
-		{"redis://:secret@host/x", "", "the address of the Redis server is none"},
-		{"redis://:secret@host/0?secret=1", "", "the address of the Redis server is none"},
-		{"redis://:sec\x7fret@host", "", "the address of the Redis server is none"},
+		{"file", "", "unknown store"},
+		{"http://:secret@host", "", "unknown store"},
+		{"redis:/:secret@host", "", "unknown store"},
+		{"redis://:secret@host:port", "", "invalid Redis address"},
+		{"redis://:secret@host/x", "", "invalid Redis address"},
+		{"redis://:secret@host/0?secret=1", "", "invalid Redis address"},
+		{"redis://:sec\x7fret@host", "", "invalid Redis address"},
 	} {
 		var p Place
 		err := p.UnmarshalText([]byte(tc.text))

@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// Place says where a policy keeps what it remembers: "memory", which "" means too,
-// "file:PATH" or "redis://:PASSWORD@HOST:PORT/DB"; "rediss://…" is that in TLS, and
-// "unix://:PASSWORD@PATH?db=DB" on this machine. It prints without the password.
+// Place is the location of a policy's state: "memory" (also ""), "file:PATH",
+// "redis://:PASSWORD@HOST:PORT/DB", "rediss://…" for Redis over TLS, or
+// "unix://:PASSWORD@PATH?db=DB" for Redis on this machine. A Place prints without
+// the password.
 type Place struct{ text string }
 
 // Example returns a place.
@@ -23,13 +24,13 @@ func (p *Place) UnmarshalText(text []byte) error {
 	switch {
 	case s == "memory", isFile && path != "":
 	case isFile:
-		return errors.New(`"file:" has no path; write "file:/var/lib/umbra/bans"`)
+		return errors.New(`"file:" has no path: want "file:PATH", such as "file:/var/lib/umbra/bans"`)
 	case isRedis(s):
 		if _, err := redisOptions(s); err != nil {
 			return err
 		}
-	default: // it may have a password
-		return fmt.Errorf("no such store; write %q, %q or %q", "memory", "file:PATH", "redis://HOST:PORT")
+	default: // the text may contain a password, so the error does not quote it
+		return fmt.Errorf("unknown store: want %q, %q or %q", "memory", "file:PATH", "redis://HOST:PORT")
 	}
 	p.text = s
 	return nil
@@ -39,7 +40,7 @@ func isRedis(s string) bool {
 	return strings.HasPrefix(s, "redis://") || strings.HasPrefix(s, "rediss://") || strings.HasPrefix(s, "unix://")
 }
 
-// String returns the form that UnmarshalText reads, with a password blotted out.
+// String returns the form that UnmarshalText reads, with the password redacted.
 func (p Place) String() string {
 	if !isRedis(p.text) {
 		return p.text
@@ -51,8 +52,8 @@ func (p Place) String() string {
 	return u.Redacted()
 }
 
-// Open returns the store, or nil for memory. It reaches no server and changes
-// nothing, so a constructor may call it.
+// Open returns the store, or nil for memory. Open connects to no server and writes
+// no file, so a constructor may call it.
 func (p Place) Open(log *slog.Logger) (Store, error) {
 	if path, ok := strings.CutPrefix(p.text, "file:"); ok {
 		return OpenFile(path, log)

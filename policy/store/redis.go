@@ -17,7 +17,8 @@ import (
 
 // Redis is a Store that the nodes of a fleet share.
 //
-// An entry is a string under "umbra:" and its key, which ends when the entry does:
+// An entry is stored as a string under the key "umbra:" + Entry.Key, which expires
+// with the entry:
 //
 //	+-------------+----------------+----------+
 //	|     at      |     until      |  value   |
@@ -25,14 +26,14 @@ import (
 //	| Unix ns     | Unix ms        |          |
 //	+-------------+----------------+----------+
 //
-// Each change is published on one channel, as the size of the string's key in four
-// digits, that key and the string.
+// Each change is published on one channel, as the size of the Redis key in four
+// digits, the Redis key and the string.
 type Redis struct {
 	options *redis.Options
-	channel string // the server's databases share their channels, so it has the number
+	channel string // contains the database number: a server's databases share channels
 
 	mu     sync.Mutex
-	client *redis.Client // guarded by mu; nil while nobody asks for anything
+	client *redis.Client // guarded by mu; nil until the first call and after Close
 }
 
 var _ Store = (*Redis)(nil)
@@ -42,21 +43,20 @@ const (
 	digits    = 20
 	entryHead = 2 * digits
 
-	// dialTimeout and answerTimeout are short: whoever waits goes on without.
+	// dialTimeout and answerTimeout are short: callers go on without the store.
 	dialTimeout   = time.Second
 	answerTimeout = 2 * time.Second
-	// listenTimeout is after how long without a change the server is asked whether it
-	// is still there.
+	// listenTimeout is the time without a change after which Watch sends a ping.
 	listenTimeout = 5 * time.Second
-	// poolSize is how many calls there can be at once.
+	// poolSize is the number of concurrent calls.
 	poolSize = 4
-	// scanCount is how many keys are asked for at a time.
+	// scanCount is the number of keys that one SCAN call requests.
 	scanCount = 1000
 )
 
-// putScript keeps an entry unless there is a newer one, and tells the others. Times
-// have a fixed number of digits, so they compare as texts: a number of Redis' Lua has
-// too few of them. What is there and no entry makes way.
+// putScript stores an entry unless there is a newer one, and publishes the change.
+// Times have a fixed number of digits and are compared as text: the numbers of Redis'
+// Lua have too few digits. A stored string that is not an entry is overwritten.
 var putScript = redis.NewScript(`
 local old = redis.pcall('GET', KEYS[1])
 if type(old) == 'string' and string.find(old, '^' .. string.rep('%d', 40)) and
@@ -66,32 +66,32 @@ redis.call('PUBLISH', ARGV[3], string.format('%04d', #KEYS[1]) .. KEYS[1] .. ARG
 return 1`)
 
 // OpenRedis returns the store on the server at an address such as
-// "redis://:PASSWORD@HOST:PORT/DB". It reaches nothing yet.
+// "redis://:PASSWORD@HOST:PORT/DB". It does not connect yet.
 func OpenRedis(address string) (*Redis, error) {
 	o, err := redisOptions(address)
 	if err != nil {
 		return nil, err
 	}
-	redis.SetLogger(silent{}) // what fails is returned, and told once by whoever asked
+	redis.SetLogger(discardLogger{}) // errors are returned, and logged once by the caller
 	return &Redis{options: o, channel: fmt.Sprintf("umbra:changes:%d", o.DB)}, nil
 }
 
-// redisOptions reads the address of a server. Its error shows nothing of the address,
-// which may have a password.
+// redisOptions parses the address of a server. Its error does not quote the address,
+// which may contain a password.
 func redisOptions(address string) (*redis.Options, error) {
 	o, err := redis.ParseURL(address)
 	if u, _ := url.Parse(address); err != nil || u.Host == "" && u.Path == "" {
-		return nil, errors.New("the address of the Redis server is none; write \"redis://HOST:PORT\"")
+		return nil, errors.New("invalid Redis address: want redis://[:PASSWORD@]HOST:PORT[/DB]")
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialTimeout, answerTimeout, answerTimeout
 	o.ContextTimeoutEnabled = true
-	o.DialerRetries, o.MaxRetries = 1, -1 // whoever calls tries again, and knows what else has changed by then
+	o.DialerRetries, o.MaxRetries = 1, -1 // the caller retries, with all changes made since
 	o.PoolSize, o.MinIdleConns = poolSize, 0
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return o, nil
 }
 
-// open returns the client.
+// open returns the client, and creates it if there is none.
 func (r *Redis) open() *redis.Client {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,13 +101,13 @@ func (r *Redis) open() *redis.Client {
 	return r.client
 }
 
-// appendRedis appends the form of an entry to b.
+// appendRedis appends the encoding of an entry in Redis to b.
 func appendRedis(b []byte, e Entry) []byte {
 	b = fmt.Appendf(b, "%020d%020d", e.At.UnixNano(), e.Until.UnixMilli())
 	return append(b, e.Value...)
 }
 
-// parseRedis is the inverse, for the entry of a key.
+// parseRedis is the inverse of appendRedis. key is the Redis key.
 func parseRedis(key, s string) (Entry, bool) {
 	key, ours := strings.CutPrefix(key, keyPrefix)
 	if !ours || len(s) < entryHead {
@@ -122,7 +122,7 @@ func parseRedis(key, s string) (Entry, bool) {
 	return e, e.check() == nil
 }
 
-// parseChange reads what putScript publishes.
+// parseChange parses a message that putScript has published.
 func parseChange(s string) (Entry, bool) {
 	const head = 4
 	if len(s) < head {
@@ -135,18 +135,18 @@ func parseChange(s string) (Entry, bool) {
 	return parseRedis(s[:size], s[size:])
 }
 
-// Put keeps an entry and tells the other nodes.
+// Put stores an entry and notifies the other nodes.
 func (r *Redis) Put(ctx context.Context, e Entry) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	if e.over(time.Now()) {
+	if e.expired(time.Now()) {
 		return nil
 	}
 	return putScript.Run(ctx, r.open(), []string{keyPrefix + e.Key}, appendRedis(nil, e), e.Until.UnixMilli(), r.channel).Err()
 }
 
-// Load gives each the entries under prefix.
+// Load calls each with the entries under prefix.
 func (r *Redis) Load(ctx context.Context, prefix string, each func(Entry)) error {
 	client := r.open()
 	scan := client.Scan(ctx, 0, keyPrefix+escape(prefix)+"*", scanCount).Iterator()
@@ -174,17 +174,17 @@ func (r *Redis) Load(ctx context.Context, prefix string, each func(Entry)) error
 	return scan.Err()
 }
 
-// escape makes a prefix mean itself in a pattern.
+// escape returns a pattern that matches prefix literally.
 func escape(prefix string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(prefix)
 }
 
-// Watch calls changed with what is put under prefix.
+// Watch calls changed with each entry that is put under prefix.
 func (r *Redis) Watch(ctx context.Context, prefix string, ready func(), changed func(Entry)) error {
 	sub := r.open().Subscribe(ctx, r.channel)
 	defer sub.Close()
 	defer context.AfterFunc(ctx, func() { sub.Close() })()
-	waiting := false // for the answer to a ping
+	waiting := false // a ping has not been answered yet
 	for {
 		m, err := sub.ReceiveTimeout(ctx, listenTimeout)
 		var timeout net.Error
@@ -212,7 +212,7 @@ func (r *Redis) Watch(ctx context.Context, prefix string, ready func(), changed 
 	}
 }
 
-// Claim takes a key.
+// Claim reserves a key.
 func (r *Redis) Claim(ctx context.Context, key string, until time.Time) (bool, error) {
 	e := Entry{Key: key, Value: []byte{1}, At: time.Now(), Until: until}
 	if err := e.check(); err != nil {
@@ -225,13 +225,13 @@ func (r *Redis) Claim(ctx context.Context, key string, until time.Time) (bool, e
 	return err == nil, err
 }
 
-// Run keeps the connections until ctx ends. A call after that opens them anew.
+// Run closes the connections when ctx ends. A later call opens new ones.
 func (r *Redis) Run(ctx context.Context) {
 	<-ctx.Done()
-	_ = r.Close() // they are gone either way
+	_ = r.Close() // the connections are closed even on an error
 }
 
-// Close ends the connections.
+// Close closes the connections.
 func (r *Redis) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -243,7 +243,7 @@ func (r *Redis) Close() error {
 	return err
 }
 
-// silent is a log of the library that says nothing.
-type silent struct{}
+// discardLogger discards the library's log.
+type discardLogger struct{}
 
-func (silent) Printf(context.Context, string, ...any) {}
+func (discardLogger) Printf(context.Context, string, ...any) {}

@@ -10,12 +10,13 @@ import (
 	"time"
 )
 
-// compareEvery is how often both sides are compared while nothing is amiss.
+// compareEvery is the interval between comparisons of set and store while no error
+// occurs.
 const compareEvery = time.Hour
 
-// session carries changes until something fails. back is called when both sides
-// are alike.
-func (m *Mirror) session(ctx context.Context, back func()) error {
+// session copies changes in both directions until an error occurs. It calls synced
+// once set and store are equal.
+func (m *Mirror) session(ctx context.Context, synced func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -31,10 +32,10 @@ func (m *Mirror) session(ctx context.Context, back func()) error {
 	case <-time.After(callTimeout):
 		return errors.New("the store does not answer")
 	}
-	if err := m.equal(ctx); err != nil {
+	if err := m.reconcile(ctx); err != nil {
 		return err
 	}
-	back()
+	synced()
 	ticker := time.NewTicker(compareEvery)
 	defer ticker.Stop()
 	for {
@@ -42,7 +43,7 @@ func (m *Mirror) session(ctx context.Context, back func()) error {
 		case err := <-failed:
 			return orEnded(err)
 		case <-ticker.C:
-			if err := m.equal(ctx); err != nil {
+			if err := m.reconcile(ctx); err != nil {
 				return err
 			}
 		case <-m.wake:
@@ -55,16 +56,16 @@ func (m *Mirror) session(ctx context.Context, back func()) error {
 
 func orEnded(err error) error {
 	if err == nil {
-		err = errors.New("the store has ended")
+		err = errors.New("the store's watch ended")
 	}
 	return err
 }
 
-// flush sends what has changed.
+// flush sends the queued changes, or compares both sides if changes were lost.
 func (m *Mirror) flush(ctx context.Context) error {
-	queue, compare := m.take()
+	queue, compare := m.drain()
 	if compare {
-		return m.equal(ctx)
+		return m.reconcile(ctx)
 	}
 	return m.send(ctx, maps.Values(queue))
 }
@@ -79,12 +80,12 @@ func (m *Mirror) send(ctx context.Context, all iter.Seq[Entry]) error {
 	return nil
 }
 
-// failed has the sides compared before anything else is sent: what was to be sent is
-// not in the queue any more.
+// failed schedules a comparison before anything else is sent, because the entries
+// that were not sent are no longer in the queue. It returns err.
 func (m *Mirror) failed(err error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.missed()
+	m.dropQueue()
 	return err
 }
 
@@ -94,9 +95,9 @@ func (m *Mirror) put(ctx context.Context, e Entry) error {
 	return m.store.Put(ctx, e)
 }
 
-// equal gives each side what it lacks.
-func (m *Mirror) equal(ctx context.Context) error {
-	m.take() // the set has it
+// reconcile copies to each side the entries that are missing or older there.
+func (m *Mirror) reconcile(ctx context.Context) error {
+	m.drain() // the set contains every queued entry
 	at := map[string]time.Time{}
 	err := m.store.Load(ctx, m.prefix, func(e Entry) {
 		at[e.Key] = e.At
@@ -105,7 +106,7 @@ func (m *Mirror) equal(ctx context.Context) error {
 	if err != nil {
 		return m.failed(err)
 	}
-	var lacks []Entry // the set may be locked while it tells
+	var lacks []Entry // collected first: the set may hold a lock while it iterates
 	for e := range m.set.All() {
 		if known, ok := at[e.Key]; !ok || e.At.After(known) {
 			lacks = append(lacks, e)

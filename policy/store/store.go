@@ -1,9 +1,9 @@
-// Package store keeps what policies remember beyond this process: in a file, for
-// after a restart, or in Redis, for all nodes of a fleet.
+// Package store keeps the state of policies beyond this process: in a file, which
+// survives a restart, or in Redis, which all nodes of a fleet share.
 //
-// A policy has all that it needs in its own memory, and a Mirror carries changes
-// from there to a Store and back. So no connection waits for a store, but for a
-// Claim, and a store that is away costs nothing but the changes of others.
+// A policy decides from its own memory. A Mirror copies changes from this memory to
+// a Store and back, so no connection waits for a store, except in a Claim. While a
+// store is unreachable only the changes of other nodes are missing.
 package store
 
 import (
@@ -18,33 +18,34 @@ const (
 	MaxValue = 1 << 10
 )
 
-// Entry is something that is remembered. One that takes another back must not end
-// before that would have: whoever has not heard of it would bring that back.
+// Entry is one stored key and its value. An entry that deletes an older one must
+// not expire before the older one would have: a node that has not received the
+// deletion would otherwise restore the older entry.
 type Entry struct {
 	Key   string
-	Value []byte // empty for one that was taken back, which is remembered too
-	At    time.Time
-	Until time.Time // when it is forgotten; stores may cut it to milliseconds
+	Value []byte    // empty for a deletion, which is stored too
+	At    time.Time // of the change
+	Until time.Time // when the entry expires; stores may truncate it to milliseconds
 }
 
-// Newer reports whether e takes the place of old.
+// Newer reports whether e replaces old.
 func (e Entry) Newer(old Entry) bool { return e.At.After(old.At) }
 
-// check returns why e can't be kept.
+// check returns an error if e is not valid.
 func (e Entry) check() error {
 	switch {
 	case e.Key == "" || len(e.Key) > MaxKey:
-		return errors.New("a key has 1 to 512 bytes")
+		return errors.New("invalid key: want 1 to 512 bytes")
 	case len(e.Value) > MaxValue:
-		return errors.New("a value has at most 1024 bytes")
+		return errors.New("invalid value: want at most 1024 bytes")
 	case !storable(e.At) || !storable(e.Until):
-		return errors.New("an entry has a time and an end, from 1970 to 2262")
+		return errors.New("invalid time in At or Until: want 1970 to 2262")
 	}
 	return nil
 }
 
-// over reports whether e has been forgotten at now.
-func (e Entry) over(now time.Time) bool { return !now.Before(e.Until) }
+// expired reports whether e has expired at now.
+func (e Entry) expired(now time.Time) bool { return !now.Before(e.Until) }
 
 // storable reports whether a time is a positive number of nanoseconds since 1970.
 func storable(t time.Time) bool {
@@ -52,30 +53,32 @@ func storable(t time.Time) bool {
 	return ns > 0 && time.Unix(0, ns).Equal(t)
 }
 
-// Store keeps entries by their keys. Of two with one key it keeps the one with the
-// later At, whichever comes first; one whose Until has passed is not there. It is
-// safe for concurrent use.
+// Store keeps entries by their keys. Of two entries with the same key a Store keeps
+// the one with the later At, in whatever order they arrive. An expired entry does not
+// exist. A Store is safe for concurrent use.
 type Store interface {
-	// Put keeps an entry, unless it has a newer one. One that is over already does
-	// nothing. It keeps the Value, which nobody changes from then on.
+	// Put stores an entry, unless the store has a newer one for its key. An entry
+	// that has already expired is ignored. The store keeps the Value, which must not
+	// change afterwards.
 	Put(ctx context.Context, e Entry) error
 
-	// Load gives each all entries whose keys begin with prefix, those that were
-	// taken back too. A call of each keeps nothing of its Entry's Value.
+	// Load calls each with all entries whose keys begin with prefix, deletions
+	// included. each must not keep any part of the Entry's Value.
 	Load(ctx context.Context, prefix string, each func(Entry)) error
 
-	// Watch calls changed with each entry under prefix that others put, one at a
-	// time, until ctx ends or something fails; it returns why. It calls ready once
-	// from when on nothing is missed. What this Store puts itself may come too.
+	// Watch calls changed with each entry under prefix that other nodes put, one at a
+	// time, until ctx ends or an error occurs, and returns the error. Watch calls
+	// ready once, after which no change is missed. changed may also be called with
+	// entries that this Store itself has put.
 	Watch(ctx context.Context, prefix string, ready func(), changed func(Entry)) error
 
-	// Claim reports whether key was free, and takes it until then. Of two at the same
-	// instant one is told so, on whatever node.
+	// Claim reports whether key was free, and reserves it until the given time. Of
+	// several simultaneous claims, on whatever nodes, exactly one returns true.
 	Claim(ctx context.Context, key string, until time.Time) (free bool, err error)
 
-	// Run does the store's own work until ctx ends.
+	// Run does the store's background work until ctx ends.
 	Run(ctx context.Context)
 
-	// Close gives up what the store holds. It is called after Run has ended.
+	// Close releases the store's resources. It is called after Run has returned.
 	Close() error
 }

@@ -12,34 +12,34 @@ import (
 
 const (
 	maxChain = 8  // CNAMEs from a name to its addresses
-	maxAddrs = 16 // kept of one family: each may be dialled
+	maxAddrs = 16 // addresses of one family: each may be dialled
 )
 
-// status is what is known of a name.
+// status is the result for a question.
 type status uint8
 
 const (
-	found   status = iota // it has addresses
-	empty                 // it exists and has none of this family
-	missing               // it does not exist
-	failed                // nobody could tell
+	found   status = iota // the name has addresses
+	empty                 // the name exists and has no address of this family
+	missing               // the name does not exist
+	failed                // no server gave a usable answer
 )
 
-// answer is what one server says.
+// answer is the answer of one server.
 type answer struct {
 	status status
 	ips    []netip.Addr
-	ttl    time.Duration // negative if nothing was said of it
+	ttl    time.Duration // unsaid for a negative answer without a SOA
 	chain  int           // CNAMEs followed
-	next   string        // where the chain leads on to without an end; "" if it has one
+	next   string        // the name to query next if the chain is incomplete, or ""
 }
 
-// unsaid is the TTL of a "no" without a SOA.
+// unsaid is the TTL of a negative answer without a SOA.
 const unsaid = time.Duration(-1)
 
-// read finds the answer to q in r: what the chain that begins with q's name leads
-// to. Whatever else the message holds counts for nothing, so a server can speak
-// for no name but those that it was asked for.
+// read finds the answer to q in r: the records at the end of the CNAME chain that
+// begins with q's name. All other records are ignored, so a server can't supply
+// addresses for a name that was not queried.
 func (r *reply) read(q question) (answer, error) {
 	if r.rcode != dns.RcodeSuccess && r.rcode != dns.RcodeNameError {
 		return answer{}, rcodeError(r.rcode)
@@ -67,7 +67,7 @@ func (r *reply) read(q question) (answer, error) {
 			break
 		}
 		if a.chain++; a.chain > maxChain {
-			return answer{}, fmt.Errorf("%w: a chain of over %d names", core.ErrMalformed, maxChain)
+			return answer{}, fmt.Errorf("%w: CNAME chain of over %d names", core.ErrMalformed, maxChain)
 		}
 		name = target
 	}
@@ -75,12 +75,12 @@ func (r *reply) read(q question) (answer, error) {
 	case len(a.ips) == 0:
 		return r.no(a, name)
 	case r.rcode == dns.RcodeNameError:
-		return answer{}, fmt.Errorf("%w: addresses of a name that is said not to exist", core.ErrMalformed)
+		return answer{}, fmt.Errorf("%w: addresses in an NXDOMAIN answer", core.ErrMalformed)
 	}
 	return a, nil
 }
 
-// no completes an answer whose chain ends at name without an address.
+// no completes a negative answer, whose chain ends at name without an address.
 func (r *reply) no(a answer, name string) (answer, error) {
 	said := r.soa != nil && under(name, r.soa.name)
 	switch {
@@ -119,8 +119,8 @@ func contains(ips []netip.Addr, ip netip.Addr) bool {
 	return false
 }
 
-// under reports whether name is zone or stands under it. Both are in lower case
-// and without the dot at their end.
+// under reports whether name is zone or a name below it. Both are in lower case and
+// without the trailing dot.
 func under(name, zone string) bool {
 	if len(name) <= len(zone) {
 		return name == zone
@@ -128,7 +128,7 @@ func under(name, zone string) bool {
 	return zone == "" || strings.HasSuffix(name, zone) && name[len(name)-len(zone)-1] == '.'
 }
 
-// isHost reports whether name is that of a host.
+// isHost reports whether name is a valid host name.
 func isHost(name string) bool {
 	addr, err := core.NewAddr(name, 0)
 	return err == nil && addr.Name() != ""

@@ -85,7 +85,7 @@ func TestOneQuestion(t *testing.T) {
 	})
 }
 
-// TestLeave checks that whoever stops waiting leaves the question to the others.
+// TestLeave checks that a lookup that stops waiting does not cancel the query of others.
 func TestLeave(t *testing.T) {
 	w := &fakeWire{answer: says(60, "192.0.2.7"), takes: func(question) time.Duration { return time.Second }}
 	bubble(t, nil, []*fakeWire{w}, func(t *testing.T, r *Resolver) {

@@ -11,8 +11,8 @@ import (
 
 var _ core.Describer = Options{}
 
-// Describe implements core.Describer. A server stands once for each list that has
-// it.
+// Describe implements core.Describer. A server is described once for each list that
+// contains it.
 func (o Options) Describe() core.Description {
 	d := core.Description{Via: core.Named{Key: "via", To: o.Via}, Servers: o.describe(o.Servers, "servers")}
 	for _, domain := range slices.Sorted(maps.Keys(o.Domains)) {

@@ -1,6 +1,6 @@
-// Package dns is the resolver that asks DNS servers itself: by UDP, TCP, TLS or
-// HTTPS, from this machine or through any outbound. It remembers answers for as
-// long as they hold and trusts nothing that it did not ask for.
+// Package dns is the resolver that queries DNS servers: by UDP, TCP, TLS or HTTPS,
+// from this machine or through any outbound. It caches answers for their TTL and
+// ignores records that it did not query.
 package dns
 
 import (
@@ -18,35 +18,35 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// Resolver asks DNS servers.
+// Resolver queries DNS servers.
 type Resolver struct {
 	log         *slog.Logger
-	servers     *group            // for all names but those of domains
+	servers     *group            // for all names outside domains
 	domains     map[string]*group // by domain, in lower case
 	upstreams   []*upstream
-	store       *store // of the process; nil until served
+	store       *store // belongs to the process; nil until served
 	family      option.Family
 	minTTL      time.Duration
 	maxTTL      time.Duration
 	negativeTTL time.Duration
 	staleFor    time.Duration
 	prefetch    bool
-	slots       chan struct{}      // one for each question underway
-	life        context.Context    // of everything that runs
+	slots       chan struct{}      // a semaphore of running queries
+	life        context.Context    // of all queries and connections
 	end         context.CancelFunc // ends life
-	running     sync.WaitGroup     // goroutines
+	running     sync.WaitGroup     // all goroutines
 	routes      dial.Routes
 
 	mu      sync.Mutex
 	flights map[question]*flight // guarded by mu, as all that follows
 	ended   bool
-	warned  time.Time // when it was logged last that nobody answers
+	warned  time.Time // when a failure of all servers was last logged
 }
 
 var _ core.Teller = (*Resolver)(nil)
 
-// New returns the resolver. Its store is that of the file before, if what the
-// answers depend on has not changed.
+// New returns the resolver. It keeps the store of the previous generation if the
+// options that determine the answers have not changed.
 func New(env core.Env, o Options) (core.Resolver, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func New(env core.Env, o Options) (core.Resolver, error) {
 	return r, nil
 }
 
-// Shutdown ends what runs and closes all connections. Lookups fail from then on.
+// Shutdown ends all queries and closes all connections. Later lookups fail.
 func (r *Resolver) Shutdown(context.Context) error {
 	r.mu.Lock()
 	r.ended = true
@@ -86,8 +86,8 @@ func (r *Resolver) Shutdown(context.Context) error {
 	return nil
 }
 
-// serversFor returns the servers of the longest domain that name is in, or those
-// for all others.
+// serversFor returns the servers of the longest domain that contains name, or the
+// default servers.
 func (r *Resolver) serversFor(name string) *group {
 	for len(r.domains) > 0 {
 		if g := r.domains[name]; g != nil {
@@ -102,14 +102,14 @@ func (r *Resolver) serversFor(name string) *group {
 	return r.servers
 }
 
-// builder makes the servers of a Resolver.
+// builder creates the servers of a Resolver.
 type builder struct {
 	resolver *Resolver
 	env      core.Env
 	options  *Options
 	dialer   core.Dialer
 	roots    *x509.CertPool
-	known    map[option.NameServer]*upstream // each is made once, whatever lists it is in
+	known    map[option.NameServer]*upstream // each server is created once, however many lists contain it
 }
 
 func (b *builder) build() (err error) {
@@ -129,7 +129,7 @@ func (b *builder) build() (err error) {
 	for domain, servers := range b.options.Domains {
 		name := strings.ToLower(strings.TrimSuffix(domain, "."))
 		if b.resolver.domains[name] != nil {
-			return core.BadOption("domains", "%q stands twice, in letters of another case", name)
+			return core.BadOption("domains", "%q is listed twice, in different letter case", name)
 		}
 		b.resolver.domains[name] = b.group(servers)
 	}
@@ -150,7 +150,7 @@ func (b *builder) group(servers []option.NameServer) *group {
 	return g
 }
 
-// wire returns the way to a server.
+// wire returns the wire to a server.
 func (b *builder) wire(s option.NameServer) wire {
 	at := &endpoint{server: s.Addr(), fixed: b.options.fixed(s), dialer: b.dialer, via: b.options.Via != "", nextID: b.env.Process.NextID}
 	stream := func(dial func(context.Context) (net.Conn, error), pad bool) *streamWire {
@@ -171,7 +171,7 @@ func (b *builder) wire(s option.NameServer) wire {
 	return &udpWire{at: at, tcp: stream(at.stream, false)}
 }
 
-// overTLS connects to a server and checks that it is the one.
+// overTLS connects to a server by TLS and verifies its certificate.
 func overTLS(ctx context.Context, at *endpoint, config *tls.Config) (net.Conn, error) {
 	conn, err := at.stream(ctx)
 	if err != nil {

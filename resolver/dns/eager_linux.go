@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// eager is a connection whose kernel acknowledges at once what has come. A server
-// that sends two answers, one after the other, may hold the second back until the
-// first is acknowledged, which by default takes 40 ms.
+// eager is a connection on which the kernel acknowledges received segments at once. A
+// server that sends two answers one after the other may delay the second until the
+// first is acknowledged, which takes 40 ms by default.
 type eager struct {
 	*net.TCPConn
 	raw syscall.RawConn
@@ -21,8 +21,7 @@ func newEager(conn *net.TCPConn) net.Conn {
 	return &eager{conn, raw}
 }
 
-// Read asks for it again each time: the kernel takes it for a hint that lasts for a
-// few segments.
+// Read sets TCP_QUICKACK each time, because the option lasts only for a few segments.
 func (e *eager) Read(b []byte) (int, error) {
 	n, err := e.TCPConn.Read(b)
 	if n > 0 {

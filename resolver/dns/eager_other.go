@@ -4,6 +4,5 @@ package dns
 
 import "net"
 
-// newEager returns conn itself where the kernel can't be asked to acknowledge at
-// once.
+// newEager returns conn itself on systems without TCP_QUICKACK.
 func newEager(conn *net.TCPConn) net.Conn { return conn }

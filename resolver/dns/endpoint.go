@@ -12,25 +12,25 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// addressLife is for how long the addresses of a server's own name are used before
-// the operating system is asked again.
+// addressLife is how long the addresses of a server's name are used before the
+// operating system resolves the name again.
 const addressLife = 5 * time.Minute
 
-// endpoint is where a server is and how it is reached.
+// endpoint is the address of a server and the way to reach it.
 type endpoint struct {
 	server core.Addr
-	fixed  []netip.Addr // of a server given by name; none for the operating system to tell
-	dialer core.Dialer  // core.Net, or an outbound over it
-	via    bool         // it is an outbound, which takes names as they are
+	fixed  []netip.Addr // of a server given by name; if empty the operating system resolves it
+	dialer core.Dialer  // dial.Net, or an outbound over it
+	via    bool         // dialer is an outbound, which accepts names
 	nextID func() uint64
 
 	mu    sync.Mutex
 	known []netip.Addr // of the server's name; guarded by mu, as all that follows
 	until time.Time
-	first int // of known: the one that worked last
+	first int // index in known of the address to try first
 }
 
-// request returns what the dialer is asked for.
+// request returns the request for the dialer.
 func (p *endpoint) request(ctx context.Context) (*core.Request, error) {
 	r := &core.Request{ID: p.nextID(), Target: p.server, IPs: p.fixed, Flow: new(core.Flow)}
 	if p.server.Name() == "" || len(p.fixed) > 0 || p.via {
@@ -57,7 +57,7 @@ func (p *endpoint) stream(ctx context.Context) (net.Conn, error) {
 	return s, nil
 }
 
-// addresses returns where the server is, the address to try first at the front.
+// addresses returns the server's addresses, the one to try first at the front.
 func (p *endpoint) addresses(ctx context.Context) ([]netip.Addr, error) {
 	p.mu.Lock()
 	if len(p.known) > 0 && time.Now().Before(p.until) {
@@ -92,7 +92,7 @@ func (p *endpoint) address(ctx context.Context) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ips[0], p.server.Port()), nil
 }
 
-// missed moves on to the server's next address, after one that did not answer.
+// missed selects the server's next address, after one that did not answer.
 func (p *endpoint) missed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -16,19 +16,19 @@ import (
 const (
 	totalTimeout = 5 * time.Second  // of all tries for one question
 	failedTTL    = 5 * time.Second  // RFC 9520 §3.2: failures are kept for 1 s at least
-	unsaidTTL    = 5 * time.Second  // of a "no" without a SOA
-	staleAgain   = 30 * time.Second // RFC 8767 §5: how long a failed refresh rests
+	unsaidTTL    = 5 * time.Second  // of a negative answer without a SOA
+	staleAgain   = 30 * time.Second // RFC 8767 §5: the pause after a failed refresh
 )
 
-// flight is a question underway. All who ask it meanwhile wait for the one.
+// flight is a running query. All concurrent lookups of its question wait for it.
 type flight struct {
 	done  chan struct{}
-	entry *entry // what came of it, never nil; valid after done
+	entry *entry // the result, never nil; valid once done is closed
 }
 
-// fly returns the flight for q, which it begins unless there is one. seen is what
-// the store had, or nil.
-func (r *Resolver) fly(q question, seen *entry) (*flight, error) {
+// start returns the running flight for q, or starts one. seen is the store's entry
+// that the caller has seen, or nil.
+func (r *Resolver) start(q question, seen *entry) (*flight, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f := r.flights[q]; f != nil {
@@ -38,18 +38,18 @@ func (r *Resolver) fly(q question, seen *entry) (*flight, error) {
 		return nil, core.ErrShutdown
 	}
 	f := &flight{done: make(chan struct{})}
-	if e := r.store.get(q); e != nil && e != seen && e.left(time.Now()) > 0 { // one has landed meanwhile
+	if e := r.store.get(q); e != nil && e != seen && e.left(time.Now()) > 0 { // another flight has finished in between
 		f.entry = e
 		close(f.done)
 		return f, nil
 	}
 	r.flights[q] = f
-	r.running.Go(func() { r.land(q, f) })
+	r.running.Go(func() { r.run(q, f) })
 	return f, nil
 }
 
-// land finds out and tells those who wait.
-func (r *Resolver) land(q question, f *flight) {
+// run queries the servers, stores the result and ends the flight.
+func (r *Resolver) run(q question, f *flight) {
 	ctx, cancel := context.WithTimeout(r.life, totalTimeout)
 	defer cancel()
 	e := r.find(ctx, q)
@@ -61,8 +61,8 @@ func (r *Resolver) land(q question, f *flight) {
 	close(f.done)
 }
 
-// keep puts e into the store. A failure does not take the place of an answer that may
-// yet be served; an answer for those who wait alone leaves none that is older.
+// keep puts e into the store. A failure does not replace an answer that may still be
+// used. An answer with a TTL of 0 is not stored, and an older answer is removed.
 func (r *Resolver) keep(e *entry) {
 	old := r.store.get(e.question)
 	switch now := time.Now(); {
@@ -76,17 +76,17 @@ func (r *Resolver) keep(e *entry) {
 	}
 }
 
-// find asks the servers, and those of the names that it is led to.
+// find queries the servers, and follows a CNAME chain across servers.
 func (r *Resolver) find(ctx context.Context, q question) *entry {
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
 	case <-ctx.Done():
-		return r.failure(q, fmt.Errorf("%w: %d questions are underway", core.ErrCrowded, cap(r.slots)))
+		return r.failure(q, fmt.Errorf("%w: %d queries are running", core.ErrCrowded, cap(r.slots)))
 	}
 	ttl, at := time.Duration(1<<63-1), q
 	for chain := 0; ; {
-		a, from, err := r.serversFor(at.name).ask(ctx, at)
+		a, from, err := r.serversFor(at.name).query(ctx, at)
 		if err != nil {
 			return r.failure(q, err)
 		}
@@ -97,7 +97,7 @@ func (r *Resolver) find(ctx context.Context, q question) *entry {
 			return r.entry(q, a, ttl, from)
 		}
 		if chain += a.chain; chain >= maxChain {
-			return r.failure(q, fmt.Errorf("%s: %w: a chain of over %d names", from, core.ErrMalformed, maxChain))
+			return r.failure(q, fmt.Errorf("%s: %w: CNAME chain of over %d names", from, core.ErrMalformed, maxChain))
 		}
 		if _, own, _ := dial.OwnName(a.next); own || !isHost(a.next) {
 			return r.entry(q, answer{status: missing}, ttl, from)
@@ -106,7 +106,7 @@ func (r *Resolver) find(ctx context.Context, q question) *entry {
 	}
 }
 
-// entry makes an answer an entry, its TTL within bounds.
+// entry returns an answer as an entry, with the TTL within the configured bounds.
 func (r *Resolver) entry(q question, a answer, ttl time.Duration, from string) *entry {
 	switch {
 	case a.status == found:
@@ -119,7 +119,7 @@ func (r *Resolver) entry(q question, a answer, ttl time.Duration, from string) *
 	return &entry{question: q, status: a.status, ips: a.ips, from: from, ttl: ttl, until: time.Now().Add(ttl)}
 }
 
-// failure is the entry of a question that nobody answered.
+// failure returns the entry of a question for which no server had a usable answer.
 func (r *Resolver) failure(q question, err error) *entry {
 	if !panics.Log(r.log, "lookup panicked", err) {
 		r.warn(q, err)
@@ -127,7 +127,7 @@ func (r *Resolver) failure(q question, err error) *entry {
 	return &entry{question: q, status: failed, err: err, ttl: failedTTL, until: time.Now().Add(failedTTL)}
 }
 
-// warn logs that nobody answers, every half minute at the most.
+// warn logs that no server answers, at most once every warnEvery.
 func (r *Resolver) warn(q question, err error) {
 	if r.life.Err() != nil || errors.Is(err, errServer) {
 		return
@@ -145,7 +145,7 @@ func (r *Resolver) warn(q question, err error) {
 	}
 }
 
-// dnsError returns what a lookup of name that found nothing returns.
+// dnsError returns the error of a lookup of name without addresses.
 func (e *entry) dnsError(name string) error {
 	d := &net.DNSError{Name: name, Server: e.from}
 	switch e.status {

@@ -13,32 +13,32 @@ import (
 	"github.com/umbra-proxy/umbra/core/panics"
 )
 
-// Strategy is how several servers are used: "failover", "race" or "spread".
+// Strategy is the order in which servers are queried: "failover", "race" or "spread".
 type Strategy string
 
-// Values returns the three words.
+// Values returns the three strategies.
 func (Strategy) Values() []string { return []string{"failover", "race", "spread"} }
 
-// UnmarshalText reads one of them.
+// UnmarshalText reads one of the strategies.
 func (s *Strategy) UnmarshalText(text []byte) error { return option.ReadWord(s, text, s.Values()) }
 
-// impatience is how long a server that has failed of late is waited for before the
-// next one is asked beside it.
-const impatience = 250 * time.Millisecond
+// hedgeDelay is the time after which the next server is queried too, if the current
+// server has failed recently.
+const hedgeDelay = 250 * time.Millisecond
 
-// maxRounds is how often each server is asked one question.
+// maxRounds is how often one question is sent to each server.
 const maxRounds = 2
 
-// group is servers that answer the same questions.
+// group is a list of servers for the same names.
 type group struct {
 	servers  []*upstream
 	strategy Strategy
 	timeout  time.Duration   // of one try
-	running  *sync.WaitGroup // goroutines
-	turn     atomic.Uint32   // of spread
+	running  *sync.WaitGroup // all goroutines
+	turn     atomic.Uint32   // rotates the servers for spread
 }
 
-// attempt is what came of one try.
+// attempt is the result of one try.
 type attempt struct {
 	answer
 	from   string
@@ -46,24 +46,25 @@ type attempt struct {
 	err    error
 }
 
-// ask asks the servers, in the order of the strategy, the next one as soon as one
-// has failed or takes too long, and returns the first answer. A server that is
-// passed over may still answer first.
-func (g *group) ask(ctx context.Context, q question) (answer, string, error) {
+// query queries the servers in the order of the strategy, the next one as soon as one
+// has failed or takes too long, and returns the first answer. The answer of an earlier,
+// slow server still counts.
+func (g *group) query(ctx context.Context, q question) (answer, string, error) {
 	order := g.order(time.Now())
 	var failed []error
-	if u := order[0]; g.patience(u) == g.timeout { // nobody is asked beside it, so it needs no goroutine
+	if u := order[0]; g.patience(u) == g.timeout { // no other server is queried concurrently, so no goroutine is needed
 		r := g.try(ctx, u, q, 0)
 		if r.err == nil {
 			return r.answer, r.from, nil
 		}
 		failed = append(failed, r.err)
 	}
-	return g.askMore(ctx, q, order, failed)
+	return g.queryMore(ctx, q, order, failed)
 }
 
-// askMore is ask after the first server has failed, or with none asked yet.
-func (g *group) askMore(ctx context.Context, q question, order []*upstream, failed []error) (answer, string, error) {
+// queryMore is query after the first server has failed, or before any server was
+// queried.
+func (g *group) queryMore(ctx context.Context, q question, order []*upstream, failed []error) (answer, string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan attempt, maxRounds*len(order)) // room for all
@@ -91,29 +92,30 @@ func (g *group) askMore(ctx context.Context, q question, order []*upstream, fail
 				return r.answer, r.from, nil
 			}
 			failed = append(failed, r.err)
-			if r.number == begun-1 || running == 0 { // else the one after it has been asked already
+			if r.number == begun-1 || running == 0 { // else the next server has been queried already
 				timer.Reset(0)
 			}
 		}
 	}
 }
 
-// more reports whether there is a server to ask after as many tries. Once all have
-// been asked and have failed, they are asked again, unless they said no.
+// more reports whether another server is queried after begun tries. If all servers
+// have failed they are queried again, unless all failures are final.
 func more(begun, running, servers int, failed []error) bool {
 	return begun < servers || running == 0 && begun < maxRounds*servers && !settled(failed)
 }
 
-// settled reports whether asking the same servers again would lead to the same.
+// settled reports whether all failures are final: the servers answered, with an error
+// code or a referral, so another query would have the same result.
 func settled(failed []error) bool {
 	return !slices.ContainsFunc(failed, func(err error) bool {
 		return !errors.Is(err, errServer) && !errors.Is(err, errLame)
 	})
 }
 
-// try asks one server, for as long as one try may take, and notes how it was. That
-// a question was called off, because another server was faster, says nothing, unless
-// this one had its time or was to prove that it is back.
+// try queries one server, within the timeout of one try, and updates the server's
+// health. A query that was cancelled because another server was faster does not count,
+// unless the server has used its full time, or had failed before and was slow again.
 func (g *group) try(ctx context.Context, u *upstream, q question, number int) (result attempt) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -123,32 +125,32 @@ func (g *group) try(ctx context.Context, u *upstream, q question, number int) (r
 	tried, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
 	began := time.Now()
-	a, err := u.ask(tried, q)
+	a, err := u.query(tried, q)
 	took := time.Since(began)
 	switch calledOff := ctx.Err() != nil; {
-	case err == nil, errors.Is(err, errServer): // it does live: the trouble may be the name's alone
+	case err == nil, errors.Is(err, errServer): // the server is healthy: the error may concern this name only
 		u.answered()
 	case !calledOff || took >= g.timeout:
 		u.failed()
-	case took >= impatience:
+	case took >= hedgeDelay:
 		u.silent()
 	}
 	return attempt{a, u.name, number, err}
 }
 
-// patience returns how long u may take before the next server is asked too.
+// patience returns how long u may take before the next server is queried too.
 func (g *group) patience(u *upstream) time.Duration {
 	if g.strategy == "race" {
 		return 0
 	}
 	if failures, _ := u.health(); failures > 0 {
-		return impatience
+		return hedgeDelay
 	}
 	return g.timeout
 }
 
-// order returns the servers in the order in which they are asked: those that rest
-// after a failure come last.
+// order returns the servers in the order of queries: servers that rest after a failure
+// come last.
 func (g *group) order(now time.Time) []*upstream {
 	order := slices.Clone(g.servers)
 	if g.strategy == "spread" && len(order) > 1 {

@@ -47,8 +47,8 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// TestNobody checks what is told, and when, if no server answers.
-func TestNobody(t *testing.T) {
+// TestNoAnswer checks the error, and its time, if no server answers.
+func TestNoAnswer(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		wires []*fakeWire
@@ -96,8 +96,8 @@ func TestRest(t *testing.T) {
 			}
 			if took := time.Since(at); first.count() > asked {
 				tried = append(tried, at.Sub(began).Round(time.Second))
-				if took != impatience {
-					t.Errorf("with the resting server: took %v, want %v", took, impatience)
+				if took != hedgeDelay {
+					t.Errorf("with the resting server: took %v, want %v", took, hedgeDelay)
 				}
 			} else if took != 0 {
 				t.Errorf("without it: took %v, want nothing", took)

@@ -16,19 +16,17 @@ import (
 	"github.com/miekg/dns"
 )
 
-// mediaType is that of DNS messages (RFC 8484 §6).
+// mediaType is the media type of DNS messages (RFC 8484 §6).
 const mediaType = "application/dns-message"
 
-// httpsWire asks by DNS over HTTPS (RFC 8484). Questions share one HTTP/2
-// connection.
+// httpsWire queries by DNS over HTTPS (RFC 8484). Queries share one HTTP/2 connection.
 type httpsWire struct {
 	url       string
 	client    *http.Client
 	transport *http.Transport
 }
 
-// newHTTPS returns the wire to a server. dial connects to it; it is TLS that does
-// the rest.
+// newHTTPS returns the wire to the server at url. dial connects to it by TCP.
 func newHTTPS(url string, tlsConfig *tls.Config, dial func(ctx context.Context) (net.Conn, error)) *httpsWire {
 	t := &http.Transport{
 		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
@@ -39,7 +37,7 @@ func newHTTPS(url string, tlsConfig *tls.Config, dial func(ctx context.Context) 
 		IdleConnTimeout:        idleTimeout,
 		TLSHandshakeTimeout:    dialTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
-		// A connection on which nothing comes is asked whether it lives.
+		// An idle connection with a running query is checked by a ping.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 2 * time.Second},
 	}
 	return &httpsWire{url: url, transport: t, client: &http.Client{
@@ -62,7 +60,7 @@ func (w *httpsWire) exchange(ctx context.Context, q question) (reply, error) {
 
 func (w *httpsWire) close() { w.transport.CloseIdleConnections() }
 
-// once posts one question.
+// once sends one query by POST.
 func (w *httpsWire) once(ctx context.Context, q question, f form) (reply, error) {
 	asked, err := newQuery(q, f)
 	if err != nil {
@@ -74,8 +72,8 @@ func (w *httpsWire) once(ctx context.Context, q question, f form) (reply, error)
 	}
 	req.Header.Set("Content-Type", mediaType)
 	req.Header.Set("Accept", mediaType)
-	req.Header.Set("User-Agent", "")           // it would tell who asks
-	req.Header["Idempotency-Key"] = []string{} // not sent: a connection that had ended may be followed by another
+	req.Header.Set("User-Agent", "")           // the value would identify the client software
+	req.Header["Idempotency-Key"] = []string{} // not sent: allows the transport to retry on a new connection
 	resp, err := w.client.Do(req)
 	if err != nil {
 		return reply{}, err
@@ -92,21 +90,21 @@ func (w *httpsWire) once(ctx context.Context, q question, f form) (reply, error)
 	case err != nil:
 		return reply{}, err
 	case len(msg) == maxMessage:
-		return reply{}, errors.New("an answer of over 65,535 bytes")
+		return reply{}, errors.New("answer of over 65,535 bytes")
 	case asked.compare(msg) == stranger:
 		return reply{}, errStrange
 	}
 	r, err := parseReply(msg, len(asked.section))
 	if err == nil && r.truncated {
-		return reply{}, errors.New("a truncated answer over HTTPS")
+		return reply{}, errors.New("truncated answer over HTTPS")
 	}
-	r.grow(resp.Header.Get("Age"))
+	r.applyAge(resp.Header.Get("Age"))
 	return r, err
 }
 
-// grow takes from all TTLs the time that the message has been in a cache of HTTP
+// applyAge subtracts from all TTLs the time that the message has been in an HTTP cache
 // (RFC 8484 §5.1).
-func (r *reply) grow(age string) {
+func (r *reply) applyAge(age string) {
 	seconds, err := strconv.ParseUint(age, 10, 31)
 	if err != nil {
 		return

@@ -181,11 +181,11 @@ func TestUseless(t *testing.T) {
 		{"lame", "", func(t testing.TB, q query, back func([]byte)) { back(message(t, q, 0, "--", "test. 60 NS ns.other.")) }, errLame.Error()},
 		{"a loop of pointers", "", func(_ testing.TB, q query, back func([]byte)) {
 			back(raw(q, 1, []byte{0xC0, byte(headerSize + len(q.section))}))
-		}, "don't lead back"},
+		}, "does not point backwards"},
 		{"cut", "", func(t testing.TB, q query, back func([]byte)) {
 			msg := said(t, q)
 			back(msg[:len(msg)-1])
-		}, "cut in a record"},
+		}, "message ends within a record"},
 		{"a chain of a thousand", "tcp://", func(t testing.TB, q query, back func([]byte)) { back(message(t, q, 0, chainOf(400)...)) }, "chain of over 8"},
 		{"truncated by TCP", "tcp://", func(t testing.TB, q query, back func([]byte)) {
 			msg := said(t, q)

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	resolutionDelay = 50 * time.Millisecond   // RFC 8305 §3: for IPv6 addresses, once there are others
-	otherDelay      = 250 * time.Millisecond  // the same for IPv4: no sooner would they be tried
-	staleDelay      = 1800 * time.Millisecond // RFC 8767 §5: then a stale answer is served
-	staleTTL        = 30 * time.Second        // RFC 8767 §4: what it is good for
+	resolutionDelay = 50 * time.Millisecond   // RFC 8305 §3: wait for IPv6 addresses once there are IPv4 addresses
+	otherDelay      = 250 * time.Millisecond  // wait for IPv4 addresses, which would not be tried sooner
+	staleDelay      = 1800 * time.Millisecond // RFC 8767 §5: after it a stale answer is used
+	staleTTL        = 30 * time.Second        // RFC 8767 §4: the TTL of a stale answer
 	warnEvery       = 30 * time.Second
 )
 
@@ -66,8 +66,8 @@ func (r *Resolver) Tell(ctx context.Context, name string) ([]core.Found, error) 
 	return all, both.err(name)
 }
 
-// literal answers for a name that is none to ask for: an address, or one of
-// core.OwnName.
+// literal returns the addresses of a name that is not queried: an address, or a name
+// of dial.OwnName.
 func literal(name string) ([]netip.Addr, bool, error) {
 	if last := len(name) - 1; last >= 0 && ('0' <= name[last] && name[last] <= '9' || strings.IndexByte(name, ':') >= 0) {
 		if ip, err := netip.ParseAddr(name); err == nil && ip.Zone() == "" {
@@ -77,11 +77,11 @@ func literal(name string) ([]netip.Addr, bool, error) {
 	return dial.OwnName(name)
 }
 
-// pair is what is known of a name: an entry for each family, or nil for one that
-// is not wanted or did not come in time.
+// pair is the result of a lookup: an entry for each family, or nil for a family that
+// is not wanted or had no answer in time.
 type pair struct{ four, six *entry }
 
-// both finds both families of a name.
+// both looks up both families of a name.
 func (r *Resolver) both(ctx context.Context, name string, now time.Time) (pair, error) {
 	host := strings.ToLower(strings.TrimSuffix(name, "."))
 	var four, six part
@@ -94,18 +94,18 @@ func (r *Resolver) both(ctx context.Context, name string, now time.Time) (pair, 
 	if !four.waits() && !six.waits() {
 		return pair{four.entry, six.entry}, nil
 	}
-	late4, late6 := four, six // these go to the heap, those don't
+	late4, late6 := four, six // the copies escape to the heap, the originals don't
 	return r.wait(ctx, host, &late4, &late6)
 }
 
-// mayServe reports whether an answer that has expired may still be served. One
-// that says that there is no such name may not: it hides a new one.
+// mayServe reports whether an expired answer may still be used. The answer that a name
+// does not exist may not: it would hide a new name.
 func (r *Resolver) mayServe(e *entry, now time.Time) bool {
 	return (e.status == found || e.status == empty) && e.left(now) > -r.staleFor
 }
 
-// wait waits for the flights, and not for long for one once the other has
-// addresses.
+// wait waits for the flights. Once one family has addresses it waits for the other only
+// for delayOf.
 func (r *Resolver) wait(ctx context.Context, host string, four, six *part) (pair, error) {
 	var late, stale <-chan time.Time
 	if four.stale != nil || six.stale != nil {
@@ -121,15 +121,15 @@ func (r *Resolver) wait(ctx context.Context, host string, four, six *part) (pair
 		}
 		select {
 		case <-four.done():
-			four.land()
+			four.finish()
 		case <-six.done():
-			six.land()
+			six.finish()
 		case <-late:
-			four.give()
-			six.give()
+			four.giveUp()
+			six.giveUp()
 		case <-stale:
-			four.late()
-			six.late()
+			four.useStale()
+			six.useStale()
 		case <-ctx.Done():
 			return pair{}, &net.DNSError{Err: ctx.Err().Error(), UnwrapErr: ctx.Err(), Name: host, IsTimeout: ctx.Err() == context.DeadlineExceeded}
 		}
@@ -137,7 +137,7 @@ func (r *Resolver) wait(ctx context.Context, host string, four, six *part) (pair
 	return pair{four.entry, six.entry}, nil
 }
 
-// addresses returns the addresses of both families, those to try first at the
+// addresses returns the addresses of both families, the family to try first at the
 // front.
 func (r *Resolver) addresses(p pair) []netip.Addr {
 	first, second := p.six, p.four
@@ -157,7 +157,7 @@ func (r *Resolver) addresses(p pair) []netip.Addr {
 
 func (p pair) has(e *entry) bool { return e != nil && e.status == found }
 
-// of returns the entry that ip is from.
+// of returns the entry that contains ip.
 func (p pair) of(ip netip.Addr) *entry {
 	if p.has(p.four) && contains(p.four.ips, ip) {
 		return p.four
@@ -165,8 +165,8 @@ func (p pair) of(ip netip.Addr) *entry {
 	return p.six
 }
 
-// err returns why there is no address, or nil if there is one. What one family
-// says not to know is no answer as long as the other failed.
+// err returns an error if there is no address. If one family failed its error is
+// returned, even if the name has no address of the other family.
 func (p pair) err(name string) error {
 	if p.has(p.four) || p.has(p.six) {
 		return nil
@@ -190,5 +190,5 @@ func (r *Resolver) logLookup(ctx context.Context, name string, began time.Time, 
 	r.log.LogAttrs(ctx, slog.LevelDebug, "lookup", attrs...)
 }
 
-// oneLine returns the text of an error that may be several, joined.
+// oneLine returns the text of an error, with joined errors on one line.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

@@ -19,29 +19,29 @@ import (
 // Options are the keys of a [resolver.x] table of kind "dns". The bound of
 // serve_stale is that of RFC 8767 §5, 1 to 3 days; that of timeout is totalTimeout.
 type Options struct {
-	_            core.About                     `help:"asks DNS servers, by UDP, TCP, TLS or HTTPS, and remembers their answers"`
-	Servers      []option.NameServer            `toml:"servers" required:"true" help:"who is asked: \"8.8.8.8\", \"tcp://8.8.8.8\", \"tls://1.1.1.1\" or \"https://dns.example/dns-query\""`
-	Strategy     Strategy                       `toml:"strategy" default:"failover" help:"failover: the next server where one fails; race: all at once; spread: by turns"`
-	Domains      map[string][]option.NameServer `toml:"domains" help:"servers for a domain and all under it, instead of the others"`
-	Bootstrap    map[string][]option.IP         `toml:"bootstrap" help:"addresses of servers that are given by name; else the operating system finds them, or the outbound of via"`
-	Via          core.Ref[core.Outbound]        `toml:"via" help:"the [outbound.x] that questions go through"`
+	_            core.About                     `help:"queries DNS servers by UDP, TCP, TLS or HTTPS, and caches their answers"`
+	Servers      []option.NameServer            `toml:"servers" required:"true" help:"servers to query: \"8.8.8.8\", \"tcp://8.8.8.8\", \"tls://1.1.1.1\" or \"https://dns.example/dns-query\""`
+	Strategy     Strategy                       `toml:"strategy" default:"failover" help:"failover: the next server when one fails; race: all servers at once; spread: the servers in rotation"`
+	Domains      map[string][]option.NameServer `toml:"domains" help:"servers for a domain and all its subdomains, instead of servers"`
+	Bootstrap    map[string][]option.IP         `toml:"bootstrap" help:"addresses of servers that are given by name; else the operating system resolves the names, or the outbound in via"`
+	Via          core.Ref[core.Outbound]        `toml:"via" help:"the [outbound.x] that queries go through"`
 	CA           string                         `toml:"ca" help:"file of the CAs to trust for TLS and HTTPS instead of the system's"`
 	Prefer       option.Family                  `toml:"prefer" default:"auto" help:"addresses to try first: ipv4, ipv6, or auto for IPv6 where this machine has it; ipv4-only and ipv6-only leave the others out"`
-	Timeout      option.Duration                `toml:"timeout" default:"2s" min:"100ms" max:"5s" help:"how long one server may take; a question may take 5s in all"`
-	MaxQueries   int                            `toml:"max_queries" default:"256" min:"1" max:"65536" help:"how many questions may be underway at once; more wait"`
-	CacheEntries int                            `toml:"cache_entries" default:"16384" min:"1" max:"16777216" help:"how many answers are remembered; a name has one for IPv4 and one for IPv6"`
+	Timeout      option.Duration                `toml:"timeout" default:"2s" min:"100ms" max:"5s" help:"how long one server may take; a query may take 5s in all"`
+	MaxQueries   int                            `toml:"max_queries" default:"256" min:"1" max:"65536" help:"how many queries may run at once; further ones wait"`
+	CacheEntries int                            `toml:"cache_entries" default:"16384" min:"1" max:"16777216" help:"how many answers are cached; a name has one for IPv4 and one for IPv6"`
 	CacheBytes   int64                          `toml:"cache_bytes" default:"8388608" min:"65536" max:"1099511627776" help:"how much memory they may take, in bytes"`
-	MinTTL       option.Duration                `toml:"min_ttl" default:"0s" min:"0s" max:"168h" help:"the shortest time for which an answer is remembered, whatever its TTL"`
+	MinTTL       option.Duration                `toml:"min_ttl" default:"0s" min:"0s" max:"168h" help:"the shortest time for which an answer is cached, whatever its TTL"`
 	MaxTTL       option.Duration                `toml:"max_ttl" default:"24h" min:"1s" max:"168h" help:"the longest time"`
-	NegativeTTL  option.Duration                `toml:"negative_ttl" default:"15m" min:"0s" max:"168h" help:"the longest time for which it is remembered that a name or an address does not exist"`
-	ServeStale   option.Duration                `toml:"serve_stale" default:"1h" min:"0s" max:"72h" help:"how long after its end an answer may serve while no server answers; 0s for never"`
-	Prefetch     bool                           `toml:"prefetch" default:"true" help:"ask anew for names in use shortly before their answers end"`
+	NegativeTTL  option.Duration                `toml:"negative_ttl" default:"15m" min:"0s" max:"168h" help:"the longest time for which a negative answer is cached"`
+	ServeStale   option.Duration                `toml:"serve_stale" default:"1h" min:"0s" max:"72h" help:"how long an expired answer may be used while no server answers; 0s for never"`
+	Prefetch     bool                           `toml:"prefetch" default:"true" help:"refresh the answers of names in use shortly before they expire"`
 }
 
-// maxServers is how many servers a list may have.
+// maxServers is the maximum number of servers in a list.
 const maxServers = 16
 
-// check finds the mistakes that stand in the options alone.
+// check validates the options without reading any file.
 func (o *Options) check() error {
 	if err := option.Check(*o); err != nil {
 		return err
@@ -51,7 +51,7 @@ func (o *Options) check() error {
 	}
 	for _, domain := range slices.Sorted(maps.Keys(o.Domains)) {
 		if !isHost(domain) {
-			return core.BadOption("domains", "%q is no domain; write it as %q", domain, "corp.example")
+			return core.BadOption("domains", "invalid domain %q: want one such as %q", domain, "corp.example")
 		}
 		if err := checkServers("domains", domain+": ", o.Domains[domain]); err != nil {
 			return err
@@ -70,19 +70,19 @@ func (o *Options) check() error {
 func checkServers(key, of string, servers []option.NameServer) error {
 	switch {
 	case len(servers) == 0:
-		return core.BadOption(key, "%san empty list; name a server at least", of)
+		return core.BadOption(key, "%sempty list: want at least one server", of)
 	case len(servers) > maxServers:
-		return core.BadOption(key, "%s%d servers, the most is %d", of, len(servers), maxServers)
+		return core.BadOption(key, "%s%d servers: want at most %d", of, len(servers), maxServers)
 	}
 	for i, s := range servers {
 		if slices.Contains(servers[:i], s) {
-			return core.BadOption(key, "%s%s stands twice", of, s)
+			return core.BadOption(key, "%s%s is listed twice", of, s)
 		}
 	}
 	return nil
 }
 
-// checkBootstrap checks that each name with addresses is that of a server.
+// checkBootstrap checks that each name in bootstrap is the name of a server.
 func (o *Options) checkBootstrap() error {
 	names := map[string]bool{}
 	for s := range o.all() {
@@ -91,9 +91,9 @@ func (o *Options) checkBootstrap() error {
 	for _, name := range slices.Sorted(maps.Keys(o.Bootstrap)) {
 		switch {
 		case name == "" || !names[strings.ToLower(name)]:
-			return core.BadOption("bootstrap", "%q is the name of no server here", name)
+			return core.BadOption("bootstrap", "%q is not the name of a server in this table", name)
 		case len(o.Bootstrap[name]) == 0:
-			return core.BadOption("bootstrap", "%s: an empty list; give an address at least", name)
+			return core.BadOption("bootstrap", "%s: empty list: want at least one address", name)
 		}
 	}
 	return nil
@@ -116,7 +116,7 @@ func (o *Options) all() func(yield func(option.NameServer) bool) {
 	}
 }
 
-// fixed returns the addresses that the file gives for a server's name.
+// fixed returns the addresses in bootstrap for a server's name.
 func (o *Options) fixed(server option.NameServer) []netip.Addr {
 	for name, ips := range o.Bootstrap {
 		if !strings.EqualFold(name, server.Addr().Name()) {
@@ -131,7 +131,7 @@ func (o *Options) fixed(server option.NameServer) []netip.Addr {
 	return nil
 }
 
-// trust returns the CAs to trust, or nil for those of the system.
+// trust returns the CAs to trust, or nil for the system's CAs.
 func (o *Options) trust() (*x509.CertPool, error) {
 	if o.CA == "" {
 		return nil, nil
@@ -146,13 +146,13 @@ func (o *Options) trust() (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, core.BadOption("ca", "%s has no certificate in PEM", o.CA)
+		return nil, core.BadOption("ca", "no PEM certificate in %s", o.CA)
 	}
 	return pool, nil
 }
 
-// answersDependOn returns all that decides what the answers are, as text. The
-// store of a file whose text is another is not taken over.
+// answersDependOn returns all options that determine the answers, as text. A store is
+// kept over a reload only if this text is unchanged.
 func (o *Options) answersDependOn() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v via %q ca %q", o.Servers, o.Via, o.CA)
@@ -165,6 +165,6 @@ func (o *Options) answersDependOn() string {
 	return b.String()
 }
 
-// cacheBytes returns the bound on the cache's memory, which an int holds on this
-// machine.
+// cacheBytes returns the bound on the cache's memory, limited to the range of int on
+// this machine.
 func (o *Options) cacheBytes() int { return int(min(o.CacheBytes, math.MaxInt)) }

@@ -29,25 +29,25 @@ func TestOptionsRefused(t *testing.T) {
 		key    string
 		text   string
 	}{
-		{"no servers", func(o *Options) { o.Servers = nil }, "servers", "an empty list"},
-		{"a server twice", func(o *Options) { o.Servers = nameServers(t, "8.8.8.8", "udp://8.8.8.8:53") }, "servers", "udp://8.8.8.8 stands twice"},
+		{"no servers", func(o *Options) { o.Servers = nil }, "servers", "empty list"},
+		{"a server twice", func(o *Options) { o.Servers = nameServers(t, "8.8.8.8", "udp://8.8.8.8:53") }, "servers", "udp://8.8.8.8 is listed twice"},
 		{"too many", func(o *Options) {
 			for i := range maxServers {
 				o.Servers = append(o.Servers, nameServers(t, fmt.Sprintf("192.0.2.%d", 100+i))...)
 			}
-		}, "servers", "the most is 16"},
-		{"a domain that is none", func(o *Options) { o.Domains = domains("corp_.ex ample", "10.0.0.1") }, "domains", "is no domain"},
-		{"an address for a domain", func(o *Options) { o.Domains = domains("10.0.0.1", "10.0.0.1") }, "domains", "is no domain"},
-		{"a domain without servers", func(o *Options) { o.Domains = domains("corp.test") }, "domains", "corp.test: an empty list"},
+		}, "servers", "want at most 16"},
+		{"an invalid domain", func(o *Options) { o.Domains = domains("corp_.ex ample", "10.0.0.1") }, "domains", "invalid domain"},
+		{"an address for a domain", func(o *Options) { o.Domains = domains("10.0.0.1", "10.0.0.1") }, "domains", "invalid domain"},
+		{"a domain without servers", func(o *Options) { o.Domains = domains("corp.test") }, "domains", "corp.test: empty list"},
 		{"a domain twice", func(o *Options) {
 			o.Domains = domains("corp.test", "10.0.0.1")
 			o.Domains["Corp.test."] = nameServers(t, "10.0.0.2")
-		}, "domains", "stands twice"},
-		{"bootstrap for nobody", func(o *Options) { o.Bootstrap = bootstrap("dns.test", "192.0.2.1") }, "bootstrap", "the name of no server"},
-		{"bootstrap for an address", func(o *Options) { o.Bootstrap = bootstrap("", "192.0.2.1") }, "bootstrap", "the name of no server"},
+		}, "domains", "is listed twice"},
+		{"bootstrap for an unknown server", func(o *Options) { o.Bootstrap = bootstrap("dns.test", "192.0.2.1") }, "bootstrap", "not the name of a server"},
+		{"bootstrap for an address", func(o *Options) { o.Bootstrap = bootstrap("", "192.0.2.1") }, "bootstrap", "not the name of a server"},
 		{"empty bootstrap", func(o *Options) {
 			o.Servers, o.Bootstrap = nameServers(t, "tls://dns.test"), bootstrap("DNS.test")
-		}, "bootstrap", "an empty list"},
+		}, "bootstrap", "empty list"},
 		{"no timeout", func(o *Options) { o.Timeout = 0 }, "timeout", "want 100ms to 5s, got 0s"},
 		{"a long timeout", func(o *Options) { o.Timeout = option.Duration(time.Minute) }, "timeout", "want 100ms to 5s, got 1m"},
 		{"no queries", func(o *Options) { o.MaxQueries = 0 }, "max_queries", "want 1 to 65536, got 0"},
@@ -58,7 +58,7 @@ func TestOptionsRefused(t *testing.T) {
 		{"long negative_ttl", func(o *Options) { o.NegativeTTL = option.Duration(1000 * time.Hour) }, "negative_ttl", "want 0s to 168h, got 1000h"},
 		{"stale for weeks", func(o *Options) { o.ServeStale = option.Duration(1000 * time.Hour) }, "serve_stale", "to 72h"},
 		{"no CA", func(o *Options) { o.CA = filepath.Join(filepath.Dir(junk), "none.pem") }, "ca", "no such file"},
-		{"a CA that is none", func(o *Options) { o.CA = junk }, "ca", "has no certificate"},
+		{"an invalid CA file", func(o *Options) { o.CA = junk }, "ca", "no PEM certificate"},
 		{"via what can't be first", func(o *Options) { o.Via = "later" }, "via", "outbound.later"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -2,11 +2,11 @@ package dns
 
 import "time"
 
-// part is one family of a name while it is looked up.
+// part is the lookup of one family of a name.
 type part struct {
-	entry  *entry // what is known; nil while nothing is
-	stale  *entry // what may be served if nothing better comes
-	flight *flight
+	entry  *entry  // the result; nil until there is one
+	stale  *entry  // an expired entry that may be used if the query fails, or nil
+	flight *flight // the running query, or nil
 }
 
 func (p *part) waits() bool { return p.flight != nil }
@@ -18,9 +18,9 @@ func (p *part) done() <-chan struct{} {
 	return p.flight.done
 }
 
-// land takes over what the flight has brought, or the stale answer if that is
-// better than nothing.
-func (p *part) land() {
+// finish sets entry to the result of the flight, or to the stale entry if the flight
+// failed.
+func (p *part) finish() {
 	p.entry = p.flight.entry
 	if p.entry.status == failed && p.stale != nil {
 		p.entry = p.stale
@@ -28,17 +28,17 @@ func (p *part) land() {
 	p.flight = nil
 }
 
-// late gives up on a better answer than the stale one, and lets those who come after
-// not wait for it.
-func (p *part) late() {
+// useStale ends the wait with the stale entry, if there is one, and makes later
+// lookups use the stale entry without a wait.
+func (p *part) useStale() {
 	if p.flight != nil && p.stale != nil {
 		p.stale.rest(time.Now().Add(staleAgain))
-		p.give()
+		p.giveUp()
 	}
 }
 
-// give ends the wait with what there is.
-func (p *part) give() {
+// giveUp ends the wait with the stale entry, or without a result.
+func (p *part) giveUp() {
 	if p.flight != nil {
 		p.entry, p.flight = p.stale, nil
 	}
@@ -46,37 +46,39 @@ func (p *part) give() {
 
 func (p *part) has() bool { return p.entry != nil && p.entry.status == found }
 
-// begin returns what is known of a question, and a flight if it has to be asked.
+// begin returns the cached entry of a question, or a flight if the question must be
+// queried.
 func (r *Resolver) begin(q question, now time.Time) part {
 	e := r.store.get(q)
 	switch {
 	case e != nil && e.left(now) > 0:
 		e.hits.Add(1)
 		if r.prefetch && e.hot(now) && len(r.slots) < cap(r.slots)/2 && !e.rests(now) {
-			_, _ = r.fly(q, e) // whatever comes of it
+			_, _ = r.start(q, e) // a refresh; its result is not needed here
 		}
 		return part{entry: e}
 	case e == nil || !r.mayServe(e, now):
-		return r.flying(q, e, nil)
+		return r.beginQuery(q, e, nil)
 	case e.rests(now):
 		return part{entry: e}
 	}
-	return r.flying(q, e, e)
+	return r.beginQuery(q, e, e)
 }
 
-// flying is begin for what has to be asked. seen is what the store had.
-func (r *Resolver) flying(q question, seen, stale *entry) part {
+// beginQuery is begin for a question that must be queried. seen is the store's entry,
+// or nil.
+func (r *Resolver) beginQuery(q question, seen, stale *entry) part {
 	if !isHost(q.name) {
 		return part{entry: &entry{question: q, status: missing}}
 	}
-	f, err := r.fly(q, seen)
+	f, err := r.start(q, seen)
 	if err != nil {
 		return part{entry: &entry{question: q, status: failed, err: err}}
 	}
 	return part{stale: stale, flight: f}
 }
 
-// delayOf returns how long the family that is missing is still waited for.
+// delayOf returns how long to wait for one family once the other has addresses.
 func delayOf(four, six *part) time.Duration {
 	switch {
 	case six.waits() && four.has():

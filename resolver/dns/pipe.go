@@ -12,45 +12,45 @@ import (
 )
 
 const (
-	dialTimeout = 5 * time.Second  // of a connection; those who wait for it may give up before
-	idleTimeout = 30 * time.Second // of a connection without a question
+	dialTimeout = 5 * time.Second  // of a connection; queries that wait for it may time out earlier
+	idleTimeout = 30 * time.Second // of a connection without a query
 )
 
-// errEnded says that the connection of a question has ended.
+// errEnded reports that the connection of a query has ended.
 var errEnded = errors.New("the connection ended")
 
-// pipe is one connection with the questions that are underway on it.
+// pipe is one connection with its running queries.
 type pipe struct {
 	dialled chan struct{} // closed when conn is set, or the pipe has ended
-	write   sync.Mutex    // held for one message
+	write   sync.Mutex    // held while one message is written
 
 	mu       sync.Mutex
 	conn     net.Conn           // guarded by mu, as all that follows; set once
 	waiting  map[uint16]*waiter // by ID
-	retired  bool               // it takes no more questions
-	ended    error              // why; nil while it is open
-	received time.Time          // when the last message came
+	retired  bool               // no more queries are accepted
+	ended    error              // the cause; nil while the pipe is open
+	received time.Time          // when the last message arrived
 }
 
-// waiter is a question that waits for its answer.
+// waiter is a query that waits for its answer.
 type waiter struct {
 	query
-	msg chan []byte // of one; closed if the connection ends before
+	msg chan []byte // capacity 1; closed if the connection ends first
 }
 
 func newPipe() *pipe {
 	return &pipe{dialled: make(chan struct{}), waiting: map[uint16]*waiter{}}
 }
 
-// open reports whether p takes questions.
+// open reports whether p accepts queries.
 func (p *pipe) open() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.retired && p.ended == nil
 }
 
-// run dials, and then gives the answers that come to those who wait, until the
-// connection ends or life does.
+// run dials, and then delivers answers to their waiters until the connection or life
+// ends.
 func (p *pipe) run(life context.Context, dial func(context.Context) (net.Conn, error)) {
 	ctx, cancel := context.WithTimeout(life, dialTimeout)
 	conn, err := dial(ctx)
@@ -79,7 +79,7 @@ func (p *pipe) begin(conn net.Conn) bool {
 	return true
 }
 
-// read reads messages until the connection ends, or idles.
+// read reads messages until the connection ends, or is idle for idleTimeout.
 func (p *pipe) read(conn net.Conn) error {
 	in := bufio.NewReader(conn)
 	for strangers := 0; strangers < maxStrangers; {
@@ -101,7 +101,8 @@ func (p *pipe) read(conn net.Conn) error {
 	return errStrange
 }
 
-// deliver gives a message to whom it answers, and returns false if that is nobody.
+// deliver passes a message to the waiter whose query it answers. It returns false if
+// there is none.
 func (p *pipe) deliver(msg []byte) bool {
 	if len(msg) < headerSize {
 		return false
@@ -116,11 +117,11 @@ func (p *pipe) deliver(msg []byte) bool {
 	}
 	delete(p.waiting, id)
 	w.msg <- msg
-	p.leave()
+	p.closeIfDone()
 	return true
 }
 
-// end closes p, for a reason that those who wait are told.
+// end closes p. All waiters get the error why.
 func (p *pipe) end(why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -160,7 +161,7 @@ func (p *pipe) converse(ctx context.Context, asked query) ([]byte, error) {
 	select {
 	case msg, ok := <-w.msg:
 		if !ok {
-			return nil, p.why()
+			return nil, p.cause()
 		}
 		return msg, nil
 	case <-ctx.Done():
@@ -177,14 +178,14 @@ func (p *pipe) wait(id uint16, w *waiter) error {
 		return p.ended
 	}
 	if p.waiting[id] != nil {
-		return errors.New("the random ID is in use") // one in 65,536 for each question underway
+		return errors.New("random query ID already in use") // probability 1 in 65,536 for each running query
 	}
 	p.waiting[id] = w
 	return nil
 }
 
-// forget takes back a question that had no answer in time. A connection on which
-// nothing came since it was sent may be dead, so it takes no more.
+// forget removes a query that had no answer in time. If no message has arrived since
+// the query was sent the connection may be dead, so it is retired.
 func (p *pipe) forget(id uint16, w *waiter, sent time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -194,12 +195,11 @@ func (p *pipe) forget(id uint16, w *waiter, sent time.Time) {
 	if p.received.Before(sent) {
 		p.retired = true
 	}
-	p.leave()
+	p.closeIfDone()
 }
 
-// leave closes a connection that takes no more questions once nobody waits. mu is
-// held.
-func (p *pipe) leave() {
+// closeIfDone closes a retired connection without waiters. mu is held.
+func (p *pipe) closeIfDone() {
 	if p.retired && len(p.waiting) == 0 && p.conn != nil {
 		p.conn.Close()
 	}
@@ -220,8 +220,8 @@ func (p *pipe) send(ctx context.Context, wire []byte) error {
 	return err
 }
 
-// why returns why p has ended.
-func (p *pipe) why() error {
+// cause returns the error that ended p.
+func (p *pipe) cause() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.ended

@@ -10,33 +10,33 @@ import (
 
 const (
 	headerSize = 12      // RFC 1035 §4.1.1
-	udpSize    = 1232    // what we say that we take: it passes every path unfragmented
-	paddedTo   = 128     // RFC 8467 §4.1: queries under encryption are of a multiple of it
+	udpSize    = 1232    // advertised maximum of an answer: it passes every path unfragmented
+	paddedTo   = 128     // RFC 8467 §4.1: encrypted queries are padded to a multiple of it
 	maxMessage = 1 << 16 // RFC 1035 §4.2.2: a length of two bytes
 )
 
-// question is what is asked: the addresses of one family that a name has.
+// question asks for the addresses of one family of a name.
 type question struct {
-	name string // in lower case, without the dot at its end
+	name string // in lower case, without the trailing dot
 	kind uint16 // dns.TypeA or dns.TypeAAAA
 }
 
-// form is how a question is written.
+// form is the encoding of a question as a message.
 type form struct {
 	edns  bool // with an OPT record, RFC 6891
 	pad   bool // to a multiple of 128 bytes, RFC 7830; needs edns
-	mixed bool // the letters' case is random and must come back: 0x20
+	mixed bool // random letter case, which the answer must match: 0x20
 	id    bool // a random ID, which is 0 otherwise (RFC 8484 §4.1)
 }
 
-// query is a question as it is sent.
+// query is a question with the message that is sent.
 type query struct {
 	question
 	wire    []byte
 	section []byte // the question section of wire
 }
 
-// newQuery writes q, with a random ID.
+// newQuery encodes q in the form f.
 func newQuery(q question, f form) (query, error) {
 	var random [2 + 8*4]byte // the ID, and a bit for each byte of a name
 	if _, err := rand.Read(random[:]); err != nil {
@@ -68,8 +68,8 @@ func newQuery(q question, f form) (query, error) {
 	return query{q, wire, wire[headerSize:end]}, nil
 }
 
-// mixCase returns name with the case of each letter as a bit of random says
-// (draft-vixie-dnsext-dns0x20): one more thing that a forger must guess.
+// mixCase returns name with the case of each letter set by a bit of random
+// (draft-vixie-dnsext-dns0x20). A forger must guess these bits too.
 func mixCase(name string, random []byte) string {
 	return strings.Map(func() func(r rune) rune {
 		i := -1
@@ -83,17 +83,17 @@ func mixCase(name string, random []byte) string {
 	}(), name)
 }
 
-// likeness is how well a message answers a query.
+// likeness is the degree to which a message matches a query.
 type likeness int
 
 const (
-	stranger likeness = iota // it answers something else, or nothing
-	folded                   // but for the case of letters it is the answer
-	same
+	stranger likeness = iota // the message does not match
+	folded                   // the message matches except for letter case
+	same                     // the message matches
 )
 
-// compare tells whether msg answers q by ID, question, type and class. An answer
-// that only says what was wrong may lack the question.
+// compare reports whether msg answers q: by ID, question, type and class. An answer
+// with an error code may have no question.
 func (q query) compare(msg []byte) likeness {
 	if len(msg) < headerSize || msg[0] != q.wire[0] || msg[1] != q.wire[1] {
 		return stranger

@@ -16,7 +16,7 @@ const (
 	maxRecords  = 512 // in one message
 )
 
-// reply is what a resolver looks at of a message.
+// reply is the part of a message that the resolver uses.
 type reply struct {
 	rcode         int
 	truncated     bool
@@ -28,23 +28,23 @@ type reply struct {
 
 // record is one record of a name.
 type record struct {
-	name   string // in lower case, without the dot at its end
+	name   string // in lower case, without the trailing dot
 	kind   uint16
 	ttl    uint32
 	ip     netip.Addr // of A and AAAA
 	target string     // of CNAME, as name
 }
 
-// soa is the record that says for how long a "no" holds (RFC 2308 §5).
+// soa is the record that limits the lifetime of a negative answer (RFC 2308 §5).
 type soa struct {
 	name         string
 	ttl, minimum uint32
 }
 
-// parseReply reads a message whose question section is of the given size, or
-// which ends with its header. Records of other types, other classes and the
-// additional section are passed over. Its error is a core.ErrMalformed. It keeps
-// no part of msg.
+// parseReply parses a message whose question section has the given size, or which
+// consists of a header only. Records of other types, other classes and the additional
+// section are ignored. Its error wraps core.ErrMalformed. The reply shares no memory
+// with msg.
 func parseReply(msg []byte, section int) (reply, error) {
 	r := reply{
 		rcode:         int(msg[3] & 0xF),
@@ -57,7 +57,7 @@ func parseReply(msg []byte, section int) (reply, error) {
 	p := parser{msg: msg, off: headerSize + section}
 	answers, authorities := binary.BigEndian.Uint16(msg[6:]), binary.BigEndian.Uint16(msg[8:])
 	if int(answers)+int(authorities) > maxRecords {
-		return reply{}, fmt.Errorf("%w: %d records, the most is %d", core.ErrMalformed, int(answers)+int(authorities), maxRecords)
+		return reply{}, fmt.Errorf("%w: %d records, more than %d", core.ErrMalformed, int(answers)+int(authorities), maxRecords)
 	}
 	for range answers {
 		if err := p.answer(&r); err != nil {
@@ -72,29 +72,29 @@ func parseReply(msg []byte, section int) (reply, error) {
 	return r, nil
 }
 
-// parser reads records one after the other.
+// parser parses the records of a message in order.
 type parser struct {
 	msg []byte
 	off int
 }
 
-// header is what each record begins with.
+// header is the fixed part of a record.
 type header struct {
 	name string
 	kind uint16
 	ttl  uint32
-	data int // where its data begins
-	size int // of it
+	data int // offset of the record's data
+	size int // of the data, in bytes
 }
 
-// header reads the head of a record and moves on to the next. ok is false for a
-// record of a class other than IN.
+// header parses the header of a record and advances to the next record. ok is false
+// for a record of a class other than IN.
 func (p *parser) header() (h header, ok bool, err error) {
 	if h.name, p.off, err = p.name(p.off); err != nil {
 		return h, false, err
 	}
 	if len(p.msg)-p.off < 10 {
-		return h, false, fmt.Errorf("%w: cut in a record", core.ErrMalformed)
+		return h, false, fmt.Errorf("%w: message ends within a record", core.ErrMalformed)
 	}
 	fixed := p.msg[p.off:]
 	h.kind = binary.BigEndian.Uint16(fixed)
@@ -103,7 +103,7 @@ func (p *parser) header() (h header, ok bool, err error) {
 	h.size = int(binary.BigEndian.Uint16(fixed[8:]))
 	h.data = p.off + 10
 	if p.off = h.data + h.size; p.off > len(p.msg) {
-		return h, false, fmt.Errorf("%w: cut in a record", core.ErrMalformed)
+		return h, false, fmt.Errorf("%w: message ends within a record", core.ErrMalformed)
 	}
 	return h, class == dns.ClassINET, nil
 }
@@ -119,7 +119,7 @@ func (p *parser) answer(r *reply) error {
 	case dns.TypeA, dns.TypeAAAA:
 		rec.ip, ok = netip.AddrFromSlice(p.msg[h.data:p.off])
 		if !ok || rec.ip.Is4() != (h.kind == dns.TypeA) {
-			return fmt.Errorf("%w: an address of %d bytes", core.ErrMalformed, h.size)
+			return fmt.Errorf("%w: address of %d bytes", core.ErrMalformed, h.size)
 		}
 		rec.ip = rec.ip.Unmap()
 	case dns.TypeCNAME:
@@ -128,7 +128,7 @@ func (p *parser) answer(r *reply) error {
 			return err
 		}
 		if end != p.off {
-			return fmt.Errorf("%w: a CNAME of another size than its name", core.ErrMalformed)
+			return fmt.Errorf("%w: size of a CNAME record differs from its name", core.ErrMalformed)
 		}
 		rec.target = target
 	default:
@@ -155,28 +155,29 @@ func (p *parser) authority(r *reply) error {
 			}
 		}
 		if p.off-at != 20 {
-			return fmt.Errorf("%w: a SOA of another size than its fields", core.ErrMalformed)
+			return fmt.Errorf("%w: size of a SOA record differs from its fields", core.ErrMalformed)
 		}
 		r.soa = &soa{h.name, h.ttl, binary.BigEndian.Uint32(p.msg[at+16:])}
 	}
 	return nil
 }
 
-// name reads a name at an offset, in lower case and without the dot at its end, and returns where it ends. Each
-// pointer in it must lead further back than the one before, which no loop can.
+// name returns the name at an offset, in lower case and without the trailing dot, and
+// the offset of its end. Each pointer must point to a lower offset than the one before,
+// which excludes loops.
 func (p *parser) name(at int) (string, int, error) {
 	if err := p.checkPointers(at); err != nil {
 		return "", 0, err
 	}
 	name, end, err := dns.UnpackDomainName(p.msg, at)
 	if err != nil {
-		return "", 0, fmt.Errorf("%w: a name: %w", core.ErrMalformed, err)
+		return "", 0, fmt.Errorf("%w: name: %w", core.ErrMalformed, err)
 	}
 	return strings.TrimSuffix(dns.CanonicalName(name), "."), end, nil
 }
 
 func (p *parser) checkPointers(at int) error {
-	limit := at // pointers lead to before it
+	limit := at // pointers must point below it
 	for pointers := 0; at < len(p.msg); {
 		switch size := int(p.msg[at]); {
 		case size == 0:
@@ -184,26 +185,25 @@ func (p *parser) checkPointers(at int) error {
 		case size < 0x40:
 			at += 1 + size
 		case size < 0xC0 || at+1 == len(p.msg):
-			return fmt.Errorf("%w: a label of an unknown type", core.ErrMalformed)
+			return fmt.Errorf("%w: label of an unknown type", core.ErrMalformed)
 		default:
 			to := size&0x3F<<8 | int(p.msg[at+1])
 			if pointers++; to >= limit || pointers > maxPointers {
-				return fmt.Errorf("%w: a name whose pointers don't lead back", core.ErrMalformed)
+				return fmt.Errorf("%w: name with a pointer that does not point backwards", core.ErrMalformed)
 			}
 			at, limit = to, to
 		}
 	}
-	return fmt.Errorf("%w: cut in a name", core.ErrMalformed)
+	return fmt.Errorf("%w: message ends within a name", core.ErrMalformed)
 }
 
-// What servers say instead of an answer.
+// Responses without a usable answer.
 var (
 	errServer = errors.New("server failure")
-	errLame   = errors.New("refers to other servers")
+	errLame   = errors.New("server refers to other servers")
 )
 
-// rcodeError returns what is wrong with an answer that has a response code other
-// than success and "no such name".
+// rcodeError returns the error for a response code other than NOERROR and NXDOMAIN.
 func rcodeError(rcode int) error {
 	text, ok := dns.RcodeToString[rcode]
 	if !ok {

@@ -13,7 +13,7 @@ type session struct {
 	conn core.PacketConn
 	flow *core.Flow
 	to   core.Addr
-	came chan []byte // what the server sent; more than fits is lost
+	came chan []byte // datagrams of the server; dropped when the channel is full
 }
 
 func openSession(ctx context.Context, at *endpoint) (*session, error) {
@@ -33,8 +33,8 @@ func openSession(ctx context.Context, at *endpoint) (*session, error) {
 	return s, nil
 }
 
-// sink keeps what the server sent. What comes from elsewhere is dropped; of a
-// server given by name only the port is known.
+// sink keeps the server's datagrams and drops others. For a server given by name only
+// the port is compared, because its address is unknown.
 func (s *session) sink(ps []core.Packet) {
 	for i := range ps {
 		if from := ps[i].Addr; from != s.to && (s.to.Name() == "" || from.Port() != s.to.Port()) {

@@ -8,18 +8,17 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// store keeps entries within bounds. Those that were asked for again have a part
-// of their own, so a flood of names that nobody asks for twice does not push them
-// out.
+// store is a bounded cache of entries. Entries that were looked up again are kept in a
+// separate part, so a flood of names that are looked up once does not evict them.
 type store struct {
-	of     string // what the answers in it depend on
+	of     string // the options that determine the answers, see answersDependOn
 	seed   maphash.Seed
 	shards []shard
 }
 
 const (
-	shardCount = 16   // so that cores don't wait for one lock
-	fewEntries = 1024 // with fewer there is one shard, so that its bound is exact
+	shardCount = 16   // so that processors don't contend for one lock
+	fewEntries = 1024 // with fewer entries there is one shard, whose bound is exact
 )
 
 // newStore returns an empty store for answers that depend on of.
@@ -45,16 +44,16 @@ func (s *store) limit(entries, bytes int) {
 	}
 }
 
-// get returns the entry for q, however old, or nil.
+// get returns the entry for q, even if it has expired, or nil.
 func (s *store) get(q question) *entry { return s.shard(q).get(q) }
 
-// put keeps e in the place of what was known.
+// put stores e, and replaces the entry of the same question.
 func (s *store) put(e *entry) { s.shard(e.question).put(e) }
 
-// drop forgets what was known of q.
+// drop removes the entry of q.
 func (s *store) drop(q question) { s.shard(q).drop(q) }
 
-// size returns how many entries there are, and how large they are.
+// size returns the number of entries and their size in bytes.
 func (s *store) size() (entries, bytes int) {
 	for i := range s.shards {
 		n, b := s.shards[i].size()
@@ -70,14 +69,14 @@ func (s *store) shard(q question) *shard {
 	return &s.shards[maphash.String(s.seed, q.name)%uint64(len(s.shards))]
 }
 
-// list is entries in the order in which they were used.
+// list holds entries in the order of their last use.
 type list = simplelru.LRU[question, *entry]
 
-// newList returns a list that its shard bounds.
+// newList returns a list without a bound; its shard limits it.
 func newList() *list {
 	l, err := simplelru.NewLRU[question, *entry](math.MaxInt, nil)
 	if err != nil {
-		panic(err) // it is for a size below 1 alone
+		panic(err) // only for a size below 1
 	}
 	return l
 }
@@ -85,11 +84,11 @@ func newList() *list {
 // shard is a part of a store.
 type shard struct {
 	mu      sync.Mutex
-	fresh   *list // not asked for again yet; guarded by mu, as all that follows
-	proven  *list // the others, at most four fifths
+	fresh   *list // entries looked up once; guarded by mu, as all that follows
+	proven  *list // the other entries, at most four fifths
 	bytes   int
-	entries int // the bound
-	maximum int // of bytes
+	entries int // the maximum number of entries
+	maximum int // the maximum of bytes
 }
 
 func (s *shard) limit(entries, bytes int) {
@@ -148,7 +147,7 @@ func (s *shard) drop(q question) {
 	}
 }
 
-// shrink drops what is over the bounds. mu is held.
+// shrink removes entries until the shard is within its bounds. mu is held.
 func (s *shard) shrink() {
 	for s.fresh.Len()+s.proven.Len() > s.entries || s.bytes > s.maximum {
 		from := s.fresh

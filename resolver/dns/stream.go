@@ -9,21 +9,21 @@ import (
 	"github.com/miekg/dns"
 )
 
-// streamWire asks over TCP or TLS. All questions share one connection and don't
-// wait for one another (RFC 7766 §6.2.1.1); it is dialled for the first one and
-// ends when it has been idle for a while.
+// streamWire queries over TCP or TLS. All queries share one connection and don't wait
+// for one another (RFC 7766 §6.2.1.1). The connection is dialled for the first query
+// and closed after idleTimeout.
 type streamWire struct {
 	dial    func(ctx context.Context) (net.Conn, error)
 	form    form
-	life    context.Context // of its connections
-	running *sync.WaitGroup // its goroutines
+	life    context.Context // of the connections
+	running *sync.WaitGroup // the goroutines
 
 	mu      sync.Mutex
 	current *pipe // the connection, or one being dialled; guarded by mu
 }
 
-// exchange implements wire. A connection that was at hand may have been closed by
-// the server just then: the question goes to a new one in that case.
+// exchange implements wire. If the server closes an existing connection at that moment
+// the query is repeated on a new one.
 func (w *streamWire) exchange(ctx context.Context, q question) (reply, error) {
 	p, fresh, err := w.pipe()
 	if err != nil {
@@ -39,7 +39,7 @@ func (w *streamWire) exchange(ctx context.Context, q question) (reply, error) {
 	return w.over(ctx, p, q)
 }
 
-// pipe returns the connection, and whether it was begun now.
+// pipe returns the connection. fresh reports whether the connection is new.
 func (w *streamWire) pipe() (p *pipe, fresh bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -55,8 +55,8 @@ func (w *streamWire) pipe() (p *pipe, fresh bool, err error) {
 	return p, true, nil
 }
 
-// over asks over one connection. An answer that says that a part of the form is
-// not understood has the question asked in a plain one.
+// over queries over one connection. If the server rejects the form of the message the
+// query is repeated in the plain form.
 func (w *streamWire) over(ctx context.Context, p *pipe, q question) (reply, error) {
 	r, err := w.once(ctx, p, q, w.form)
 	if err != nil || r.rcode != dns.RcodeFormatError && r.rcode != dns.RcodeNotImplemented {
@@ -79,7 +79,7 @@ func (w *streamWire) once(ctx context.Context, p *pipe, q question, f form) (rep
 	}
 	r, err := parseReply(msg, len(asked.section))
 	if err == nil && r.truncated {
-		return reply{}, errors.New("a truncated answer over a stream")
+		return reply{}, errors.New("truncated answer over a stream")
 	}
 	return r, err
 }

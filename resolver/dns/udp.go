@@ -14,21 +14,21 @@ import (
 
 const (
 	resendAfter  = 700 * time.Millisecond // a datagram may be lost
-	maxStrangers = 64                     // messages to one question that don't answer it
-	udpBuffer    = 4096                   // larger than what we say that we take
+	maxStrangers = 64                     // mismatched messages accepted for one query
+	udpBuffer    = 4096                   // larger than the advertised udpSize
 )
 
-// errOversized says that a datagram was larger than any that we asked for.
-var errOversized = errors.New("a datagram larger than was asked for")
+// errOversized reports a datagram larger than udpBuffer.
+var errOversized = errors.New("datagram larger than the advertised size")
 
-// udpWire asks by UDP. Each question has a socket of its own, whose port the
-// system picks at random, an ID of 16 random bits and letters of random case; all
-// of that must come back (RFC 5452 §9). Where it does not, or where the answer is
-// too long, TCP is asked.
+// udpWire queries by UDP. Each query has its own socket, with a random port from the
+// system, a random 16-bit ID and random letter case; the answer must match all of them
+// (RFC 5452 §9). If it does not, or if the answer is too long, the query is repeated
+// by TCP.
 type udpWire struct {
 	at  *endpoint
 	tcp *streamWire
-	old atomic.Bool // the server knows no EDNS
+	old atomic.Bool // the server does not support EDNS
 
 	buffers sync.Pool // of *[udpBuffer]byte
 }
@@ -84,12 +84,12 @@ func (w *udpWire) once(ctx context.Context, q question, f form) (reply, error) {
 	return r, err
 }
 
-// errStrange says that a question got answers to others, or one whose letters had
-// another case: somebody forges, or the server does not keep the case.
-var errStrange = errors.New("answers that don't match the question")
+// errStrange reports answers that do not match the query, or differ from it in letter
+// case: they are forged, or the server does not preserve the case.
+var errStrange = errors.New("answers do not match the query")
 
-// converse sends a query, once more if nothing has come after a while, and returns
-// the message that answers it, in buf. What does not is passed over.
+// converse sends a query, again if there is no answer within resendAfter, and returns
+// the message that answers it, in buf. Other messages are ignored.
 func converse(ctx context.Context, s datagrams, asked query, buf []byte) ([]byte, error) {
 	if err := s.send(asked.wire); err != nil {
 		return nil, err
@@ -122,16 +122,16 @@ func converse(ctx context.Context, s datagrams, asked query, buf []byte) ([]byte
 	return nil, errStrange
 }
 
-// datagrams is a way to and from one server.
+// datagrams exchanges datagrams with one server.
 type datagrams interface {
 	send(b []byte) error
-	// receive returns the next datagram, os.ErrDeadlineExceeded after a time, or
-	// any error when ctx has ended.
+	// receive returns the next datagram, os.ErrDeadlineExceeded after until, or
+	// any error once ctx has ended.
 	receive(ctx context.Context, buf []byte, until time.Time) (int, error)
 	close()
 }
 
-// open returns a socket of its own for one question.
+// open opens a new socket for one query.
 func (w *udpWire) open(ctx context.Context) (datagrams, error) {
 	if w.at.via {
 		return openSession(ctx, w.at)
@@ -150,8 +150,8 @@ func (w *udpWire) open(ctx context.Context) (datagrams, error) {
 	return s, nil
 }
 
-// socket is a UDP socket that is connected, so that the kernel drops what comes
-// from elsewhere.
+// socket is a connected UDP socket, so that the kernel drops datagrams from other
+// addresses.
 type socket struct {
 	conn *net.UDPConn
 	stop func() bool
@@ -166,7 +166,7 @@ func (s *socket) receive(ctx context.Context, buf []byte, until time.Time) (int,
 	if err := s.conn.SetReadDeadline(until); err != nil {
 		return 0, err
 	}
-	if ctx.Err() != nil { // it ended before the deadline was set
+	if ctx.Err() != nil { // ctx ended before the deadline was set
 		return 0, ctx.Err()
 	}
 	return s.conn.Read(buf)

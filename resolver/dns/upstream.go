@@ -9,29 +9,29 @@ import (
 
 // wire carries a question to one server.
 type wire interface {
-	// exchange returns the reply, whatever it says; a message that does not answer
-	// the question is none.
+	// exchange returns the reply to the question, with any response code. Messages
+	// that do not match the question are ignored.
 	exchange(ctx context.Context, q question) (reply, error)
 	close()
 }
 
 const (
-	firstRest = 2 * time.Second  // of a server that failed once
-	longRest  = 60 * time.Second // of one that goes on failing
+	firstRest = 2 * time.Second  // after the first failure of a server
+	longRest  = 60 * time.Second // the maximum after repeated failures
 )
 
-// upstream is one server, and how it has been.
+// upstream is one server, with its health.
 type upstream struct {
-	name string // as in the file
+	name string // as in the configuration
 	wire wire
 
 	mu       sync.Mutex
 	failures int       // in a row; guarded by mu, as what follows
-	until    time.Time // others go before it until then
+	until    time.Time // until then other servers are queried first
 }
 
-// ask asks the server. An error says that it gave no answer that can be used.
-func (u *upstream) ask(ctx context.Context, q question) (answer, error) {
+// query queries the server. It returns an error if there is no usable answer.
+func (u *upstream) query(ctx context.Context, q question) (answer, error) {
 	r, err := u.wire.exchange(ctx, q)
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w", u.name, err)
@@ -43,7 +43,7 @@ func (u *upstream) ask(ctx context.Context, q question) (answer, error) {
 	return a, nil
 }
 
-// failed lets the server rest, each time twice as long.
+// failed starts a rest of the server, each time twice as long.
 func (u *upstream) failed() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -51,8 +51,8 @@ func (u *upstream) failed() {
 	u.failures++
 }
 
-// silent lets a server rest on that had failed and kept somebody waiting again,
-// even if that one had an answer from elsewhere.
+// silent extends the rest of a server that had failed and has delayed a query again,
+// even if another server has answered that query.
 func (u *upstream) silent() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -67,8 +67,8 @@ func (u *upstream) answered() {
 	u.failures, u.until = 0, time.Time{}
 }
 
-// health returns how many times in a row the server failed, and until when others
-// go before it.
+// health returns the number of consecutive failures, and the time until which other
+// servers are queried first.
 func (u *upstream) health() (failures int, until time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

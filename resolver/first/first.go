@@ -1,4 +1,4 @@
-// Package first is the resolver that asks others, one after the other.
+// Package first is the resolver that queries other resolvers in order.
 package first
 
 import (
@@ -14,11 +14,11 @@ import (
 
 // Options are the keys of a [resolver.x] table of kind "first".
 type Options struct {
-	_         core.About                `help:"asks other resolvers in order, until one has an address"`
-	Resolvers []core.Ref[core.Resolver] `toml:"resolvers" required:"true" help:"the [resolver.x]s to ask, the first of them first"`
+	_         core.About                `help:"queries other resolvers in order, until one returns an address"`
+	Resolvers []core.Ref[core.Resolver] `toml:"resolvers" required:"true" help:"the [resolver.x]s to query, in this order"`
 }
 
-// Resolver asks others.
+// Resolver queries other resolvers in order.
 type Resolver struct{ others []core.Resolver }
 
 var _ core.Teller = (*Resolver)(nil)
@@ -26,12 +26,12 @@ var _ core.Teller = (*Resolver)(nil)
 // New returns the resolver.
 func New(env core.Env, o Options) (core.Resolver, error) {
 	if len(o.Resolvers) == 0 {
-		return nil, core.BadOption("resolvers", "an empty list; name a [resolver.x] at least")
+		return nil, core.BadOption("resolvers", "empty list: want at least one [resolver.x]")
 	}
 	r := new(Resolver)
 	for i, ref := range o.Resolvers {
 		if slices.Contains(o.Resolvers[:i], ref) {
-			return nil, core.BadOption("resolvers", "%s stands twice", ref)
+			return nil, core.BadOption("resolvers", "%s is listed twice", ref)
 		}
 		other, err := ref.Get(env)
 		if err != nil {
@@ -44,17 +44,17 @@ func New(env core.Env, o Options) (core.Resolver, error) {
 
 // LookupIP implements core.Resolver.
 func (r *Resolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, error) {
-	return ask(ctx, r.others, func(other core.Resolver) ([]netip.Addr, error) { return other.LookupIP(ctx, name) })
+	return query(ctx, r.others, func(other core.Resolver) ([]netip.Addr, error) { return other.LookupIP(ctx, name) })
 }
 
 // Tell implements core.Teller.
 func (r *Resolver) Tell(ctx context.Context, name string) ([]core.Found, error) {
-	return ask(ctx, r.others, func(other core.Resolver) ([]core.Found, error) { return core.Tell(ctx, other, name) })
+	return query(ctx, r.others, func(other core.Resolver) ([]core.Found, error) { return core.Tell(ctx, other, name) })
 }
 
-// ask returns the first answer with an address. Without one it returns the failure
-// of a resolver that might have had one, and else that nobody knows the name.
-func ask[T any](ctx context.Context, others []core.Resolver, lookup func(core.Resolver) ([]T, error)) ([]T, error) {
+// query returns the first answer with an address. Without an address it returns the
+// error of the first resolver that failed, or else the first "no such name".
+func query[T any](ctx context.Context, others []core.Resolver, lookup func(core.Resolver) ([]T, error)) ([]T, error) {
 	var worst error
 	for _, other := range others {
 		found, err := lookup(other)

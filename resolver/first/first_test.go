@@ -59,9 +59,9 @@ func TestLookup(t *testing.T) {
 		{"the second knows", []core.Resolver{&coretest.Resolver{}, knows(two)}, "a.test", []netip.Addr{two}, false, nil},
 		{"the first has no address", []core.Resolver{&coretest.Resolver{Names: map[string][]netip.Addr{"a.test": {}}}, knows(two)}, "a.test", []netip.Addr{two}, false, nil},
 		{"the first is dead", []core.Resolver{&coretest.Resolver{Err: errDead}, knows(two)}, "a.test", []netip.Addr{two}, false, nil},
-		{"nobody knows", []core.Resolver{knows(one), knows(two)}, "b.test", nil, true, nil},
-		{"nobody knows, the first is dead", []core.Resolver{&coretest.Resolver{Err: errDead}, knows(two)}, "b.test", nil, false, errDead},
-		{"nobody knows, the second is dead", []core.Resolver{knows(one), &coretest.Resolver{Err: errDead}}, "b.test", nil, false, errDead},
+		{"no resolver has the name", []core.Resolver{knows(one), knows(two)}, "b.test", nil, true, nil},
+		{"no resolver has the name, the first is dead", []core.Resolver{&coretest.Resolver{Err: errDead}, knows(two)}, "b.test", nil, false, errDead},
+		{"no resolver has the name, the second is dead", []core.Resolver{knows(one), &coretest.Resolver{Err: errDead}}, "b.test", nil, false, errDead},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := start(t, tc.others...)
@@ -77,7 +77,7 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// TestCancelled checks that nobody is asked after whoever asked has gone.
+// TestCancelled checks that no resolver is queried after the caller has gone.
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -96,7 +96,7 @@ func TestRefused(t *testing.T) {
 	for _, tc := range []struct {
 		refs []core.Ref[core.Resolver]
 		text string
-	}{{nil, "an empty list"}, {[]core.Ref[core.Resolver]{"a", "a"}, "a stands twice"}, {[]core.Ref[core.Resolver]{"b"}, "unknown"}} {
+	}{{nil, "empty list"}, {[]core.Ref[core.Resolver]{"a", "a"}, "a is listed twice"}, {[]core.Ref[core.Resolver]{"b"}, "unknown"}} {
 		if r, err := New(env, Options{Resolvers: tc.refs}); r != nil || err == nil || !strings.Contains(err.Error(), tc.text) {
 			t.Errorf("%v: got %v, %v, want %q", tc.refs, r, err, tc.text)
 		}

@@ -20,15 +20,15 @@ import (
 
 // Options are the keys of a [resolver.x] table of kind "hosts".
 type Options struct {
-	_     core.About             `help:"knows the names of a hosts file and of this table, and no others"`
-	File  string                 `toml:"file" help:"a hosts file, such as /etc/hosts; it is read again when it changes"`
-	Names map[string][]option.IP `toml:"names" help:"names and their addresses, which come before those of the file"`
+	_     core.About             `help:"resolves the names of a hosts file and of this table, and no others"`
+	File  string                 `toml:"file" help:"a hosts file, such as /etc/hosts; read again when it changes"`
+	Names map[string][]option.IP `toml:"names" help:"names and their addresses; they take precedence over the file"`
 }
 
-// lookAgain is how often it is seen whether the file has changed.
-const lookAgain = 5 * time.Second
+// checkEvery is the interval between checks for changes of the file.
+const checkEvery = 5 * time.Second
 
-// Resolver knows fixed names.
+// Resolver resolves the names of a hosts file and of the configuration.
 type Resolver struct {
 	log   *slog.Logger
 	names table // of the configuration
@@ -38,22 +38,22 @@ type Resolver struct {
 
 var _ core.Teller = (*Resolver)(nil)
 
-// New returns the resolver. The file must be readable; what it later becomes does
-// not matter: the names that were read last stay then.
+// New returns the resolver. The file must be readable at that time. If it can't be read
+// later, the names that were read last stay in use.
 func New(env core.Env, o Options) (core.Resolver, error) {
 	if o.File == "" && len(o.Names) == 0 {
-		return nil, core.BadOption("names", "missing; give names, a file or both")
+		return nil, core.BadOption("names", "missing: want names, file or both")
 	}
 	r := &Resolver{log: env.Log, path: o.File, names: table{}}
 	for _, name := range slices.Sorted(maps.Keys(o.Names)) {
 		host, ok := normal(name)
 		switch {
 		case !ok:
-			return nil, core.BadOption("names", "%q is no host name", name)
+			return nil, core.BadOption("names", "%q is not a host name", name)
 		case len(o.Names[name]) == 0:
-			return nil, core.BadOption("names", "%s: an empty list; give an address at least", name)
+			return nil, core.BadOption("names", "%s: empty list: want at least one address", name)
 		case r.names[host] != nil:
-			return nil, core.BadOption("names", "%q stands twice, in letters of another case", host)
+			return nil, core.BadOption("names", "%q is listed twice, in different letter case", host)
 		}
 		for _, ip := range o.Names[name] {
 			r.names.add(host, ip.Addr)
@@ -85,7 +85,7 @@ func (r *Resolver) Tell(_ context.Context, name string) ([]core.Found, error) {
 	return found, err
 }
 
-// find returns the addresses of a name, and what gives them.
+// find returns the addresses of a name, and their source.
 func (r *Resolver) find(name string) (ips []netip.Addr, from string, err error) {
 	if ips, ok, err := dial.OwnName(name); ok {
 		return ips, "the name itself", err
@@ -105,7 +105,7 @@ func (r *Resolver) find(name string) (ips []netip.Addr, from string, err error) 
 // follow reads the file and follows its changes.
 func (r *Resolver) follow() (*follow.Value[table], error) {
 	return follow.NewValue(follow.Source[table]{
-		Paths: []string{r.path}, Limit: maxFile, Every: lookAgain, Now: time.Now,
+		Paths: []string{r.path}, Limit: maxFile, Every: checkEvery, Now: time.Now,
 		Make: func(read func(string) ([]byte, error)) (table, error) {
 			text, err := read(r.path)
 			if err != nil {
@@ -113,13 +113,13 @@ func (r *Resolver) follow() (*follow.Value[table], error) {
 			}
 			t, bad, first := parse(text)
 			if bad > 0 {
-				r.log.Warn("lines of the hosts file that say nothing", slog.String("file", r.path), slog.Int("lines", bad), slog.Int("first", first))
+				r.log.Warn("invalid lines in the hosts file ignored", slog.String("file", r.path), slog.Int("lines", bad), slog.Int("first", first))
 			}
 			return t, nil
 		},
 		Reloaded: func(err error) {
 			if err != nil {
-				r.log.Warn("hosts file not read, the names that it had stay", slog.Any("err", err))
+				r.log.Warn("hosts file not read, its old names stay in use", slog.Any("err", err))
 			}
 		},
 	})

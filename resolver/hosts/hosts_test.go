@@ -133,17 +133,17 @@ func TestReload(t *testing.T) {
 		gives(t, r, "a.example", "192.0.2.1")
 		change("192.0.2.22 a.example\n")
 		gives(t, r, "a.example", "192.0.2.1")
-		time.Sleep(lookAgain)
+		time.Sleep(checkEvery)
 		gives(t, r, "a.example", "192.0.2.22")
-		time.Sleep(lookAgain)
+		time.Sleep(checkEvery)
 		gives(t, r, "a.example", "192.0.2.22")
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(lookAgain)
+		time.Sleep(checkEvery)
 		gives(t, r, "a.example", "192.0.2.22")
 		change("192.0.2.3 a.example\nbad\n")
-		time.Sleep(lookAgain)
+		time.Sleep(checkEvery)
 		gives(t, r, "a.example", "192.0.2.3")
 	})
 }
@@ -158,10 +158,10 @@ func TestRefused(t *testing.T) {
 		text    string
 	}{
 		{"nothing", Options{}, "names", "missing"},
-		{"a name that is none", Options{Names: names("a b", "192.0.2.1")}, "names", "is no host name"},
-		{"an address", Options{Names: names("192.0.2.1", "192.0.2.1")}, "names", "is no host name"},
-		{"no address", Options{Names: names("a.test")}, "names", "a.test: an empty list"},
-		{"twice", Options{Names: twice}, "names", "stands twice"},
+		{"an invalid name", Options{Names: names("a b", "192.0.2.1")}, "names", "is not a host name"},
+		{"an address", Options{Names: names("192.0.2.1", "192.0.2.1")}, "names", "is not a host name"},
+		{"no address", Options{Names: names("a.test")}, "names", "a.test: empty list"},
+		{"twice", Options{Names: twice}, "names", "is listed twice"},
 		{"no file", Options{File: filepath.Join(t.TempDir(), "none")}, "file", "no such file"},
 		{"a folder", Options{File: t.TempDir()}, "file", "is not a file"},
 	} {

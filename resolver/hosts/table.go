@@ -14,20 +14,20 @@ const (
 	maxAddrs = 16       // of one name: each may be dialled
 )
 
-// table holds the addresses of names, which are in lower case and without the dot
-// at their end.
+// table holds the addresses of names, which are in lower case and without the trailing
+// dot.
 type table map[string][]netip.Addr
 
-// add adds an address of a name. What is over the bound is left out.
+// add adds an address of a name, unless the name already has maxAddrs.
 func (t table) add(name string, ip netip.Addr) {
 	if ips := t[name]; len(ips) < maxAddrs && !slices.Contains(ips, ip) {
 		t[name] = append(ips, ip)
 	}
 }
 
-// parse reads a hosts file: an address and names on each line, and comments behind
-// a #. It returns how many lines have neither, and the first of them. An address
-// with a zone belongs to this machine alone, so its line is passed over.
+// parse parses a hosts file: an address and names on each line, and comments after a
+// "#". bad is the number of invalid lines, and firstBad the first of them. An address
+// with a zone is valid on this machine only, so its line is ignored.
 func parse(text []byte) (t table, bad, firstBad int) {
 	t = table{}
 	n := 0
@@ -59,7 +59,7 @@ func parse(text []byte) (t table, bad, firstBad int) {
 	return t, bad, firstBad
 }
 
-// normal returns a name as tables have it, and false if it is none.
+// normal returns a name in the form of a table, and false if the name is invalid.
 func normal(name string) (string, bool) {
 	addr, err := core.NewAddr(name, 0)
 	if err != nil || addr.Name() == "" {

@@ -13,11 +13,11 @@ import (
 
 // Options are the keys of a [resolver.x] table of kind "system".
 type Options struct {
-	_      core.About    `help:"asks the operating system, as other programs do; remembers nothing itself"`
+	_      core.About    `help:"uses the operating system's resolver; caches nothing itself"`
 	Prefer option.Family `toml:"prefer" default:"auto" help:"addresses to try first: ipv4, ipv6, or auto for IPv6 where this machine has it; ipv4-only and ipv6-only leave the others out"`
 }
 
-// Resolver asks the operating system.
+// Resolver uses the operating system's resolver.
 type Resolver struct {
 	from   core.Resolver
 	family option.Family
@@ -43,7 +43,7 @@ func (r *Resolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, err
 	return ips, nil
 }
 
-// Tell implements core.Teller. The system tells no TTL.
+// Tell implements core.Teller. The operating system returns no TTL.
 func (r *Resolver) Tell(ctx context.Context, name string) ([]core.Found, error) {
 	ips, err := r.LookupIP(ctx, name)
 	found := make([]core.Found, len(ips))

@@ -18,7 +18,7 @@ import (
 const patience = 20 * time.Second
 
 // Run checks a store. newStore returns two handles of one empty store, as two nodes
-// have them; the same one twice if nobody else can have it.
+// have them; the same handle twice if the store can't be shared.
 func Run(t *testing.T, newStore func(t *testing.T) (here, there store.Store)) {
 	for _, tc := range []struct {
 		name string

@@ -11,7 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
-// changes is what a Watch has told.
+// changes collects the entries that a Watch has reported.
 type changes struct {
 	t    testing.TB
 	came chan struct{} // has room for all that a test puts
