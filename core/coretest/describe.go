@@ -18,13 +18,13 @@ func TestDescription(t testing.TB, d core.Description, carried core.Networks, co
 	t.Helper()
 	switch c := component.(type) {
 	case core.Inbound:
-		told := false
+		described := false
 		for _, l := range d.Listeners {
-			told = told || l.Networks&carried&core.OverUDP != 0
+			described = described || l.Networks&carried&core.OverUDP != 0
 		}
 		packets, ok := c.(core.PacketInbound)
-		if serves := ok && packets.ServesPackets(); serves != told {
-			t.Errorf("UDP: the inbound serves it: %t, its description has it: %t", serves, told)
+		if serves := ok && packets.ServesPackets(); serves != described {
+			t.Errorf("UDP: the inbound serves it: %t, its description has it: %t", serves, described)
 		}
 	case core.Outbound:
 		if d.Targets.Names == "" {
@@ -38,9 +38,9 @@ func TestDescription(t testing.TB, d core.Description, carried core.Networks, co
 			t.Errorf("over core.Net: %v", err)
 			return
 		}
-		told := d.Networks&carried&core.OverUDP != 0
-		if err := dialer.CheckPackets(); (err == nil) != told {
-			t.Errorf("UDP: CheckPackets returns %v, the description has it: %t", err, told)
+		described := d.Networks&carried&core.OverUDP != 0
+		if err := dialer.CheckPackets(); (err == nil) != described {
+			t.Errorf("UDP: CheckPackets returns %v, the description has it: %t", err, described)
 		}
 	}
 }

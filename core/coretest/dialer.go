@@ -26,7 +26,7 @@ func TestDialer(t *testing.T, makeDialer func(t testing.TB) core.Dialer) {
 		{"both directions", dialerExchange},
 		{"context ends the dial only", dialerContext},
 		{"cancelled context", dialerCancelled},
-		{"nobody listens", dialerRefused},
+		{"refused", dialerRefused},
 		{"many at once", dialerConcurrent},
 		{"packets", dialerPackets},
 		{"payload wait", dialerPayloadWait},
@@ -188,7 +188,7 @@ func dialerCancelled(t *testing.T, d core.Dialer) {
 }
 
 func dialerRefused(t *testing.T, d core.Dialer) {
-	within(t, "a dial where nobody listens", func() {
+	within(t, "a dial to a closed port", func() {
 		s, err := d.DialStream(t.Context(), request(core.AddrFrom(FreeAddr(t)), []byte("x")))
 		if err != nil {
 			return

@@ -33,7 +33,7 @@ func TestResolver(t *testing.T, names Names, makeResolver func(t testing.TB) cor
 			}
 		}
 	})
-	t.Run("told", func(t *testing.T) {
+	t.Run("Tell", func(t *testing.T) {
 		r := makeResolver(t)
 		ips, err := r.LookupIP(t.Context(), names.Known)
 		if err != nil {
