@@ -8,8 +8,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Both returns an inbound that is two: one that serves streams, and one that
-// serves datagrams at the same address.
+// Both returns an inbound that combines streams, which serves streams, with packets,
+// which serves datagrams at the same address.
 func Both(streams core.Inbound, packets *PacketServer) core.Inbound {
 	return both{streams, packets}
 }
@@ -25,8 +25,8 @@ func (b both) Listen(ctx context.Context) error {
 	return errors.Join(b.streams.Listen(ctx), b.packets.Listen(ctx))
 }
 
-// Serve returns when both halves have ended, or as soon as one has failed; the
-// other serves on until Shutdown then.
+// Serve returns when both inbounds have ended, or as soon as one inbound has failed. In
+// the second case the other inbound continues to serve until Shutdown.
 func (b both) Serve(ctx context.Context, h core.Handler) error {
 	ended := make(chan error, 2)
 	go func() { ended <- b.packets.Serve(ctx, h) }()
@@ -46,5 +46,5 @@ func (b both) Shutdown(ctx context.Context) error {
 // ServesPackets returns true.
 func (both) ServesPackets() bool { return true }
 
-// Listening returns the address that is listened on, after Listen.
+// Listening returns the listening address. It may be called after Listen.
 func (b both) Listening() netip.AddrPort { return b.packets.Listening() }

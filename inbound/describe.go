@@ -7,9 +7,9 @@ var (
 	_ core.Describer = Rejection{}
 )
 
-// Describe tells the address with its networks, and the transports. A kind that
-// embeds Options and serves less than mode says, or more than one address, describes
-// itself.
+// Describe returns the listening address with its networks, and the transports. A kind
+// that embeds Options and serves fewer networks than mode lists, or more than one
+// address, implements Describe itself.
 func (o Options) Describe() core.Description {
 	networks := o.Mode.Networks()
 	return core.Description{
@@ -19,7 +19,7 @@ func (o Options) Describe() core.Description {
 	}
 }
 
-// Describe tells the decoy.
+// Describe returns the decoy.
 func (r Rejection) Describe() core.Description {
 	return core.Description{Servers: []core.Server{{Key: "decoy", Role: core.RoleSide, Addr: r.Decoy.Addr()}}}
 }

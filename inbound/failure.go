@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	sourceLines = 10  // about failed handshakes of one source a second
-	allLines    = 200 // of all sources together
+	sourceLines = 10  // log lines a second about failed handshakes of one source
+	allLines    = 200 // log lines a second about failed handshakes of all sources
 )
 
-// log writes the line of a failed handshake, unless there are very many. A
-// client that came and went without a byte, as a health check does, is no news,
-// and neither is one that ends between two requests.
+// log logs a failed handshake, within the limits of lines a second. A client that
+// connects and closes without a byte, as a health check does, is logged at debug level,
+// and so is a client that ends between two requests.
 func (h *handshake) log(err error) {
 	s, client := h.server, h.client
 	log := s.cfg.Env.Log

@@ -16,10 +16,10 @@ import (
 // reads the first byte of a connection and passes the connection, with this byte put
 // back, to the Handshaker that protocols has for the byte, or else to fallback.
 //
-// Fail of the same Handshaker ends a connection whose handshake failed. fallback
-// ends one that was refused, or has ended, before its first byte. Shutdown shuts down
-// fallback and all of protocols; a Handshaker that is listed for several bytes must
-// bear more than one call.
+// Fail of the same Handshaker ends a connection whose handshake failed. Fail of fallback
+// ends a connection that was refused, or has ended, before its first byte. Shutdown
+// shuts down fallback and all of protocols; a Handshaker that is listed for several
+// bytes must accept repeated calls of Shutdown.
 //
 // Only protocols in which the client speaks first can be combined.
 func ByFirstByte(fallback Handshaker, protocols map[byte]Handshaker) Handshaker {
@@ -49,7 +49,8 @@ func (b *byFirstByte) Handshake(ctx context.Context, conn core.Stream, c core.Cl
 	return nil
 }
 
-// Fail calls Fail of the Handshaker that was chosen, with the connection that it had.
+// Fail calls Fail of the Handshaker that was chosen, with the connection that was passed
+// to its Handshake.
 func (b *byFirstByte) Fail(conn core.Stream, deadline time.Time, err error) {
 	if e, ok := errors.AsType[*protocolError](err); ok {
 		e.chosen.Fail(e.conn, deadline, err)
@@ -58,7 +59,7 @@ func (b *byFirstByte) Fail(conn core.Stream, deadline time.Time, err error) {
 	b.fallback.Fail(conn, deadline, err)
 }
 
-// Shutdown tells all protocols, side by side, to end what they still hold.
+// Shutdown shuts down all Handshakers concurrently.
 func (b *byFirstByte) Shutdown(ctx context.Context) {
 	all := []Handshaker{b.fallback}
 	for _, h := range b.protocols {
@@ -71,7 +72,7 @@ func (b *byFirstByte) Shutdown(ctx context.Context) {
 type protocolError struct {
 	error
 	chosen Handshaker
-	conn   core.Stream // that chosen got
+	conn   core.Stream // the stream that was passed to chosen
 }
 
 func (e *protocolError) Unwrap() error { return e.error }

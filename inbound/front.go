@@ -15,34 +15,34 @@ import (
 	"github.com/umbra-proxy/umbra/core/panics"
 )
 
-// Front is what stands between a Server and its clients, such as a balancer, and
-// says before the first bytes of each who that is.
+// Front is a balancer, or another proxy, between a Server and its clients. It sends the
+// address of each client before the client's first bytes.
 type Front interface {
-	// Trusts reports whether sender, IPv4 unmapped, is the front. The front must
-	// say who its client is; whoever else connects is a failed handshake.
+	// Trusts reports whether sender, IPv4 unmapped, is the front. The front must send
+	// the address of its client. The handshake of any other sender fails.
 	Trusts(sender netip.Addr) bool
-	// ReadClient reads what the front says from conn, whose deadline is set, and
-	// not a byte more. It returns the zero AddrPort where that names no client:
-	// the connection is the front's own, or its client has no address. If the
-	// connection ends before its first byte it returns io.EOF.
+	// ReadClient reads the front's header from conn, whose deadline is set, and not a
+	// byte more. It returns the zero AddrPort if the header names no client: the
+	// connection is the front's own, or the client has no address. If the connection
+	// ends before its first byte, ReadClient returns io.EOF.
 	ReadClient(conn core.Stream) (netip.AddrPort, error)
-	// Timeout returns how long the front may take.
+	// Timeout returns how long the front may take to send its header.
 	Timeout() time.Duration
 }
 
-// frontState is how a connection came.
+// frontState is whether a connection came through the front.
 type frontState uint8
 
 const (
-	noFront      frontState = iota
-	throughFront            // and its client is, or will be, known
-	pastFront               // although there is one
+	noFront      frontState = iota // the server has no front
+	throughFront                   // the sender is the front, whose header names the client
+	pastFront                      // the server has a front, and the sender is another host
 )
 
-// readFront reads who the client is of a connection that came through the front.
-// From then on it is its client's: the time of the handshake begins, and it counts as
-// one of that source. readFront reports false after it has closed a connection whose
-// header is missing or wrong: that is not its client's doing, so no gate is told.
+// readFront reads the client's address of a connection through the front. Then the
+// handshake's timeout begins, and the connection counts for the client's source. If the
+// header is missing or wrong, readFront closes the connection and returns false. That is
+// not the client's fault, so gates are not notified.
 func (h *handshake) readFront() bool {
 	s := h.server
 	var client netip.AddrPort
@@ -52,7 +52,7 @@ func (h *handshake) readFront() bool {
 	})
 	if err != nil {
 		h.client.Unattributed = true
-		_ = h.pipeline.handler.Admit(h.client) // which no gate is asked about
+		_ = h.pipeline.handler.Admit(h.client) // an unattributed client is not passed to gates
 		h.pipeline.handler.Observe(core.Event{
 			Kind: core.HandshakeFailed, Client: h.client, Err: err,
 			Stages: core.Stages{Accepted: h.accepted, Ended: time.Now()},
@@ -65,7 +65,7 @@ func (h *handshake) readFront() bool {
 	}
 	client = netio.Unmap(client)
 	source := client.Addr()
-	if !client.IsValid() || client == h.client.Addr { // named as its own client: a check of the front's
+	if !client.IsValid() || client == h.client.Addr { // the front names itself: a health check of the front
 		h.client.Unattributed, source = true, netip.Addr{}
 	} else {
 		h.client.Addr = client
@@ -77,8 +77,8 @@ func (h *handshake) readFront() bool {
 	return true
 }
 
-// logHeader writes the line of a header that is missing or wrong. A connection that
-// came and went without a byte is a health check.
+// logHeader logs a missing or wrong header. A connection without a byte is a health
+// check and is logged at debug level.
 func (h *handshake) logHeader(err error) {
 	log, sender := h.server.cfg.Env.Log, slog.Any("sender", h.client.Addr)
 	if panics.Log(log, "handshake panicked", err, sender) {
@@ -93,7 +93,7 @@ func (h *handshake) logHeader(err error) {
 	}
 }
 
-// isSilence reports whether err says no more than that too few bytes came.
+// isSilence reports whether the only failure in err is that too few bytes arrived.
 func isSilence(err error) bool {
 	return errors.Is(err, core.ErrShort) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.ECONNRESET)

@@ -253,7 +253,7 @@ func TestFrontDeadline(t *testing.T) {
 
 // The front is not one source; each of its clients is.
 func TestFrontSources(t *testing.T) {
-	const most = 64 // of one source
+	const most = 64                    // of one source
 	known := make(chan core.Client, 1) // the first of the crowd
 	s := startBehind(t, new(lineFront), func(s *testServer, cfg *inbound.ServerConfig) {
 		cfg.Timeout = time.Minute

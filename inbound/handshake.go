@@ -19,7 +19,7 @@ import (
 //
 //	accept, front, gates, transports, the kind's handshake
 //
-// serve goes through them in this order.
+// serve runs these steps in this order.
 type handshake struct {
 	server   *Server
 	pipeline *serving
@@ -27,15 +27,15 @@ type handshake struct {
 	client   core.Client
 	front    frontState
 	accepted time.Time
-	deadline time.Time // of the handshake, or of the front's header before it
+	deadline time.Time // of the handshake, or, before it, of the front's header
 	place    place     // in Server.handshakes
 
-	ctx    context.Context // ends with the handshake, or sooner if that must make room
+	ctx    context.Context // ends with the handshake, or when the handshake is evicted
 	cancel context.CancelFunc
 
-	passedOn bool  // a request has been passed on: the connection belongs to its handler
+	passedOn bool  // a request was passed on: the connection belongs to the handler
 	later    bool  // an earlier request of the connection has ended
-	refused  error // why Again took no other request
+	refused  error // the error of Again
 }
 
 // AcceptConn serves one connection.
@@ -48,7 +48,7 @@ func (s *Server) AcceptConn(conn *net.TCPConn) {
 	switch f := s.cfg.Front; {
 	case f == nil:
 	case f.Trusts(source):
-		// The front has no bound of its own: it is not one client.
+		// The front has no bound per source, because it carries many clients.
 		h.front, source, timeout = throughFront, netip.Addr{}, f.Timeout()
 	default:
 		h.front = pastFront
@@ -60,7 +60,7 @@ func (s *Server) AcceptConn(conn *net.TCPConn) {
 	go h.serve()
 }
 
-// serve takes the connection through its handshake.
+// serve runs the handshake of the connection.
 func (h *handshake) serve() {
 	defer h.cancel()
 	defer h.server.handshakes.remove(h)
@@ -93,8 +93,8 @@ func (h *handshake) serve() {
 	}
 }
 
-// request goes through the transports and the kind's handshake, which passes the
-// request on. wire is the connection as far as it got.
+// request runs the transports and the kind's handshake, which passes the request on. It
+// returns the outermost stream that was established, for an error too.
 func (h *handshake) request() (wire core.Stream, err error) {
 	defer panics.Catch(&err)
 	wire = h.conn
@@ -127,7 +127,7 @@ func (h *handshake) Packets(r *core.Request, p core.PendingPackets) {
 	h.pipeline.handler.HandlePackets(h.pipeline.ctx, r, p, h.live)
 }
 
-// complete fills in what the kind does not know of a request.
+// complete sets the fields of a request that a kind does not set.
 func (h *handshake) complete(r *core.Request, n core.Network) {
 	h.passedOn = true
 	_ = h.conn.SetDeadline(time.Time{})
@@ -137,14 +137,14 @@ func (h *handshake) complete(r *core.Request, n core.Network) {
 	}
 }
 
-// live ends the handshake, because the pipeline counts the connection now.
+// live ends the handshake: from now on the pipeline counts the connection.
 func (h *handshake) live() {
 	h.server.handshakes.remove(h)
-	_ = h.conn.SetDeadline(time.Time{}) // it may have been told to make room a moment ago
+	_ = h.conn.SetDeadline(time.Time{}) // a concurrent eviction may have set a deadline
 }
 
-// Again makes the connection a handshake once more, for its next request. It
-// implements Requests.
+// Again starts another handshake on the connection, for the next request. It implements
+// Requests.
 func (h *handshake) Again() error {
 	h.refused = h.again()
 	return h.refused
@@ -154,7 +154,7 @@ func (h *handshake) again() error {
 	switch {
 	case h.pipeline.ctx.Err() != nil:
 		return core.ErrShutdown
-	case h.ctx.Err() != nil: // it was asked to make room just before its request was known
+	case h.ctx.Err() != nil: // evicted just before the last request was known
 		return core.ErrCrowded
 	}
 	h.accepted = time.Now()
@@ -169,8 +169,9 @@ func (h *handshake) again() error {
 	return nil
 }
 
-// endRefused ends a connection for which Again has returned an error: as that of any
-// client that a gate refuses, or at once. err is what the Handshaker returned.
+// endRefused ends a connection for which Again has returned an error. The connection is
+// closed at once, or, if a gate refused the client, ended as that of any refused client.
+// err is the error of the Handshaker.
 func (h *handshake) endRefused(wire core.Stream, err error) {
 	panics.Log(h.server.cfg.Env.Log, "handshake panicked", err, slog.Any("client", h.client.Addr))
 	if errors.Is(h.refused, core.ErrShutdown) || errors.Is(h.refused, core.ErrCrowded) {
@@ -180,9 +181,9 @@ func (h *handshake) endRefused(wire core.Stream, err error) {
 	h.end(wire, h.refused)
 }
 
-// fail ends a connection whose handshake failed. That a client has ended, or is
-// silent, after an earlier request is the usual end of such a connection: gates are
-// told of an ErrIdle.
+// fail ends a connection whose handshake failed. If the client has ended, or is silent,
+// after an earlier request, that is the usual end of a connection with several requests:
+// gates are notified of an ErrIdle.
 func (h *handshake) fail(wire core.Stream, err error) {
 	if h.later && isSilence(err) {
 		err = fmt.Errorf("%w between requests: %w", core.ErrIdle, err)
@@ -191,7 +192,7 @@ func (h *handshake) fail(wire core.Stream, err error) {
 		Kind: core.HandshakeFailed, Client: h.client, Authenticated: core.IsAuthenticated(err), Err: err,
 		Stages: core.Stages{Accepted: h.accepted, Ended: time.Now()},
 	})
-	if h.server.handshakes.evicted(h) { // it is our doing
+	if h.server.handshakes.evicted(h) { // the server caused the error
 		h.deadline = time.Now()
 	} else {
 		h.log(err)
@@ -199,7 +200,8 @@ func (h *handshake) fail(wire core.Stream, err error) {
 	h.end(wire, err)
 }
 
-// end ends a connection, as a gate or the kind says, and closes it.
+// end ends a connection in the way that a gate or the kind selects, and closes the
+// connection.
 func (h *handshake) end(wire core.Stream, cause error) {
 	err := panics.Call(func() error {
 		if !ending.Refuse(wire, cause) {
@@ -211,8 +213,8 @@ func (h *handshake) end(wire core.Stream, cause error) {
 	panics.Log(h.server.cfg.Env.Log, "handshake panicked", err)
 }
 
-// makeRoom ends the handshake soon, and quietly: it finds its deadline in the past
-// from now on, and its context cancelled.
+// makeRoom ends the handshake soon and without a log line: it sets the connection's
+// deadline to the past and cancels the context.
 func (h *handshake) makeRoom() {
 	_ = h.conn.SetDeadline(past)
 	h.cancel()

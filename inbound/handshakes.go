@@ -10,36 +10,37 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// maxPerSource bounds the handshakes in progress of one client address (IPv6:
-// one /64).
+// maxPerSource bounds the handshakes in progress of one client address (IPv6: of one
+// /64).
 const maxPerSource = 64
 
-// handshakes is the set of connections whose request is not known yet. It is
-// bounded: over a bound the oldest one is evicted rather than the new one refused,
-// so that a flood of silent clients can't keep others out.
+// handshakes is the set of connections whose request is not known yet. The set is
+// bounded: over a bound the oldest handshake is evicted and the new one admitted, so
+// that a flood of silent clients can't lock out other clients.
 type handshakes struct {
 	max int
 
 	mu       sync.Mutex
 	all      *list.List                  // of member, the oldest first; guarded by mu, as all that follows
 	bySource map[netip.Prefix]*list.List // the same, for each source
-	evicting map[member]struct{}         // asked to make room, and in neither list any more
-	closed   bool                        // no connection comes back for another request
-	idle     chan struct{}               // closed when none is left, if someone waits
+	evicting map[member]struct{}         // evicted members that have not ended; in neither list
+	closed   bool                        // addAgain refuses connections
+	idle     chan struct{}               // closed when the set is empty; nil without a waiter
 }
 
 // member is one handshake.
 type member interface {
-	// makeRoom ends it soon, and quietly. It is called under handshakes.mu.
+	// makeRoom ends the handshake soon and without a log line. It is called under
+	// handshakes.mu.
 	makeRoom()
 	at() *place
 }
 
-// place is where a member stands in the set. It is guarded by handshakes.mu.
+// place is the position of a member in the set. It is guarded by handshakes.mu.
 type place struct {
 	source      netip.Prefix
 	inAll, inBy *list.Element
-	asked       time.Time // when it was asked to make room
+	evictedAt   time.Time // when makeRoom was called last
 }
 
 func (h *handshake) at() *place { return &h.place }
@@ -48,30 +49,30 @@ func newHandshakes(most int) *handshakes {
 	return &handshakes{max: most, all: list.New(), bySource: map[netip.Prefix]*list.List{}, evicting: map[member]struct{}{}}
 }
 
-// add takes in a connection from client, or, if that is the zero Addr, from one
-// that is not known yet.
+// add adds a connection of client. The zero Addr stands for a client that is not known
+// yet.
 func (s *handshakes) add(m member, client netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.list(m, client)
 }
 
-// addAgain takes in a connection whose request was served, and calls begin. It
-// reports false, and does neither, once the set was closed.
+// addAgain adds a connection whose request was served, and calls begin. Once the set is
+// closed, addAgain does neither and returns false.
 func (s *handshakes) addAgain(m member, begin func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
-	s.unlist(m) // its request may have been refused before it counted as served
+	s.unlist(m) // a request that was refused before live was called leaves m listed
 	delete(s.evicting, m)
 	begin()
 	s.list(m, m.at().source.Addr())
 	return true
 }
 
-// list puts m into the lists, and evicts the oldest one over a bound. mu is held.
+// list adds m to the lists, and evicts the oldest member over a bound. mu is held.
 func (s *handshakes) list(m member, client netip.Addr) {
 	m.at().inAll = s.all.PushBack(m)
 	s.attribute(m, client)
@@ -80,9 +81,9 @@ func (s *handshakes) list(m member, client netip.Addr) {
 	}
 }
 
-// identify counts m as client's from now on, or, if that is the zero Addr, as
-// still unknown, and calls begin. It does neither if m is being evicted: then begin
-// must not give it more time.
+// identify calls begin and counts m for client from now on. If client is the zero Addr,
+// m stays without a source. If m was evicted, identify does nothing: begin must not
+// extend the deadline of an evicted handshake.
 func (s *handshakes) identify(m member, client netip.Addr, begin func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +94,7 @@ func (s *handshakes) identify(m member, client netip.Addr, begin func()) {
 	s.attribute(m, client)
 }
 
-// attribute puts m, which is in all, into the list of its source. mu is held.
+// attribute adds m, which is in all, to the list of its source. mu is held.
 func (s *handshakes) attribute(m member, client netip.Addr) {
 	if !client.IsValid() || client.IsLoopback() {
 		return
@@ -111,24 +112,24 @@ func (s *handshakes) attribute(m member, client netip.Addr) {
 	}
 }
 
-// evict asks a handshake to make room. Those that were asked a while ago are asked
-// again: a handshake may have reset its deadline concurrently, and none may stay
-// beyond the bound. mu is held.
+// evict ends a handshake to make room. makeRoom is repeated for members that were
+// evicted before endPause and have not ended: a handshake may have reset its deadline
+// concurrently, and must not stay beyond the bound. mu is held.
 func (s *handshakes) evict(m member) {
 	now := time.Now()
 	for other := range s.evicting {
-		if now.Sub(other.at().asked) >= endPause {
-			other.at().asked = now
+		if now.Sub(other.at().evictedAt) >= endPause {
+			other.at().evictedAt = now
 			other.makeRoom()
 		}
 	}
 	s.unlist(m)
 	s.evicting[m] = struct{}{}
-	m.at().asked = now
+	m.at().evictedAt = now
 	m.makeRoom()
 }
 
-// unlist takes m out of the lists. mu is held.
+// unlist removes m from the lists. mu is held.
 func (s *handshakes) unlist(m member) {
 	p := m.at()
 	if p.inAll == nil {
@@ -146,16 +147,15 @@ func (s *handshakes) unlist(m member) {
 	p.inBy = nil
 }
 
-// evicted reports whether m was asked to make room.
+// evicted reports whether m was evicted.
 func (s *handshakes) evicted(m member) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, asked := s.evicting[m]
-	return asked
+	_, ok := s.evicting[m]
+	return ok
 }
 
-// remove takes m out: its request is served, or it has ended. It may be called
-// again.
+// remove removes m, whose request is served or which has ended. It may be called again.
 func (s *handshakes) remove(m member) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,14 +169,14 @@ func (s *handshakes) remove(m member) {
 
 func (s *handshakes) empty() bool { return s.all.Len() == 0 && len(s.evicting) == 0 }
 
-// close refuses connections that come back for another request.
+// close makes addAgain refuse connections.
 func (s *handshakes) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
 }
 
-// wait returns when the set is empty, or when ctx ends.
+// wait returns nil when the set is empty, and the error of ctx if ctx ends first.
 func (s *handshakes) wait(ctx context.Context) error {
 	s.mu.Lock()
 	if s.empty() {
@@ -196,7 +196,7 @@ func (s *handshakes) wait(ctx context.Context) error {
 	}
 }
 
-// evictAll asks every handshake to make room, those that were asked before too.
+// evictAll evicts every handshake, and repeats makeRoom for evicted members.
 func (s *handshakes) evictAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

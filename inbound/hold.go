@@ -14,32 +14,32 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// FailLater takes over a connection whose request could be read and not met, and
-// proves nothing: it ends as one whose request could not be read, at the deadline.
-// It returns at once.
+// FailLater takes over a connection whose request was valid but not authenticated, and
+// could not be served. It ends the connection at the deadline, as Fail ends a connection
+// with an invalid request. FailLater returns at once.
 func (r *Rejecter) FailLater(conn core.Stream, deadline time.Time) {
-	if r.how == option.RejectForward { // what was read is lost
-		r.held.take(conn, deadline, ending.Drain)
+	if r.how == option.RejectForward { // the decoy can't get the bytes that were read
+		r.held.endLater(conn, deadline, ending.Drain)
 		return
 	}
-	r.held.take(conn, deadline, func(conn core.Stream) { r.Fail(conn, deadline, nil) })
+	r.held.endLater(conn, deadline, func(conn core.Stream) { r.Fail(conn, deadline, nil) })
 }
 
-// Hold returns conn for the bytes of a request that proves nothing and is passed on
-// all the same. Until something has been answered, its end is put off to the
-// deadline and is that of a failure: who sends a damaged recording must not learn
-// when the server behind has had enough of it.
+// Hold wraps conn for an unauthenticated request that is forwarded nevertheless. Until
+// the first byte of an answer, an end of the stream is delayed to the deadline and looks
+// like that of an invalid request: a prober that sends a damaged recording must not
+// learn when the next server closed the connection.
 func (r *Rejecter) Hold(conn core.Stream, deadline time.Time) core.Stream {
-	if r.how == option.RejectForward { // the server behind has a decoy too
+	if r.how == option.RejectForward { // the next server has a decoy too
 		return conn
 	}
 	return &held{Stream: conn, rejecter: r, deadline: deadline}
 }
 
-// Shutdown ends what is held when ctx does, and waits for it.
+// Shutdown waits for the held connections, and ends them when ctx ends.
 func (r *Rejecter) Shutdown(ctx context.Context) { r.held.shutdown(ctx) }
 
-// held is a connection that has not been answered yet.
+// held is a connection whose end is delayed until it has been answered.
 type held struct {
 	core.Stream
 	rejecter *Rejecter
@@ -56,10 +56,10 @@ var (
 	_ core.VectorWriter = (*held)(nil)
 )
 
-// NetConn returns the connection, for socket options.
+// NetConn returns the wrapped stream, for socket options.
 func (h *held) NetConn() net.Conn { return h.Stream }
 
-// WaitRead waits for the connection.
+// WaitRead waits until a Read of the wrapped stream would not wait.
 func (h *held) WaitRead() error { return netio.WaitReadable(h.Stream) }
 
 func (h *held) Write(p []byte) (int, error) {
@@ -67,13 +67,15 @@ func (h *held) Write(p []byte) (int, error) {
 	return h.Stream.Write(p)
 }
 
-// WriteVector writes all pieces with one call where the connection takes them so.
+// WriteVector writes all pieces, with one call if the wrapped stream supports vectored
+// writes.
 func (h *held) WriteVector(pieces [][]byte) (int, error) {
 	h.answered.Store(true)
 	return netio.WriteVector(h.Stream, pieces)
 }
 
-// early reports whether an end would come too soon.
+// early reports whether an end must be delayed: no answer was written, and the deadline
+// has not passed.
 func (h *held) early() bool { return !h.answered.Load() && time.Now().Before(h.deadline) }
 
 // CloseWrite ends the answer, now or at the deadline.
@@ -89,7 +91,7 @@ func (h *held) CloseWrite() error {
 				ending.Reset(h.Stream)
 				return
 			}
-			_ = h.Stream.CloseWrite() // who has gone meanwhile has nothing to miss
+			_ = h.Stream.CloseWrite() // an error means that the client has gone
 		})
 	}
 	return nil
@@ -114,21 +116,21 @@ func (h *held) Close() error {
 	return nil
 }
 
-// maxHeld is how many connections are held at the most; over it the oldest is ended.
-// It is what probes of a recording cost.
+// maxHeld is how many connections are held at the most; over the bound the oldest is
+// ended. It bounds the cost of probes with recordings.
 const maxHeld = 256
 
-// holder is the connections that are to end later.
+// holder is a set of connections whose end is delayed.
 type holder struct {
 	running sync.WaitGroup
 
 	mu    sync.Mutex
 	ended bool       // guarded by mu, as is conns
-	conns *list.List // of core.Stream, the oldest first; nil until there is one
+	conns *list.List // of core.Stream, the oldest first; nil before the first
 }
 
-// take has end end a connection, whose deadline is set, and closes it.
-func (h *holder) take(conn core.Stream, deadline time.Time, end func(core.Stream)) {
+// endLater sets the deadline of conn, calls end in a goroutine and then closes conn.
+func (h *holder) endLater(conn core.Stream, deadline time.Time, end func(core.Stream)) {
 	h.mu.Lock()
 	if h.ended {
 		h.mu.Unlock()
@@ -151,11 +153,11 @@ func (h *holder) take(conn core.Stream, deadline time.Time, end func(core.Stream
 		conn.Close()
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.conns.Remove(at) // which may have been done
+		h.conns.Remove(at) // no effect if conn was evicted
 	}()
 }
 
-// first returns the oldest, or nil. mu is held.
+// first returns the oldest connection, or nil. mu is held.
 func (h *holder) first() *list.Element {
 	if h.conns == nil {
 		return nil
@@ -163,7 +165,8 @@ func (h *holder) first() *list.Element {
 	return h.conns.Front()
 }
 
-// shutdown ends all when ctx does, and waits for them. Later ones end at once.
+// shutdown waits for all connections, and ends them when ctx ends. Connections that are
+// added later end at once.
 func (h *holder) shutdown(ctx context.Context) {
 	defer context.AfterFunc(ctx, func() {
 		h.mu.Lock()

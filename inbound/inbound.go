@@ -8,8 +8,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// New returns the inbound that serves streams by the protocol of h as o says,
-// and associations, if h makes such requests. Its errors name the key to mend.
+// New returns the inbound that serves streams by the protocol of h under the options o,
+// and associations, if h makes such requests. Its errors name the key to correct.
 func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -34,23 +34,23 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 	}, nil
 }
 
-// served is a core.Server that tells whether it serves UDP too.
+// served is a Server that is a core.PacketInbound.
 type served struct {
 	*Server
 	mode       option.Mode
 	handshaker Handshaker
 }
 
-// Shutdown stops accepting, waits for the handshakes in progress and for the
-// connections that the kind itself still ends, and drops both when ctx ends.
+// Shutdown stops accepting, waits for the handshakes in progress and for the connections
+// that the Handshaker still ends, and drops both when ctx ends.
 func (s served) Shutdown(ctx context.Context) error {
 	err := s.Server.Shutdown(ctx)
 	shutDown(ctx, s.handshaker)
 	return err
 }
 
-// shutDown tells those of the Handshakers that have a Shutdown, side by side, to end
-// what they still hold, and waits for them.
+// shutDown calls Shutdown of all Handshakers that have this method, concurrently, and
+// waits for the calls.
 func shutDown(ctx context.Context, all ...Handshaker) {
 	var running sync.WaitGroup
 	defer running.Wait()

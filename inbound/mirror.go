@@ -9,36 +9,37 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// mirror lets a decoy see the first bytes of a connection while it is not known yet
-// whether they make a request. It answers too few bytes as the decoy does, and as
-// soon. Once the decoy has answered, the connection is the decoy's.
+// mirror copies the first bytes of a connection to a decoy before the request is
+// complete, so that an incomplete request gets the decoy's answer, at the same time as
+// from the decoy itself. Once the decoy has answered, the connection is passed to the
+// decoy.
 type mirror struct {
 	rejecter *Rejecter
 	ctx      context.Context
 	client   core.Stream
 
 	running sync.WaitGroup // of run and pass
-	more    chan []byte    // copies of what came; nil until something has
-	seen    int            // bytes that were put into more
+	more    chan []byte    // copies of received bytes; nil before the first byte
+	seen    int            // number of bytes that were put into more
 	cancel  context.CancelFunc
 
 	mu    sync.Mutex
-	decoy core.Stream // guarded by mu until run has ended; nil until it is reached
+	decoy core.Stream // guarded by mu until run has ended; nil before the dial has succeeded
 
 	// Set by run and pass, read after they have ended.
-	sent   int // bytes that decoy got
-	answer []byte
-	err    error // why the decoy could not be reached
+	sent   int    // number of bytes that were written to decoy
+	answer []byte // first bytes of decoy
+	err    error  // of the dial
 }
 
-// moreRoom is how many pieces of a request may wait for the decoy. Whoever sends
-// more of them must wait for it.
+// moreRoom is how many pieces of a request are queued for the decoy. While the queue is
+// full, further pieces are sent later.
 const moreRoom = 64
 
-// waits takes what has come so far. It implements core.Caller.Waits.
+// waits queues the new bytes of soFar for the decoy. It implements core.Caller.Waits.
 func (m *mirror) waits(soFar []byte) {
 	if len(soFar) <= m.seen {
-		return // before the first byte nothing is known of a client
+		return // no new bytes; the decoy is not dialled before the first byte
 	}
 	piece := append([]byte(nil), soFar[m.seen:]...)
 	m.seen = len(soFar)
@@ -50,13 +51,13 @@ func (m *mirror) waits(soFar []byte) {
 	}
 	select {
 	case m.more <- piece:
-	default: // one byte at a time, to a decoy that does not answer: it gets them later
+	default: // the queue is full: the next call, or handOver, sends these bytes
 		m.seen -= len(piece)
 	}
 }
 
-// run reaches the decoy, passes on what comes, and waits for an answer. With that,
-// or with the decoy's end, it ends the reading of the request.
+// run dials the decoy, starts pass and waits for an answer. The answer, or the decoy's
+// end, ends the reading of the request.
 func (m *mirror) run(ctx context.Context) {
 	dialling, cancel := context.WithTimeout(ctx, decoyTimeout)
 	defer cancel()
@@ -73,14 +74,14 @@ func (m *mirror) run(ctx context.Context) {
 	}
 	m.running.Go(func() { m.pass(ctx, decoy) })
 	var b [4 << 10]byte
-	n, _ := decoy.Read(b[:]) // an end comes again
+	n, _ := decoy.Read(b[:]) // the next Read returns the end again
 	m.answer = append([]byte(nil), b[:n]...)
 	if ctx.Err() == nil {
 		_ = m.client.SetReadDeadline(past)
 	}
 }
 
-// pass sends the decoy what has come.
+// pass writes the queued pieces to the decoy.
 func (m *mirror) pass(ctx context.Context, decoy core.Stream) {
 	for {
 		select {
@@ -109,16 +110,17 @@ func (m *mirror) stop() {
 	m.running.Wait()
 }
 
-// drop forgets the decoy: the connection has made a request.
+// drop closes the connection to the decoy: the client has made a request.
 func (m *mirror) drop() {
 	if m.stop(); m.decoy != nil {
 		m.decoy.Close()
 	}
 }
 
-// take returns the decoy, which has all of soFar then, and what it has answered.
-func (m *mirror) take(soFar []byte) (decoy core.Stream, answer []byte, err error) {
-	if m.stop(); m.err != nil && !errors.Is(m.err, context.Canceled) { // that is stop's doing
+// handOver writes the rest of soFar to the decoy, which it dials if need be. It returns
+// the decoy and the decoy's first bytes.
+func (m *mirror) handOver(soFar []byte) (decoy core.Stream, answer []byte, err error) {
+	if m.stop(); m.err != nil && !errors.Is(m.err, context.Canceled) { // stop cancels the dial
 		return nil, nil, m.err
 	}
 	if m.decoy == nil {
@@ -129,11 +131,11 @@ func (m *mirror) take(soFar []byte) (decoy core.Stream, answer []byte, err error
 		}
 	}
 	_ = m.decoy.SetDeadline(time.Time{})
-	_, _ = m.decoy.Write(soFar[m.sent:]) // one that has ended tells when it is read
+	_, _ = m.decoy.Write(soFar[m.sent:]) // the next Read returns the error
 	return m.decoy, m.answer, nil
 }
 
-// dial reaches the decoy.
+// dial dials the decoy.
 func (r *Rejecter) dial(ctx context.Context) (core.Stream, error) {
 	return r.network.DialStream(ctx, &core.Request{Target: r.decoy, Flow: new(core.Flow)})
 }

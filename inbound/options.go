@@ -1,6 +1,6 @@
-// Package inbound has what all inbounds share: where to listen, the transports
-// under the protocol, and the bounds on handshakes. A kind of inbound is a
-// Handshaker; New makes a core.Inbound of it.
+// Package inbound implements what all inbounds share: listening, the transports under
+// the protocol, and the bounds on handshakes and sessions. A kind of inbound is a
+// Handshaker; New returns a core.Inbound for a Handshaker.
 package inbound
 
 import (
@@ -11,12 +11,11 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// Options are the keys that every inbound has. Embed them in the kind's own
-// options.
+// Options are the keys that every inbound has. A kind embeds them in its own options.
 type Options struct {
 	Listen           option.Listen              `toml:"listen" required:"true" help:"address and port to accept clients on; \":port\" means every address"`
 	Transport        []core.Ref[core.Transport] `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the other end"`
-	ProxyProtocol    *ProxyProtocol             `toml:"proxy_protocol" help:"for an inbound behind a balancer: the client is whom its PROXY header names"`
+	ProxyProtocol    *ProxyProtocol             `toml:"proxy_protocol" help:"for an inbound behind a balancer: the PROXY header names the client"`
 	Mode             option.Mode                `toml:"mode" default:"both" help:"what is served"`
 	HandshakeTimeout option.Duration            `toml:"handshake_timeout" help:"how long a client may take over its request"`
 	MaxHandshakes    int                        `toml:"max_handshakes" default:"4096" min:"1" help:"how many clients may be in their handshake at once"`
@@ -24,7 +23,7 @@ type Options struct {
 	ClientSessions   int                        `toml:"client_sessions" default:"512" help:"how many of them one client address may have; IPv6: one /64"`
 }
 
-// check returns what is wrong with the options. Its errors name the key to mend.
+// check validates the options. Its errors name the key to correct.
 func (o Options) check() error {
 	switch {
 	case o.MaxHandshakes <= 0:
@@ -36,7 +35,7 @@ func (o Options) check() error {
 	case o.Mode.Packets() && o.ClientSessions <= 0:
 		return core.BadOption("client_sessions", "%d is not positive", o.ClientSessions)
 	case o.Mode.Packets() && len(o.Transport) > 0:
-		return core.BadOption("mode", "a transport carries no UDP, and UDP must not leave beside it; add mode = %q", core.TCP)
+		return core.BadOption("mode", "a transport carries no UDP, and UDP must not bypass the transport; add mode = %q", core.TCP)
 	case o.Mode.Packets() && o.ProxyProtocol != nil:
 		return core.BadOption("mode", "proxy_protocol names the clients of TCP alone; add mode = %q", core.TCP)
 	case o.ProxyProtocol != nil:
@@ -45,36 +44,37 @@ func (o Options) check() error {
 	return nil
 }
 
-// A Handshaker understands the first bytes of one protocol. One with a method
-// Shutdown(context.Context) is told to end what it still holds.
+// Handshaker reads the requests of one protocol. If a Handshaker has a method
+// Shutdown(context.Context), the inbound's Shutdown calls it; the method ends the
+// connections that the Handshaker still holds.
 type Handshaker interface {
 	// Handshake reads the client's request from conn, whose deadline is set, and
-	// passes it on to next. It fills Target and, where known, User and Payload of the
-	// request; the rest is filled for it. On an error conn goes to Fail, unless a
-	// request was passed on: then the connection belongs to its handler.
+	// passes the request to next. It sets Target and, if known, User and Payload of the
+	// request; the caller sets the other fields. After an error conn is passed to Fail,
+	// unless a request was passed on: then the connection belongs to the handler.
 	Handshake(ctx context.Context, conn core.Stream, c core.Client, next Requests) error
 
-	// Fail ends a connection whose handshake failed with err, or whose client a
-	// policy refused before anything was read. It returns when nothing more is
-	// to be done with conn, at the deadline at the latest; the caller closes
-	// conn then.
+	// Fail ends a connection whose handshake failed with err, or whose client a policy
+	// refused before the first read. It returns when conn can be closed, at the
+	// deadline at the latest. The caller closes conn.
 	Fail(conn core.Stream, deadline time.Time, err error)
 }
 
-// Requests takes the requests that a Handshaker reads from one connection.
+// Requests receives the requests that a Handshaker reads from one connection.
 type Requests interface {
 	// Stream serves a request for a stream. It returns when both sides are open and
 	// relayed in the background, or when the stream has ended.
 	Stream(r *core.Request, p core.Pending)
 	// Packets serves a request for an association. It returns at once.
 	Packets(r *core.Request, p core.PendingPackets)
-	// Again is for protocols with several requests for streams on a connection, one
-	// after another. The Handshaker calls it when Request.Ended has been called for
-	// the last one, which must not have closed the connection. Again makes the
-	// connection a handshake anew, under a fresh deadline and within the bounds, and
-	// asks the gates again. On an error no more requests are taken: the Handshaker
-	// returns, and the connection is closed for it, or ended as a refusing gate asks.
+	// Again is for protocols with successive requests for streams on one connection.
+	// The Handshaker calls it when Request.Ended has been called for the last request,
+	// which must not have closed the connection. Again starts another handshake on the
+	// connection, under a fresh deadline and within the bounds, and calls Admit of the
+	// gates again. After an error of Again the Handshaker must return; the caller
+	// closes the connection, or ends it in the way that a refusing gate selects.
 	//
-	// A client that ends between two requests is an io.EOF, or an ErrShort.
+	// If the client ends between two requests, Handshake returns an io.EOF or an
+	// ErrShort.
 	Again() error
 }

@@ -12,20 +12,20 @@ import (
 	"github.com/umbra-proxy/umbra/core/panics"
 )
 
-// PacketServer is an inbound whose UDP clients share one socket: each datagram
-// names its session under a cipher. It is a core.Inbound.
+// PacketServer is a core.Inbound whose UDP clients share one socket. The cipher
+// determines the session of each datagram.
 type PacketServer struct {
 	env      core.Env
 	listen   netip.AddrPort
 	cipher   core.PacketServer
-	sessions *sessions // of the process, so that they outlive a reload; nil until served
+	sessions *sessions // kept by the process over a reload; nil until served
 	ln       *netio.PacketListener
 	handler  atomic.Pointer[servingPackets]
 
-	burst [netio.MaxBurst]core.Packet // scratch of receive, which has one burst at a time
+	burst [netio.MaxBurst]core.Packet // scratch of receive, which runs for one burst at a time
 }
 
-// servingPackets is what Serve was called with.
+// servingPackets are the arguments of Serve.
 type servingPackets struct {
 	ctx context.Context
 	h   core.Handler
@@ -33,8 +33,8 @@ type servingPackets struct {
 
 var _ core.PacketInbound = (*PacketServer)(nil)
 
-// NewPacketServer returns an inbound that takes datagrams under a cipher. Its
-// errors name the key to mend.
+// NewPacketServer returns an inbound that serves datagrams under a cipher. Its errors
+// name the key to correct.
 func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*PacketServer, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*Packet
 		if old == nil {
 			old = newSessions()
 		}
-		old.bound(min(o.MaxSessions, 2*netio.DescriptorShare()), o.ClientSessions) // each has a descriptor at the least
+		old.bound(min(o.MaxSessions, 2*netio.DescriptorShare()), o.ClientSessions) // each session has at least one descriptor
 		s.sessions = old
 		return old
 	})
@@ -61,23 +61,24 @@ func (s *PacketServer) Listen(ctx context.Context) error {
 	return nil
 }
 
-// Listening returns the address that is listened on, after Listen.
+// Listening returns the listening address. It may be called after Listen.
 func (s *PacketServer) Listening() netip.AddrPort { return s.ln.Addr() }
 
 // ServesPackets returns true.
 func (*PacketServer) ServesPackets() bool { return true }
 
-// Serve takes datagrams until Shutdown.
+// Serve receives datagrams until Shutdown.
 func (s *PacketServer) Serve(ctx context.Context, h core.Handler) error {
 	s.handler.Store(&servingPackets{ctx, h})
 	return s.ln.Serve(s.receive, s.panicked)
 }
 
-// Shutdown takes no more datagrams. Sessions go on for as long as another
-// generation has the socket; it passes theirs on to them.
+// Shutdown stops receiving datagrams. If another generation has a lease of the socket,
+// the sessions continue, and that generation passes them their datagrams. Otherwise
+// Shutdown cuts the sessions.
 func (s *PacketServer) Shutdown(context.Context) error {
 	if s.ln == nil || !s.ln.Close() || s.sessions == nil {
-		return nil // without sessions the file was refused
+		return nil // sessions is nil if the file was refused
 	}
 	for _, left := range s.sessions.of(s.ln.Socket()) {
 		left.flow.Cut(core.ErrShutdown)
@@ -85,8 +86,8 @@ func (s *PacketServer) Shutdown(context.Context) error {
 	return nil
 }
 
-// receive opens a burst of datagrams and gives each session its own. One that
-// can't be opened is dropped without a word: its source may be forged.
+// receive opens a burst of datagrams and passes them to their sessions. A datagram that
+// can't be opened is dropped without an answer, because its source may be forged.
 func (s *PacketServer) receive(ds []netio.Datagram) {
 	now := time.Now()
 	var to *session
@@ -95,7 +96,7 @@ func (s *PacketServer) receive(ds []netio.Datagram) {
 	for i := range ds {
 		o, err := s.cipher.Open(ds[i].Data, ds[i].Peer)
 		if err != nil {
-			s.dropped(ds[i].Peer, len(ds[i].Data), err)
+			s.logDropped(ds[i].Peer, len(ds[i].Data), err)
 			continue
 		}
 		key := sessionKey{session: o.Session}
@@ -103,28 +104,28 @@ func (s *PacketServer) receive(ds []netio.Datagram) {
 			key.client = ds[i].Peer
 		}
 		if to == nil || key != of || n == len(s.burst) {
-			s.give(to, n)
+			s.deliver(to, n)
 			to, of, n = s.session(key, &ds[i], now), key, 0
 		}
-		if to == nil || s.cipher.Roams() && !to.follow(ds[i].Peer) {
+		if to == nil || s.cipher.Roams() && !to.admits(ds[i].Peer) {
 			continue
 		}
-		to.came(&ds[i], o.Target, now)
+		to.received(&ds[i], o.Target, now)
 		s.burst[n] = core.Packet{Addr: o.Target, Data: o.Payload}
 		n++
 	}
-	s.give(to, n)
+	s.deliver(to, n)
 }
 
-// give passes the first n datagrams of the scratch on to their session.
-func (s *PacketServer) give(to *session, n int) {
+// deliver passes the first n datagrams of s.burst to their session.
+func (s *PacketServer) deliver(to *session, n int) {
 	if n > 0 {
-		to.give(s.burst[:n])
+		to.deliver(s.burst[:n])
 	}
 }
 
-// session returns the session that a datagram belongs to, a new one if need be,
-// or nil if it is refused.
+// session returns the session of a datagram. It creates a session if there is none, and
+// returns nil if the session is refused.
 func (s *PacketServer) session(key sessionKey, d *netio.Datagram, now time.Time) *session {
 	if known := s.sessions.find(key); known != nil {
 		return known
@@ -137,7 +138,7 @@ func (s *PacketServer) session(key sessionKey, d *netio.Datagram, now time.Time)
 	}
 	fresh := &session{
 		table: s.sessions, socket: s.ln.Socket(), key: key, source: core.SourceOf(d.Peer.Addr()), flow: new(core.Flow),
-		peer: d.Peer, local: d.Local, used: now, unbounded: s.cipher.Roams(), // which goes by sessions and times
+		peer: d.Peer, local: d.Local, used: now, unbounded: s.cipher.Roams(), // such a cipher refuses replays
 	}
 	for _, old := range s.sessions.add(fresh, now) {
 		old.flow.Cut(core.ErrCrowded)
@@ -148,19 +149,19 @@ func (s *PacketServer) session(key sessionKey, d *netio.Datagram, now time.Time)
 	if g, ok := key.session.(core.GrantedSession); ok {
 		r.Grant = g.Grant()
 	}
-	fresh.serve(on.h.HandlePackets(on.ctx, r, fresh, nil))
-	return s.sessions.find(key) // nil if it was rejected
+	fresh.setAssociation(on.h.HandlePackets(on.ctx, r, fresh, nil))
+	return s.sessions.find(key) // nil if the session was rejected
 }
 
-// dropped tells a person who looks for it of a datagram that was no one's.
-func (s *PacketServer) dropped(from netip.AddrPort, size int, err error) {
+// logDropped logs, at debug level, a datagram that could not be opened.
+func (s *PacketServer) logDropped(from netip.AddrPort, size int, err error) {
 	if ctx := context.Background(); s.env.Log.Enabled(ctx, slog.LevelDebug) {
 		s.env.Log.LogAttrs(ctx, slog.LevelDebug, "datagram dropped",
 			slog.Any("client", from), slog.Int("bytes", size), slog.Any("err", err))
 	}
 }
 
-// panicked logs what ended the serving of one burst.
+// panicked logs a panic during the serving of a burst.
 func (s *PacketServer) panicked(err error) {
 	panics.Log(s.env.Log, "datagrams panicked", err)
 }

@@ -24,16 +24,16 @@ const (
 	shortestLine = 15       // section 2.1: "PROXY UNKNOWN\r\n"
 	longestLine  = 107      // section 2.1
 	fixedPart    = 16       // section 2.2: signature, command, family, length
-	longestBody  = 2 << 10  // ours: the addresses, and TLVs with a certificate
+	longestBody  = 2 << 10  // a bound of this package: the addresses, and TLVs with a certificate
 	lineStart    = "PROXY " // of version 1
 	unknownStart = lineStart + "UNKNOWN"
-	lineSpaces   = 5 // in a line that has addresses
+	lineSpaces   = 5 // in a line with addresses
 )
 
-// readHeader reads a PROXY header and not a byte more: what follows is the
-// client's, and the kernel must still have it when the relay splices. It returns
-// io.EOF if nothing came, core.ErrShort if the rest did not, core.ErrMalformed as
-// soon as no header can begin so.
+// readHeader reads a PROXY header and not a byte more: the client's bytes follow, and
+// must still be in the kernel when the relay splices. It returns io.EOF if no byte
+// arrived, core.ErrShort if the header is incomplete, and core.ErrMalformed as soon as
+// the bytes can't be the beginning of a header.
 func readHeader(r io.Reader) ([]byte, error) {
 	header := make([]byte, 0, longestLine)
 	for {
@@ -45,7 +45,7 @@ func readHeader(r io.Reader) ([]byte, error) {
 		n, err := io.ReadAtLeast(r, header[len(header):len(header)+more], 1)
 		header = header[:len(header)+n]
 		switch {
-		case n > 0: // an error comes again
+		case n > 0: // the next read returns the error again
 		case len(header) == 0 && !errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, io.EOF
 		default:
@@ -54,7 +54,7 @@ func readHeader(r io.Reader) ([]byte, error) {
 	}
 }
 
-// hideEOF returns err, or for io.EOF what says that more was due.
+// hideEOF returns err, or io.ErrUnexpectedEOF if err is io.EOF.
 func hideEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -62,8 +62,8 @@ func hideEOF(err error) error {
 	return err
 }
 
-// missing returns how many bytes the header that begins with b has at least beyond
-// b, and 0 if b is all of it.
+// missing returns the least number of bytes that the header with the prefix b has
+// beyond b. It returns 0 if b is a whole header.
 func missing(b []byte) (int, error) {
 	switch {
 	case len(b) >= fixedPart && isVersion2(b):
@@ -75,15 +75,15 @@ func missing(b []byte) (int, error) {
 	case isVersion2(b) && len(b) >= shortestLine:
 		return fixedPart - len(b), nil
 	case isVersion2(b):
-		return shortestLine - len(b), nil // it may be the other version still
+		return shortestLine - len(b), nil // keeps the read within the shortest header
 	case isVersion1(b):
 		return missingOfLine(b)
 	}
 	return 0, fmt.Errorf("%w: no PROXY header", core.ErrMalformed)
 }
 
-// missingOfLine is missing for version 1. What is still to come has a field behind
-// each space, of one byte at least, and the line's end.
+// missingOfLine is missing for version 1. The rest of a line contains a field of at
+// least one byte after each space, and the end of the line.
 func missingOfLine(b []byte) (int, error) {
 	if end := bytes.IndexByte(b, '\n'); end >= 0 && end < len(b)-1 {
 		return 0, fmt.Errorf("%w: header line too short", core.ErrMalformed)
@@ -105,7 +105,7 @@ func missingOfLine(b []byte) (int, error) {
 	return more, nil
 }
 
-// isVersion1 reports whether b, or what b begins, is a header of version 1.
+// isVersion1 reports whether b is a header of version 1 or a prefix of one.
 func isVersion1(b []byte) bool { return begins(b, []byte(lineStart)) }
 
 // isVersion2 is the same for version 2.
@@ -116,13 +116,13 @@ func begins(b, signature []byte) bool {
 	return bytes.Equal(b[:n], signature[:n])
 }
 
-// parseHeader returns the source in a header that readHeader returned, or the zero
-// AddrPort if that names none: LOCAL, UNKNOWN, an unspecified family or address, a
-// Unix socket.
+// parseHeader returns the source address of a header that readHeader returned. It
+// returns the zero AddrPort if the header has no source address: LOCAL, UNKNOWN, an
+// unspecified family or address, a Unix socket.
 func parseHeader(b []byte) (netip.AddrPort, error) {
 	v2 := isVersion2(b)
 	if v2 && b[12] == byte(proxyproto.PROXY) && b[13] == byte(proxyproto.UNSPEC) {
-		return netip.AddrPort{}, nil // section 2.2 lets us accept it, the library does not
+		return netip.AddrPort{}, nil // section 2.2 allows this, the library refuses it
 	}
 	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(b), len(b)))
 	if err != nil {
@@ -151,8 +151,8 @@ func parseHeader(b []byte) (netip.AddrPort, error) {
 	return netip.AddrPort{}, fmt.Errorf("%w: header of a datagram", core.ErrMalformed)
 }
 
-// checkTLVs checks that what follows the addresses of a header of version 2 is whole
-// TLVs, and the checksum if there is one:
+// checkTLVs checks that whole TLVs follow the addresses of a header of version 2, and
+// verifies the checksum if there is one:
 //
 //	+------+--------+-------+
 //	| type | length | value |
@@ -183,8 +183,8 @@ func checkTLVs(header []byte, family proxyproto.AddressFamilyAndProtocol) error 
 	return nil
 }
 
-// checksum returns the CRC-32C of a header whose own is at an offset: it counts as
-// zeros.
+// checksum returns the CRC-32C of a header. The header's checksum field at the offset at
+// is computed as zeros.
 func checksum(header []byte, at int) uint32 {
 	table := crc32.MakeTable(crc32.Castagnoli)
 	sum := crc32.Update(0, table, header[:at])

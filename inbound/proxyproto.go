@@ -8,14 +8,14 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// ProxyProtocol is the keys of an inbound that stands behind a balancer which tells
-// by PROXY headers, version 1 or 2, who its clients are.
+// ProxyProtocol are the keys of an inbound behind a balancer that sends the addresses of
+// its clients in PROXY headers, version 1 or 2.
 type ProxyProtocol struct {
 	Trusted []option.Prefix `toml:"trusted" required:"true" help:"the balancers' ranges or addresses; other senders are dropped like clients without a valid request"`
 	Timeout option.Duration `toml:"timeout" default:"5s" min:">0s" help:"how long a balancer may take over its header"`
 }
 
-// check returns what is wrong with the options.
+// check validates the options.
 func (o ProxyProtocol) check() error {
 	switch {
 	case len(o.Trusted) == 0:
@@ -26,7 +26,7 @@ func (o ProxyProtocol) check() error {
 	return nil
 }
 
-// newFront returns the Front that o describes, nil for none.
+// newFront returns the Front that o describes, or nil if o is nil.
 func newFront(o *ProxyProtocol) Front {
 	if o == nil {
 		return nil
@@ -38,15 +38,15 @@ func newFront(o *ProxyProtocol) Front {
 	return f
 }
 
-// front is balancers that send PROXY headers.
+// front is a set of balancers that send PROXY headers.
 type front struct {
 	trusted []netip.Prefix
 	timeout time.Duration
 }
 
-// Trusts reports whether sender is one of them.
+// Trusts reports whether sender is one of the balancers.
 func (f *front) Trusts(sender netip.Addr) bool {
-	sender = sender.WithZone("") // a range has none
+	sender = sender.WithZone("") // prefixes have no zone
 	for _, p := range f.trusted {
 		if p.Contains(sender) {
 			return true
@@ -55,7 +55,7 @@ func (f *front) Trusts(sender netip.Addr) bool {
 	return false
 }
 
-// ReadClient reads a header and returns its source.
+// ReadClient reads a header and returns its source address.
 func (f *front) ReadClient(conn core.Stream) (netip.AddrPort, error) {
 	header, err := readHeader(conn)
 	if err != nil {
@@ -64,5 +64,5 @@ func (f *front) ReadClient(conn core.Stream) (netip.AddrPort, error) {
 	return parseHeader(header)
 }
 
-// Timeout returns how long a header may take.
+// Timeout returns how long a balancer may take to send its header.
 func (f *front) Timeout() time.Duration { return f.timeout }

@@ -8,11 +8,11 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// Quota counts what clients hold, in all and for each client. It is for what is
-// refused over a bound, rather than driven out.
+// Quota counts the sessions of clients, in all and for each client. It is for kinds that
+// refuse a new session over a bound, rather than evict an old one.
 type Quota struct{ *holdings }
 
-// holdings is what is counted. It belongs to the process, so that it outlives a reload.
+// holdings are the counts of a Quota. The process keeps them over a reload.
 type holdings struct {
 	mu        sync.Mutex
 	most      int // guarded by mu, as all that follows
@@ -21,8 +21,8 @@ type holdings struct {
 	clients   map[netip.Prefix]int
 }
 
-// KeepQuota returns the quota of sessions that o gives an inbound. It counts once the
-// file of the inbound is served; what an earlier generation has handed out counts.
+// KeepQuota returns the quota of sessions of an inbound with the options o. It may be
+// used once the inbound's file is served. Sessions of earlier generations count.
 func KeepQuota(env core.Env, o Options) *Quota {
 	q := new(Quota)
 	core.Keep(env, func(old *holdings) *holdings {
@@ -42,8 +42,8 @@ func (q *holdings) bound(most, perClient int) {
 	q.most, q.perClient = most, perClient
 }
 
-// Take counts one more for a client; it reports false, and counts nothing, over
-// a bound. Programs on this machine have no bound of their own.
+// Take counts one more session of a client. Over a bound it counts nothing and returns
+// false. Clients on this machine have no bound per client.
 func (q *holdings) Take(client netip.Addr) bool {
 	source := core.SourceOf(client)
 	q.mu.Lock()
@@ -56,7 +56,7 @@ func (q *holdings) Take(client netip.Addr) bool {
 	return true
 }
 
-// Give takes back what Take counted.
+// Give reverts one Take.
 func (q *holdings) Give(client netip.Addr) {
 	source := core.SourceOf(client)
 	q.mu.Lock()

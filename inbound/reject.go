@@ -15,48 +15,48 @@ import (
 	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
-// Rejection is the keys of an inbound that hides what it is from those without a
-// key. Embed it in the kind's own options.
+// Rejection are the keys of an inbound that hides its protocol from clients without a
+// key. A kind embeds them in its own options.
 type Rejection struct {
-	Reject option.Reject `toml:"reject" default:"drain" help:"what a connection gets that makes no request"`
-	Decoy  option.Server `toml:"decoy" help:"host and port of a server that waits for its client to speak; with reject = \"forward\" it answers in our place"`
+	Reject option.Reject `toml:"reject" default:"drain" help:"how a connection without a valid request ends"`
+	Decoy  option.Server `toml:"decoy" help:"host and port of a server that waits for its client to speak; with reject = \"forward\" it answers in place of this server"`
 }
 
 const (
-	// sooner is how much sooner a connection ends that is closed or reset than one
-	// that is drained.
-	sooner = 6
-	// decoyTimeout is how long the decoy may take to be reached.
+	// closeFactor is the quotient of the timeouts of reject = "drain" and of "close"
+	// and "reset".
+	closeFactor = 6
+	// decoyTimeout bounds the dial to the decoy.
 	decoyTimeout = 10 * time.Second
-	// decoyIdle is how long a connection with the decoy may move nothing: longer
-	// than any server that is one waits.
+	// decoyIdle is the idle timeout of a connection with the decoy. It is longer than
+	// the timeouts of servers that are used as decoys.
 	decoyIdle = 10 * time.Minute
 )
 
-// Patience returns how long a request may take under a cipher, unless the options
-// say otherwise: as long as every server of that key takes, and less where nothing
-// is gained by waiting for longer.
+// Patience returns the default handshake timeout under a cipher: ending.Patience, which
+// is the same for all servers with that key, or a sixth of it for reject = "close" and
+// "reset", where a longer wait has no use.
 func (r Rejection) Patience(c core.Cipher) time.Duration {
 	patience := ending.Patience(c)
 	if r.Reject == option.RejectClose || r.Reject == option.RejectReset {
-		patience /= sooner
+		patience /= closeFactor
 	}
 	return patience
 }
 
-// check returns what is wrong with the options.
+// check validates the options.
 func (r Rejection) check() error {
 	switch {
 	case r.Reject == option.RejectForward && !r.Decoy.Addr().IsValid():
-		return core.BadOption("decoy", "missing; give the server that answers in our place")
+		return core.BadOption("decoy", "missing; give the server that answers in place of this one")
 	case r.Reject != option.RejectForward && r.Decoy.Addr().IsValid():
 		return core.BadOption("decoy", "is for reject = %q alone", option.RejectForward)
 	}
 	return nil
 }
 
-// Rejecter ends the connections that made no request. All that fail get the same,
-// whatever they sent, at a time that what they sent does not change.
+// Rejecter ends connections without a valid request. It treats all of them alike: the
+// way and the time of the end do not depend on the bytes that the client sent.
 type Rejecter struct {
 	env     core.Env
 	how     option.Reject
@@ -66,24 +66,23 @@ type Rejecter struct {
 	decoys  *pipeline.Joiner
 }
 
-// NewRejecter returns the Rejecter that r describes. Its errors name the key to
-// mend.
+// NewRejecter returns the Rejecter that r describes. Its errors name the key to correct.
 func NewRejecter(env core.Env, r Rejection) (*Rejecter, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	notUs := func(_ context.Context, network core.Network, to netip.AddrPort) error {
+	notOwnSocket := func(_ context.Context, network core.Network, to netip.AddrPort) error {
 		if netio.SocketsOf(env.Process).Has(network, to) {
 			return fmt.Errorf("%w: the decoy is this process itself", core.ErrDenied)
 		}
 		return nil
 	}
-	return &Rejecter{env: env, how: r.Reject, decoy: r.Decoy.Addr(), network: dial.Net{Control: notUs}, decoys: pipeline.NewJoiner(decoyIdle)}, nil
+	return &Rejecter{env: env, how: r.Reject, decoy: r.Decoy.Addr(), network: dial.Net{Control: notOwnSocket}, decoys: pipeline.NewJoiner(decoyIdle)}, nil
 }
 
-// Accept has read read a request from conn, as core.Cipher.AcceptStream does: it
-// returns what it has read, unchanged, if that is none. read passes waits on. The
-// error goes to Fail.
+// Accept calls read, which reads a request from conn as core.Cipher.AcceptStream does
+// and passes waits on as Caller.Waits. If the request is invalid, read returns an error
+// and the bytes read so far, unchanged. The caller passes the error of Accept to Fail.
 func (r *Rejecter) Accept(ctx context.Context, conn core.Stream, read func(waits func([]byte)) (soFar []byte, err error)) error {
 	if r.how != option.RejectForward {
 		_, err := read(nil)
@@ -92,7 +91,7 @@ func (r *Rejecter) Accept(ctx context.Context, conn core.Stream, read func(waits
 	m := &mirror{rejecter: r, ctx: ctx, client: conn}
 	failed := false
 	defer func() {
-		if !failed { // or it panics
+		if !failed { // success or a panic
 			m.drop()
 		}
 	}()
@@ -101,11 +100,11 @@ func (r *Rejecter) Accept(ctx context.Context, conn core.Stream, read func(waits
 		return nil
 	}
 	failed = true
-	return &stranger{err, soFar, m}
+	return &invalidRequest{err, soFar, m}
 }
 
-// Fail ends a connection whose request Accept could not read, or that a policy
-// refused. It implements Handshaker.
+// Fail ends a connection whose request was invalid, or whose client a policy refused. err
+// is the error of Accept or of the policy. Fail implements Handshaker.
 func (r *Rejecter) Fail(conn core.Stream, deadline time.Time, err error) {
 	switch r.how {
 	case option.RejectReset:
@@ -117,19 +116,19 @@ func (r *Rejecter) Fail(conn core.Stream, deadline time.Time, err error) {
 	}
 }
 
-// forward gives a connection to the decoy. Where that can't be, it is drained; so is
-// one whose time is over.
+// forward relays a connection to the decoy. If the decoy can't be reached, or the
+// deadline has passed, forward drains the connection.
 func (r *Rejecter) forward(conn core.Stream, deadline time.Time, cause error) {
-	s, ok := errors.AsType[*stranger](cause)
-	if !ok && errors.Is(cause, core.ErrDenied) { // nothing has been read
-		s = &stranger{mirror: &mirror{rejecter: r, ctx: context.Background(), client: conn}}
+	s, ok := errors.AsType[*invalidRequest](cause)
+	if !ok && errors.Is(cause, core.ErrDenied) { // no bytes were read
+		s = &invalidRequest{mirror: &mirror{rejecter: r, ctx: context.Background(), client: conn}}
 	}
 	switch {
-	case s == nil: // what came is lost in a transport
+	case s == nil: // a transport has consumed the bytes
 	case !time.Now().Before(deadline):
 		s.mirror.drop()
 	default:
-		decoy, answer, err := s.mirror.take(s.soFar)
+		decoy, answer, err := s.mirror.handOver(s.soFar)
 		if err == nil {
 			r.join(conn, decoy, answer)
 			return
@@ -141,15 +140,15 @@ func (r *Rejecter) forward(conn core.Stream, deadline time.Time, cause error) {
 
 // join relays between a client and the decoy, whose first bytes are answer.
 func (r *Rejecter) join(conn, decoy core.Stream, answer []byte) {
-	_ = conn.SetDeadline(time.Time{}) // from here on the decoy's own hold
+	_ = conn.SetDeadline(time.Time{}) // from here on the decoy's own deadlines apply
 	_ = r.decoys.Join(new(core.Flow), conn, netio.Unread(decoy, answer))
 }
 
-// stranger is the error of a connection that made no request.
-type stranger struct {
+// invalidRequest is the error of a connection without a valid request.
+type invalidRequest struct {
 	error
-	soFar  []byte // what was read
+	soFar  []byte // all bytes that were read
 	mirror *mirror
 }
 
-func (s *stranger) Unwrap() error { return s.error }
+func (s *invalidRequest) Unwrap() error { return s.error }

@@ -11,29 +11,28 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// Server is what stream inbounds have in common: it accepts on one address and
-// takes each connection through its handshake, under a deadline, within bounds
-// and with its panics caught, and gives the request to the handler. It is an
-// Inbound. handshake.go has what becomes of one connection.
+// Server is the common part of stream inbounds. It accepts connections on one address,
+// runs the handshake of each connection, under a deadline, within bounds and with panics
+// caught, and passes the request to the handler. It is a core.Inbound. The life of one
+// connection is in handshake.go.
 type Server struct {
 	cfg        ServerConfig
 	handshakes *handshakes
-	failures   throttles // of lines about failed handshakes
-	accepts    throttle  // of lines about failed accepts
-	headers    throttle  // of lines about headers of the front
+	failures   throttles // of log lines about failed handshakes
+	accepts    throttle  // of log lines about failed accepts
+	headers    throttle  // of log lines about headers of the front
 	ln         *netio.Listener
 	pipeline   atomic.Pointer[serving]
 }
 
-// ServerConfig is what makes a Server. All fields but Front and Transports are
-// required.
+// ServerConfig configures a Server. All fields but Front and Transports are required.
 type ServerConfig struct {
 	Env        core.Env
 	Listen     netip.AddrPort
-	Front      Front            // nil where clients connect themselves
+	Front      Front            // nil if clients connect directly
 	Transports []core.Transport // from the wire up
 	Timeout    time.Duration
-	Max        int // handshakes in progress
+	Max        int // most handshakes in progress
 
 	// Handshake reads a request; see Handshaker.
 	Handshake func(ctx context.Context, conn core.Stream, c core.Client, next Requests) error
@@ -41,7 +40,7 @@ type ServerConfig struct {
 	Fail func(conn core.Stream, deadline time.Time, err error)
 }
 
-// serving is what Serve was called with.
+// serving are the arguments of Serve.
 type serving struct {
 	ctx     context.Context
 	handler core.Handler
@@ -49,11 +48,11 @@ type serving struct {
 
 var _ core.Inbound = (*Server)(nil)
 
-// endPause is the time after which a handshake that was asked to make room, and is
-// still there, is asked again.
+// endPause is the time after which makeRoom is repeated for an evicted handshake that
+// has not ended.
 const endPause = 50 * time.Millisecond
 
-// NewServer returns a Server that has bound nothing yet.
+// NewServer returns a Server. It binds no address.
 func NewServer(cfg ServerConfig) *Server {
 	return &Server{cfg: cfg, handshakes: newHandshakes(min(cfg.Max, netio.DescriptorShare()))}
 }
@@ -68,7 +67,7 @@ func (s *Server) Listen(ctx context.Context) error {
 	return nil
 }
 
-// Listening returns the address that is listened on, after Listen.
+// Listening returns the listening address. It may be called after Listen.
 func (s *Server) Listening() netip.AddrPort { return s.ln.Addr() }
 
 // Serve accepts connections until Shutdown.
@@ -78,8 +77,8 @@ func (s *Server) Serve(ctx context.Context, h core.Handler) error {
 	return nil
 }
 
-// Shutdown stops accepting, waits for the handshakes in progress until ctx
-// ends, and then drops them.
+// Shutdown stops accepting, waits for the handshakes in progress until ctx ends, and then
+// evicts them.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.ln == nil {
 		return nil
@@ -100,7 +99,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// AcceptError logs an accept that failed.
+// AcceptError logs a failed accept.
 func (s *Server) AcceptError(err error) {
 	if more, ok := s.accepts.allow(1, 10*time.Second); ok {
 		s.cfg.Env.Log.Warn("accept", slog.Any("err", err), slog.Int("suppressed", more))

@@ -12,44 +12,44 @@ import (
 )
 
 const (
-	// dnsTimeout is how long a session lives on after all its questions to DNS
-	// servers were answered, as long as it sends nothing else.
+	// dnsTimeout is the idle timeout of a session that has sent only DNS queries, all
+	// of which were answered.
 	dnsTimeout = 17 * time.Second
 	dnsPort    = 53
 
-	// A recorded datagram can be sent again from a forged address, whose owner
-	// then gets the answers. Until the client has shown that it is a conversation
-	// it gets at most this many bytes for one of its own, and some for free.
+	// An attacker can replay a recorded datagram from a forged source address, whose
+	// owner then receives the answers. So an unproven client gets at most
+	// maxAmplification bytes for each byte that it sent, and freeAnswer bytes more.
 	maxAmplification = 10
 	freeAnswer       = 8 << 10
-	// provenBy is how many datagrams after the first answer show that, or one that
-	// comes a second later.
+	// provenBy is the number of datagrams after the first answer that prove a client.
+	// One datagram at least a second after the last use does so too.
 	provenBy = 4
 )
 
-// session is one UDP client of an inbound: a client that waits for its
-// association, and then its datagrams.
+// session is one UDP client of an inbound. It is the PendingPackets of the client's
+// request and the PacketConn of the client's association.
 type session struct {
 	table  *sessions
 	socket *netio.UDPSocket
 	key    sessionKey
-	source netip.Prefix // the client's, for the bound on sessions
+	source netip.Prefix // of the client, for the bound on sessions
 	flow   *core.Flow
 	at     places
 
 	mu              sync.Mutex
 	sink            core.PacketSink  // guarded by mu, as all that follows
-	association     core.Association // nil until it is served
+	association     core.Association // nil until the session is served
 	closed          bool
-	peer            netip.AddrPort // where the client was last
-	local           netip.Addr     // our address that it used
+	peer            netip.AddrPort // the client's last address
+	local           netip.Addr     // this machine's address that the client used last
 	used            time.Time
-	unbounded       bool // answers are not bounded: a recording is always refused
-	in, out         int  // bytes of the wire until it is proven
-	replied         int  // datagrams that came after the first answer
-	proven          bool
-	other           bool // it has sent to other ports than that of DNS
-	asked, answered int  // datagrams
+	unbounded       bool // no amplification budget: the cipher refuses every replay
+	in, out         int  // bytes on the wire before the client is proven
+	replied         int  // datagrams of the client after the first answer
+	proven          bool // the client has answered, so its address is not forged
+	other           bool // the client has sent to other ports than DNS
+	asked, answered int  // datagrams of the client, and answers
 }
 
 var (
@@ -58,22 +58,22 @@ var (
 	_ pipeline.IdleTimeouter = (*session)(nil)
 )
 
-// Accept returns the session itself: the client awaits no reply.
+// Accept returns the session: the protocol has no reply.
 func (s *session) Accept() (core.PacketConn, error) { return s, nil }
 
-// Reject forgets the client.
+// Reject closes the session.
 func (s *session) Reject(error) { s.Close() }
 
-// Receive makes sink take what the client sends.
+// Receive passes the client's datagrams to sink from now on.
 func (s *session) Receive(sink core.PacketSink) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sink = sink
 }
 
-// came notes an authenticated datagram of the client. All later ones are
-// answered to where it came from.
-func (s *session) came(d *netio.Datagram, target core.Addr, now time.Time) {
+// received records an authenticated datagram of the client. Answers are sent to its
+// source address from now on.
+func (s *session) received(d *netio.Datagram, target core.Addr, now time.Time) {
 	s.mu.Lock()
 	s.peer, s.local = d.Peer, d.Local
 	s.asked++
@@ -93,28 +93,28 @@ func (s *session) came(d *netio.Datagram, target core.Addr, now time.Time) {
 	}
 	s.mu.Unlock()
 	if touch {
-		s.table.use(s, now, proven)
+		s.table.touch(s, now, proven)
 	}
 }
 
-// serve notes the association that the session has become.
-func (s *session) serve(a core.Association) {
+// setAssociation sets the association of the session.
+func (s *session) setAssociation(a core.Association) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.association = a
 }
 
-// follow reports whether a datagram may come from an address: the client's, or
-// another one that the gates admit.
-func (s *session) follow(from netip.AddrPort) bool {
+// admits reports whether the session accepts a datagram from an address: the client's
+// current address, or another address that the gates admit.
+func (s *session) admits(from netip.AddrPort) bool {
 	s.mu.Lock()
 	a, same := s.association, s.peer.Addr() == from.Addr()
 	s.mu.Unlock()
 	return same || a != nil && a.Move(from) == nil
 }
 
-// give passes datagrams of the client on.
-func (s *session) give(ps []core.Packet) {
+// deliver passes datagrams of the client to the sink.
+func (s *session) deliver(ps []core.Packet) {
 	s.mu.Lock()
 	sink := s.sink
 	if s.closed {
@@ -145,8 +145,7 @@ func (s *session) WritePackets(ps []core.Packet) (int, error) {
 	return s.socket.SendSealed(peer, local, s.key.session, ps)
 }
 
-// affordable returns those of ps that a client may get that has not shown to be a
-// conversation. mu is held.
+// affordable filters ps to the amplification budget of an unproven client. mu is held.
 func (s *session) affordable(ps []core.Packet) []core.Packet {
 	kept := ps[:0]
 	for _, p := range ps {
@@ -160,8 +159,8 @@ func (s *session) affordable(ps []core.Packet) []core.Packet {
 	return kept
 }
 
-// IdleTimeout is short for a client that only asked DNS servers and was
-// answered.
+// IdleTimeout returns dnsTimeout, or most if that is shorter, for a client that has sent
+// only DNS queries, all of which were answered. For others it returns most.
 func (s *session) IdleTimeout(most time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,7 +170,8 @@ func (s *session) IdleTimeout(most time.Duration) time.Duration {
 	return most
 }
 
-// Close forgets the client.
+// Close removes the session from the table and closes the cipher's session. It may be
+// called again.
 func (s *session) Close() error {
 	s.mu.Lock()
 	first := !s.closed

@@ -33,7 +33,7 @@ func newSession(t testing.TB) (*session, *net.UDPConn) {
 // ask has a datagram of size bytes come from a client.
 func (s *session) ask(t testing.TB, to string, size int, after time.Duration) {
 	t.Helper()
-	s.came(&netio.Datagram{Peer: s.peer, Data: make([]byte, size)}, target(t, to), began.Add(after))
+	s.received(&netio.Datagram{Peer: s.peer, Data: make([]byte, size)}, target(t, to), began.Add(after))
 }
 
 // answers writes n answers of size bytes on the wire each, and returns how many were
@@ -156,7 +156,7 @@ func TestSessionFollows(t *testing.T) {
 	second := listenPlain(t)
 	to := target(t, "192.0.2.1:443")
 	for _, client := range []*net.UDPConn{first, second, first} {
-		s.came(&netio.Datagram{Peer: addrOf(client), Data: make([]byte, 10)}, to, began)
+		s.received(&netio.Datagram{Peer: addrOf(client), Data: make([]byte, 10)}, to, began)
 		if n, err := s.WritePackets([]core.Packet{{Addr: to, Data: []byte("answer")}}); n != 1 || err != nil {
 			t.Fatalf("write: got %d, %v, want 1, nil", n, err)
 		}
@@ -172,13 +172,13 @@ func TestSessionFollows(t *testing.T) {
 func TestSessionClose(t *testing.T) {
 	s, _ := newSession(t)
 	ps := []core.Packet{{Addr: target(t, "192.0.2.1:443"), Data: []byte("x")}}
-	s.give(ps)
+	s.deliver(ps)
 	came := 0
 	if conn, err := s.Accept(); conn != core.PacketConn(s) || err != nil {
 		t.Errorf("accept: got %v, %v, want the session itself", conn, err)
 	}
 	s.Receive(func(ps []core.Packet) { came += len(ps) })
-	s.give(ps)
+	s.deliver(ps)
 	if came != 1 {
 		t.Errorf("came: got %d, want 1", came)
 	}
@@ -188,7 +188,7 @@ func TestSessionClose(t *testing.T) {
 		s.Close()
 	}
 	s.Receive(func([]core.Packet) { came++ }) // too late
-	s.give(ps)
+	s.deliver(ps)
 	if came != 1 || cipher.closed.Load() != 1 || s.table.find(s.key) != nil {
 		t.Errorf("after close: got %d came, %d ends told, session %v, want 1, 1, none", came, cipher.closed.Load(), s.table.find(s.key))
 	}

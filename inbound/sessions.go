@@ -10,25 +10,25 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// sessionKey tells clients apart: by what the cipher says of them, and, where
-// clients don't roam, by their address.
+// sessionKey identifies a client: by the cipher's session and, if clients don't roam, by
+// the client's address.
 type sessionKey struct {
 	session core.PacketSession
-	client  netip.AddrPort // not valid where clients roam
+	client  netip.AddrPort // not valid if clients roam
 }
 
-// sessions is the bounded set of the UDP sessions of one inbound. Over a bound
-// the least recently used one makes room: of the client that has too many, or
-// else of those that have not shown to be a conversation, or else of all. So a
-// flood of new clients, forged or not, drives out its own kind, and one client
-// drives out its own sessions.
+// sessions is the bounded set of the UDP sessions of one inbound. Over the bound of a
+// client the client's least recently used session is evicted. Over the bound of the
+// inbound the least recently used unproven session is evicted or, if all are proven, the
+// least recently used session. So a flood of new clients, forged or not, evicts unproven
+// sessions, and one client evicts its own sessions.
 type sessions struct {
 	mu        sync.Mutex
 	max       int // guarded by mu, as all that follows
 	perClient int
 	all       map[sessionKey]*session
-	young     *list.List // of *session, the longest unused first
-	proven    *list.List // the same, of those that are a conversation
+	young     *list.List // of *session, the unproven ones, the least recently used first
+	proven    *list.List // the same, of proven sessions
 	clients   map[netip.Prefix]*list.List
 }
 
@@ -36,18 +36,18 @@ func newSessions() *sessions {
 	return &sessions{all: map[sessionKey]*session{}, young: list.New(), proven: list.New(), clients: map[netip.Prefix]*list.List{}}
 }
 
-// bound sets the bounds. They hold for the next that is added.
+// bound sets the bounds. They are applied when the next session is added.
 func (t *sessions) bound(most, perClient int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.max, t.perClient = most, perClient
 }
 
-// places are where a session stands in the lists; guarded by sessions.mu.
+// places are the positions of a session in the lists; guarded by sessions.mu.
 type places struct {
 	class, client *list.Element
 	proven        bool
-	used          time.Time // when it was last moved to the lists' ends
+	used          time.Time // when the session was last moved to the ends of the lists
 }
 
 func (t *sessions) find(k sessionKey) *session {
@@ -56,8 +56,7 @@ func (t *sessions) find(k sessionKey) *session {
 	return t.all[k]
 }
 
-// add takes in a new session and returns those that made room, which the caller
-// cuts.
+// add adds a new session and returns the evicted sessions, which the caller cuts.
 func (t *sessions) add(s *session, now time.Time) (cut []*session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -72,7 +71,7 @@ func (t *sessions) add(s *session, now time.Time) (cut []*session) {
 			cut = append(cut, oldest)
 			t.unlist(oldest)
 		}
-		t.clients[s.source] = of // its last one may have gone
+		t.clients[s.source] = of // unlist deletes an empty list
 		s.at.client = of.PushBack(s)
 	}
 	for len(t.all) >= t.max && len(t.all) > 0 {
@@ -88,9 +87,9 @@ func (t *sessions) add(s *session, now time.Time) (cut []*session) {
 	return cut
 }
 
-// use notes that a session was used, once a second at the most. proven says
-// whether it is a conversation by now.
-func (t *sessions) use(s *session, now time.Time, proven bool) {
+// touch marks a session as used. It is called at most once a second, and when the session
+// becomes proven. proven reports whether the session is proven.
+func (t *sessions) touch(s *session, now time.Time, proven bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s.at.class == nil {
@@ -110,7 +109,7 @@ func (t *sessions) use(s *session, now time.Time, proven bool) {
 	}
 }
 
-// remove takes a session out. It may be called again.
+// remove removes a session. It may be called again.
 func (t *sessions) remove(s *session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

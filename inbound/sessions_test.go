@@ -139,7 +139,7 @@ func TestSessionsModel(t *testing.T) {
 				case op < 9:
 					s := made[len(made)-1-r.IntN(min(len(made), 2*bounds[0]))]
 					proven := r.IntN(2) == 0
-					table.use(s, now, proven)
+					table.touch(s, now, proven)
 					m.use(s, proven)
 				default:
 					s := made[len(made)-1-r.IntN(min(len(made), 2*bounds[0]))]
@@ -176,7 +176,7 @@ func TestSessionsMakeRoom(t *testing.T) {
 		return s, table.add(s, now)
 	}
 	good, _ := add(0, 1)
-	table.use(good, now, true)
+	table.touch(good, now, true)
 	greedy, _ := add(1, 1)
 	for port := range uint16(10) {
 		if _, cut := add(1, 2+port); slices.ContainsFunc(cut, func(s *session) bool { return s.source != greedy.source }) {
@@ -195,7 +195,7 @@ func TestSessionsMakeRoom(t *testing.T) {
 	local := 0
 	for port := range uint16(6) {
 		s, _ := add(6, 1+port)
-		table.use(s, now, true)
+		table.touch(s, now, true)
 	}
 	for _, s := range table.all {
 		if s.source.Addr().IsLoopback() {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// throttle bounds how often a line is logged, so that a flood of bad
-// connections does not become a flood of lines. The zero throttle is ready.
+// throttle bounds how often a line is logged, so that a flood of invalid connections does
+// not become a flood of log lines. The zero throttle is ready.
 type throttle struct {
 	mu      sync.Mutex
 	began   time.Time
@@ -15,8 +15,8 @@ type throttle struct {
 	dropped int
 }
 
-// allow reports whether one more of at most n lines in a period may be logged,
-// and how many were not since the last that was.
+// allow reports whether one more line may be logged, of at most n in a period. dropped is
+// the number of lines that were suppressed since the last logged line.
 func (t *throttle) allow(n int, period time.Duration) (dropped int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -32,25 +32,27 @@ func (t *throttle) allow(n int, period time.Duration) (dropped int, ok bool) {
 	return dropped, true
 }
 
-// maxThrottled bounds the sources that throttles remember.
+// maxThrottled bounds the sources in throttles.
 const maxThrottled = 1024
 
-// throttles is a throttle for each source, with a bound on them all: nobody's
-// flood of lines takes those of others away. The zero throttles are ready.
+// throttles is a throttle for each source, with a bound on all sources together: a flood
+// of lines about one source does not suppress lines about other sources. The zero
+// throttles are ready.
 type throttles struct {
 	mu       sync.Mutex
 	began    time.Time // guarded by mu, as all that follows
-	passed   int       // in this period, of all
-	dropped  int       // of sources that are not remembered
+	passed   int       // lines of all sources in this period
+	dropped  int       // suppressed lines of sources that are not in bySource
 	bySource map[netip.Prefix]*throttled
 }
 
-// throttled is one source.
+// throttled are the counts of one source.
 type throttled struct{ passed, dropped int }
 
-// allow reports whether one more line about source may be logged, of at most n in
-// a period, and most about all sources. dropped is how many were not since the
-// last of this source; it includes those of sources that are forgotten.
+// allow reports whether one more line about source may be logged, of at most n in a
+// period about this source, and most about all sources. dropped is the number of lines
+// that were suppressed since the last line about source; it includes lines of sources
+// that were evicted.
 func (t *throttles) allow(source netip.Prefix, n, most int, period time.Duration) (dropped int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,7 +79,7 @@ func (t *throttles) allow(source netip.Prefix, n, most int, period time.Duration
 	return dropped, true
 }
 
-// renew begins a period. Who has nothing to tell is forgotten.
+// renew begins a period. It removes sources without suppressed lines.
 func (t *throttles) renew() {
 	t.passed = 0
 	for source, s := range t.bySource {
@@ -87,7 +89,7 @@ func (t *throttles) renew() {
 	}
 }
 
-// add makes room for a source and returns it.
+// add adds a source, evicts others over maxThrottled, and returns the counts of source.
 func (t *throttles) add(source netip.Prefix) *throttled {
 	if t.bySource == nil {
 		t.bySource = map[netip.Prefix]*throttled{}

@@ -13,8 +13,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/dial"
 )
 
-// TestDialer checks that a dialer keeps the contract of core.Dialer. makeDialer
-// returns a fresh one that reaches 127.0.0.1: one that goes through a server
+// TestDialer checks that a dialer satisfies the contract of core.Dialer. makeDialer
+// returns a fresh dialer that reaches 127.0.0.1. If the dialer uses a server, makeDialer
 // starts the server too.
 func TestDialer(t *testing.T, makeDialer func(t testing.TB) core.Dialer) {
 	for _, tc := range []struct {
@@ -26,7 +26,7 @@ func TestDialer(t *testing.T, makeDialer func(t testing.TB) core.Dialer) {
 		{"both directions", dialerExchange},
 		{"context ends the dial only", dialerContext},
 		{"cancelled context", dialerCancelled},
-		{"nobody listens", dialerRefused},
+		{"refused", dialerRefused},
 		{"many at once", dialerConcurrent},
 		{"packets", dialerPackets},
 		{"payload wait", dialerPayloadWait},
@@ -35,8 +35,8 @@ func TestDialer(t *testing.T, makeDialer func(t testing.TB) core.Dialer) {
 	}
 }
 
-// TestOutbound checks an outbound: what it lays over core.Net is a Dialer that
-// passes TestDialer, and over another wire it either uses that wire or returns
+// TestOutbound checks an outbound. Over core.Net the outbound must return a Dialer that
+// passes TestDialer. Over another wire it must either use that wire or return
 // core.ErrFirstHop.
 func TestOutbound(t *testing.T, makeOutbound func(t testing.TB) core.Outbound) {
 	TestDialer(t, func(t testing.TB) core.Dialer {
@@ -57,12 +57,12 @@ func TestOutbound(t *testing.T, makeOutbound func(t testing.TB) core.Outbound) {
 		}
 		dialerExchange(t, d)
 		if len(wire.Requests()) == 0 {
-			t.Error("the outbound went around its wire")
+			t.Error("the outbound bypassed its wire")
 		}
 	})
 }
 
-// target is a TCP server on loopback that a dialer is asked to reach.
+// target is a TCP server on loopback, the target of a dialer.
 type target struct {
 	addr  core.Addr
 	conns chan *net.TCPConn
@@ -90,7 +90,7 @@ func newTarget(t testing.TB) *target {
 	return tg
 }
 
-// request returns a request for to, as an inbound makes it.
+// request returns a request for to, as an inbound creates it.
 func request(to core.Addr, payload []byte) *core.Request {
 	return &core.Request{
 		ID: 1, Network: core.TCP, User: "alice", Client: core.Client{Addr: netip.MustParseAddrPort("127.0.0.1:4711"), Network: core.TCP, Inbound: "test"},
@@ -124,7 +124,7 @@ func dialerPayload(t *testing.T, d core.Dialer) {
 			})
 		})
 		s := dialTarget(t, t.Context(), d, request(tg.addr, sent))
-		clear(sent) // it is the caller's again
+		clear(sent) // the payload belongs to the caller again
 		all.Wait()
 		Write(t, s, []byte("more"))
 		within(t, "the bytes after the payload", func() { Read(t, far, []byte("more")) })
@@ -142,7 +142,7 @@ func dialerRequest(t *testing.T, d core.Dialer) {
 		t.Errorf("the request was changed: got %+v, want %+v", after, before)
 	}
 	if up, down := r.Flow.Up.Load(), r.Flow.Down.Load(); up != 0 || down != 0 {
-		t.Errorf("counters: got %d, %d, want 0, 0: counting is the pipeline's", up, down)
+		t.Errorf("counters: got %d, %d, want 0, 0: the pipeline counts", up, down)
 	}
 }
 
@@ -188,12 +188,12 @@ func dialerCancelled(t *testing.T, d core.Dialer) {
 }
 
 func dialerRefused(t *testing.T, d core.Dialer) {
-	within(t, "a dial where nobody listens", func() {
+	within(t, "a dial to a closed port", func() {
 		s, err := d.DialStream(t.Context(), request(core.AddrFrom(FreeAddr(t)), []byte("x")))
 		if err != nil {
 			return
 		}
-		// A protocol without a reply can't know. Its stream must end, then.
+		// A protocol without a reply can't return an error. Its stream must end.
 		defer s.Close()
 		if n, err := s.Read(make([]byte, 1)); n != 0 || err == nil {
 			t.Errorf("read: got %d, %v, want 0, an error", n, err)

@@ -10,15 +10,15 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Dialer is a core.Dialer that records its requests. Its fields are set before
-// it is used. Make one with NewDialer.
+// Dialer is a core.Dialer that records its requests. A test sets the fields before the
+// first call. NewDialer returns one.
 type Dialer struct {
 	// Stream answers DialStream. If it is nil, each call returns one end of a
 	// fresh Pipe into which the payload was written; Accept returns the other.
 	Stream func(ctx context.Context, r *core.Request) (core.Stream, error)
 	// Packets answers OpenPackets; nil means core.ErrNoPackets.
 	Packets func(ctx context.Context, r *core.Request) (core.PacketConn, error)
-	// Wait is what PayloadWait returns.
+	// Wait is the result of PayloadWait.
 	Wait time.Duration
 
 	far      chan core.Stream
@@ -28,11 +28,11 @@ type Dialer struct {
 
 var _ core.Dialer = (*Dialer)(nil)
 
-// NewDialer returns a Dialer that answers with Pipes. Accept must keep up: at
-// most 64 streams wait for it, and a DialStream beyond waits too.
+// NewDialer returns a Dialer that returns Pipes. At most 64 streams are queued for
+// Accept; a further DialStream waits.
 func NewDialer() *Dialer { return &Dialer{far: make(chan core.Stream, 64)} }
 
-// DialStream records r and answers as the fields say.
+// DialStream records r and returns the result of Stream.
 func (d *Dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
 	d.record(r)
 	if d.Stream != nil {
@@ -53,7 +53,7 @@ func (d *Dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, 
 	}
 }
 
-// OpenPackets records r and answers as the fields say.
+// OpenPackets records r and returns the result of Packets.
 func (d *Dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
 	d.record(r)
 	if d.Packets != nil {
@@ -73,7 +73,7 @@ func (d *Dialer) CheckPackets() error {
 // PayloadWait returns Wait.
 func (d *Dialer) PayloadWait(*core.Request) time.Duration { return d.Wait }
 
-// Accept returns the far end of the next stream that was dialled.
+// Accept waits for the next dialled stream and returns its far end.
 func (d *Dialer) Accept(t testing.TB) core.Stream {
 	t.Helper()
 	return Await(t, "a dial", d.far)
@@ -92,7 +92,7 @@ func (d *Dialer) record(r *core.Request) {
 	d.requests = append(d.requests, snapshot(r))
 }
 
-// snapshot returns a copy of r that shares nothing but the flow.
+// snapshot returns a copy of r that shares only the flow.
 func snapshot(r *core.Request) core.Request {
 	c := *r
 	c.IPs, c.Payload = slices.Clone(r.IPs), slices.Clone(r.Payload)

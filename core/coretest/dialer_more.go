@@ -39,8 +39,8 @@ func dialerConcurrent(t *testing.T, d core.Dialer) {
 	})
 }
 
-// dialerPackets lets datagrams go to two UDP servers and back: both see one
-// source, and each answer names its own.
+// dialerPackets exchanges datagrams with two UDP servers: both must see one source, and
+// each answer must contain the address of its server.
 func dialerPackets(t *testing.T, d core.Dialer) {
 	first, second := newEcho(t), newEcho(t)
 	r := request(first.addr, nil)
@@ -48,7 +48,7 @@ func dialerPackets(t *testing.T, d core.Dialer) {
 	check := d.CheckPackets()
 	if errors.Is(err, core.ErrNoPackets) {
 		if !errors.Is(check, core.ErrNoPackets) {
-			t.Errorf("check: got %v, want core.ErrNoPackets, which opening gives", check)
+			t.Errorf("check: got %v, want core.ErrNoPackets, as OpenPackets returns", check)
 		}
 		return
 	}

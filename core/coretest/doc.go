@@ -1,5 +1,5 @@
-// Package coretest has what tests of components need: conformance kits for the
-// contracts of package core, and fakes.
+// Package coretest contains conformance kits for the contracts of package core, and
+// fakes, for tests of components.
 //
 // A kit is a function that runs its cases as subtests. The author of an
 // outbound, an inbound or a policy calls it from a test of their own:

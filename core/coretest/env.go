@@ -11,22 +11,22 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Env returns what a constructor needs: the name "test", a log that goes to t, a
-// fresh Process and an empty Graph. Fields may be changed.
+// Env returns a core.Env for a constructor: the name "test", a log that writes to t, a
+// fresh Process and an empty Graph. A test may change the fields.
 func Env(t testing.TB) core.Env {
 	t.Helper()
 	return core.Env{Name: "test", Log: Log(t), Graph: Graph{}, Process: new(core.Process)}
 }
 
-// Log returns a log that goes to t, until t ends.
+// Log returns a log that writes to t, until t ends.
 func Log(t testing.TB) *slog.Logger {
 	w := &testWriter{t: t}
 	t.Cleanup(w.end)
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// testWriter writes lines to a test's log. A line after the test's end is
-// dropped: package testing panics on it.
+// testWriter writes lines to a test's log. It drops lines after the test's end, on which
+// package testing would panic.
 type testWriter struct {
 	mu sync.Mutex
 	t  testing.TB // nil after the end; guarded by mu
@@ -47,14 +47,14 @@ func (w *testWriter) end() {
 	w.t = nil
 }
 
-// Graph is a core.Graph of ready components, by what names them:
+// Graph is a core.Graph of ready components, by reference:
 //
 //	coretest.Graph{core.Ref[core.Cipher]("house"): c}
 type Graph map[core.Reference]any
 
 var _ core.Graph = Graph{}
 
-// Component returns the component that r names.
+// Component returns the component of the reference r.
 func (g Graph) Component(r core.Reference) (any, error) {
 	c, ok := g[r]
 	if !ok {
@@ -63,8 +63,8 @@ func (g Graph) Component(r core.Reference) (any, error) {
 	return c, nil
 }
 
-// FreeAddr returns a loopback address on which nothing listened a moment ago, by
-// TCP or UDP, for an inbound that can't be given port 0.
+// FreeAddr returns a loopback address whose port was free for TCP and UDP a moment ago,
+// for an inbound that can't listen on port 0.
 func FreeAddr(t testing.TB) netip.AddrPort {
 	t.Helper()
 	for range 100 {

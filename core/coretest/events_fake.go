@@ -9,12 +9,12 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// record keeps the events that a fake was notified of.
+// record contains the events that a fake has observed.
 type record struct {
 	mu      sync.Mutex
 	events  []core.Event  // guarded by mu, as is the rest
 	ends    int           // events that ended a connection
-	wrong   []string      // broken promises
+	wrong   []string      // violations of the contract
 	changed chan struct{} // closed at the next event
 }
 
@@ -43,7 +43,7 @@ func (r *record) Kinds() []core.EventKind {
 	return kinds
 }
 
-// WaitEnds waits for n events in all that end a connection and returns all events.
+// WaitEnds waits until n events in all have ended a connection, and returns all events.
 func (r *record) WaitEnds(t testing.TB, n int) []core.Event {
 	t.Helper()
 	timer := time.NewTimer(Patience)
@@ -66,7 +66,7 @@ func (r *record) WaitEnds(t testing.TB, n int) []core.Event {
 	}
 }
 
-// check reports what was noted as wrong. mu is held.
+// check reports the violations to t. mu is held.
 func (r *record) check(t testing.TB, who string) {
 	t.Helper()
 	for _, w := range r.wrong {

@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	quiet = 20 * time.Millisecond // for deadlines that shall pass
+	quiet = 20 * time.Millisecond // for deadlines that are to expire
 )
 
-// Await returns the next value of ch. It ends the test if none comes within
-// what should happen at once may take, or if ch is closed.
+// Await returns the next value of ch. It fails the test if no value arrives within
+// Patience, or if ch is closed.
 func Await[T any](t testing.TB, what string, ch <-chan T) T {
 	t.Helper()
 	timer := time.NewTimer(Patience)
@@ -32,7 +32,7 @@ func Await[T any](t testing.TB, what string, ch <-chan T) T {
 	panic("unreachable")
 }
 
-// timedOut checks that err is what a passed deadline gives.
+// timedOut checks that err is the error of an expired deadline.
 func timedOut(t testing.TB, what string, err error) {
 	t.Helper()
 	var timeout interface{ Timeout() bool }
@@ -41,8 +41,8 @@ func timedOut(t testing.TB, what string, err error) {
 	}
 }
 
-// Pattern returns n bytes that repeat late and differ from one seed to the next,
-// so that a byte lost, doubled or moved shows.
+// Pattern returns n bytes with a long period that differs from seed to seed, so that a
+// comparison detects bytes that are lost, doubled or moved.
 func Pattern(n int, seed byte) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -59,8 +59,7 @@ func same(t testing.TB, got, want []byte) {
 	}
 }
 
-// within runs f and ends the test if it takes longer than what should happen at
-// once may.
+// within runs f and fails the test if f runs for longer than Patience.
 func within(t testing.TB, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -73,7 +72,8 @@ func within(t testing.TB, what string, f func()) {
 	select {
 	case <-done:
 	case <-timer.C:
-		// What f waits for is closed as the test ends, and then f reports to t.
+		// The end of the test closes the object that f waits for, and then f reports
+		// to t.
 		t.Cleanup(func() {
 			select {
 			case <-done:

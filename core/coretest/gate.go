@@ -10,9 +10,9 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// TestGate checks that a gate bears every order of events that a pipeline
-// sends, from many goroutines at once and without blocking. makeGate returns a
-// fresh gate that admits a new client.
+// TestGate checks that a gate accepts every order of events that a pipeline sends, from
+// many goroutines at once and without blocking. makeGate returns a fresh gate that admits
+// a new client.
 func TestGate(t *testing.T, makeGate func(t testing.TB) core.Gate) {
 	client := func(i int, network core.Network) core.Client {
 		ip := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
@@ -62,13 +62,14 @@ func TestGate(t *testing.T, makeGate func(t testing.TB) core.Gate) {
 	})
 }
 
-// gateLife is what a pipeline tells a gate of one admitted client.
+// gateLife is the sequence of events that a pipeline sends to a gate about one admitted
+// client.
 type gateLife struct {
 	name string
 	run  func(g core.Gate, c core.Client)
 }
 
-// gateLives returns every kind of life.
+// gateLives returns every kind of sequence.
 func gateLives() []gateLife {
 	req := func(c core.Client) *core.Request {
 		return &core.Request{

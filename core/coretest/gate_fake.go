@@ -6,11 +6,10 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Gate is a core.Gate that records what it is told and checks the promise that
-// every nil Admit is followed by exactly one ending event. The zero Gate admits
-// everyone and is ready.
+// Gate is a core.Gate that records its events and checks the contract that exactly one
+// ending event follows every nil Admit. The zero Gate admits every client and is ready.
 type Gate struct {
-	Deny func(core.Client) error // answers Admit; nil admits everyone
+	Deny func(core.Client) error // the result of Admit; nil admits every client
 
 	record
 	admitted map[core.Client]int // admitted and not ended; guarded by mu, as is the rest
@@ -45,7 +44,7 @@ func (g *Gate) Observe(e core.Event) {
 		g.wrong = append(g.wrong, e.Kind.String()+" for a client that is not admitted, or has ended")
 	case e.Kind == core.Opened:
 		g.opened[e.Client]++
-	case e.Kind == core.Moved: // what was opened goes on from another address
+	case e.Kind == core.Moved: // an opened relay continues from another address
 		g.admitted[e.Client]--
 		g.opened[e.Client] = max(0, g.opened[e.Client]-1)
 	case !e.Kind.Ends():
@@ -59,8 +58,8 @@ func (g *Gate) Observe(e core.Event) {
 	}
 }
 
-// Check reports broken promises: a client that was admitted and has no ending
-// event yet, an event beyond that, a relay that opened and did not close.
+// Check reports violations of the contract: an admitted client without an ending event,
+// an event after the ending event, an opened relay that was not closed.
 func (g *Gate) Check(t testing.TB) {
 	t.Helper()
 	g.mu.Lock()

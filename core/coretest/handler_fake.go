@@ -9,17 +9,17 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Handler is a core.Handler that hands what it gets to the test. Make one with
-// NewHandler. Its Gate admits everyone unless told otherwise; the events of what
-// was handed over are the test's to send.
+// Handler is a core.Handler that passes its requests to the test. NewHandler returns one.
+// Its Gate admits every client unless Deny is set. The test sends the events of the
+// requests that it has received.
 type Handler struct {
 	*Gate
 	served chan Served
 }
 
-// Served is one request that a Handler was given.
+// Served is one request to a Handler.
 type Served struct {
-	Context context.Context // of the inbound's Serve
+	Context context.Context // the context of the inbound's Serve
 	Request *core.Request
 	Pending core.Pending        // of a stream
 	Packets core.PendingPackets // of an association
@@ -27,15 +27,15 @@ type Served struct {
 
 var _ core.Handler = (*Handler)(nil)
 
-// NewHandler returns a Handler with room for 64 requests that the test has not
-// fetched; more wait.
+// NewHandler returns a Handler that queues up to 64 requests for the test; further
+// requests wait.
 func NewHandler() *Handler {
 	return &Handler{Gate: new(Gate), served: make(chan Served, 64)}
 }
 
-// HandleStream hands the stream over and returns. Request.Ended is called when the
-// test closes the client's stream or rejects the client; before that it must send the
-// event that ends the request.
+// HandleStream passes the stream to the test and returns. Request.Ended is called when
+// the test closes the client's stream or rejects the client; before that the test must
+// send the event that ends the request.
 func (h *Handler) HandleStream(ctx context.Context, r *core.Request, p core.Pending, live func()) {
 	if live != nil {
 		live()
@@ -76,7 +76,7 @@ func (s *endingStream) Close() error {
 	return s.Stream.Close()
 }
 
-// HandlePackets hands the association over and returns.
+// HandlePackets passes the association to the test and returns.
 func (h *Handler) HandlePackets(ctx context.Context, r *core.Request, p core.PendingPackets, live func()) core.Association {
 	if live != nil {
 		live()
@@ -85,8 +85,8 @@ func (h *Handler) HandlePackets(ctx context.Context, r *core.Request, p core.Pen
 	return still{}
 }
 
-// Admit asks the gate, as a pipeline does: not about clients that a balancer does
-// not name.
+// Admit calls the gate, as a pipeline does: not for unattributed clients, which a
+// balancer does not name.
 func (h *Handler) Admit(c core.Client) error {
 	if c.Unattributed {
 		return nil
@@ -94,7 +94,7 @@ func (h *Handler) Admit(c core.Client) error {
 	return h.Gate.Admit(c)
 }
 
-// Observe tells the gate, under the same rule.
+// Observe notifies the gate, under the same rule.
 func (h *Handler) Observe(e core.Event) {
 	if !e.Client.Unattributed {
 		h.Gate.Observe(e)
@@ -110,7 +110,7 @@ func (h *Handler) Next(t testing.TB) Served {
 // Waiting returns how many requests the test has not fetched.
 func (h *Handler) Waiting() int { return len(h.served) }
 
-// still is an association whose client may go where it likes.
+// still is an association whose client may move to any address.
 type still struct{}
 
 func (still) Move(netip.AddrPort) error { return nil }

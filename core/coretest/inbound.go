@@ -11,19 +11,19 @@ import (
 	"go.uber.org/goleak"
 )
 
-// InboundKit is what TestInbound needs to know of an inbound.
+// InboundKit are the parameters of TestInbound.
 type InboundKit struct {
-	// New returns a fresh inbound that will listen on at. Its handshake timeout
-	// is a minute or more, so that no test meets it.
+	// New returns a fresh inbound that will listen on at. Its handshake timeout is a
+	// minute or more, so that the timeout expires in no test.
 	New func(t testing.TB, env core.Env, at netip.AddrPort) core.Inbound
-	// Request plays the client on conn: it asks for target, before any answer
-	// to the request itself has come, and returns a function that reads that
-	// answer, if there is one, and returns the stream of plaintext.
+	// Request is the client on conn. It requests target, without waiting for the
+	// answer to the request, and returns a function that reads that answer, if the
+	// protocol has one, and returns the stream of plaintext.
 	Request func(t testing.TB, conn *net.TCPConn, target core.Addr) (finish func() (core.Stream, error))
 }
 
-// TestInbound checks that an inbound keeps the contract of core.Inbound, and
-// that the requests it makes are whole. No goroutine may be left by it.
+// TestInbound checks that an inbound satisfies the contract of core.Inbound, that its
+// requests are complete, and that it leaves no goroutine.
 func TestInbound(t *testing.T, kit InboundKit) {
 	for _, tc := range []struct {
 		name string
@@ -48,10 +48,10 @@ func TestInbound(t *testing.T, kit InboundKit) {
 	}
 }
 
-// inboundTarget is where the kit's clients want to go.
+// inboundTarget is the target of the kit's clients.
 var inboundTarget = netip.MustParseAddrPort("192.0.2.1:80")
 
-// server is an inbound that serves.
+// server is a serving inbound.
 type server struct {
 	inbound core.Inbound
 	at      netip.AddrPort
@@ -59,8 +59,7 @@ type server struct {
 	serving sync.WaitGroup
 }
 
-// serve starts a fresh inbound. deny answers the gate's Admit; nil admits
-// everyone.
+// serve starts a fresh inbound. deny is the gate's Admit; nil admits every client.
 func serve(t *testing.T, kit InboundKit, deny func(core.Client) error) *server {
 	t.Helper()
 	s := &server{at: FreeAddr(t), h: NewHandler()}
@@ -77,7 +76,8 @@ func serve(t *testing.T, kit InboundKit, deny func(core.Client) error) *server {
 	return s
 }
 
-// shutdown ends the inbound, twice, without patience for handshakes.
+// shutdown calls the inbound's Shutdown twice, with an expired context, so that it does
+// not wait for handshakes.
 func (s *server) shutdown(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -103,7 +103,7 @@ func connect(t *testing.T, at netip.AddrPort) *net.TCPConn {
 	return c
 }
 
-// ends waits until the peer has ended conn, in whatever way.
+// ends waits until the peer has ended conn, by a FIN or a reset.
 func ends(t *testing.T, conn net.Conn) {
 	t.Helper()
 	within(t, "the end of a connection", func() {
@@ -140,7 +140,7 @@ func inboundRequest(t *testing.T, kit InboundKit) {
 	}
 }
 
-// exchange accepts a request and lets bytes go both ways, to both ends.
+// exchange accepts a request and sends bytes in both directions, to both ends.
 func exchange(t *testing.T, served Served, finish func() (core.Stream, error)) {
 	t.Helper()
 	within(t, "an exchange", func() {

@@ -20,7 +20,7 @@ func inboundReject(t *testing.T, kit InboundKit) {
 	}
 }
 
-// A client that comes between Listen and Serve waits; it is not refused.
+// A client that connects between Listen and Serve waits and is not refused.
 func inboundListenFirst(t *testing.T, kit InboundKit) {
 	s := &server{at: FreeAddr(t), h: NewHandler()}
 	s.inbound = kit.New(t, Env(t), s.at)
@@ -43,7 +43,7 @@ func inboundNoListen(t *testing.T, kit InboundKit) {
 	})
 }
 
-// What listened and never served gives its address back.
+// An inbound that listened and never served frees its address.
 func inboundNoServe(t *testing.T, kit InboundKit) {
 	at := FreeAddr(t)
 	for range 2 {
@@ -88,7 +88,7 @@ func inboundKeepsRequests(t *testing.T, kit InboundKit) {
 	exchange(t, served, finish)
 }
 
-// A handshake that is not over when the context ends is dropped.
+// A handshake that has not ended when the context ends is dropped.
 func inboundDropsHandshakes(t *testing.T, kit InboundKit) {
 	admitted := make(chan core.Client, 2)
 	s := serve(t, kit, func(c core.Client) error { admitted <- c; return nil })
@@ -104,7 +104,7 @@ func inboundDropsHandshakes(t *testing.T, kit InboundKit) {
 	s.h.Check(t)
 }
 
-// A client that the gate refuses makes no request and no event.
+// A client that the gate refuses causes no request and no event.
 func inboundRefused(t *testing.T, kit InboundKit) {
 	asked := make(chan core.Client, 2)
 	s := serve(t, kit, func(c core.Client) error { asked <- c; return core.ErrDenied })

@@ -12,14 +12,14 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Kept describes the state that the components of p keep, a text for each, so that a
-// test can compare what a process has before and after a file that must change nothing.
-// The text tells the address of each pointer, so another value of the same content
-// differs too. Unexported fields count. A struct is read with its mutexes held, and its
-// atomic values are loaded, so that components may run meanwhile.
+// Kept returns a text for the state that each component of p keeps, so that a test can
+// compare the state of a process before and after a file that must not change it. The
+// text contains the address of each pointer, so another value with the same content
+// differs too. It contains unexported fields. A struct is read with its mutexes held, and
+// its atomic values are loaded, so that components may run concurrently.
 //
-// What lies behind a pointer of another module is not described, but for containers;
-// neither is a component, which is of one file: a struct with a core.Env.
+// Values behind pointers to types of other modules are not described, except containers.
+// Neither are components, structs with a core.Env, which belong to one file.
 func Kept(p *core.Process) map[string]string {
 	all := map[string]string{}
 	p.Kept(func(key string, state any) {
@@ -36,12 +36,12 @@ type dump struct {
 	seen map[unsafe.Pointer]bool
 }
 
-// described are the packages, by prefix, whose values are described behind pointers.
+// described are the prefixes of the packages whose values are described behind pointers.
 var described = []string{"github.com/umbra-proxy/umbra", "container/", "github.com/hashicorp/golang-lru", "golang.org/x/time/rate"}
 
 func (d *dump) printf(format string, args ...any) { fmt.Fprintf(&d.text, format, args...) }
 
-// value describes v, which was not got through an unexported field.
+// value describes v, which was not obtained through an unexported field.
 func (d *dump) value(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Invalid:
@@ -107,7 +107,7 @@ func (d *dump) structure(v reflect.Value) {
 		d.printf("%v", v)
 		return
 	case "sync":
-		return // whether a mutex is held says nothing
+		return // the state of a mutex is not part of the text
 	}
 	v = addressable(v)
 	if load := v.Addr().MethodByName("Load"); v.Type().PkgPath() == "sync/atomic" && load.IsValid() {
@@ -123,7 +123,7 @@ func (d *dump) structure(v reflect.Value) {
 	d.printf("}")
 }
 
-// hold locks the mutexes among the fields of v and returns what unlocks them.
+// hold locks the mutexes among the fields of v and returns a function that unlocks them.
 func hold(v reflect.Value) (release func()) {
 	var held []interface{ Unlock() }
 	for i := range v.NumField() {
@@ -142,7 +142,7 @@ func hold(v reflect.Value) (release func()) {
 	}
 }
 
-// mapping describes a map. Its order is that of the texts.
+// mapping describes a map, ordered by the texts of its entries.
 func (d *dump) mapping(v reflect.Value) {
 	d.printf("map[")
 	var rows []string
@@ -157,7 +157,7 @@ func (d *dump) mapping(v reflect.Value) {
 	d.printf("%s]", strings.Join(rows, " "))
 }
 
-// list describes a slice or an array; of numbers, their count and a hash.
+// list describes a slice or an array; for numbers, by their count and a hash.
 func (d *dump) list(v reflect.Value) {
 	if k := v.Type().Elem().Kind(); k >= reflect.Bool && k <= reflect.Float64 {
 		sum := fnv.New64a()

@@ -12,7 +12,7 @@ import (
 // lane is one direction of a Pipe.
 type lane struct {
 	mu      sync.Mutex
-	changed sync.Cond // of all that follows, which mu guards
+	changed sync.Cond // signals changes of the fields below, which mu guards
 	bytes   []byte
 	ended   bool // the writer has called CloseWrite
 	writer  side
@@ -22,7 +22,7 @@ type lane struct {
 // side is one end of a lane.
 type side struct {
 	closed   bool
-	fate     error // what the other side meets, once closed; nil for an orderly end
+	fate     error // the error of the other side, once closed; nil for an orderly end
 	deadline time.Time
 	timer    *time.Timer
 }
@@ -36,7 +36,7 @@ func newLane() *lane {
 // expired reports whether the side's deadline has passed.
 func (s *side) expired() bool { return !s.deadline.IsZero() && !time.Now().Before(s.deadline) }
 
-// close marks the side closed; the first fate is kept.
+// close marks the side closed; a later fate is ignored.
 func (s *side) close(fate error) {
 	if !s.closed {
 		s.closed, s.fate = true, fate
@@ -46,8 +46,7 @@ func (s *side) close(fate error) {
 	}
 }
 
-// await waits until a read would not wait, and returns why it would fail. mu is
-// held.
+// await waits until a read would not wait, and returns the error of that read. mu is held.
 func (l *lane) await() error {
 	for {
 		switch {
@@ -130,7 +129,7 @@ func (l *lane) end() error {
 	return nil
 }
 
-// closeWriter ends the lane for good. With a fate, what was not read is lost.
+// closeWriter closes the writing side. If fate is not nil, unread bytes are lost.
 func (l *lane) closeWriter(fate error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,7 +140,7 @@ func (l *lane) closeWriter(fate error) {
 	l.changed.Broadcast()
 }
 
-// closeReader makes writes fail with fate.
+// closeReader closes the reading side. Writes fail with fate afterwards.
 func (l *lane) closeReader(fate error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Eventually polls until ok, and fails the test if that takes too long.
+// Eventually polls until ok returns true, and fails the test after Patience.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -22,7 +22,7 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// Lines is where a log goes.
+// Lines is a writer that collects the lines of a log.
 type Lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer // guarded by mu
@@ -50,7 +50,7 @@ next:
 	return found
 }
 
-// Refusing waits until nobody listens on at.
+// Refusing waits until connections to at are refused.
 func Refusing(t testing.TB, at netip.AddrPort) {
 	t.Helper()
 	Eventually(t, "the end of listening", func() bool {

@@ -11,10 +11,9 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// TestMiddleware checks that a middleware passes on all three methods of the
-// Dialer that it wraps, what they return, and the request's flow, and that it
-// changes a copy of the request only. makeMiddleware returns one that lets a
-// request for 192.0.2.1:80 pass.
+// TestMiddleware checks that a middleware calls the methods of the Dialer that it wraps,
+// returns their results, passes the request's flow on, and changes only a copy of the
+// request. makeMiddleware returns a middleware that admits a request for 192.0.2.1:80.
 func TestMiddleware(t *testing.T, makeMiddleware func(t testing.TB) core.Middleware) {
 	errNext := errors.New("the next dialer's error")
 	to := core.AddrFrom(netip.MustParseAddrPort("192.0.2.1:80"))
@@ -76,7 +75,7 @@ func TestMiddleware(t *testing.T, makeMiddleware func(t testing.TB) core.Middlew
 	})
 }
 
-// passedOn checks the one request that next got.
+// passedOn checks that next received one request, with the flow and identity of r.
 func passedOn(t *testing.T, next *Dialer, r *core.Request) {
 	t.Helper()
 	got := next.Requests()

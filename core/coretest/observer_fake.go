@@ -11,7 +11,7 @@ import (
 type Observer struct {
 	record
 	live  map[core.Client]int // connected and not ended; guarded by mu, as is the rest
-	moved int                 // clients that continue from an address without a Connected
+	moved int                 // clients that moved to an address without a Connected event
 }
 
 var _ core.Observer = (*Observer)(nil)
@@ -43,7 +43,7 @@ func (o *Observer) Observe(e core.Event) {
 	}
 }
 
-// Check reports connections without an end, and ends beyond that.
+// Check reports connections without an end, and surplus ends.
 func (o *Observer) Check(t testing.TB) {
 	t.Helper()
 	o.mu.Lock()

@@ -10,9 +10,9 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// TestPacketConn checks that a packet connection keeps the contract of
-// core.PacketConn. makePair returns two that reach each other and lose nothing
-// while no more than a few hundred kilobytes are under way; the kit closes them.
+// TestPacketConn checks that a packet connection satisfies the contract of
+// core.PacketConn. makePair returns two connected ends that lose no datagram while at most
+// a few hundred kilobytes are in flight; the kit closes them.
 func TestPacketConn(t *testing.T, makePair func(t testing.TB) (a, b PacketEnd)) {
 	for _, tc := range []struct {
 		name string
@@ -37,7 +37,7 @@ func TestPacketConn(t *testing.T, makePair func(t testing.TB) (a, b PacketEnd)) 
 	}
 }
 
-// packetPeer is an end with what it has received.
+// packetPeer is an end with the datagrams that it has received.
 type packetPeer struct {
 	PacketEnd
 	in      *inbox
@@ -132,7 +132,7 @@ func packetAnswer(t *testing.T, a, b *packetPeer) {
 		for i := range ps {
 			ps[i].Addr = a.Addr
 		}
-		_, _ = b.Conn.WritePackets(ps) // the other end sees what is missing
+		_, _ = b.Conn.WritePackets(ps) // the other end detects a missing datagram
 	})
 	post(t, a, b, Pattern(300, 5))
 	collect(t, a, b, Pattern(300, 5))
@@ -151,15 +151,14 @@ func packetCloseInSink(t *testing.T, a, b *packetPeer) {
 func packetClosed(t *testing.T, a, b *packetPeer) {
 	a.listen()
 	a.Conn.Close()
-	a.Conn.Close() // must not panic
+	a.Conn.Close() // a second call must not panic
 	n, err := a.Conn.WritePackets([]core.Packet{{Addr: b.Addr, Data: []byte("x")}})
 	if n != 0 || !errors.Is(err, net.ErrClosed) {
 		t.Errorf("write after close: got %d, %v, want 0, net.ErrClosed", n, err)
 	}
 }
 
-// post writes datagrams from one end to the other in one call. Their bytes may
-// be changed by it.
+// post writes datagrams from one end to the other in one call. It may change their bytes.
 func post(t *testing.T, from, to *packetPeer, all ...[]byte) {
 	t.Helper()
 	var ps []core.Packet

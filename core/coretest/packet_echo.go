@@ -10,10 +10,10 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// echoServer is a UDP server on loopback that sends back what it gets.
+// echoServer is a UDP server on loopback that returns each datagram to its source.
 type echoServer struct {
 	addr core.Addr
-	from chan netip.AddrPort // sources, the first 64 that are not fetched
+	from chan netip.AddrPort // sources of datagrams; further ones are dropped while 64 are queued
 }
 
 func newEcho(t testing.TB) *echoServer {
@@ -33,16 +33,16 @@ func newEcho(t testing.TB) *echoServer {
 			}
 			select {
 			case e.from <- from:
-			default: // nobody asks
+			default: // the queue is full
 			}
-			_, _ = conn.WriteToUDPAddrPort(b[:n], from) // whoever waits for it sees that it is missing
+			_, _ = conn.WriteToUDPAddrPort(b[:n], from) // the waiting test detects a missing datagram
 		}
 	})
 	t.Cleanup(func() { conn.Close(); serving.Wait() })
 	return e
 }
 
-// inbox keeps copies of what a sink gets.
+// inbox queues copies of the datagrams that its sink receives.
 type inbox struct{ got chan core.Packet }
 
 func newInbox() *inbox { return &inbox{got: make(chan core.Packet, packetQueue)} }
@@ -51,9 +51,9 @@ func (in *inbox) sink(ps []core.Packet) {
 	for _, p := range ps {
 		select {
 		case in.got <- core.Packet{Addr: p.Addr, Data: slices.Clone(p.Data)}:
-		default: // whoever waits for it sees that it is missing
+		default: // the waiting test detects a missing datagram
 		}
-		clear(p.Data) // as its owner may, who has it back
+		clear(p.Data) // as the owner may after the sink has returned
 	}
 }
 

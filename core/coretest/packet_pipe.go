@@ -10,8 +10,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// packetQueue is how many datagrams wait for a sink; more are lost, as on a real
-// socket.
+// packetQueue is how many datagrams are queued for a sink; further datagrams are lost, as
+// on a real socket.
 const packetQueue = 256
 
 // PacketEnd is one end of a packet connection, and the address at which the
@@ -21,9 +21,9 @@ type PacketEnd struct {
 	Addr core.Addr
 }
 
-// PacketPipe returns the two ends of a packet connection in memory. A datagram
-// that is written to one end's address arrives at it with the other's address; one to
-// another address is lost. It works in a synctest bubble.
+// PacketPipe returns the two ends of a packet connection in memory. A datagram that is
+// written to the address of the other end arrives there with the address of the writing
+// end; a datagram to any other address is lost. PacketPipe works in a synctest bubble.
 func PacketPipe() (a, b PacketEnd) {
 	atA := newMailbox("192.0.2.1:1001")
 	atB := newMailbox("192.0.2.2:1002")
@@ -51,12 +51,12 @@ func (p *packetPipe) Receive(sink core.PacketSink) { go p.own.run(sink) }
 
 func (p *packetPipe) Close() error { return p.own.close() }
 
-// mailbox is where an end's datagrams arrive.
+// mailbox is the receive queue of an end.
 type mailbox struct {
 	addr core.Addr
 
 	mu      sync.Mutex
-	changed sync.Cond // of all that follows, which mu guards
+	changed sync.Cond // signals changes of the fields below, which mu guards
 	queue   []core.Packet
 	closed  bool
 }
@@ -67,7 +67,7 @@ func newMailbox(addr string) *mailbox {
 	return m
 }
 
-// put delivers a datagram and reports whether there was room.
+// put queues a datagram and reports whether the queue had room.
 func (m *mailbox) put(from core.Addr, data []byte) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -79,7 +79,7 @@ func (m *mailbox) put(from core.Addr, data []byte) bool {
 	return true
 }
 
-// run gives what arrives to sink until the mailbox is closed.
+// run passes queued datagrams to sink until the mailbox is closed.
 func (m *mailbox) run(sink core.PacketSink) {
 	for {
 		ps := m.take()
@@ -90,7 +90,7 @@ func (m *mailbox) run(sink core.PacketSink) {
 	}
 }
 
-// take waits for datagrams; it returns nil when the mailbox is closed.
+// take waits for datagrams and returns them. It returns nil when the mailbox is closed.
 func (m *mailbox) take() []core.Packet {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -10,16 +10,16 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// pipeBuffer is how many bytes one direction of a Pipe holds before a write
-// waits. It is small, so that tests meet a full one.
+// pipeBuffer is how many bytes one direction of a Pipe buffers before a write waits. It is
+// small, so that tests fill the buffer.
 const pipeBuffer = 64 << 10
 
 // Pipe returns the two ends of a connection in memory. It behaves as TCP does:
 // bytes are buffered, each direction ends by itself, reads drain what was sent
 // before the peer closed, writes to a peer that has closed return EPIPE, and
-// core.Abort shows as ECONNRESET. It waits on nothing but condition variables
-// and timers, so it works in a synctest bubble. It is no *net.TCPConn: the relay
-// takes its general path.
+// core.Abort causes ECONNRESET. A Pipe waits only on condition variables and timers, so
+// it works in a synctest bubble. It is not a *net.TCPConn, so the relay uses its general
+// path.
 func Pipe() (a, b core.Stream) {
 	ab, ba := newLane(), newLane()
 	return &pipeEnd{name: "a", peer: "b", in: ba, out: ab}, &pipeEnd{name: "b", peer: "a", in: ab, out: ba}
@@ -74,7 +74,7 @@ func (p *pipeEnd) Write(b []byte) (int, error) {
 
 func (p *pipeEnd) CloseWrite() error { return p.wrap("close", p.out.end()) }
 
-// Close ends both directions. What was written is still delivered.
+// Close ends both directions. Written bytes are still delivered.
 func (p *pipeEnd) Close() error {
 	p.out.closeWriter(nil)
 	p.in.closeReader(syscall.EPIPE)
@@ -103,7 +103,7 @@ func (p *pipeEnd) SetWriteDeadline(t time.Time) error {
 	return p.wrap("set", p.out.setDeadline(&p.out.writer, t))
 }
 
-// wrap gives err the form of package net's errors.
+// wrap returns err as a *net.OpError, as package net does.
 func (p *pipeEnd) wrap(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err

@@ -11,13 +11,13 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Names are the names that TestResolver asks for.
+// Names are the names that TestResolver looks up.
 type Names struct {
 	Known   string // has at least one address
-	Missing string // does not exist; "" if the resolver can't be asked about one
+	Missing string // does not exist; "" to skip the test of such a name
 }
 
-// TestResolver checks that a resolver keeps the contract of core.Resolver.
+// TestResolver checks that a resolver satisfies the contract of core.Resolver.
 func TestResolver(t *testing.T, names Names, makeResolver func(t testing.TB) core.Resolver) {
 	t.Run("known name", func(t *testing.T) {
 		ips, err := makeResolver(t).LookupIP(t.Context(), names.Known)
@@ -33,7 +33,7 @@ func TestResolver(t *testing.T, names Names, makeResolver func(t testing.TB) cor
 			}
 		}
 	})
-	t.Run("told", func(t *testing.T) {
+	t.Run("Tell", func(t *testing.T) {
 		r := makeResolver(t)
 		ips, err := r.LookupIP(t.Context(), names.Known)
 		if err != nil {
@@ -41,11 +41,11 @@ func TestResolver(t *testing.T, names Names, makeResolver func(t testing.TB) cor
 		}
 		found, err := core.Tell(t.Context(), r, names.Known)
 		if err != nil || len(found) != len(ips) {
-			t.Fatalf("%s: told %v, %v, want what is known of %v", names.Known, found, err, ips)
+			t.Fatalf("%s: Tell: got %v, %v, want the sources of %v", names.Known, found, err, ips)
 		}
 		for i := range found {
 			if !slices.Contains(ips, found[i].IP) || found[i].TTL < 0 {
-				t.Errorf("%s: told %+v, want one of %v", names.Known, found[i], ips)
+				t.Errorf("%s: Tell: got %+v, want one of %v", names.Known, found[i], ips)
 			}
 		}
 	})
@@ -56,14 +56,14 @@ func TestResolver(t *testing.T, names Names, makeResolver func(t testing.TB) cor
 		ips, err := makeResolver(t).LookupIP(t.Context(), names.Missing)
 		var dns *net.DNSError
 		if len(ips) != 0 || !errors.As(err, &dns) || !dns.IsNotFound {
-			t.Errorf("%s: got %v, %v, want a *net.DNSError that says not found", names.Missing, ips, err)
+			t.Errorf("%s: got %v, %v, want a *net.DNSError with IsNotFound", names.Missing, ips, err)
 		}
 	})
 	t.Run("cancelled context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		within(t, "a lookup with a cancelled context", func() {
-			// An answer at hand may be given; an error must not be someone else's.
+			// A cached answer is allowed; an error must belong to this lookup.
 			if ips, err := makeResolver(t).LookupIP(ctx, names.Known); err == nil && len(ips) == 0 {
 				t.Error("got neither addresses nor an error")
 			}

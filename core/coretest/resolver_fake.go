@@ -10,12 +10,12 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Resolver is a core.Resolver with fixed answers. A name that it does not have
-// is not found. The zero Resolver has none and is ready.
+// Resolver is a core.Resolver with fixed answers. Other names are not found. The zero
+// Resolver has no names and is ready.
 type Resolver struct {
 	Names map[string][]netip.Addr
-	Err   error         // of every lookup, if not nil
-	Hold  chan struct{} // a lookup waits until it is closed, if not nil
+	Err   error         // if not nil, the error of every lookup
+	Hold  chan struct{} // if not nil, lookups wait until the channel is closed
 
 	mu    sync.Mutex
 	asked []string // guarded by mu
@@ -23,7 +23,7 @@ type Resolver struct {
 
 var _ core.Resolver = (*Resolver)(nil)
 
-// LookupIP answers from Names.
+// LookupIP returns the addresses in Names.
 func (r *Resolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, error) {
 	r.mu.Lock()
 	r.asked = append(r.asked, name)

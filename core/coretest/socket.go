@@ -14,10 +14,10 @@ import (
 // AnyPort is a loopback address with a port of the kernel's choice.
 var AnyPort = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
 
-// Target is an address for documentation, which no test reaches.
+// Target is a documentation address, to which no test connects.
 var Target = core.AddrFrom(netip.MustParseAddrPort("192.0.2.1:80"))
 
-// Addr reads a target.
+// Addr parses a target.
 func Addr(t testing.TB, s string) core.Addr {
 	t.Helper()
 	a, err := core.ParseAddr(s)
@@ -27,8 +27,8 @@ func Addr(t testing.TB, s string) core.Addr {
 	return a
 }
 
-// Descriptors returns how many Descriptors the process has open, or 0 where
-// that can't be told.
+// Descriptors returns how many descriptors the process has open, or 0 if the system does
+// not report that.
 func Descriptors() int {
 	all, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -37,7 +37,7 @@ func Descriptors() int {
 	return len(all)
 }
 
-// Hurry keeps a connection from hanging the test.
+// Hurry sets a deadline on a connection, so that it can't block the test for long.
 func Hurry(t testing.TB, c net.Conn) {
 	t.Helper()
 	if err := c.SetDeadline(time.Now().Add(Patience)); err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// TestStream checks that a stream keeps the contract of core.Stream and of the
-// optional interfaces that it has. makePair returns the two ends of a fresh
+// TestStream checks that a stream satisfies the contracts of core.Stream and of the
+// optional interfaces that it implements. makePair returns the two ends of a fresh
 // connection, both ready for bytes; the kit closes them.
 func TestStream(t *testing.T, makePair func(t testing.TB) (a, b core.Stream)) {
 	for _, tc := range []struct {
@@ -92,7 +92,7 @@ func streamCloseDelivers(t *testing.T, a, b core.Stream) {
 			t.Errorf("close: %v", err)
 		}
 		ReadAll(t, b, last)
-		// The first writes may be taken before the peer's refusal is known.
+		// The first writes may succeed before the peer's RST arrives.
 		for {
 			if _, err := b.Write(last); err != nil {
 				return

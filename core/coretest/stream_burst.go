@@ -18,7 +18,7 @@ func streamWriteVector(t *testing.T, a, b core.Stream) {
 	within(t, "a vectored write", func() {
 		var all sync.WaitGroup
 		all.Go(func() {
-			own := slices.Clone(data) // pieces may be changed
+			own := slices.Clone(data) // WriteVector may change the pieces
 			n, err := v.WriteVector([][]byte{own[:1], own[1:1], own[1:50_000], own[50_000:]})
 			if n != len(data) || err != nil {
 				t.Errorf("write vector: got %d, %v, want %d, nil", n, err, len(data))
@@ -69,7 +69,7 @@ func streamWriteBurst(t *testing.T, a, b core.Stream) {
 	})
 }
 
-// bursts runs burst to the end and returns the sum of its counts.
+// bursts calls burst until the end and returns the sum of its results.
 func bursts(t testing.TB, burst func() (int, error)) int {
 	t.Helper()
 	total := 0

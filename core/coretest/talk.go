@@ -11,23 +11,25 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// Patience bounds what should happen at once; tests that pass don't wait for it.
+// Patience bounds waits for events that should happen at once. Tests that pass don't wait
+// for so long.
 const Patience = 20 * time.Second
 
-// A Pair is a way to make the two ends of a connection.
+// Pair is a way to create the two ends of a connection.
 type Pair struct {
 	Name string
 	Make func(t testing.TB) (a, b core.Stream)
 }
 
-// Pairs are the ways in which the two ends of a connection are made here.
+// Pairs are the ways in which this package creates the two ends of a connection.
 var Pairs = []Pair{
 	{"memory", func(testing.TB) (a, b core.Stream) { return Pipe() }},
 	{"loopback", func(t testing.TB) (a, b core.Stream) { return TCPPair(t) }},
 	{"bytes put back", unreadPair},
 }
 
-// TCPPair returns the ends of a loopback connection that don't hang the test.
+// TCPPair returns the ends of a loopback connection with a deadline, so that they can't
+// block the test for long.
 func TCPPair(t testing.TB) (a, b *net.TCPConn) {
 	t.Helper()
 	a, b = LoopbackPair(t)
@@ -81,7 +83,7 @@ func ReadAll(t testing.TB, s io.Reader, want []byte) {
 	same(t, got, want)
 }
 
-// CloseWrite ends the direction to the peer.
+// CloseWrite calls CloseWrite of s and checks the result.
 func CloseWrite(t testing.TB, s core.Stream) {
 	t.Helper()
 	if err := s.CloseWrite(); err != nil {

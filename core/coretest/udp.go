@@ -20,7 +20,7 @@ func ListenUDP(t testing.TB, at string) *netio.UDPSocket {
 	return s
 }
 
-// SendUDP sends datagrams, all of which must be taken.
+// SendUDP sends datagrams and checks that the kernel accepts all of them.
 func SendUDP(t testing.TB, s *netio.UDPSocket, ds ...netio.Datagram) {
 	t.Helper()
 	if n, err := s.Send(ds); n != len(ds) || err != nil {
@@ -28,13 +28,13 @@ func SendUDP(t testing.TB, s *netio.UDPSocket, ds ...netio.Datagram) {
 	}
 }
 
-// Gathered are copies of what came to a socket.
+// Gathered are copies of the datagrams that a socket has received.
 type Gathered struct {
 	Got    chan netio.Datagram
 	Bursts chan int // sizes
 }
 
-// Gather has a socket receive.
+// Gather makes a socket receive into a Gathered.
 func Gather(t testing.TB, s *netio.UDPSocket) *Gathered {
 	t.Helper()
 	in := &Gathered{Got: make(chan netio.Datagram, 1024), Bursts: make(chan int, 1024)}
@@ -53,9 +53,9 @@ func (in *Gathered) Take(ds []netio.Datagram) {
 	}
 }
 
-// Discard is a PacketConn that takes all and keeps nothing.
+// Discard is a PacketConn that accepts all datagrams and drops them.
 type Discard struct {
-	// Sink is what Receive was called with.
+	// Sink is the argument of Receive.
 	Sink core.PacketSink
 }
 

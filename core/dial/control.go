@@ -10,7 +10,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// controlSocket returns what is to be done with a socket before it connects, or nil.
+// controlSocket returns the ControlContext of a net.Dialer: Control's check, then the
+// socket options. It returns nil if neither is set.
 func (n Net) controlSocket() func(context.Context, string, string, syscall.RawConn) error {
 	if n.Socket == (netio.SocketOptions{}) {
 		if n.Control == nil {
@@ -28,8 +29,8 @@ func (n Net) controlSocket() func(context.Context, string, string, syscall.RawCo
 	}
 }
 
-// guardSocket asks control about the address that a socket is about to connect
-// to: the one the kernel gets, not the one that a name stood for earlier.
+// guardSocket calls control with the address that a socket is about to connect to. That
+// is the address in the system call, not the result of an earlier lookup.
 func guardSocket(control Control) func(context.Context, string, string, syscall.RawConn) error {
 	return func(ctx context.Context, _, address string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(address)

@@ -11,9 +11,9 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// Net is the Dialer under the first hop of each chain: it reaches servers that
-// the operator named, so it guards no address. Its zero value asks the
-// operating system for names.
+// Net is the Dialer under the first hop of each chain. It dials servers from the
+// configuration, so it checks no address unless Control is set. The zero Net resolves
+// names by the operating system.
 type Net struct {
 	Resolver core.Resolver // nil for the operating system's
 	Control  Control       // nil for none
@@ -21,12 +21,12 @@ type Net struct {
 	Socket   netio.SocketOptions
 }
 
-// Preamble returns what a connection to an address that was dialled for r begins
-// with, before r.Payload and in one write with it.
+// Preamble returns the first bytes of a connection that was dialled for r to the
+// address to. They are sent before r.Payload, in one write with it.
 type Preamble func(r *core.Request, to netip.AddrPort) []byte
 
-// Control is asked about each address before a socket connects to it, or before
-// a datagram goes there.
+// Control is called with each address before a socket connects to it, or before a
+// datagram is sent to it. An error denies the address.
 type Control func(ctx context.Context, network core.Network, to netip.AddrPort) error
 
 var _ core.Dialer = Net{}
@@ -65,8 +65,8 @@ func writeFirst(ctx context.Context, s core.Stream, first []byte) error {
 	return err
 }
 
-// WithResolver returns wire with r for the names of what it dials, such as an
-// outbound's own server. Where r is nil it is wire itself.
+// WithResolver returns a Dialer over wire that resolves the names of targets, such as an
+// outbound's own server, by r. If r is nil it returns wire.
 func WithResolver(wire core.Dialer, r core.Resolver) core.Dialer {
 	if r == nil {
 		return wire
@@ -78,7 +78,8 @@ func WithResolver(wire core.Dialer, r core.Resolver) core.Dialer {
 	return Resolve(r).Wrap(wire)
 }
 
-// PayloadWait returns 0: a bare connection has no header to share a packet with.
+// PayloadWait returns 0: a bare connection has no header that could share a packet with
+// the payload.
 func (n Net) PayloadWait(*core.Request) time.Duration { return 0 }
 
 func (n Net) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) {
@@ -86,10 +87,10 @@ func (n Net) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) 
 	if source := n.Socket.Source(to.Addr()); source.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
 	}
-	// Not d.DialTCP: given no local address it binds to an unspecified one, and
-	// the kernel then looks for a port that is free for every destination, which
-	// gets slow, and fails, with many connections in TIME_WAIT. A source address
-	// is bound without a port.
+	// Not d.DialTCP: without a local address DialTCP binds to an unspecified address,
+	// and the kernel then searches a port that is free for every destination. With
+	// many connections in TIME_WAIT that is slow, and fails in the end. A source
+	// address is bound without a port.
 	conn, err := d.DialContext(ctx, "tcp", to.String())
 	if err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ func (n Net) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) 
 	return conn.(*net.TCPConn), nil
 }
 
-// addresses returns where r.Target is.
+// addresses returns the IP addresses of r.Target.
 func (n Net) addresses(ctx context.Context, r *core.Request) ([]netip.Addr, error) {
 	switch {
 	case r.Target.Port() == 0:

@@ -12,21 +12,22 @@ import (
 
 // Bounds on the names of one association.
 const (
-	maxLookups    = 8                // in progress at once
-	maxNames      = 64               // remembered
+	maxLookups    = 8                // lookups in progress at once
+	maxNames      = 64               // cached names
 	maxWaiting    = 16               // datagrams that wait for one name
-	maxWaitBytes  = 64 << 10         // of all datagrams that wait
-	lookupTimeout = 10 * time.Second // for one name
-	nameLife      = 30 * time.Second // after which a name in use is asked for again
-	nameFailed    = 5 * time.Second  // the same after a question that failed
+	maxWaitBytes  = 64 << 10         // bytes of all waiting datagrams
+	lookupTimeout = 10 * time.Second // of one name
+	nameLife      = 30 * time.Second // after which a name in use is looked up again
+	nameFailed    = 5 * time.Second  // the same after a failed lookup
 )
 
-// ResolvePackets returns a PacketConn whose datagrams to names go to one of the
-// addresses that r finds: OneOf them or, over the bare network, the first that may be
-// reached and to which there is a way. While a name is looked up its datagrams wait,
-// at most 16 of them and 64 KiB in all; all others pass. At most 8 names are looked up
-// at once. A name in use keeps its address while it is asked for again, and after it
-// too, if that is still among the answers or if there is none.
+// ResolvePackets returns a PacketConn that sends datagrams to names to one of the
+// addresses that r returns: to OneOf the addresses or, over the bare network, to the
+// first address that Control allows and the kernel has a route to. While a name is
+// looked up, its datagrams wait, at most 16 of one name and 64 KiB in all; all other
+// datagrams pass. At most 8 names are looked up at once. A name in use keeps its address
+// during a repeated lookup. It keeps the address afterwards too if the answer contains
+// that address or is empty.
 func ResolvePackets(next core.PacketConn, r core.Resolver, f *core.Flow) core.PacketConn {
 	if bare, ok := next.(*resolvingPackets); ok {
 		return resolvePackets(next, r, f, bare.pick)
@@ -34,7 +35,7 @@ func ResolvePackets(next core.PacketConn, r core.Resolver, f *core.Flow) core.Pa
 	return resolvePackets(next, r, f, func(ips []netip.Addr, _ uint16) netip.Addr { return OneOf(ips) })
 }
 
-// resolvePackets is ResolvePackets with a choice of the address.
+// resolvePackets is ResolvePackets with pick for the choice of the address.
 func resolvePackets(next core.PacketConn, r core.Resolver, f *core.Flow, pick func([]netip.Addr, uint16) netip.Addr) core.PacketConn {
 	return &resolvingPackets{next: next, resolver: r, flow: f, pick: pick}
 }
@@ -43,27 +44,27 @@ type resolvingPackets struct {
 	next     core.PacketConn
 	resolver core.Resolver
 	flow     *core.Flow
-	pick     func(ips []netip.Addr, port uint16) netip.Addr // not valid for none
+	pick     func(ips []netip.Addr, port uint16) netip.Addr // returns the zero Addr if none is usable
 
 	mu      sync.Mutex
 	closed  bool               // guarded by mu, as all that follows
 	names   map[string]*lookup // nil until there is a name
 	pending int                // lookups in progress
-	bytes   int                // of datagrams that wait
+	bytes   int                // of all waiting datagrams
 	ctx     context.Context    // of the lookups
 	cancel  context.CancelFunc // ends ctx
 }
 
-// lookup is what is known of a name.
+// lookup is the cache entry of a name.
 type lookup struct {
-	ip      netip.Addr    // not valid if it was not found, or not yet
-	until   time.Time     // when to ask again
-	asking  bool          // it is being looked up
-	waiting []core.Packet // copies, while there is no address
+	ip      netip.Addr    // not valid before the first successful lookup
+	until   time.Time     // when the name is looked up again
+	running bool          // a lookup is in progress
+	waiting []core.Packet // copies of datagrams that wait for the first address
 }
 
-// WritePackets passes on what has an address, and keeps for later what has a
-// name that is being looked up.
+// WritePackets sends the datagrams whose address is known, and queues copies of the
+// datagrams to a name whose lookup is in progress.
 func (c *resolvingPackets) WritePackets(ps []core.Packet) (int, error) {
 	named := false
 	for i := range ps {
@@ -80,8 +81,8 @@ func (c *resolvingPackets) WritePackets(ps []core.Packet) (int, error) {
 	return kept + n, err
 }
 
-// resolve moves the datagrams whose address is known to the front of ps, with
-// that address, and returns them and how many of the others it has kept.
+// resolve moves the datagrams whose address is known to the front of ps and sets their
+// address. It returns these datagrams and how many of the others it has queued.
 func (c *resolvingPackets) resolve(ps []core.Packet) (ready []core.Packet, kept int, err error) {
 	now := time.Now()
 	c.mu.Lock()
@@ -97,15 +98,15 @@ func (c *resolvingPackets) resolve(ps []core.Packet) (ready []core.Packet, kept 
 			continue
 		}
 		l := c.names[name]
-		if l == nil || !l.asking && now.After(l.until) {
-			l = c.ask(name, l, p.Addr.Port(), now)
+		if l == nil || !l.running && now.After(l.until) {
+			l = c.startLookup(name, l, p.Addr.Port(), now)
 		}
 		switch {
-		case l == nil: // too many names
+		case l == nil: // too many lookups: the datagram is dropped
 		case l.ip.IsValid():
 			p.Addr = core.NewIPAddr(l.ip, p.Addr.Port())
 			ready = append(ready, p)
-		case l.asking && len(l.waiting) < maxWaiting && c.bytes+len(p.Data) <= maxWaitBytes:
+		case l.running && len(l.waiting) < maxWaiting && c.bytes+len(p.Data) <= maxWaitBytes:
 			l.waiting = append(l.waiting, clonePacket(p))
 			c.bytes += len(p.Data)
 			kept++
@@ -114,9 +115,10 @@ func (c *resolvingPackets) resolve(ps []core.Packet) (ready []core.Packet, kept 
 	return ready, kept, nil
 }
 
-// ask begins to look up a name, known as l or, if that is nil, not known. It
-// returns what is known of it then: nothing if too many are looked up. mu is held.
-func (c *resolvingPackets) ask(name string, l *lookup, port uint16, now time.Time) *lookup {
+// startLookup starts a lookup of a name. l is the entry of the name, or nil for a new
+// name. startLookup returns the entry. If maxLookups are in progress it starts nothing
+// and returns l. mu is held.
+func (c *resolvingPackets) startLookup(name string, l *lookup, port uint16, now time.Time) *lookup {
 	if c.pending == maxLookups {
 		return l
 	}
@@ -126,24 +128,24 @@ func (c *resolvingPackets) ask(name string, l *lookup, port uint16, now time.Tim
 	}
 	if l == nil {
 		if len(c.names) >= maxNames {
-			c.forget(now)
+			c.evict(now)
 		}
 		l = new(lookup)
 		c.names[name] = l
 	}
-	l.asking = true
+	l.running = true
 	c.pending++
 	go c.find(c.ctx, name, port, l)
 	return l
 }
 
-// forget makes room for another name: all that is out of date goes, or else any
-// that is known. mu is held.
-func (c *resolvingPackets) forget(now time.Time) {
+// evict makes room for another name: it drops all expired entries or, if there are
+// none, any entry without a running lookup. mu is held.
+func (c *resolvingPackets) evict(now time.Time) {
 	var known string
 	for name, l := range c.names {
 		switch {
-		case l.asking:
+		case l.running:
 		case now.After(l.until):
 			delete(c.names, name)
 		default:
@@ -155,7 +157,7 @@ func (c *resolvingPackets) forget(now time.Time) {
 	}
 }
 
-// find looks up a name and sends what waits for it.
+// find looks up a name and sends the datagrams that wait for the address.
 func (c *resolvingPackets) find(ctx context.Context, name string, port uint16, l *lookup) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
@@ -165,9 +167,9 @@ func (c *resolvingPackets) find(ctx context.Context, name string, port uint16, l
 		if err == nil && len(ips) > 0 {
 			found = c.choose(l, ips, port)
 		}
-		return nil // to those who wait, one that is not found is lost on the way
+		return nil // a failed lookup drops the waiting datagrams, as a network does
 	})
-	waiting, closed := c.learn(l, found)
+	waiting, closed := c.finishLookup(l, found)
 	if panicked != nil {
 		c.flow.Cut(panicked)
 	}
@@ -186,8 +188,8 @@ func (c *resolvingPackets) find(ctx context.Context, name string, port uint16, l
 	}
 }
 
-// choose returns the address that l has, if it is still among ips: a flow that
-// runs must not change its target. Else it is a new one.
+// choose returns the current address of l if ips contains it, because a running flow
+// must not change its target. Otherwise it picks an address of ips.
 func (c *resolvingPackets) choose(l *lookup, ips []netip.Addr, port uint16) netip.Addr {
 	c.mu.Lock()
 	known := l.ip
@@ -200,13 +202,13 @@ func (c *resolvingPackets) choose(l *lookup, ips []netip.Addr, port uint16) neti
 	return c.pick(ips, port)
 }
 
-// learn ends a lookup with the address that was found, which is not valid for
-// none; an address that was known before stays then. It returns the datagrams that
-// waited.
-func (c *resolvingPackets) learn(l *lookup, found netip.Addr) (waiting []core.Packet, closed bool) {
+// finishLookup ends a lookup with its result found. If found is not valid, the lookup
+// failed and the entry keeps its previous address. finishLookup returns the datagrams
+// that waited.
+func (c *resolvingPackets) finishLookup(l *lookup, found netip.Addr) (waiting []core.Packet, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	waiting, l.waiting, l.asking = l.waiting, nil, false
+	waiting, l.waiting, l.running = l.waiting, nil, false
 	for i := range waiting {
 		c.bytes -= len(waiting[i].Data)
 	}
@@ -218,15 +220,16 @@ func (c *resolvingPackets) learn(l *lookup, found netip.Addr) (waiting []core.Pa
 	return waiting, c.closed
 }
 
-// clonePacket copies a datagram that must wait.
+// clonePacket copies a datagram that is queued.
 func clonePacket(p core.Packet) core.Packet {
 	return core.Packet{Addr: p.Addr, Data: append([]byte(nil), p.Data...)}
 }
 
-// Receive passes on what comes.
+// Receive passes arriving datagrams to sink unchanged.
 func (c *resolvingPackets) Receive(sink core.PacketSink) { c.next.Receive(sink) }
 
-// Close drops what waits and closes the next connection.
+// Close drops the waiting datagrams, cancels the lookups and closes the wrapped
+// connection.
 func (c *resolvingPackets) Close() error {
 	c.mu.Lock()
 	c.closed = true

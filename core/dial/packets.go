@@ -11,9 +11,9 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// netPackets is the bare network for one association: one socket, so that all
-// targets see one source, and whoever answers is heard (endpoint-independent
-// mapping and filtering, RFC 4787).
+// netPackets is the bare network for one association: one socket, so that all targets
+// see one source address, and datagrams of every peer are received
+// (endpoint-independent mapping and filtering, RFC 4787).
 type netPackets struct {
 	socket  *netio.UDPSocket
 	options netio.SocketOptions
@@ -21,11 +21,11 @@ type netPackets struct {
 	flow    *core.Flow
 
 	mu   sync.Mutex
-	last netip.AddrPort // that control allowed; guarded by mu
+	last netip.AddrPort // the last address that control allowed; guarded by mu
 }
 
-// OpenPackets opens a socket of its own. A name is looked up while other
-// datagrams go on.
+// OpenPackets opens a socket for the association. The lookup of a name does not block
+// other datagrams.
 func (n Net) OpenPackets(_ context.Context, r *core.Request) (core.PacketConn, error) {
 	socket, err := netio.OpenUDPWith(n.Socket)
 	if err != nil {
@@ -42,8 +42,8 @@ func (n Net) OpenPackets(_ context.Context, r *core.Request) (core.PacketConn, e
 // CheckPackets returns nil.
 func (n Net) CheckPackets() error { return nil }
 
-// WritePackets sends what control allows, address by address: each datagram is
-// asked about, not only the first.
+// WritePackets sends the datagrams whose address control allows. It checks the address
+// of each datagram, not only of the first.
 func (p *netPackets) WritePackets(ps []core.Packet) (sent int, err error) {
 	allowed := p.allowed()
 	sent, err = p.socket.SendPackets(ps, func(packet *core.Packet) (netip.AddrPort, bool) {
@@ -56,7 +56,7 @@ func (p *netPackets) WritePackets(ps []core.Packet) (sent int, err error) {
 		}
 		return to, true
 	})
-	p.allow(allowed)
+	p.setAllowed(allowed)
 	return sent, err
 }
 
@@ -66,13 +66,13 @@ func (p *netPackets) allowed() netip.AddrPort {
 	return p.last
 }
 
-func (p *netPackets) allow(to netip.AddrPort) {
+func (p *netPackets) setAllowed(to netip.AddrPort) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last = to
 }
 
-// check returns why no datagram may go to an address, or nil.
+// check returns an error if no datagram may be sent to an address.
 func (p *netPackets) check(to netip.AddrPort) error {
 	switch {
 	case !to.IsValid():
@@ -85,8 +85,8 @@ func (p *netPackets) check(to netip.AddrPort) error {
 	return p.control(context.Background(), core.UDP, to)
 }
 
-// pick returns the first address that may be reached and to which there is a
-// way. That is asked of the kernel, without a datagram, where there is a choice.
+// pick returns the first address that control allows and the kernel has a route to. If
+// control allows only one address, pick returns it without a route lookup.
 func (p *netPackets) pick(ips []netip.Addr, port uint16) netip.Addr {
 	var open []netip.Addr
 	for _, ip := range ips {
@@ -98,16 +98,16 @@ func (p *netPackets) pick(ips []netip.Addr, port uint16) netip.Addr {
 		return open[0]
 	}
 	for _, ip := range open {
-		if p.hasWay(netip.AddrPortFrom(ip, port)) {
+		if p.hasRoute(netip.AddrPortFrom(ip, port)) {
 			return ip
 		}
 	}
 	return netip.Addr{}
 }
 
-// hasWay asks the kernel whether there is a way to an address from a socket with the
-// same options.
-func (p *netPackets) hasWay(to netip.AddrPort) bool {
+// hasRoute reports whether the kernel has a route to an address from a socket with the
+// same options. It connects a UDP socket, which sends no datagram.
+func (p *netPackets) hasRoute(to netip.AddrPort) bool {
 	d := net.Dialer{Control: p.options.Control}
 	if source := p.options.Source(to.Addr()); source.IsValid() {
 		d.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
@@ -120,7 +120,7 @@ func (p *netPackets) hasWay(to netip.AddrPort) bool {
 	return true
 }
 
-// Receive gives datagrams with their true source to sink.
+// Receive passes datagrams with their true source to sink.
 func (p *netPackets) Receive(sink core.PacketSink) {
 	err := p.socket.ReceivePackets(sink, p.flow.Cut, func(d *netio.Datagram) (core.Packet, bool) {
 		return core.Packet{Addr: core.AddrFrom(d.Peer), Data: d.Data}, true

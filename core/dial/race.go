@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// attemptDelay is how long one address may take before the next is tried beside
-// it (RFC 8305 §5: 250 ms).
+// attemptDelay is the time after which the next address is dialled in parallel to the
+// attempts in progress (RFC 8305 §5: 250 ms).
 const attemptDelay = 250 * time.Millisecond
 
-// maxAttempts is how many addresses of one name are tried: whoever owns a name could
-// else have us knock at thousands of doors.
+// maxAttempts is how many addresses of one name are dialled. Without the bound the
+// owner of a name could cause thousands of connection attempts.
 const maxAttempts = 32
 
-// Race dials the addresses in order, the next one beside those in progress
-// after 250 ms or as soon as one fails, and returns the first connection
-// (RFC 8305). The others are closed. If all fail it returns all their errors, joined.
-// It tries 32 at the most.
+// Race dials the addresses, at most 32, with the families interleaved. It starts the
+// next attempt after 250 ms, or as soon as an attempt fails, in parallel to the attempts
+// in progress, and returns the first connection (RFC 8305). Later connections are
+// closed. If all attempts fail, Race returns their errors, joined.
 func Race(ctx context.Context, ips []netip.Addr, port uint16, dial func(context.Context, netip.AddrPort) (*net.TCPConn, error)) (*net.TCPConn, error) {
 	if len(ips) == 0 {
 		return nil, errors.New("no address to dial")
@@ -43,7 +43,7 @@ type result struct {
 type race struct {
 	dial    func(context.Context, netip.AddrPort) (*net.TCPConn, error)
 	port    uint16
-	results chan result // room for all attempts, so none is stuck
+	results chan result // capacity for all attempts, so that no send blocks
 	running int
 }
 
@@ -84,8 +84,8 @@ func (r *race) start(ctx context.Context, ip netip.Addr) {
 	}()
 }
 
-// closeLate closes the connections of attempts that lost the race. Their
-// context ends with the race, so they are over soon.
+// closeLate closes the connections of attempts that finish after the winner. Their
+// context ends with the race, so they finish soon.
 func (r *race) closeLate() {
 	if r.running == 0 {
 		return
@@ -99,8 +99,8 @@ func (r *race) closeLate() {
 	}()
 }
 
-// interleave orders addresses by turns of their families, beginning with the
-// first address's (RFC 8305 §4).
+// interleave alternates the address families, beginning with the family of the first
+// address (RFC 8305 §4).
 func interleave(ips []netip.Addr) []netip.Addr {
 	var same, other []netip.Addr
 	for _, ip := range ips {

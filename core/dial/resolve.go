@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Resolve returns the middleware of a resolver: it sets the addresses of a
-// request whose target is a name, and keeps the name.
+// Resolve returns the middleware of a resolver. The middleware sets the addresses of a
+// request whose target is a name; the request keeps the name.
 func Resolve(r core.Resolver) core.Middleware { return resolving{resolver: r} }
 
 type resolving struct {
@@ -21,7 +21,7 @@ func (m resolving) Wrap(next core.Dialer) core.Dialer {
 	return resolving{resolver: m.resolver, next: next}
 }
 
-// DialStream resolves the target, unless an earlier stage has.
+// DialStream resolves the target, unless an earlier stage has resolved it.
 func (m resolving) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
 	if r.Target.Name() == "" || len(r.IPs) > 0 {
 		return m.next.DialStream(ctx, r)
@@ -30,7 +30,7 @@ func (m resolving) DialStream(ctx context.Context, r *core.Request) (core.Stream
 	switch {
 	case err != nil:
 		return nil, err
-	case len(ips) == 0: // else the next stage might ask somebody else
+	case len(ips) == 0: // without addresses the next stage might query another resolver
 		return nil, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
 	}
 	known := *r
@@ -47,8 +47,8 @@ func (m resolving) OpenPackets(ctx context.Context, r *core.Request) (core.Packe
 	return ResolvePackets(next, m.resolver, r.Flow), nil
 }
 
-// CheckPackets returns what the next stage says.
+// CheckPackets returns the result of the next stage.
 func (m resolving) CheckPackets() error { return m.next.CheckPackets() }
 
-// PayloadWait returns what the next stage wants.
+// PayloadWait returns the result of the next stage.
 func (m resolving) PayloadWait(r *core.Request) time.Duration { return m.next.PayloadWait(r) }

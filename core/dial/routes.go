@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// routeLife is for how long it is remembered whether there is a way.
+// routeLife is how long the result of a route lookup is cached.
 const routeLife = 5 * time.Second
 
-// Routes tells which addresses this machine has a way to. The zero Routes is
-// ready.
+// Routes reports which address families this machine has a route for. The zero Routes
+// is ready.
 type Routes struct {
-	asked atomic.Int64 // when, in nanoseconds of Unix time; 0 for never
-	ipv6  atomic.Bool
+	checked atomic.Int64 // time of the last lookup, in nanoseconds of Unix time; 0 for never
+	ipv6    atomic.Bool
 }
 
-// IPv6 reports whether there is a way to the IPv6 Internet. That is asked of the
-// kernel, without a datagram.
+// IPv6 reports whether the kernel has a route to the IPv6 Internet. The route lookup
+// sends no datagram.
 func (r *Routes) IPv6() bool {
 	now := time.Now().UnixNano()
-	if asked := r.asked.Load(); asked != 0 && now-asked < int64(routeLife) && now >= asked {
+	if checked := r.checked.Load(); checked != 0 && now-checked < int64(routeLife) && now >= checked {
 		return r.ipv6.Load()
 	}
 	// 2000::/3 is all global unicast (RFC 4291 §2.4).
@@ -29,6 +29,6 @@ func (r *Routes) IPv6() bool {
 		c.Close()
 	}
 	r.ipv6.Store(err == nil)
-	r.asked.Store(now)
+	r.checked.Store(now)
 	return err == nil
 }

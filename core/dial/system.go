@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// OneOf returns the address for somebody else to dial, who gets only one: the first of
-// IPv4 or, where there is none, the first. Whether there is a way to IPv6 over there,
-// nobody knows here. There is at least one.
+// OneOf returns the address of ips for a remote server to dial, if only one can be sent:
+// the first IPv4 address or, if there is none, the first address. IPv4 is preferred
+// because this process can't know whether the remote server has a route to IPv6. ips
+// must not be empty.
 func OneOf(ips []netip.Addr) netip.Addr {
 	for _, ip := range ips {
 		if ip.Unmap().Is4() {
@@ -20,9 +21,9 @@ func OneOf(ips []netip.Addr) netip.Addr {
 	return ips[0]
 }
 
-// OwnName answers for names that no server may be asked about: localhost and the
-// names under it are loopback (RFC 6761 §6.3), and there is none under invalid
-// (§6.4) and, outside of Tor, onion (RFC 7686). It returns false for other names.
+// OwnName resolves names that no server may be queried for: localhost and the names
+// under it are loopback (RFC 6761 §6.3); names under invalid (§6.4) and, outside of Tor,
+// onion (RFC 7686) don't exist. It returns false for other names.
 func OwnName(name string) (ips []netip.Addr, ok bool, err error) {
 	name = strings.TrimSuffix(name, ".")
 	switch last := name[strings.LastIndexByte(name, '.')+1:]; {
@@ -34,13 +35,14 @@ func OwnName(name string) (ips []netip.Addr, ok bool, err error) {
 	return nil, false, nil
 }
 
-// SystemResolver asks the operating system. The zero value is ready.
+// SystemResolver resolves names by the operating system. The zero value is ready.
 type SystemResolver struct{}
 
 var _ core.Teller = SystemResolver{}
 
-// LookupIP asks for IPv4 and IPv6 addresses. The name is taken as fully
-// qualified: search domains are not applied. OwnName's names are not asked for.
+// LookupIP returns the IPv4 and IPv6 addresses of a name. The name is treated as fully
+// qualified: search domains are not applied. For the names of OwnName the operating
+// system is not queried.
 func (SystemResolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, error) {
 	if ips, ok, err := OwnName(name); ok {
 		return ips, err
@@ -55,7 +57,7 @@ func (SystemResolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, 
 	return ips, nil
 }
 
-// Tell says that the operating system said so.
+// Tell returns the addresses with the operating system as their source.
 func (s SystemResolver) Tell(ctx context.Context, name string) ([]core.Found, error) {
 	ips, err := s.LookupIP(ctx, name)
 	found := make([]core.Found, len(ips))

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// OverTransports returns a Dialer whose streams go through the transports, from
-// the wire up. With none it returns wire.
+// OverTransports returns a Dialer whose streams are carried by the transports, from the
+// wire up. Without transports it returns wire.
 func OverTransports(wire core.Dialer, transports []core.Transport) core.Dialer {
 	if len(transports) == 0 {
 		return wire
@@ -16,14 +16,14 @@ func OverTransports(wire core.Dialer, transports []core.Transport) core.Dialer {
 	return carried{wire: wire, transports: transports}
 }
 
-// carried is a wire under transports.
+// carried is a Dialer over wire and transports.
 type carried struct {
 	wire       core.Dialer
 	transports []core.Transport
 }
 
-// DialStream dials the wire bare, builds the transports on it and sends the
-// payload through them.
+// DialStream dials the wire without a payload, starts the transports over the
+// connection and sends the payload through them.
 func (c carried) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
 	under := *r
 	under.Payload = nil
@@ -46,8 +46,8 @@ func (c carried) DialStream(ctx context.Context, r *core.Request) (core.Stream, 
 	return s, nil
 }
 
-// OpenPackets returns ErrNoPackets: a transport carries streams only, and
-// datagrams must not travel beside it unprotected.
+// OpenPackets returns an ErrNoPackets: a transport carries streams only, and datagrams
+// must not bypass the transport unprotected.
 func (c carried) OpenPackets(context.Context, *core.Request) (core.PacketConn, error) {
 	return nil, c.CheckPackets()
 }

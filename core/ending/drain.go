@@ -10,24 +10,24 @@ import (
 )
 
 const (
-	drainChunk  = 4 << 10               // bytes read at a time
+	drainChunk  = 4 << 10               // bytes of one read
 	drainPause  = time.Second / 16      // between reads: 64 KiB/s
-	drainTail   = 50 * time.Millisecond // for what is still in the receive buffer at the end
-	dismissTail = time.Second           // for what the peer of a dismissed connection still sends
-	drainReads  = 64                    // reads of that at most, 256 KiB
+	drainTail   = 50 * time.Millisecond // for reading the rest of the receive buffer after a drain
+	dismissTail = time.Second           // for reading from the peer of a dismissed connection
+	drainReads  = 64                    // most reads after the FIN, 256 KiB
 )
 
-// Patience returns for how long a server waits for a request, and reads on what
-// is none: 45 to 75 s, fixed by its key, so that all probes of one server find
-// the same and no two servers need to.
+// Patience returns how long a server waits for a request, and drains a connection that
+// sent an invalid one: 45 to 75 s, derived from the key of c, so that all probes of one
+// server measure the same time, and different servers have different times.
 func Patience(c core.Cipher) time.Duration {
 	var b [2]byte
 	c.Derive("deadline", b[:])
 	return 45*time.Second + time.Duration(binary.BigEndian.Uint16(b[:]))*30*time.Second/(1<<16)
 }
 
-// Drain reads and discards what the peer sends, as readOn does, and then ends our
-// side with a FIN. The caller closes conn.
+// Drain reads and discards the peer's bytes, as readOn does, and then sends a FIN. The
+// caller closes conn.
 func Drain(conn core.Stream) {
 	readOn(conn)
 	endQuietly(conn, drainTail)
@@ -39,10 +39,10 @@ func DrainReset(conn core.Stream) {
 	Reset(conn)
 }
 
-// readOn reads and discards what the peer sends, at most 64 KiB/s, until the peer
-// ends or until conn's read deadline. It sends nothing and does the same for every
-// input, so a prober learns nothing from it. It leaves the deadline alone: the
-// caller may bring it forward.
+// readOn reads and discards the peer's bytes, at most 64 KiB/s, until the peer ends or
+// until conn's read deadline. It sends nothing and treats every input alike, so a prober
+// can't distinguish inputs. It does not set the deadline: the caller may shorten the
+// deadline concurrently.
 func readOn(conn core.Stream) {
 	for taken := 0; ; {
 		if err := netio.WaitReadable(conn); err != nil {
@@ -59,15 +59,15 @@ func readOn(conn core.Stream) {
 	}
 }
 
-// Dismiss ends a connection that has been answered, or gets no answer, with a
-// FIN, although its peer may still be sending: unread bytes would turn the close
-// into a reset, which can destroy the answer. It takes a second at most.
+// Dismiss sends a FIN, after an answer or without one, and reads from a peer that may
+// still be sending before it closes the connection: unread bytes would turn the close
+// into a reset, which can destroy the answer. It returns within a second.
 func Dismiss(conn core.Stream) {
 	endQuietly(conn, dismissTail)
 	_ = conn.Close()
 }
 
-// endQuietly ends our side and reads for a while what the peer sends.
+// endQuietly sends a FIN and reads from the peer for the time tail.
 func endQuietly(conn core.Stream, tail time.Duration) {
 	_ = conn.CloseWrite()
 	_ = conn.SetReadDeadline(time.Now().Add(tail))
@@ -85,9 +85,8 @@ func discard(conn core.Stream) (int, error) {
 	return conn.Read(buf.B[:drainChunk])
 }
 
-// Reset closes s so that its peer sees an error rather than an orderly end: a
-// stream that broke must not look complete. Bytes that were written but not yet
-// delivered are lost.
+// Reset closes s so that the peer sees an error rather than an orderly end: a broken
+// stream must not look complete. Bytes that were written but not yet delivered are lost.
 func Reset(s core.Stream) {
 	if tcp := netio.TCP(s); tcp != nil {
 		_ = tcp.SetLinger(0) // if that fails, the close is merely orderly

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	tarpitTime = time.Hour   // for which a client is held at the most
-	tarpitStep = time.Second // between one byte that is taken from it and the next
+	tarpitTime = time.Hour   // the longest time that a client is held
+	tarpitStep = time.Second // between two reads of one byte each
 )
 
-// Refuse ends a connection as a gate has asked for. It reports false if that is up to
-// the inbound.
+// Refuse ends a connection in the way that cause, the error of a gate, selects. It
+// returns false if the cause selects no way: then the inbound chooses.
 func Refuse(conn core.Stream, cause error) bool {
 	refusal, ok := errors.AsType[*core.Refusal](cause)
 	if !ok {
@@ -35,8 +35,8 @@ func Refuse(conn core.Stream, cause error) bool {
 	return true
 }
 
-// Tarpit takes a byte a second from a client and sends nothing, for an hour at most.
-// Setting conn's deadline meanwhile ends it.
+// Tarpit reads a byte a second from a client and sends nothing, for an hour at most. The
+// caller can end it sooner by setting conn's deadline.
 func Tarpit(conn core.Stream) {
 	_ = conn.SetDeadline(time.Now().Add(tarpitTime))
 	for b := make([]byte, 1); ; time.Sleep(tarpitStep) {

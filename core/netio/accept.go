@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// The wait after an accept that failed for want of descriptors or memory
-// doubles from the first to the second, and starts anew after a success.
+// Bounds of the wait after an accept that failed for lack of descriptors or memory.
+// The wait doubles from firstBackoff to lastBackoff. A success resets it.
 const (
 	firstBackoff = 5 * time.Millisecond
 	lastBackoff  = time.Second
 )
 
-// acceptAll accepts until the socket is closed.
+// acceptAll accepts connections until the socket is closed.
 func (s *socket) acceptAll() {
 	backoff := time.Duration(0)
 	for {
@@ -23,10 +23,10 @@ func (s *socket) acceptAll() {
 		switch {
 		case err == nil:
 			backoff = 0
-			s.give(conn, l)
+			s.deliver(conn, l)
 		case errors.Is(err, net.ErrClosed):
 			return
-		case errors.Is(err, syscall.ECONNABORTED): // the client gave up first
+		case errors.Is(err, syscall.ECONNABORTED): // the client aborted before the accept
 		default:
 			l.acceptor.AcceptError(err)
 			backoff = min(max(2*backoff, firstBackoff), lastBackoff)
@@ -37,20 +37,20 @@ func (s *socket) acceptAll() {
 	}
 }
 
-// give hands a connection to the owner, or, if its lease has just ended, to the
-// next one, as soon as that serves.
-func (s *socket) give(conn *net.TCPConn, l *Listener) {
-	for !l.take(conn) {
-		if l = s.after(l); l == nil {
+// deliver passes conn to l, the lease that owns the socket. If l has just ended,
+// deliver waits for the next owner and passes conn to that lease.
+func (s *socket) deliver(conn *net.TCPConn, l *Listener) {
+	for !l.accept(conn) {
+		if l = s.nextOwner(l); l == nil {
 			conn.Close()
 			return
 		}
 	}
 }
 
-// after waits for an owner other than l, whose lease has ended. It returns nil
-// if the socket is closed first.
-func (s *socket) after(l *Listener) *Listener {
+// nextOwner waits until another lease than l, which has ended, owns the socket, and
+// returns that lease. It returns nil if the socket is closed first.
+func (s *socket) nextOwner(l *Listener) *Listener {
 	for {
 		if next := s.owner.Load(); next != l {
 			return next
@@ -63,10 +63,9 @@ func (s *socket) after(l *Listener) *Listener {
 	}
 }
 
-// take passes a connection on, unless the lease has ended: then Close has
-// returned or waits, and what comes later must not be missed by whoever waits
-// for the end.
-func (l *Listener) take(conn *net.TCPConn) bool {
+// accept passes conn to the acceptor and returns true. It returns false if the lease
+// has ended: a caller of Close takes the set of accepted connections as final then.
+func (l *Listener) accept(conn *net.TCPConn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
@@ -76,7 +75,8 @@ func (l *Listener) take(conn *net.TCPConn) bool {
 	return true
 }
 
-// sleep waits and reports whether the socket is still open.
+// sleep waits for d, or until the socket is closed, and reports whether the socket
+// is still open.
 func (s *socket) sleep(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inheritsKeepAlive tells that accepted connections have the options of the
-// listening socket.
+// inheritsKeepAlive reports whether accepted connections inherit the options of the
+// listening socket. On Linux they do.
 const inheritsKeepAlive = true
 
-// listenKeepAlive sets keep-alive on a listening socket: on Linux an accepted
-// connection inherits it, which saves four system calls a connection.
+// listenKeepAlive sets keep-alive on a listening socket. On Linux accepted
+// connections inherit the setting, which saves four system calls a connection.
 func listenKeepAlive(_, _ string, c syscall.RawConn) error {
 	ka := KeepAlive()
 	var err error

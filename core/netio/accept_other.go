@@ -4,8 +4,8 @@ package netio
 
 import "syscall"
 
-// inheritsKeepAlive tells that accepted connections need not have the options
-// of the listening socket.
+// inheritsKeepAlive reports whether accepted connections inherit the options of the
+// listening socket. Outside of Linux that is not certain.
 const inheritsKeepAlive = false
 
 func listenKeepAlive(_, _ string, _ syscall.RawConn) error { return nil }

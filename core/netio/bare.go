@@ -2,15 +2,15 @@ package netio
 
 import "net"
 
-// Bare returns the TCP connection that s is, or nil. It accepts a
-// *net.TCPConn itself and nothing that wraps one: a wrapper may hold buffered
-// bytes or a key, so its descriptor must not carry bytes beside it.
+// Bare returns s as a *net.TCPConn, or nil if s is of another type. It does not
+// unwrap: a wrapper may hold buffered bytes or a key, so bytes must not bypass the
+// wrapper through the descriptor.
 func Bare(s net.Conn) *net.TCPConn {
 	tcp, _ := s.(*net.TCPConn)
 	return tcp
 }
 
-// tcpConn returns the TCP connection under s and its wrappers, or nil. It is for
+// TCP returns the TCP connection under s and its wrappers, or nil. The result is for
 // socket options only, never for bytes.
 func TCP(s net.Conn) *net.TCPConn {
 	for ; s != nil; s = Under(s) {
@@ -21,7 +21,7 @@ func TCP(s net.Conn) *net.TCPConn {
 	return nil
 }
 
-// under returns the connection that s wraps, or nil.
+// Under returns the connection that s wraps, or nil.
 func Under(s net.Conn) net.Conn {
 	if w, ok := s.(interface{ NetConn() net.Conn }); ok {
 		return w.NetConn()

@@ -9,42 +9,43 @@ import (
 )
 
 const (
-	// bigBuffer holds eight sealed chunks of 16 KiB with room for the first
-	// one's salt and headers: several chunks a system call are what makes a
-	// relay cheap, and more than this gains little.
+	// bigBuffer is the size of a big buffer: eight sealed chunks of 16 KiB, and the
+	// salt and headers before the first one. Several chunks a system call make a
+	// relay cheap; more than eight gain little.
 	bigBuffer = 8*(16<<10+64) + 1024
-	// smallBuffer holds one such chunk. It is what a burst gets while many
-	// buffers are out, so that slow readers can't pin the machine's memory.
+	// smallBuffer is the size of a small buffer: one such chunk. A burst gets a small
+	// buffer while maxBigBuffers are borrowed, so that slow readers can't pin the
+	// machine's memory.
 	smallBuffer = 16<<10 + 1024
-	// maxBigBuffers bounds the big buffers that are out at once: 32 MiB.
+	// maxBigBuffers bounds the big buffers that are borrowed at once: 32 MiB.
 	maxBigBuffers = 256
-	// maxPieces is the most pieces of a Buffer.
+	// maxPieces is the largest number of pieces of a Buffer.
 	maxPieces = 16
 )
 
-// Buffer is memory for one burst, borrowed from a pool that all connections
-// share and returned before waiting.
+// Buffer is memory for one burst. It is borrowed from a pool that all connections
+// share, and returned before the borrower waits for a peer.
 type Buffer struct {
-	B []byte // its memory; never re-sliced
+	B []byte // the memory; never re-sliced
 
 	// Pieces is scratch for the parts of B that one vectored read or write
-	// uses. It has room for all the parts that a burst makes.
+	// uses. Its capacity is maxPieces.
 	Pieces [][]byte
 
 	pieces [maxPieces][]byte
-	vec    net.Buffers // scratch of writev, which eats its slices
+	vec    net.Buffers // scratch of writev, which consumes the slices
 	vecs   [maxPieces][]byte
 	iov    vector
 	big    bool
 }
 
-// The pools are the one package-level state of core: they hold no meaning, and
-// sharing them between all pipelines is what keeps memory small.
+// The buffer pools are package-level because they hold no state that a connection
+// could observe. All pipelines share them, which keeps memory small.
 var (
 	bigBuffers   = sync.Pool{New: func() any { return newBuffer(bigBuffer) }}
 	smallBuffers = sync.Pool{New: func() any { return newBuffer(smallBuffer) }}
 	bigOut       atomic.Int32 // big buffers that are borrowed now
-	smallOut     atomic.Int32 // small ones
+	smallOut     atomic.Int32 // small buffers that are borrowed now
 )
 
 func newBuffer(size int) *Buffer {
@@ -53,8 +54,8 @@ func newBuffer(size int) *Buffer {
 	return b
 }
 
-// BorrowBuffer returns a buffer for one burst: a big one, or, while very many
-// of those are out, a small one.
+// BorrowBuffer returns a buffer for one burst: a big buffer, or a small one while 256
+// big buffers are borrowed.
 func BorrowBuffer() *Buffer {
 	if bigOut.Add(1) > maxBigBuffers {
 		bigOut.Add(-1)
@@ -63,8 +64,8 @@ func BorrowBuffer() *Buffer {
 	return bigBuffers.Get().(*Buffer)
 }
 
-// BorrowBigBuffer returns a big buffer even while very many are out. It is for a
-// message that has come in part and fits no small one.
+// BorrowBigBuffer returns a big buffer, whatever the number that is borrowed. It is
+// for a message that has arrived in part and does not fit a small buffer.
 func BorrowBigBuffer() *Buffer {
 	bigOut.Add(1)
 	return bigBuffers.Get().(*Buffer)
@@ -76,12 +77,11 @@ func BorrowSmallBuffer() *Buffer {
 	return smallBuffers.Get().(*Buffer)
 }
 
-// BuffersOut returns how many buffers are borrowed now. Tests ask it whether all
-// came back.
+// BuffersOut returns the number of borrowed buffers. Tests use it to find leaks.
 func BuffersOut() int { return int(bigOut.Load() + smallOut.Load()) }
 
-// Return gives b back. Nothing may use b or its memory after it. Returning nil
-// does nothing.
+// Return puts b back into its pool. The caller must not use b or b.B afterwards. On a
+// nil b it does nothing.
 func (b *Buffer) Return() {
 	if b == nil {
 		return
@@ -97,8 +97,8 @@ func (b *Buffer) Return() {
 	smallBuffers.Put(b)
 }
 
-// WritePieces writes b.Pieces to dst, in one call where dst can take them so.
-// It returns the count of bytes that dst took.
+// WritePieces writes b.Pieces to dst, in one call if dst supports vectored writes. It
+// returns the number of bytes that dst accepted.
 func (b *Buffer) WritePieces(dst core.Stream) (int, error) {
 	if len(b.Pieces) == 1 {
 		return dst.Write(b.Pieces[0])

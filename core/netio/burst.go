@@ -6,17 +6,17 @@ import (
 	"sync"
 )
 
-// slabSize is the memory of a burst in bytes: 64 datagrams of the Internet's usual
-// size, sealed, or one of any size.
+// slabSize is the memory of a burst in bytes: 64 sealed datagrams of the Internet's
+// usual size, or one datagram of any size.
 const slabSize = 112 << 10
 
-// burst is memory for datagrams on their way out, borrowed from a pool that all
-// associations share. Nothing that is sent is kept, so it goes back right after.
+// burst is memory for outgoing datagrams. It is borrowed from a pool that all
+// associations share, and released after each send: no send keeps its datagrams.
 type burst struct {
 	ps   [MaxBurst]core.Packet
 	ds   [MaxBurst]Datagram
 	data [MaxBurst][]byte // sealed datagrams, in slab
-	n    int              // of data
+	n    int              // used entries of data
 	slab []byte
 }
 
@@ -24,11 +24,12 @@ var bursts = sync.Pool{New: func() any { return &burst{slab: make([]byte, 0, sla
 
 func borrowBurst() *burst { return bursts.Get().(*burst) }
 
-// giveBack returns b. What its slices still point to is pooled memory too.
-func (b *burst) giveBack() { bursts.Put(b) }
+// release puts b back into the pool. The slices in data still point to memory of the
+// slab, which is pooled with b.
+func (b *burst) release() { bursts.Put(b) }
 
-// seal seals datagrams until b is full, and returns how many of ps it was done
-// with. Those that can't be sealed, or would be too long, are left out.
+// seal seals datagrams of ps until b is full, and returns how many of ps it consumed.
+// Datagrams that can't be sealed, or would be too long, are dropped.
 func (b *burst) seal(s core.PacketSealer, ps []core.Packet) (done int) {
 	b.n, b.slab = 0, b.slab[:0]
 	for done < len(ps) && b.n < MaxBurst {
@@ -53,11 +54,11 @@ func (b *burst) seal(s core.PacketSealer, ps []core.Packet) (done int) {
 	return done
 }
 
-// SealPackets seals ps and writes them to one address of a connection. It is
-// what a hop's WritePackets does.
+// SealPackets seals ps with s and writes them through dst to the address to. It
+// implements WritePackets of a hop.
 func SealPackets(dst core.PacketConn, to core.Addr, s core.PacketSealer, ps []core.Packet) (sent int, err error) {
 	b := borrowBurst()
-	defer b.giveBack()
+	defer b.release()
 	for len(ps) > 0 && err == nil {
 		ps = ps[b.seal(s, ps):]
 		for i := range b.n {
@@ -70,11 +71,11 @@ func SealPackets(dst core.PacketConn, to core.Addr, s core.PacketSealer, ps []co
 	return sent, err
 }
 
-// SendSealed is SealPackets for the client of a socket: its datagrams go to peer
-// and leave from local, if that is valid.
+// SendSealed is SealPackets for a client of this socket: the datagrams are sent to
+// peer, and from local if local is valid.
 func (s *UDPSocket) SendSealed(peer netip.AddrPort, local netip.Addr, f core.PacketSealer, ps []core.Packet) (sent int, err error) {
 	b := borrowBurst()
-	defer b.giveBack()
+	defer b.release()
 	for len(ps) > 0 && err == nil {
 		ps = ps[b.seal(f, ps):]
 		for i := range b.n {
@@ -87,12 +88,13 @@ func (s *UDPSocket) SendSealed(peer netip.AddrPort, local netip.Addr, f core.Pac
 	return sent, err
 }
 
-// ReceivePackets is Receive for an association: parse makes a packet of a
-// datagram, whose memory it may share, or reports that it is none.
+// ReceivePackets is Receive for an association. parse converts a datagram into a
+// packet, which may alias the datagram's memory. parse returns false for an invalid
+// datagram, which is dropped.
 func (s *UDPSocket) ReceivePackets(sink core.PacketSink, panicked func(error), parse func(*Datagram) (core.Packet, bool)) error {
 	return s.Receive(func(ds []Datagram) {
 		b := borrowBurst()
-		defer b.giveBack()
+		defer b.release()
 		n := 0
 		for i := range ds {
 			if p, ok := parse(&ds[i]); ok {
@@ -106,11 +108,11 @@ func (s *UDPSocket) ReceivePackets(sink core.PacketSink, panicked func(error), p
 	}, panicked)
 }
 
-// SendPackets is Send for an association: address returns where a packet goes, or
-// reports that it is not sent.
+// SendPackets is Send for an association. address returns the destination of a
+// packet, or false to drop the packet.
 func (s *UDPSocket) SendPackets(ps []core.Packet, address func(*core.Packet) (netip.AddrPort, bool)) (sent int, err error) {
 	b := borrowBurst()
-	defer b.giveBack()
+	defer b.release()
 	for len(ps) > 0 && err == nil {
 		k := min(len(ps), len(b.ds))
 		n := 0

@@ -2,14 +2,13 @@ package netio
 
 import "github.com/umbra-proxy/umbra/core"
 
-// A Burster moves one burst of bytes from one side of a relay to the other and
-// returns their count, or io.EOF at the end of the source.
+// Burster moves one burst of bytes from one side of a relay to the other. It returns
+// the number of bytes, or io.EOF at the end of the source.
 type Burster func() (int, error)
 
-// NewBurster picks the cheapest way from src to dst: a cipher reads and writes
-// the wire itself, the kernel splices between two bare connections, and
-// whatever is left is copied through a buffer that is borrowed when bytes are
-// there.
+// NewBurster returns the cheapest Burster from src to dst. A cipher reads and writes
+// the wire itself. The kernel splices between two bare connections. All other pairs
+// are copied through a buffer that is borrowed once bytes have arrived.
 func NewBurster(dst, src core.Stream) Burster {
 	dst, src = writeSide(dst), readSide(src)
 	if u := asUnread(src); u != nil {
@@ -35,5 +34,5 @@ func NewBurster(dst, src core.Stream) Burster {
 	}
 }
 
-// wholeBuffer makes all of a buffer one piece.
+// wholeBuffer sets b.Pieces to one piece: all of b.B.
 func wholeBuffer(b *Buffer) { b.Pieces = append(b.Pieces[:0], b.B) }

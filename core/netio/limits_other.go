@@ -4,5 +4,5 @@ package netio
 
 import "math"
 
-// DescriptorShare returns no bound where the system sets none.
+// DescriptorShare returns math.MaxInt32: this system sets no limit.
 func DescriptorShare() int { return math.MaxInt32 }

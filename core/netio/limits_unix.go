@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// DescriptorShare returns how many descriptors one kind of thing may hold, such
-// as handshakes: a quarter of what the process may open.
+// DescriptorShare returns how many descriptors one kind of object, such as
+// handshakes, may hold: a quarter of the process's limit.
 func DescriptorShare() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // netQueue is how many connections of a net.Listener may wait for Accept. A server
-// such as http.Server calls it in a loop that does nothing else.
+// such as http.Server calls Accept in a loop that does nothing else.
 const netQueue = 128
 
 // ListenNet leases the socket on addr as a net.Listener, for software that accepts by
@@ -19,16 +19,18 @@ const netQueue = 128
 // lease; a later lease of any sort takes it over from this one.
 //
 // Connections wait in a queue of 128, so that the socket, which leases share, never
-// waits for Accept. One that finds the queue full is closed. Those in the queue stay
-// there when a later lease takes over. Close passes them on to a later lease that
-// serves by then, and closes them where there is none.
+// waits for Accept. A connection that finds the queue full is closed. Queued
+// connections stay in the queue when a later lease takes over. Close passes them to a
+// later lease that serves by then, and closes them if no later lease serves.
 //
 // An http.Server drops a request that it reads after its Shutdown has begun. To lose
-// none, begin that when a later lease serves and the connections before it have ended.
+// no request, call Shutdown when a later lease serves and the connections before that
+// lease have ended.
 //
-// failed, which may be nil, is told of each accept that failed, after which accepting
-// is tried again, and of connections that are closed because the queue is full. It
-// must not block. Accept itself returns no error but net.ErrClosed.
+// failed, which may be nil, is called with the error of each failed accept, after
+// which accepting is tried again, and with an error for each connection that is closed
+// because the queue is full. It must not block. Accept returns no error but
+// net.ErrClosed.
 func (s *SocketSet) ListenNet(ctx context.Context, addr netip.AddrPort, o SocketOptions, failed func(error)) (net.Listener, error) {
 	lease, err := s.ListenWith(ctx, addr, o)
 	if err != nil {
@@ -45,7 +47,7 @@ type netListener struct {
 	lease  *Listener
 	failed func(error)
 	start  sync.Once
-	queue  chan *net.TCPConn // capacity netQueue; what comes to a full one is closed
+	queue  chan *net.TCPConn // capacity netQueue; when it is full, new connections are closed
 }
 
 var (
@@ -57,7 +59,7 @@ var (
 func (n *netListener) Accept() (net.Conn, error) {
 	n.start.Do(func() { n.lease.own(n) })
 	select {
-	case <-n.lease.closed: // what is in the queue is Close's
+	case <-n.lease.closed: // Close empties the queue
 		return nil, n.closedError()
 	default:
 	}
@@ -75,11 +77,11 @@ func (n *netListener) closedError() error {
 
 // Close ends the lease. It may be called again.
 func (n *netListener) Close() error {
-	n.lease.Close() // nothing is put into the queue after that
+	n.lease.Close() // no connection enters the queue afterwards
 	for {
 		select {
 		case conn := <-n.queue:
-			if next := n.lease.sock.owner.Load(); next == n.lease || !next.take(conn) {
+			if next := n.lease.sock.owner.Load(); next == n.lease || !next.accept(conn) {
 				conn.Close()
 			}
 		default:
@@ -88,7 +90,7 @@ func (n *netListener) Close() error {
 	}
 }
 
-// Addr returns the address that is listened on, a *net.TCPAddr.
+// Addr returns the listening address, a *net.TCPAddr.
 func (n *netListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(n.lease.Addr()) }
 
 // AcceptConn puts a connection into the queue.
@@ -101,5 +103,5 @@ func (n *netListener) AcceptConn(conn *net.TCPConn) {
 	}
 }
 
-// AcceptError passes on why an accept failed.
+// AcceptError calls failed with the error of a failed accept.
 func (n *netListener) AcceptError(err error) { n.failed(err) }

@@ -29,8 +29,8 @@ func (o SocketOptions) Control(network, _ string, c syscall.RawConn) error {
 	return err
 }
 
-// set sets the options on a socket, of IPv6 or else IPv4. A socket of both families
-// needs only those of IPv6: the kernel has one flag for each.
+// set sets the options on an IPv6 or IPv4 socket. A socket of both families needs only
+// the IPv6 options: the kernel has one flag for both.
 func (o SocketOptions) set(fd int, inet6 bool) error {
 	if o == (SocketOptions{}) {
 		return nil
@@ -59,8 +59,9 @@ func (o SocketOptions) set(fd int, inet6 bool) error {
 	return nil
 }
 
-// bindWithoutPort has a bind to port 0 choose no port: that would have to be free for
-// every destination. The port is chosen when the socket connects.
+// bindWithoutPort makes a bind to port 0 choose no port, because that port would have
+// to be free for every destination. The kernel chooses the port when the socket
+// connects.
 func bindWithoutPort(fd int) error {
 	err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 	if errors.Is(err, unix.ENOPROTOOPT) { // before Linux 4.2

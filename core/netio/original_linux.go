@@ -15,11 +15,12 @@ import (
 // IP6T_SO_ORIGINAL_DST of linux/netfilter_ipv6/ip6_tables.h.
 const soOriginalDst = 80
 
-// OriginalDestination returns where the client of an accepted connection wanted to
-// go, IPv4 unmapped. For one that a REDIRECT or DNAT rule of netfilter has sent here
-// that is what the kernel remembers of it. For any other it is the connection's local
-// address: with TPROXY that is what the client dialled. It is an address of this
-// machine where the client connected to the listener itself.
+// OriginalDestination returns the address that the client of an accepted connection
+// dialled, IPv4 unmapped. For a connection that a REDIRECT or DNAT rule of netfilter
+// redirected, the address comes from the kernel's connection tracking. For any other
+// connection it is the local address: with TPROXY that is the address that the client
+// dialled. If the client dialled the listener itself, it is an address of this
+// machine.
 func OriginalDestination(conn *net.TCPConn) (netip.AddrPort, error) {
 	tcp, ok := conn.LocalAddr().(*net.TCPAddr)
 	if !ok {
@@ -43,8 +44,8 @@ func OriginalDestination(conn *net.TCPConn) (netip.AddrPort, error) {
 	return to, nil
 }
 
-// redirectedFrom asks the connection tracking of netfilter. The package unix has no
-// call that reads a socket address; those used here read as many bytes, or more.
+// redirectedFrom queries the connection tracking of netfilter. Package unix has no
+// call that reads a socket address; the calls used here read at least as many bytes.
 func redirectedFrom(fd int, is4 bool) (netip.AddrPort, error) {
 	if is4 {
 		// struct sockaddr_in in the place of a struct ipv6_mreq: family, port in

@@ -10,8 +10,8 @@ import (
 	"runtime"
 )
 
-// OriginalDestination returns where the client of an accepted connection wanted to
-// go. It knows the rules of Linux alone; here it returns an errors.ErrUnsupported.
+// OriginalDestination returns an errors.ErrUnsupported: only Linux reports the address
+// that the client of an accepted connection dialled.
 func OriginalDestination(*net.TCPConn) (netip.AddrPort, error) {
 	return netip.AddrPort{}, fmt.Errorf("original destination on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

@@ -5,8 +5,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sendQueue returns how many bytes the kernel has yet to deliver to the peer of
-// s, or 0 where that can't be known.
+// SendQueue returns how many bytes of s the kernel has not yet delivered to the peer,
+// or 0 if the kernel can't report that.
 func SendQueue(s core.Stream) int {
 	tcp := TCP(s)
 	if tcp == nil {

@@ -4,5 +4,5 @@ package netio
 
 import "github.com/umbra-proxy/umbra/core"
 
-// sendQueue returns 0 where the kernel is not asked.
+// SendQueue returns 0: this system's kernel is not queried.
 func SendQueue(core.Stream) int { return 0 }

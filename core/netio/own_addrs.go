@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// ownLife is for how long the addresses of this machine are remembered: whoever
-// names our port to many targets must not have the system asked for each.
+// ownLife is how long the addresses of this machine are cached. The cache bounds the
+// system calls of a client that requests many targets with the port of a listener.
 const ownLife = time.Second
 
-// ownAddrs knows the addresses of this machine. The zero ownAddrs is ready.
+// ownAddrs caches the addresses of this machine. The zero ownAddrs is ready.
 type ownAddrs struct {
-	all   map[netip.Addr]struct{} // nil if they can't be known
-	asked time.Time
+	all     map[netip.Addr]struct{} // nil if the system returned an error
+	queried time.Time
 }
 
 // has reports whether ip is an address of this machine.
@@ -21,18 +21,18 @@ func (o *ownAddrs) has(ip netip.Addr) bool {
 	if ip.IsLoopback() || ip.IsUnspecified() {
 		return true
 	}
-	if now := time.Now(); o.asked.IsZero() || now.Sub(o.asked) >= ownLife {
-		o.all, o.asked = askOwnAddrs(), now
+	if now := time.Now(); o.queried.IsZero() || now.Sub(o.queried) >= ownLife {
+		o.all, o.queried = queryOwnAddrs(), now
 	}
 	if o.all == nil {
-		return true // rather refuse than loop
+		return true // a refusal is better than a loop
 	}
 	_, own := o.all[ip]
 	return own
 }
 
-// askOwnAddrs asks the system.
-func askOwnAddrs() map[netip.Addr]struct{} {
+// queryOwnAddrs returns the addresses of this machine, or nil on an error.
+func queryOwnAddrs() map[netip.Addr]struct{} {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil

@@ -8,17 +8,17 @@ import (
 	"sync/atomic"
 )
 
-// packetSocket is one UDP socket that serves clients. What it receives goes to
-// the lease that called Serve last.
+// packetSocket is one UDP socket that serves clients. Received datagrams go to the
+// lease that called Serve last.
 type packetSocket struct {
 	udp     *UDPSocket
 	key     netip.AddrPort // in SocketSet.packets
 	options SocketOptions
-	leases  map[int]struct{}               // their numbers; guarded by SocketSet.mu
+	leases  map[int]struct{}               // numbers of the open leases; guarded by SocketSet.mu
 	number  int                            // of the last lease; guarded by SocketSet.mu
 	owner   atomic.Pointer[PacketListener] // set under SocketSet.mu
-	begun   bool                           // it receives; guarded by SocketSet.mu
-	served  *sync.Cond                     // of SocketSet.mu; told when a lease serves or ends
+	begun   bool                           // the socket receives; guarded by SocketSet.mu
+	served  *sync.Cond                     // of SocketSet.mu; signalled when a lease serves or ends
 }
 
 // PacketListener is a lease of a UDP socket that serves clients.
@@ -29,19 +29,19 @@ type PacketListener struct {
 	sink   DatagramSink
 	failed func(error)
 	closed chan struct{}
-	busy   sync.Mutex // held while sink has a burst; not under SocketSet.mu
+	busy   sync.Mutex // held during a call of sink; not under SocketSet.mu
 	ended  bool       // guarded by SocketSet.mu
 	gone   bool       // the socket was closed with this lease; guarded by SocketSet.mu
 }
 
 // ListenPackets leases the UDP socket on addr, as Listen does for TCP. The kernel
-// keeps what comes before the first Serve.
+// buffers the datagrams that arrive before the first Serve.
 func (s *SocketSet) ListenPackets(ctx context.Context, addr netip.AddrPort) (*PacketListener, error) {
 	return s.ListenPacketsWith(ctx, addr, SocketOptions{})
 }
 
 // ListenPacketsWith is ListenPackets for a socket with options. All leases of an
-// address must ask for the same ones.
+// address must have the same options.
 func (s *SocketSet) ListenPacketsWith(_ context.Context, addr netip.AddrPort, o SocketOptions) (*PacketListener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,7 +66,7 @@ func (s *SocketSet) ListenPacketsWith(_ context.Context, addr netip.AddrPort, o 
 	return &PacketListener{set: s, sock: sock, number: sock.number, closed: make(chan struct{})}, nil
 }
 
-// receive gives a burst to the owner. Without one it is lost.
+// receive passes a burst to the owner. If the socket has no owner, the burst is lost.
 func (s *packetSocket) receive(ds []Datagram) {
 	l := s.owner.Load()
 	if l == nil {
@@ -77,7 +77,7 @@ func (s *packetSocket) receive(ds []Datagram) {
 	l.sink(ds)
 }
 
-// failed tells the owner that its sink has panicked.
+// failed notifies the owner that the owner's sink has panicked.
 func (s *packetSocket) failed(err error) {
 	if l := s.owner.Load(); l != nil {
 		l.failed(err)
@@ -95,14 +95,15 @@ func (s *packetSocket) hasAfter(n int) bool {
 	return false
 }
 
-// Addr returns the address that is listened on.
+// Addr returns the listening address.
 func (l *PacketListener) Addr() netip.AddrPort { return l.sock.udp.Addr() }
 
-// Socket returns the socket, to send with. It is open for as long as any lease.
+// Socket returns the socket, for sending. The socket is open until its last lease
+// ends.
 func (l *PacketListener) Socket() *UDPSocket { return l.sock.udp }
 
-// Serve gives what comes to sink, until Close, or until a later lease of the same
-// socket calls Serve. failed is told if sink panics; that burst is lost then.
+// Serve passes received datagrams to sink, until Close, or until a later lease of the
+// same socket calls Serve. failed is called if sink panics; that burst is lost.
 func (l *PacketListener) Serve(sink DatagramSink, failed func(error)) error {
 	if err := l.own(sink, failed); err != nil {
 		return err
@@ -130,10 +131,10 @@ func (l *PacketListener) own(sink DatagramSink, failed func(error)) error {
 	return err
 }
 
-// Close ends the lease; it is safe to call twice. It reports whether that closed
-// the socket too, as the end of the last lease does. If there is a later lease, it
-// waits until that serves, or ends too: a client that comes in between is served
-// by this one still. It must not be called from within the sink.
+// Close ends the lease; it is safe to call twice. It reports whether the socket was
+// closed too, as the end of the last lease does. If the socket has a later lease,
+// Close waits until the later lease serves, or ends too: until then this lease serves
+// the clients. Close must not be called from within the sink.
 func (l *PacketListener) Close() (gone bool) {
 	l.set.mu.Lock()
 	if l.ended {
@@ -154,7 +155,7 @@ func (l *PacketListener) Close() (gone bool) {
 	l.gone = gone
 	close(l.closed)
 	l.set.mu.Unlock()
-	l.busy.Lock() // a burst that it has been given is served to its end
+	l.busy.Lock() // a call of the sink in progress is served to its end
 	defer l.busy.Unlock()
 	return gone
 }

@@ -11,20 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pollers drive all UDP sockets of the process. Like the pools of buffers they
-// hold no meaning; sharing them lets one wait serve every socket.
+// pollers drive all UDP sockets of the process. They are package-level, as the buffer
+// pools are, because they hold no state that a connection could observe; sharing them
+// lets one wait serve every socket.
 var pollers pollerSet
 
-// pollerSet is a poller for every two processors: one that has all of what comes
-// takes it in larger bites, and the other half of the machine works for streams.
-// They run while there are sockets.
+// pollerSet has at most one poller for every two processors: a poller with more
+// sockets reads larger batches, and the other half of the machine works for streams.
+// Pollers run while there are sockets.
 type pollerSet struct {
 	mu      sync.Mutex
 	running []*poller // guarded by mu
 	sockets int       // of all; guarded by mu
 }
 
-// add has the least busy poller drive a socket.
+// add assigns s to the poller with the fewest sockets.
 func (set *pollerSet) add(s *UDPSocket) error {
 	set.mu.Lock()
 	defer set.mu.Unlock()
@@ -52,8 +53,7 @@ func (set *pollerSet) add(s *UDPSocket) error {
 	return nil
 }
 
-// remove takes a socket away from its poller. With the last one the pollers
-// end.
+// remove removes s from its poller. With the last socket of the set the pollers end.
 func (set *pollerSet) remove(s *UDPSocket) {
 	set.mu.Lock()
 	defer set.mu.Unlock()
@@ -71,7 +71,7 @@ func (set *pollerSet) remove(s *UDPSocket) {
 	set.running = nil
 }
 
-// poller waits for many sockets at once, in a thread of its own, and reads those
+// poller waits for many sockets at once, in a thread of its own, and reads the sockets
 // that have datagrams.
 type poller struct {
 	epoll, wake int // descriptors; run closes them
@@ -129,8 +129,8 @@ func (p *poller) add(s *UDPSocket) error {
 func (p *poller) remove(s *UDPSocket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// The descriptor is about to be closed, which would take it out too, but an
-	// event for a slot that has a new owner would be read for nothing.
+	// The caller is about to close the descriptor, which would also remove it from
+	// the epoll set, but an event for a reused slot would cause a useless read.
 	_ = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, s.fd, nil)
 	p.sockets[s.slot] = nil
 	p.free = append(p.free, s.slot)
@@ -140,11 +140,11 @@ func (p *poller) remove(s *UDPSocket) {
 // stop ends run.
 func (p *poller) stop() {
 	one := binary.NativeEndian.AppendUint64(nil, 1)
-	_, _ = unix.Write(p.wake, one) // it has room: this is its only write
+	_, _ = unix.Write(p.wake, one) // never full: this is the only write
 }
 
-// run reads until stop. A socket that has more than one call takes is read again
-// after the others.
+// run reads sockets until stop. A socket with more datagrams than one call reads is
+// read again after the other sockets.
 func (p *poller) run() {
 	defer unix.Close(p.wake)
 	defer unix.Close(p.epoll)

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// received returns how many bytes have come on a connection, read or not. It
-// reports false where that can't be known.
+// Received returns how many bytes have arrived on a connection, read or not. It
+// returns false if the kernel can't report that.
 func Received(conn *net.TCPConn) (uint64, bool) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -15,14 +15,14 @@ func Received(conn *net.TCPConn) (uint64, bool) {
 	}
 	var info *unix.TCPInfo
 	if raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.SOL_TCP, unix.TCP_INFO) }) != nil || err != nil {
-		return 0, false // it is closed
+		return 0, false // the connection is closed
 	}
 	n := info.Bytes_received
 	if n > 0 && info.State == closeWait {
-		n-- // the kernel counts the end as one
+		n-- // the kernel counts the FIN as one byte
 	}
 	return n, true
 }
 
-// closeWait is the state of a connection whose peer has ended: TCP_CLOSE_WAIT.
+// closeWait is the state of a connection whose peer has sent a FIN: TCP_CLOSE_WAIT.
 const closeWait = 8

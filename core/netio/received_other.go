@@ -4,5 +4,5 @@ package netio
 
 import "net"
 
-// received reports false where the kernel is not asked.
+// Received returns false: this system's kernel is not queried.
 func Received(*net.TCPConn) (uint64, bool) { return 0, false }

@@ -13,25 +13,25 @@ import (
 )
 
 const (
-	// receiveSlots is how many messages one call reads. Each may be a datagram,
-	// or, with GRO, many of one sender.
+	// receiveSlots is how many messages one call reads. A message is one datagram,
+	// or, with GRO, many datagrams of one sender.
 	receiveSlots = 32
-	// receiveRoom is the room for each: the longest message, rounded up. Memory
-	// that no message has touched is not there yet.
+	// receiveRoom is the memory for each message in bytes: the longest message,
+	// rounded up. Pages that no message has reached are not resident.
 	receiveRoom = 64 << 10
-	// controlWords holds what goes with a message: our address (40 bytes), a size of
-	// segments (24) and where it was sent (48).
+	// controlWords is the size of a message's control data in words of 8 bytes: the
+	// local address (40 bytes), the segment size (24) and the original destination
+	// (48).
 	controlWords = 14
 )
 
-// message is a struct mmsghdr: the header of one message and how many bytes it
-// had.
+// message is a struct mmsghdr: the header of one message and its length in bytes.
 type message struct {
 	header unix.Msghdr
 	n      uint32
 }
 
-// control is the room for a message's control data, aligned as it must be.
+// control is the memory for a message's control data, aligned as the kernel requires.
 type control [controlWords]uint64
 
 func (c *control) bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(c)), len(c)*8) }
@@ -45,11 +45,12 @@ type receiver struct {
 	memory   []byte
 
 	burst [MaxBurst]Datagram
-	n     int // of burst
+	n     int // used entries of burst
 	last  lastPeer
 }
 
-// lastPeer spares converting an address that comes many times in a row.
+// lastPeer caches the conversion of the last peer's address, for runs of datagrams
+// from one peer.
 type lastPeer struct {
 	raw  unix.RawSockaddrInet6
 	peer netip.AddrPort
@@ -69,17 +70,17 @@ func newReceiver() *receiver {
 	return x
 }
 
-// busyStreak is after how many rounds on end a socket is read many messages at a
-// time.
+// busyStreak is the number of successive rounds with datagrams after which a socket
+// is read in batches.
 const busyStreak = 3
 
-// receive reads what s has, in one call, and gives it to the sink. round counts
-// the poller's waits.
+// receive reads the datagrams of s, in one call, and passes them to the sink. round
+// counts the poller's waits.
 //
-// Most sockets have one datagram now and then: for that recvfrom is cheaper than
-// recvmmsg, which looks for another message and carries control data. One that is
-// ready round after round, or whose control data matter, is read the other way
-// from then on.
+// Most sockets have one datagram now and then: for them recvfrom is cheaper than
+// recvmmsg, which checks for another message and carries control data. A socket that
+// is ready round after round, or whose control data is needed, is read with recvmmsg
+// or recvmsg from then on.
 func (x *receiver) receive(s *UDPSocket, round uint64) {
 	if s.streak++; s.round+1 != round {
 		s.streak = 0
@@ -105,18 +106,18 @@ func (x *receiver) receive(s *UDPSocket, round uint64) {
 	}
 }
 
-// batch has the socket read in batches from now on.
+// batch makes the poller read the socket in batches from now on.
 func (s *UDPSocket) batch() {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	s.batched = true
-	if !s.closed { // a kernel without GRO goes on without
+	if !s.closed { // a kernel without GRO delivers single datagrams
 		_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	}
 }
 
-// read returns how many messages came. An error of the socket is that of an
-// earlier send, and is cleared by this.
+// read reads messages and returns their number. An error of the socket belongs to an
+// earlier send; the read clears the error.
 func (x *receiver) read(s *UDPSocket) int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -135,8 +136,8 @@ func (x *receiver) read(s *UDPSocket) int {
 	}
 }
 
-// call reads once. The calls don't wait, so the scheduler need not be told of
-// them.
+// call reads once. The system calls don't block, so they are raw: the scheduler is not
+// notified.
 func (x *receiver) call(s *UDPSocket) (int, syscall.Errno) {
 	first := &x.messages[0]
 	if !s.batched {
@@ -165,8 +166,8 @@ func (x *receiver) call(s *UDPSocket) (int, syscall.Errno) {
 	return int(n), errno
 }
 
-// unpack adds the datagrams of message i to the burst. The last one of a message
-// that GRO made may be shorter.
+// unpack adds the datagrams of message i to the burst. In a message that GRO
+// coalesced, the last datagram may be shorter.
 func (x *receiver) unpack(s *UDPSocket, i int) {
 	m := &x.messages[i]
 	if m.header.Flags&unix.MSG_TRUNC != 0 {
@@ -210,9 +211,8 @@ func (x *receiver) peer(raw *unix.RawSockaddrInet6) netip.AddrPort {
 	return x.last.peer
 }
 
-// readControl reads our address into d.Local, where the message was sent into
-// d.Original, and returns the size of the
-// segments that GRO put together, or 0.
+// readControl reads the local address into d.Local and the original destination into
+// d.Original. It returns the size of the segments that GRO coalesced, or 0.
 func (x *receiver) readControl(i int, d *Datagram) (size int) {
 	data := x.controls[i].bytes()[:x.messages[i].header.Controllen]
 	for len(data) >= unix.SizeofCmsghdr {
@@ -228,7 +228,7 @@ func (x *receiver) readControl(i int, d *Datagram) (size int) {
 		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(body) >= unix.SizeofInet6Pktinfo:
 			d.Local = netip.AddrFrom16([16]byte(body)).Unmap()
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(body) >= unix.SizeofInet4Pktinfo:
-			d.Local = netip.AddrFrom4([4]byte(body[4:])) // ipi_spec_dst: ours, for a broadcast too
+			d.Local = netip.AddrFrom4([4]byte(body[4:])) // ipi_spec_dst: an address of this machine, for a broadcast too
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_ORIGDSTADDR && len(body) >= unix.SizeofSockaddrInet4,
 			h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_ORIGDSTADDR && len(body) >= unix.SizeofSockaddrInet6:
 			d.Original = readAddrPort(body)

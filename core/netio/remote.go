@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// remoteAddr returns the address at the other end of conn, IPv4 unmapped.
+// RemoteAddr returns the peer's address of conn, IPv4 unmapped.
 func RemoteAddr(conn *net.TCPConn) netip.AddrPort {
 	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok {
@@ -14,7 +14,7 @@ func RemoteAddr(conn *net.TCPConn) netip.AddrPort {
 	return Unmap(tcp.AddrPort())
 }
 
-// unmapped returns ap with an IPv4 address that is mapped into IPv6 as IPv4.
+// Unmap returns ap with an IPv4-mapped IPv6 address as IPv4.
 func Unmap(ap netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSegmented is how many bytes one segmented message may have: what fits an IP
-// packet, over IPv6 too.
+// maxSegmented is the largest segmented message in bytes: the payload of one IP
+// packet, less the headers of IPv6 and UDP.
 const maxSegmented = 65535 - 40 - 8
 
 // sender is the scratch of one send.
@@ -22,9 +22,9 @@ type sender struct {
 	vectors  [MaxBurst]unix.Iovec
 	names    [MaxBurst]unix.RawSockaddrInet6
 	controls [MaxBurst]control
-	size     [MaxBurst]int // of a message's segments, if it has more than one
-	parts    [MaxBurst]int // datagrams of a message
-	n        int           // messages
+	size     [MaxBurst]int // segment size of each message with more than one datagram
+	parts    [MaxBurst]int // datagrams of each message
+	n        int           // number of messages
 }
 
 var senders = sync.Pool{New: func() any { return new(sender) }}
@@ -36,10 +36,9 @@ func borrowSender() *sender {
 	return x
 }
 
-// Send sends datagrams in order, and returns how many the kernel took. It does
-// not wait: the others are lost. Runs of one size to one peer leave as one
-// message that the kernel takes apart, where it can. It returns net.ErrClosed
-// after Close.
+// Send sends datagrams in order, and returns how many the kernel accepted. It does not
+// wait: the others are lost. Runs of one size to one peer leave as one message that
+// the kernel segments, if it supports that. Send returns net.ErrClosed after Close.
 func (s *UDPSocket) Send(ds []Datagram) (int, error) {
 	x := borrowSender()
 	defer senders.Put(x)
@@ -60,7 +59,7 @@ func (s *UDPSocket) Send(ds []Datagram) (int, error) {
 	return sent, nil
 }
 
-// pack makes messages of the first datagrams and returns of how many.
+// pack packs the first datagrams of ds into messages and returns how many.
 func (x *sender) pack(s *UDPSocket, ds []Datagram) int {
 	ds = ds[:min(len(ds), MaxBurst)]
 	most := int(s.segment.Load())
@@ -75,9 +74,8 @@ func (x *sender) pack(s *UDPSocket, ds []Datagram) int {
 	return len(ds)
 }
 
-// runOf returns how many datagrams ds begins with that can leave as one message:
-// to one peer, from one address, of one size, but for the last, which may be
-// shorter.
+// runOf returns how many datagrams at the start of ds can leave as one message: to one
+// peer, from one address, of one size; the last datagram may be shorter.
 func runOf(ds []Datagram) int {
 	size, total := len(ds[0].Data), 0
 	for i := range ds {
@@ -95,8 +93,8 @@ func runOf(ds []Datagram) int {
 	return len(ds)
 }
 
-// put adds a message with the datagrams ds; at is the index of the first one,
-// and of its vector.
+// put adds a message with the datagrams ds; at is the index of the first datagram, and
+// of its vector.
 func (x *sender) put(s *UDPSocket, at int, ds []Datagram) {
 	for i := range ds {
 		v := &x.vectors[at+i]
@@ -126,8 +124,8 @@ func (x *sender) put(s *UDPSocket, at int, ds []Datagram) {
 	x.n++
 }
 
-// putName writes the address of a peer and returns its length; 0 is none, which
-// the kernel refuses.
+// putName writes the address of a peer and returns its length. The length 0 stands for
+// an invalid address, which the kernel refuses.
 func (s *UDPSocket) putName(raw *unix.RawSockaddrInet6, peer netip.AddrPort) uint32 {
 	if !peer.IsValid() || !s.inet6 && !peer.Addr().Is4() {
 		return 0
@@ -143,8 +141,8 @@ func (s *UDPSocket) putName(raw *unix.RawSockaddrInet6, peer netip.AddrPort) uin
 	return unix.SizeofSockaddrInet6
 }
 
-// putControl writes the source address and the size of segments, where they are
-// given, and returns the length.
+// putControl writes the source address, if local is valid, and the segment size, if
+// size is not 0, and returns the length of the control data.
 func (s *UDPSocket) putControl(c *control, local netip.Addr, size int) int {
 	data, n := c.bytes(), 0
 	put := func(level, kind int32, length int) []byte {
@@ -172,7 +170,7 @@ func (s *UDPSocket) putControl(c *control, local netip.Addr, size int) int {
 }
 
 // send sends the packed messages of ds and returns how many datagrams the kernel
-// took.
+// accepted.
 func (x *sender) send(s *UDPSocket, ds []Datagram) int {
 	sent, total := 0, x.n
 	x.n = 0
@@ -188,11 +186,11 @@ func (x *sender) send(s *UDPSocket, ds []Datagram) int {
 			continue
 		case errno == unix.EINTR:
 			continue
-		case errno == unix.EAGAIN: // what the kernel keeps for the socket is full
+		case errno == unix.EAGAIN: // the socket's send buffer is full
 			return sent
 		case x.parts[m] > 1 && isSegmentError(errno):
 			n := s.sendOne(ds[:x.parts[m]])
-			if n > 0 { // so it was not for another reason
+			if n > 0 { // segmentation was the cause
 				s.lowerSegment(errno, x.size[m])
 			}
 			sent += n
@@ -203,7 +201,7 @@ func (x *sender) send(s *UDPSocket, ds []Datagram) int {
 	return sent
 }
 
-// sendTo sends one datagram by the call that costs the least.
+// sendTo sends one datagram by the cheapest call.
 func (x *sender) sendTo(s *UDPSocket, d *Datagram) int {
 	size := s.putName(&x.names[0], d.Peer)
 	for {
@@ -219,14 +217,14 @@ func (x *sender) sendTo(s *UDPSocket, d *Datagram) int {
 	}
 }
 
-// isSegmentError reports whether a segmented message may have failed because it
-// was one.
+// isSegmentError reports whether segmentation may be the cause of a send error.
 func isSegmentError(errno error) bool {
 	return errno == unix.EIO || errno == unix.EINVAL || errno == unix.EMSGSIZE || errno == unix.EOPNOTSUPP
 }
 
-// lowerSegment keeps later messages from failing alike: the way out can't
-// segment at all (EIO), or the datagrams are larger than it takes in one piece.
+// lowerSegment lowers the socket's segment limit, so that later messages don't fail in
+// the same way: the device can't segment at all (EIO), or the datagrams exceed the
+// device's MTU.
 func (s *UDPSocket) lowerSegment(errno error, size int) {
 	if errno == unix.EIO || errno == unix.EOPNOTSUPP {
 		size = 1
@@ -234,7 +232,7 @@ func (s *UDPSocket) lowerSegment(errno error, size int) {
 	s.segment.Store(min(s.segment.Load(), int32(size-1)))
 }
 
-// sendOne sends datagrams as a message each.
+// sendOne sends each datagram as a message of its own.
 func (s *UDPSocket) sendOne(ds []Datagram) int {
 	x := borrowSender()
 	defer senders.Put(x)

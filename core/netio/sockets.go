@@ -14,9 +14,9 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// SocketSet holds the listening sockets of the process and leases them by
-// address, so that a reload serves the same address without a moment in which a
-// client is refused. The zero SocketSet is empty and ready.
+// SocketSet holds the listening sockets of the process and leases them by address, so
+// that a reload keeps serving an address and refuses no client in between. The zero
+// SocketSet is empty and ready.
 type SocketSet struct {
 	mu      sync.Mutex
 	open    map[netip.AddrPort]*socket       // of TCP; guarded by mu
@@ -27,29 +27,30 @@ type SocketSet struct {
 // SocketsOf returns the listening sockets of a process.
 func SocketsOf(p *core.Process) *SocketSet { return core.Shared[SocketSet](p) }
 
-// socket is one listening socket. One goroutine accepts on it, from the first
-// Serve of a lease to the Close of the last, and gives each connection to the
+// socket is one listening socket. One goroutine accepts connections, from the first
+// Serve of a lease to the Close of the last lease, and passes each connection to the
 // lease that called Serve last.
 type socket struct {
 	ln      *net.TCPListener
 	key     netip.AddrPort // in SocketSet.open
 	options SocketOptions
-	addr    netip.AddrPort           // that is bound
+	addr    netip.AddrPort           // the bound address
 	leases  int                      // guarded by SocketSet.mu
 	number  int                      // of the last lease; guarded by SocketSet.mu
 	owner   atomic.Pointer[Listener] // set under SocketSet.mu
 	start   sync.Once
-	served  chan struct{}  // capacity 1: told of each new owner
+	served  chan struct{}  // capacity 1: receives a value for each new owner
 	done    sync.WaitGroup // the accepting goroutine
 	closed  chan struct{}
 }
 
-// Acceptor takes what a Listener accepts.
+// Acceptor takes over the connections that a Listener accepts.
 type Acceptor interface {
-	// AcceptConn takes a connection over. It must not block: the next one is
-	// accepted after it returns.
+	// AcceptConn takes over a connection. It must not block: the next connection is
+	// accepted after AcceptConn has returned.
 	AcceptConn(c *net.TCPConn)
-	// AcceptError is told of an error after which accepting is tried again.
+	// AcceptError receives the error of a failed accept, after which accepting is
+	// tried again.
 	AcceptError(err error)
 }
 
@@ -66,15 +67,15 @@ type Listener struct {
 	ended bool       // guarded by mu
 }
 
-// Listen leases the socket on addr and binds it if this process does not hold
-// it yet. The unspecified IPv6 address stands for every address of both
-// families. Nothing is accepted before Serve.
+// Listen leases the socket on addr. If this process has no socket on addr, Listen binds
+// one. The unspecified IPv6 address stands for every address of both families. No
+// connection is accepted before Serve.
 func (s *SocketSet) Listen(ctx context.Context, addr netip.AddrPort) (*Listener, error) {
 	return s.ListenWith(ctx, addr, SocketOptions{})
 }
 
-// ListenWith is Listen for a socket with options. All leases of an address must ask
-// for the same ones.
+// ListenWith is Listen for a socket with options. All leases of an address must have
+// the same options.
 func (s *SocketSet) ListenWith(ctx context.Context, addr netip.AddrPort, o SocketOptions) (*Listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,8 +99,8 @@ func (s *SocketSet) ListenWith(ctx context.Context, addr netip.AddrPort, o Socke
 	return &Listener{set: s, sock: sock, number: sock.number, closed: make(chan struct{})}, nil
 }
 
-// bind opens a listening socket. Keep-alive is set on it, once, and inherited by
-// what it accepts, where the kernel does that.
+// bind opens a listening socket. Keep-alive is set once, on the listening socket, if
+// accepted connections inherit the setting.
 func bind(ctx context.Context, addr netip.AddrPort, o SocketOptions) (*net.TCPListener, error) {
 	if err := o.checkListen(); err != nil {
 		return nil, err
@@ -120,7 +121,7 @@ func bind(ctx context.Context, addr netip.AddrPort, o SocketOptions) (*net.TCPLi
 			return set(network, address, c)
 		}
 	}
-	lc.SetMultipathTCP(false) // it costs, and nothing here uses it
+	lc.SetMultipathTCP(false) // Multipath TCP costs time and is not used
 	ln, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(addr.Port()))))
 	if err != nil {
 		var op *net.OpError
@@ -132,7 +133,7 @@ func bind(ctx context.Context, addr netip.AddrPort, o SocketOptions) (*net.TCPLi
 	return ln.(*net.TCPListener), nil
 }
 
-// Ports returns the TCP ports that are listened on, doubles among them.
+// Ports returns the TCP ports of the listening sockets. A port may occur twice.
 func (s *SocketSet) Ports() []uint16 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,8 +144,8 @@ func (s *SocketSet) Ports() []uint16 {
 	return ports
 }
 
-// Has reports whether the process listens on ap: on that address, or on every
-// one and ap is the machine's own.
+// Has reports whether the process listens on ap: on that address, or on every address
+// if ap is an address of this machine.
 func (s *SocketSet) Has(network core.Network, ap netip.AddrPort) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,17 +165,17 @@ func (s *SocketSet) Has(network core.Network, ap netip.AddrPort) bool {
 	return false
 }
 
-// covers reports whether a socket at the address at takes what is sent to ap. mu
-// is held.
+// covers reports whether a socket bound to at receives connections and datagrams to
+// ap. mu is held.
 func (s *SocketSet) covers(at, ap netip.AddrPort) bool {
 	return at.Port() == ap.Port() && (at.Addr().Unmap() == ap.Addr() || at.Addr().IsUnspecified() && s.own.has(ap.Addr()))
 }
 
-// Addr returns the address that is listened on.
+// Addr returns the listening address.
 func (l *Listener) Addr() netip.AddrPort { return l.sock.addr }
 
-// Serve gives each connection to a, until Close, or until a later lease of the
-// same socket calls Serve.
+// Serve passes each connection to a, until Close, or until a later lease of the same
+// socket calls Serve.
 func (l *Listener) Serve(a Acceptor) {
 	l.own(a)
 	<-l.closed
@@ -195,7 +196,7 @@ func (l *Listener) own(a Acceptor) {
 	l.sock.owner.Store(l)
 	select {
 	case l.sock.served <- struct{}{}:
-	default: // whoever waits is told already
+	default: // a value is queued already
 	}
 	l.sock.start.Do(func() { l.sock.done.Go(l.sock.acceptAll) })
 }

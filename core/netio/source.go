@@ -7,7 +7,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Source fills borrowed buffers from a stream, and holds none while it waits.
+// Source fills borrowed buffers from a stream. It holds no buffer while it waits for
+// the peer, if the stream supports such a wait.
 type Source struct {
 	src    core.Stream
 	layout func(*Buffer)
@@ -15,26 +16,26 @@ type Source struct {
 	raw    syscall.RawConn       // nil if src is not bare
 	try    func(fd uintptr) bool // s.attempt, bound once
 	wait   func() error          // of a stream that is not bare; may be nil
-	unread *unread               // that src is; nil once its bytes have been read again
+	unread *unread               // src as an unread; nil once its bytes have been read again
 
-	// The call in progress, for try.
+	// The state of the call in progress, for try.
 	buf  *Buffer
 	held bool
 	n    int
 	err  error
 }
 
-// NewSource returns a Source that reads src. layout sets the Pieces of a fresh
-// or a held buffer to where the bytes shall go. idle, which may be nil, is asked
-// before a wait with a held buffer: if it returns true, it has kept what it
-// needs of it elsewhere, and the buffer is given back.
+// NewSource returns a Source that reads src. layout sets the Pieces of a fresh or a
+// held buffer to the destination of the bytes. idle, which may be nil, is called before
+// a wait with a held buffer: if idle returns true, it has copied the bytes that it
+// needs, and the buffer is returned to the pool.
 func NewSource(src core.Stream, layout func(*Buffer), idle func(*Buffer) bool) *Source {
 	s := &Source{layout: layout, idle: idle}
 	s.use(src)
 	return s
 }
 
-// use has s read src.
+// use makes s read src.
 func (s *Source) use(src core.Stream) {
 	src = readSide(src)
 	s.src, s.wait, s.unread = src, nil, asUnread(src)
@@ -47,13 +48,13 @@ func (s *Source) use(src core.Stream) {
 	}
 }
 
-// Waits reports whether the stream can be waited on without a buffer.
+// Waits reports whether s can wait for the stream without a buffer.
 func (s *Source) Waits() bool { return s.raw != nil || s.wait != nil }
 
-// Fill waits until the stream has bytes, then reads once into the pieces of a
-// borrowed buffer, or of held if that is not nil and need not be given back, and
-// returns the buffer and the count of bytes. On an error, io.EOF among them, it
-// returns held, or nil if that was given back.
+// Fill waits until the stream has bytes, then reads once into the pieces of a borrowed
+// buffer, or of held if held is not nil and idle has not released it. Fill returns the
+// buffer and the number of bytes. On an error, io.EOF among them, it returns held, or
+// nil if held was returned to the pool.
 func (s *Source) Fill(held *Buffer) (*Buffer, int, error) {
 	if s.unread != nil && !s.unread.holds() {
 		s.use(s.src)
@@ -71,8 +72,8 @@ func (s *Source) Fill(held *Buffer) (*Buffer, int, error) {
 	return buf, n, err
 }
 
-// attempt reads without blocking. It returns false if there is nothing yet, and
-// then holds no buffer of its own.
+// attempt reads without blocking. It returns false if no bytes have arrived, and then
+// has returned the buffer that it borrowed.
 func (s *Source) attempt(fd uintptr) bool {
 	buf := s.buf
 	if buf == nil {
@@ -97,8 +98,7 @@ func (s *Source) attempt(fd uintptr) bool {
 	return true
 }
 
-// fillByRead is Fill for a stream without a descriptor of its own: one Read
-// into the first piece.
+// fillByRead is Fill for a stream without a descriptor: one Read into the first piece.
 func (s *Source) fillByRead(held *Buffer) (*Buffer, int, error) {
 	if s.wait != nil {
 		if held != nil && s.idle != nil && s.idle(held) {
@@ -115,10 +115,10 @@ func (s *Source) fillByRead(held *Buffer) (*Buffer, int, error) {
 	case s.wait != nil:
 		buf = BorrowBuffer()
 	default:
-		buf = BorrowSmallBuffer() // it is held for as long as the peer is silent
+		buf = BorrowSmallBuffer() // held for as long as the peer is silent
 	}
 	n := 0
-	defer func() { // a Read of somebody else's may panic
+	defer func() { // Read of a third party's stream may panic
 		if n == 0 && held == nil {
 			buf.Return()
 		}
@@ -127,15 +127,15 @@ func (s *Source) fillByRead(held *Buffer) (*Buffer, int, error) {
 	n, err := s.src.Read(buf.Pieces[0])
 	switch {
 	case n > 0:
-		return buf, n, nil // an error comes again
+		return buf, n, nil // the next Read returns the error again
 	case err == nil:
 		err = io.ErrNoProgress
 	}
 	return held, 0, err
 }
 
-// WaitReadable waits until a Read of s would not wait for the peer, if s can be
-// waited on without a buffer, and returns at once otherwise.
+// WaitReadable waits until a Read of s would not wait for the peer. If s does not
+// support a wait without a buffer, WaitReadable returns at once.
 func WaitReadable(s core.Stream) error {
 	if w, ok := s.(core.Waiter); ok {
 		return w.WaitRead()

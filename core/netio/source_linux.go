@@ -26,9 +26,9 @@ func rawConn(s core.Stream) syscall.RawConn {
 	return raw
 }
 
-// readPieces reads once into the pieces of b, without blocking. It returns 0
-// and nil at the end of the stream. unix.Readv is not used because it allocates
-// its vector at each call.
+// readPieces reads once into the pieces of b, without blocking. It returns 0 and nil at
+// the end of the stream. unix.Readv is not used because it allocates a vector at each
+// call.
 func readPieces(fd uintptr, b *Buffer) (int, error) {
 	for i, p := range b.Pieces {
 		b.iov[i].Base = &p[0]
@@ -52,8 +52,8 @@ func readable(fd uintptr) bool {
 	return err != unix.EAGAIN
 }
 
-// peek looks at the next byte of fd without taking it. It returns 0 and nil at
-// the end of the stream, EAGAIN if there is nothing yet.
+// peek reads the next byte of fd and leaves it in the receive buffer. It returns 0 and
+// nil at the end of the stream, EAGAIN if no bytes have arrived.
 func peek(fd uintptr) (int, error) {
 	var one byte
 	for {
@@ -68,7 +68,7 @@ func peek(fd uintptr) (int, error) {
 	}
 }
 
-// wireError gives errno the form that package net gives its own errors.
+// wireError returns errno as a *net.OpError, as package net does.
 func wireError(op string, s core.Stream, errno error) error {
 	return &net.OpError{Op: op, Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError(op, errno)}
 }

@@ -7,11 +7,11 @@ import (
 	"syscall"
 )
 
-// vector is empty where there is no vectored read.
+// vector is empty: this system has no vectored read.
 type vector struct{}
 
-// rawConn returns nil: elsewhere than on Linux every stream is read by Read,
-// with a small buffer held while it waits.
+// rawConn returns nil: outside of Linux every stream is read by Read, and a small buffer
+// is held during the wait.
 func rawConn(core.Stream) syscall.RawConn { return nil }
 
 func readPieces(uintptr, *Buffer) (int, error) { return 0, syscall.EINVAL }

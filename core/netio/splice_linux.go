@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spliceSegment bounds one splice in bytes, so that counters and meters see a
-// long transfer move.
+// spliceSegment bounds one splice in bytes, so that counters and meters are updated
+// during a long transfer.
 const spliceSegment = 1 << 20
 
-// splicer moves bytes between two bare connections inside the kernel. It asks
-// for just what has arrived: a longer splice would hold a pipe, two
+// splicer moves bytes between two bare connections inside the kernel. Each splice has
+// the length of the bytes that have arrived: a longer splice would hold a pipe, two
 // descriptors, for as long as the peer is silent.
 type splicer struct {
 	dst   *net.TCPConn
@@ -39,7 +39,7 @@ func newSplicer(dst, src core.Stream) *splicer {
 	return s
 }
 
-// burst moves what has arrived, and waits for it first.
+// burst waits until bytes have arrived, then moves them.
 func (s *splicer) burst() (int, error) {
 	s.ready, s.err = 0, nil
 	if err := s.raw.Read(s.try); err != nil {
@@ -53,8 +53,8 @@ func (s *splicer) burst() (int, error) {
 	return int(n), err
 }
 
-// arrived finds out how much can be read. It returns false if that is nothing
-// yet.
+// arrived sets ready to the number of readable bytes. It returns false if no bytes have
+// arrived.
 func (s *splicer) arrived(fd uintptr) bool {
 	n, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
 	if err == nil && n > 0 {

@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// splicer does not exist where the kernel has no splice.
+// splicer is empty: this system has no splice.
 type splicer struct{}
 
 func newSplicer(_, _ core.Stream) *splicer { return nil }

@@ -16,37 +16,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// UDPSocket is a UDP socket that moves many datagrams a system call: recvmmsg
-// and sendmmsg, and where the kernel has it, segmentation of one large message
-// into datagrams (UDP GSO) and the reverse (GRO). It is driven by a poller, not
-// by Go's: an idle socket costs no goroutine, and a busy one no switch between
-// goroutines.
+// UDPSocket is a UDP socket that moves many datagrams a system call: recvmmsg and
+// sendmmsg, and, if the kernel supports it, segmentation of one large message into
+// datagrams (UDP GSO) and the reverse (GRO). A poller of this package drives the
+// socket, not the poller of Go's runtime: an idle socket costs no goroutine, and a busy
+// socket no switch between goroutines.
 type UDPSocket struct {
 	fd      int
-	inet6   bool // the socket is of IPv6, which carries IPv4 too unless it is bound to IPv6
-	choose  bool // Local is told and obeyed: the socket is bound to every address, or has a source address
+	inet6   bool // the socket is of IPv6, and carries IPv4 too unless it is bound to an IPv6 address
+	choose  bool // Datagram.Local is set and obeyed: the socket is bound to every address, or has a source address
 	options SocketOptions
 	addr    netip.AddrPort
 	segment atomic.Int32 // largest datagram that the kernel may segment into; 0 without GSO
 
-	mu     sync.RWMutex // held for reading around system calls, so that a closed descriptor is never used
+	mu     sync.RWMutex // read-locked during system calls, so that a closed descriptor is never used
 	closed bool         // guarded by mu
 
 	poller *poller
 	slot   int
 
-	// The poller's, which alone uses them.
-	batched bool   // it is read many messages at a time, with GRO
-	round   uint64 // of the poller, at which it was read last
-	streak  int    // rounds on end at which it had something
-	burst   int    // messages that it had last
+	// Used by the poller alone.
+	batched bool   // the socket is read many messages at a time, with GRO
+	round   uint64 // the poller's round of the last read
+	streak  int    // successive rounds with datagrams
+	burst   int    // messages of the last read
 
 	sink     DatagramSink
 	panicked func(error)
 }
 
 // OpenUDP opens a socket of both families on a port of the kernel's choice. It
-// reaches targets and takes their answers from anywhere.
+// is for associations: it sends to targets and receives datagrams from any source.
 func OpenUDP() (*UDPSocket, error) {
 	return OpenUDPWith(SocketOptions{})
 }
@@ -59,8 +59,8 @@ func OpenUDPWith(o SocketOptions) (*UDPSocket, error) {
 	return openUDP(netip.AddrPort{}, o)
 }
 
-// ListenUDP opens a socket on addr; port 0 is the kernel's choice. The unspecified
-// IPv6 address stands for every address of both families.
+// ListenUDP opens a socket on addr; with port 0 the kernel chooses the port. The
+// unspecified IPv6 address stands for every address of both families.
 func ListenUDP(addr netip.AddrPort) (*UDPSocket, error) {
 	return ListenUDPWith(addr, SocketOptions{})
 }
@@ -98,8 +98,8 @@ func openUDP(addr netip.AddrPort, o SocketOptions) (*UDPSocket, error) {
 	return s, nil
 }
 
-// ofBothFamilies reports whether a socket on addr takes IPv4 and IPv6: addr is
-// the unspecified IPv6 address, or none.
+// ofBothFamilies reports whether a socket on addr carries IPv4 and IPv6: addr is the
+// unspecified IPv6 address, or not valid.
 func ofBothFamilies(addr netip.AddrPort) bool {
 	return !addr.IsValid() || addr.Addr() == netip.IPv6Unspecified()
 }
@@ -115,7 +115,7 @@ func (s *UDPSocket) prepare(addr netip.AddrPort) error {
 			return os.NewSyscallError("setsockopt", err)
 		}
 	}
-	if unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 0) == nil { // a kernel without it goes on without
+	if unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 0) == nil { // a kernel without GSO sends single datagrams
 		s.segment.Store(core.MaxDatagram)
 	}
 	if err := s.options.set(s.fd, s.inet6); err != nil {
@@ -127,7 +127,7 @@ func (s *UDPSocket) prepare(addr netip.AddrPort) error {
 		}
 	}
 	if !addr.IsValid() {
-		return nil // the kernel binds it when it first sends
+		return nil // the kernel binds the socket at the first send
 	}
 	if addr.Addr().IsUnspecified() {
 		if s.inet6 {
@@ -154,8 +154,8 @@ func (s *UDPSocket) prepare(addr netip.AddrPort) error {
 	return nil
 }
 
-// recvOriginal has the kernel tell where datagrams were sent. A socket of IPv6 is
-// told of those over IPv4 by the option of IPv4.
+// recvOriginal makes the kernel report the original destination of each datagram. On an
+// IPv6 socket the option of IPv4 reports it for datagrams over IPv4.
 func (s *UDPSocket) recvOriginal() error {
 	if err := unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_RECVORIGDSTADDR, 1); err != nil || !s.inet6 {
 		return err
@@ -163,8 +163,8 @@ func (s *UDPSocket) recvOriginal() error {
 	return unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_RECVORIGDSTADDR, 1)
 }
 
-// Grow asks the kernel to keep up to size bytes for the socket, each way, or as
-// many as the system allows.
+// Grow sets the socket's receive and send buffers to size bytes each, or to the
+// system's limit.
 func (s *UDPSocket) Grow(size int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -173,7 +173,7 @@ func (s *UDPSocket) Grow(size int) {
 	}
 	for _, o := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
 		if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[0], size) != nil {
-			_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[1], size) // what the system allows is taken
+			_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[1], size) // the system's limit applies
 		}
 	}
 }
@@ -185,8 +185,8 @@ func (s *UDPSocket) sockaddr(ap netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16(), ZoneId: zoneID(ap.Addr().Zone())}
 }
 
-// zoneID returns the number of a zone, which is a number already in an address
-// that the kernel told.
+// zoneID returns the number of a zone. In an address from the kernel the zone is a
+// number already.
 func zoneID(zone string) uint32 {
 	if n, err := strconv.ParseUint(zone, 10, 32); err == nil || zone == "" {
 		return uint32(n)
@@ -198,12 +198,11 @@ func zoneID(zone string) uint32 {
 	return uint32(ifi.Index)
 }
 
-// Addr returns the address that the socket is bound to; it is not valid for one
-// of OpenUDP.
+// Addr returns the bound address. It is not valid for a socket of OpenUDP.
 func (s *UDPSocket) Addr() netip.AddrPort { return s.addr }
 
-// Receive gives what arrives to sink from now on. It is called once at the most.
-// panicked is told if sink panics; the burst is lost then.
+// Receive passes arriving datagrams to sink from now on. It is called at most once.
+// panicked is called if sink panics; that burst is lost.
 func (s *UDPSocket) Receive(sink DatagramSink, panicked func(error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

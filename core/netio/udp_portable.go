@@ -14,24 +14,24 @@ import (
 	"github.com/umbra-proxy/umbra/core/panics"
 )
 
-// UDPSocket is a UDP socket of package net: one datagram a system call, and a
-// goroutine for each socket that receives. Systems other than Linux have it;
-// the build tag "portable" puts it there too, for tests.
+// UDPSocket is a UDP socket of package net: one datagram a system call, and a goroutine
+// for each socket that receives. It is for systems other than Linux; the build tag
+// "portable" selects it on Linux too, for tests.
 type UDPSocket struct {
 	conn  *net.UDPConn
-	inet6 bool // the socket is of IPv6, which carries IPv4 too unless it is bound to IPv6
+	inet6 bool // the socket is of IPv6, and carries IPv4 too unless it is bound to an IPv6 address
 	addr  netip.AddrPort
 	close sync.Once
 }
 
 // OpenUDP opens a socket of both families on a port of the kernel's choice. It
-// reaches targets and takes their answers from anywhere.
+// is for associations: it sends to targets and receives datagrams from any source.
 func OpenUDP() (*UDPSocket, error) {
 	return OpenUDPWith(SocketOptions{})
 }
 
-// OpenUDPWith is OpenUDP for a socket with options. One with a source address sends to
-// that family alone; it can't have both.
+// OpenUDPWith is OpenUDP for a socket with options. A socket with a source address
+// sends to the family of that address alone; two source addresses are an error.
 func OpenUDPWith(o SocketOptions) (*UDPSocket, error) {
 	network, at := "udp", ":0"
 	switch err := o.checkPackets(); {
@@ -63,8 +63,8 @@ func listenUDP(network, at string, o SocketOptions) (*net.UDPConn, error) {
 	return conn.(*net.UDPConn), nil
 }
 
-// ListenUDP opens a socket on addr; port 0 is the kernel's choice. The unspecified
-// IPv6 address stands for every address of both families.
+// ListenUDP opens a socket on addr; with port 0 the kernel chooses the port. The
+// unspecified IPv6 address stands for every address of both families.
 func ListenUDP(addr netip.AddrPort) (*UDPSocket, error) {
 	return ListenUDPWith(addr, SocketOptions{})
 }
@@ -92,19 +92,18 @@ func newUDPSocket(conn *net.UDPConn, addr netip.AddrPort) *UDPSocket {
 	return &UDPSocket{conn: conn, addr: addr, inet6: !bound.Is4()}
 }
 
-// Grow asks the kernel to keep up to size bytes for the socket, each way, or as
-// many as the system allows.
+// Grow sets the socket's receive and send buffers to size bytes each, or to the
+// system's limit.
 func (s *UDPSocket) Grow(size int) {
 	_ = s.conn.SetReadBuffer(size)
 	_ = s.conn.SetWriteBuffer(size)
 }
 
-// Addr returns the address that the socket is bound to; it is not valid for one
-// of OpenUDP.
+// Addr returns the bound address. It is not valid for a socket of OpenUDP.
 func (s *UDPSocket) Addr() netip.AddrPort { return s.addr }
 
-// Receive gives what arrives to sink from now on. It is called once at the most.
-// panicked is told if sink panics; the burst is lost then.
+// Receive passes arriving datagrams to sink from now on. It is called at most once.
+// panicked is called if sink panics; that burst is lost.
 func (s *UDPSocket) Receive(sink DatagramSink, panicked func(error)) error {
 	go s.run(sink, panicked)
 	return nil
@@ -119,7 +118,7 @@ func (s *UDPSocket) run(sink DatagramSink, panicked func(error)) {
 			return
 		}
 		if err != nil || n > core.MaxDatagram {
-			continue // an answer to an earlier send
+			continue // the error of an earlier send
 		}
 		err = panics.Call(func() error {
 			sink([]Datagram{{Peer: Unmap(peer), Data: memory[:n:n]}})
@@ -131,8 +130,8 @@ func (s *UDPSocket) run(sink DatagramSink, panicked func(error)) {
 	}
 }
 
-// Send sends datagrams in order, and returns how many the kernel took. The
-// others are lost. It returns net.ErrClosed after Close.
+// Send sends datagrams in order, and returns how many the kernel accepted. The others
+// are lost. Send returns net.ErrClosed after Close.
 func (s *UDPSocket) Send(ds []Datagram) (int, error) {
 	sent := 0
 	for _, d := range ds {

@@ -7,9 +7,9 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Unread returns s with first put back: reads return the bytes of first and then
-// those of s. All else is done by s. Unread keeps first, which the caller must not
-// change afterwards.
+// Unread returns s with first put back: reads return the bytes of first and then those
+// of s. All other methods are those of s. Unread keeps first; the caller must not change
+// first afterwards.
 //
 // The stream costs nothing once first has been read: NewBurster, NewSource and
 // Buffer.WritePieces use s in its place, so that the kernel splices, and a cipher
@@ -25,14 +25,14 @@ func Unread(s core.Stream, first []byte) core.Stream {
 	return u
 }
 
-// unread is a stream with bytes put back. Its reader alone uses first.
+// unread is a stream with bytes put back. Only the reader of the stream uses first.
 type unread struct {
 	core.Stream
 	first  []byte // not read again yet
 	closed atomic.Bool
 }
 
-// absorbingUnread is an unread whose stream is an Absorber.
+// absorbingUnread is an unread whose wrapped stream is an Absorber.
 type absorbingUnread struct {
 	*unread
 	core.Absorber
@@ -43,7 +43,7 @@ var (
 	_ core.VectorWriter = (*unread)(nil)
 )
 
-// NetConn returns the stream below, for socket options and for Reset.
+// NetConn returns the wrapped stream, for socket options and for Reset.
 func (u *unread) NetConn() net.Conn { return u.Stream }
 
 func (u *unread) Read(p []byte) (int, error) {
@@ -51,11 +51,11 @@ func (u *unread) Read(p []byte) (int, error) {
 		return u.Stream.Read(p)
 	}
 	n := copy(p, u.first)
-	u.took(n)
+	u.consume(n)
 	return n, nil
 }
 
-// WaitRead returns nil at once while there are bytes that were put back.
+// WaitRead returns nil at once while bytes that were put back are left.
 func (u *unread) WaitRead() error {
 	if u.holds() {
 		return nil
@@ -63,33 +63,33 @@ func (u *unread) WaitRead() error {
 	return WaitReadable(u.Stream)
 }
 
-// WriteVector writes all pieces with one call where the stream takes them so.
+// WriteVector writes all pieces, with one call if the stream supports vectored writes.
 func (u *unread) WriteVector(pieces [][]byte) (int, error) { return WriteVector(u.Stream, pieces) }
 
-// Close closes the stream. Bytes that were put back can't be read any more.
+// Close closes the stream. Bytes that were put back can't be read afterwards.
 func (u *unread) Close() error {
 	u.closed.Store(true)
 	return u.Stream.Close()
 }
 
-// holds reports whether the next read is of bytes that were put back.
+// holds reports whether the next read returns bytes that were put back.
 func (u *unread) holds() bool { return len(u.first) > 0 && !u.closed.Load() }
 
-// took drops n bytes that were read again.
-func (u *unread) took(n int) {
+// consume drops n bytes that were read again.
+func (u *unread) consume(n int) {
 	if u.first = u.first[n:]; len(u.first) == 0 {
-		u.first = nil // it may keep more memory from being freed
+		u.first = nil // frees the memory, which may be larger than first
 	}
 }
 
-// burster returns a Burster from u to dst: the bytes that were put back are one
-// burst, and then come those of the stream.
+// burster returns a Burster from u to dst: the bytes that were put back are the first
+// burst; the stream's bytes follow.
 func (u *unread) burster(dst core.Stream) Burster {
 	var rest Burster
 	return func() (int, error) {
 		if u.holds() {
 			n, err := dst.Write(u.first)
-			u.took(n)
+			u.consume(n)
 			return n, err
 		}
 		if rest == nil {
@@ -101,7 +101,7 @@ func (u *unread) burster(dst core.Stream) Burster {
 
 func (u *unread) self() *unread { return u }
 
-// asUnread returns the unread that s is, or nil.
+// asUnread returns s as an unread, or nil if s is of another type.
 func asUnread(s core.Stream) *unread {
 	if w, ok := s.(interface{ self() *unread }); ok {
 		return w.self()
@@ -109,8 +109,7 @@ func asUnread(s core.Stream) *unread {
 	return nil
 }
 
-// readSide returns the stream that reads of s come from, as far as no bytes of an
-// Unread are left before it.
+// readSide returns s without the Unread wrappers that have no bytes left.
 func readSide(s core.Stream) core.Stream {
 	for u := asUnread(s); u != nil && !u.holds(); u = asUnread(s) {
 		s = u.Stream
@@ -118,7 +117,7 @@ func readSide(s core.Stream) core.Stream {
 	return s
 }
 
-// writeSide returns the stream that writes to s go to, below any Unread.
+// writeSide returns s without Unread wrappers.
 func writeSide(s core.Stream) core.Stream {
 	for u := asUnread(s); u != nil; u = asUnread(s) {
 		s = u.Stream

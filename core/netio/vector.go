@@ -6,8 +6,8 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// WriteVector writes all pieces to dst, in one call where dst can take them so. It
-// may change pieces and their bytes. It returns the count of bytes that dst took.
+// WriteVector writes all pieces to dst, in one call if dst supports vectored writes. It
+// may change pieces and their bytes. It returns the number of bytes that dst accepted.
 func WriteVector(dst core.Stream, pieces [][]byte) (int, error) {
 	if v, ok := dst.(core.VectorWriter); ok {
 		return v.WriteVector(pieces)

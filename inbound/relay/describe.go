@@ -9,8 +9,8 @@ import (
 
 var _ core.Describer = Options{}
 
-// Describe implements core.Describer. The servers of next are the targets of what
-// the relay passes on: the chain behind it dials them.
+// Describe implements core.Describer. The servers of next are targets: the chain after
+// the inbound dials them.
 func (o Options) Describe() core.Description {
 	d := core.Description{Wire: []core.Named{{Key: "cipher", To: o.Cipher}}}
 	for _, name := range slices.Sorted(maps.Keys(o.Next)) {

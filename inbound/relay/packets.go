@@ -7,7 +7,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// packets passes datagrams on.
+// packets is the PacketServer of a relay.
 type packets struct{ relay *relay }
 
 var (
@@ -15,8 +15,8 @@ var (
 	_ core.PacketSession = (*next)(nil)
 )
 
-// Open finds the server that a datagram is for. Its session is that of all clients
-// of this server: who is who, only that can tell.
+// Open determines the server of a datagram. All clients of one server share a session:
+// only that server can distinguish its clients.
 func (p packets) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error) {
 	to, forwarded, err := p.relay.identity.OpenPacket(wire)
 	if err != nil {
@@ -26,21 +26,22 @@ func (p packets) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error) 
 	return core.OpenedPacket{Session: n, Target: n.server, Payload: forwarded}, nil
 }
 
-// Roams returns false: a recorded datagram would move its client's answers to
-// whoever sends it, since only the server behind can tell.
+// Roams returns false. The relay can't detect replays, only the next server can, so with
+// roaming a replayed datagram would redirect the client's answers to its sender.
 func (packets) Roams() bool { return false }
 
-// Overhead returns 0: answers go on as they come.
+// Overhead returns 0: answers are forwarded unchanged.
 func (*next) Overhead(core.Addr) int { return 0 }
 
-// errStranger says that an answer is from nobody who was asked.
-var errStranger = errors.New("not from the server that was asked")
+// errOtherSource is the error of an answer from another address than the server's.
+var errOtherSource = errors.New("not from the server of the request")
 
-// AppendPacket appends an answer of the server. It is sealed with the user's key
-// already. Where the server is known by its address, none but its own get through.
+// AppendPacket appends an answer of the server, which the server has sealed with the
+// user's key. If the server is given by an IP address, AppendPacket refuses answers of
+// other sources.
 func (n *next) AppendPacket(dst, payload []byte, source core.Addr) ([]byte, error) {
 	if n.server.IP().IsValid() && source != n.server {
-		return dst, errStranger
+		return dst, errOtherSource
 	}
 	return append(dst, payload...), nil
 }
@@ -48,5 +49,5 @@ func (n *next) AppendPacket(dst, payload []byte, source core.Addr) ([]byte, erro
 // User returns the name of the server.
 func (n *next) User() string { return n.name }
 
-// Close does nothing: the session is that of all clients.
+// Close does nothing: all clients of the server share the session.
 func (*next) Close() {}

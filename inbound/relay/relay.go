@@ -1,5 +1,5 @@
-// Package relay is the inbound of a Shadowsocks server that passes requests on to
-// others by their identity headers (SIP023), without the keys of the users.
+// Package relay is the inbound of a Shadowsocks relay. It forwards requests to other
+// servers by their identity headers (SIP023), without the keys of the users.
 package relay
 
 import (
@@ -16,22 +16,22 @@ import (
 
 // Options are the keys of an [inbound.x] table of kind "relay".
 type Options struct {
-	_ core.About `help:"passes requests of a 2022 method on to other servers, by their identity headers and without the users' keys"`
+	_ core.About `help:"forwards requests of a 2022 method to other servers, by their identity headers and without the users' keys"`
 	inbound.Options
 	inbound.Rejection
 	Cipher core.Ref[core.Cipher] `toml:"cipher" required:"true" help:"the [cipher.x] whose password is the relay's own identity key"`
-	Next   map[string]Next       `toml:"next" required:"true" help:"the servers to pass on to, by a name for the log"`
+	Next   map[string]Next       `toml:"next" required:"true" help:"the servers to forward to, by a name for the log"`
 }
 
-// Next is a server to pass on to.
+// Next is a server to forward to.
 type Next struct {
 	Key    option.Text   `toml:"key" required:"true" help:"the server's own key: its identity key, or its only one"`
 	Server option.Server `toml:"server" required:"true" help:"host and port"`
 }
 
-// patience is how long a request may take, unless the options say otherwise. A
-// server behind waits for 75 s at the most: whatever that refuses in silence is
-// ended by the relay, later, as what the relay refuses is.
+// patience is the least default of the handshake timeout for reject = "drain". A next
+// server waits for 75 s at the most, so the relay ends a connection after the next server
+// has, at the time at which it ends connections that it refuses itself.
 const patience = 75 * time.Second
 
 // New returns the inbound.
@@ -66,8 +66,8 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 	return inbound.Both(streams, packets), nil
 }
 
-// ownPatience is 75 to 90 s, fixed by the key, or as much less as the servers behind
-// take less with such a rejection.
+// ownPatience returns the default handshake timeout: 75 to 90 s, derived from the key,
+// or a sixth of it if the rejection shortens the timeout of the next servers so.
 func ownPatience(r inbound.Rejection, c core.Cipher) time.Duration {
 	full := ending.Patience(c)
 	own := patience + (full-45*time.Second)/2
@@ -82,7 +82,7 @@ type relay struct {
 	timeout  time.Duration // of a handshake
 }
 
-// next is a server to pass on to.
+// next is a server to forward to.
 type next struct {
 	name   string
 	server core.Addr
@@ -94,7 +94,7 @@ func newRelay(c core.Cipher, servers map[string]Next) (*relay, error) {
 		return nil, core.BadOption("cipher", "the method %s has no identity headers; use 2022-blake3-aes-128-gcm or 2022-blake3-aes-256-gcm", c.Method())
 	}
 	if len(servers) == 0 {
-		return nil, core.BadOption("next", "no server to pass on to")
+		return nil, core.BadOption("next", "no server to forward to")
 	}
 	r := &relay{}
 	var keys []core.NextServer
@@ -110,8 +110,9 @@ func newRelay(c core.Cipher, servers map[string]Next) (*relay, error) {
 	return r, nil
 }
 
-// Handshake reads as much of a request as names its server. That the header opens
-// proves little: it may be a recording, and what follows it may be damaged.
+// Handshake reads a request up to the identity header that names the server. A valid
+// header does not authenticate the client: the request may be a replay, and the bytes
+// after the header may be damaged.
 func (r *relay) Handshake(ctx context.Context, conn core.Stream, c core.Client, next inbound.Requests) error {
 	deadline := time.Now().Add(r.timeout)
 	var to int
@@ -128,16 +129,16 @@ func (r *relay) Handshake(ctx context.Context, conn core.Stream, c core.Client, 
 	return nil
 }
 
-// pending is a client that knows no reply.
+// pending is a client that waits for the next server. The protocol has no reply.
 type pending struct {
 	rejecter *inbound.Rejecter
 	conn     core.Stream
 	deadline time.Time
 }
 
-// Accept returns the connection, whose end tells nothing of what the server behind
-// refuses in silence.
+// Accept returns the connection with a delayed end, so that a client can't observe when
+// the next server refuses a request.
 func (p pending) Accept() (core.Stream, error) { return p.rejecter.Hold(p.conn, p.deadline), nil }
 
-// Reject ends it as one whose bytes name no server.
+// Reject ends the connection as one whose header names no server.
 func (p pending) Reject(error) { p.rejecter.FailLater(p.conn, p.deadline) }

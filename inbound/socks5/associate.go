@@ -14,18 +14,18 @@ import (
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
-// associate is a client that waits for the reply to its UDP ASSOCIATE, and then
-// its datagrams. The association lasts as long as conn, its control connection.
-// See RFC 1928 §7.
+// associate is a client of UDP ASSOCIATE: the PendingPackets of the client's request and
+// the PacketConn of the client's datagrams. The association lasts as long as conn, the
+// control connection. See RFC 1928 §7.
 type associate struct {
 	handler *handshaker
 	conn    core.Stream
-	client  netip.Addr // the control connection's; without a zone
+	client  netip.Addr // the peer's address of the control connection; without a zone
 	flow    *core.Flow
 
 	mu     sync.Mutex
-	peer   netip.AddrPort // where the client sends from; guarded by mu
-	port   uint16         // that it said it will send from; 0 for the first that comes
+	peer   netip.AddrPort // the source address of the client's datagrams; guarded by mu
+	port   uint16         // the source port from the request; 0 for that of the first datagram
 	socket *netio.UDPSocket
 	end    sync.Once
 }
@@ -35,10 +35,10 @@ var (
 	_ core.PacketConn     = (*associate)(nil)
 )
 
-// newAssociate returns the client that asked for r. Its datagrams must come from
-// the address of its control connection, and from the port that it named, if it
-// named that address, or none, with it; one that is behind a NAT can't know its
-// own.
+// newAssociate returns the client of a request with the address named. The client's
+// datagrams must come from the address of the control connection. If named has that
+// address, or the unspecified one, they must also come from the port of named. Any other
+// address is ignored: a client behind a NAT can't know its own.
 func newAssociate(h *handshaker, conn core.Stream, client netip.Addr, named core.Addr) *associate {
 	a := &associate{handler: h, conn: conn, client: client.WithZone(""), flow: new(core.Flow)}
 	if ip := named.IP(); ip.IsValid() && (ip.IsUnspecified() || ip == a.client) {
@@ -47,8 +47,8 @@ func newAssociate(h *handshaker, conn core.Stream, client netip.Addr, named core
 	return a
 }
 
-// Accept opens a socket on the address at which the client reached us and tells
-// the client.
+// Accept opens a socket on the local address of the control connection and sends the
+// socket's address to the client.
 func (a *associate) Accept() (core.PacketConn, error) {
 	if !a.handler.quota.Take(a.client) {
 		return nil, fmt.Errorf("associate: %w", core.ErrCrowded)
@@ -66,12 +66,12 @@ func (a *associate) Accept() (core.PacketConn, error) {
 	return a, nil
 }
 
-// open binds a port of the kernel's choice, or one of udp_ports, from a random
-// one on.
+// open binds a port of the kernel's choice or, if udp_ports is given, the first free port
+// in it, beginning with a random one.
 func (a *associate) open() (*netio.UDPSocket, error) {
 	local, ok := a.conn.LocalAddr().(*net.TCPAddr)
 	if !ok {
-		return nil, fmt.Errorf("no address of ours: %v", a.conn.LocalAddr())
+		return nil, fmt.Errorf("local address %v of the control connection is not a TCP address", a.conn.LocalAddr())
 	}
 	ip := local.AddrPort().Addr().Unmap()
 	ports := a.handler.ports
@@ -89,12 +89,11 @@ func (a *associate) open() (*netio.UDPSocket, error) {
 	return nil, fmt.Errorf("no port of udp_ports %s is free: %w", ports, last)
 }
 
-// Reject sends the reply that fits cause, lets the client read it for a second
-// at most, and closes.
+// Reject sends the reply for cause, waits up to a second for the client to read it, and
+// closes the connection.
 func (a *associate) Reject(cause error) { pending{a.conn}.Reject(cause) }
 
-// Receive gives the client's datagrams to sink, until its control connection
-// ends.
+// Receive passes the client's datagrams to sink, until the control connection ends.
 func (a *associate) Receive(sink core.PacketSink) {
 	err := a.socket.ReceivePackets(sink, a.flow.Cut, func(d *netio.Datagram) (core.Packet, bool) {
 		p, err := a.handler.memo.parse(d.Data)
@@ -107,7 +106,8 @@ func (a *associate) Receive(sink core.PacketSink) {
 	go a.watch()
 }
 
-// watch waits for the end of the control connection, which says nothing more.
+// watch waits for the end of the control connection, discards the bytes of the client,
+// and cuts the flow.
 func (a *associate) watch() {
 	var discarded [64]byte
 	for {
@@ -118,8 +118,8 @@ func (a *associate) watch() {
 	}
 }
 
-// isClient reports whether a well-formed datagram from an address is the
-// client's. The first one fixes the port.
+// isClient reports whether a well-formed datagram from an address belongs to the client.
+// The client's first datagram fixes the port.
 func (a *associate) isClient(from netip.AddrPort) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -133,7 +133,8 @@ func (a *associate) isClient(from netip.AddrPort) bool {
 	return true
 }
 
-// WritePackets sends answers to the client, once it has sent something.
+// WritePackets sends answers to the client. Before the client's first datagram it drops
+// them.
 func (a *associate) WritePackets(ps []core.Packet) (int, error) {
 	a.mu.Lock()
 	peer := a.peer
@@ -147,7 +148,7 @@ func (a *associate) WritePackets(ps []core.Packet) (int, error) {
 // Close ends the association and its control connection.
 func (a *associate) Close() error {
 	a.end.Do(func() {
-		_ = a.socket.Close() // a socket without a connection has nothing to lose
+		_ = a.socket.Close() // an error loses nothing: the socket has no connection
 		_ = a.conn.Close()
 		a.handler.quota.Give(a.client)
 	})

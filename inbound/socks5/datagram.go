@@ -6,22 +6,21 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// headSize is what stands before the address of a datagram, in bytes.
+// headSize is the size of the fields before the address of a datagram in bytes.
 const headSize = 3
 
-// memo reads the datagrams of all clients of an inbound.
+// memo parses the datagrams of all clients of an inbound.
 type memo struct{ addrs core.AddrMemo }
 
-// parse reads a datagram of a client:
+// parse parses a datagram of a client:
 //
 //	+-----+------+------+----------+----------+------+
 //	| RSV | FRAG | ATYP | DST.ADDR | DST.PORT | DATA |
 //	| 2B  |  1B  |  1B  | variable |  2B be   |      |
 //	+-----+------+------+----------+----------+------+
 //
-// Its Data aliases b. A fragment is refused, as RFC 1928 §7 allows; so are a
-// reserved field that is not 0 and the port 0. The error is an ErrMalformed or an
-// ErrDenied.
+// Data of the packet aliases b. parse refuses a fragment, as RFC 1928 §7 allows, a
+// reserved field other than 0, and port 0. The error is an ErrMalformed or an ErrDenied.
 func (m *memo) parse(b []byte) (core.Packet, error) {
 	if len(b) < headSize {
 		return core.Packet{}, fmt.Errorf("%w: datagram of %d bytes", core.ErrMalformed, len(b))
@@ -42,7 +41,7 @@ func (m *memo) parse(b []byte) (core.Packet, error) {
 	return core.Packet{Addr: target, Data: b[headSize+n:]}, nil
 }
 
-// header puts the header of a datagram before an answer.
+// header is the PacketSealer that prefixes answers with the header of a datagram.
 type header struct{}
 
 var _ core.PacketSealer = header{}
@@ -50,8 +49,8 @@ var _ core.PacketSealer = header{}
 // Overhead returns the length of the header.
 func (header) Overhead(source core.Addr) int { return headSize + core.AddrLen(source) }
 
-// AppendPacket appends an answer, in the form of memo.parse with its source in
-// the place of the target.
+// AppendPacket appends an answer in the format of memo.parse, with the source in place
+// of the target.
 func (header) AppendPacket(dst, payload []byte, source core.Addr) ([]byte, error) {
 	return append(core.AppendAddr(append(dst, 0, 0, 0), source), payload...), nil
 }

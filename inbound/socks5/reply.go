@@ -13,14 +13,15 @@ import (
 )
 
 const (
-	// lingerTime is how long a client has to read why it was refused. A close
-	// with unread bytes is a reset, which would take the answer away from it.
+	// lingerTime is how long the server reads after its last answer before it closes
+	// the connection. A close with unread bytes is a reset, which can destroy the
+	// answer.
 	lingerTime = time.Second
-	// lingerBytes bounds what it can have us read meanwhile.
+	// lingerBytes bounds the bytes that are read in that time.
 	lingerBytes = 64 << 10
 )
 
-// refusal is the error of a handshake whose client is owed an answer.
+// refusal is the error of a handshake that ends with an answer to the client.
 type refusal struct {
 	answer []byte
 	cause  error
@@ -28,16 +29,16 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.cause.Error() }
 
-// Unwrap returns the error without its answer.
+// Unwrap returns the cause.
 func (r *refusal) Unwrap() error { return r.cause }
 
-// refuse returns the refusal of a request with the reply rep.
+// refuse returns a refusal with the reply rep.
 func refuse(rep byte, cause error) error {
 	return &refusal{answer: appendReply(nil, rep), cause: cause}
 }
 
-// refuseMalformed returns err with answer for a client that broke the format. One
-// that ended before its message did gets none.
+// refuseMalformed returns a refusal with answer if err is an ErrMalformed. It returns
+// other errors unchanged: a client that ended within a message gets no answer.
 func refuseMalformed(answer []byte, err error) error {
 	if errors.Is(err, core.ErrMalformed) {
 		return &refusal{answer: answer, cause: err}
@@ -50,7 +51,7 @@ type pending struct{ conn core.Stream }
 
 var _ core.Pending = pending{}
 
-// Accept sends the reply of success. On an error it closes the connection.
+// Accept sends the success reply. After an error it closes the connection.
 func (p pending) Accept() (core.Stream, error) {
 	if _, err := p.conn.Write(appendReply(nil, repSuccess)); err != nil {
 		_ = p.conn.Close()
@@ -59,15 +60,15 @@ func (p pending) Accept() (core.Stream, error) {
 	return p.conn, nil
 }
 
-// Reject sends the reply that fits cause, lets the client read it for a second
-// at most, and closes.
+// Reject sends the reply for cause, waits up to a second for the client to read it, and
+// closes the connection.
 func (p pending) Reject(cause error) {
 	dismiss(p.conn, time.Now().Add(lingerTime), appendReply(nil, replyFor(cause)))
 	_ = p.conn.Close()
 }
 
-// dismiss sends the last answer, ends our direction and reads what the client
-// still sends until it ends too, or until the deadline. The caller closes.
+// dismiss sends the last answer and a FIN, and discards the client's bytes until the
+// client ends too, or until the deadline. The caller closes the connection.
 func dismiss(conn core.Stream, deadline time.Time, answer []byte) {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return
@@ -78,13 +79,13 @@ func dismiss(conn core.Stream, deadline time.Time, answer []byte) {
 	if err := conn.CloseWrite(); err != nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, conn, lingerBytes) // however it ends, the client had its time
+	_, _ = io.CopyN(io.Discard, conn, lingerBytes) // any result will do: the client had time to read
 }
 
-// replyFor returns the reply that tells a client of err. An error may hold
-// several, of each address of a target or of each try: the one that says most
-// of the target wins, so that a machine without IPv6 does not answer "network
-// unreachable" for every target that has it.
+// replyFor returns the reply code for err. err may wrap several errors, one of each
+// address of a target or of each attempt. The most specific error about the target
+// selects the code, so that a machine without IPv6 does not answer "network unreachable"
+// for every target with an IPv6 address.
 func replyFor(err error) byte {
 	_, nameless := errors.AsType[*net.DNSError](err)
 	switch {
@@ -102,7 +103,7 @@ func replyFor(err error) byte {
 	return repFailure
 }
 
-// isTimeout reports whether err or one of those in it is a timeout, such as
+// isTimeout reports whether err, or an error that it wraps, is a timeout, such as
 // context.DeadlineExceeded, os.ErrDeadlineExceeded or ETIMEDOUT.
 func isTimeout(err error) bool {
 	if t, ok := err.(interface{ Timeout() bool }); ok && t.Timeout() {

@@ -15,8 +15,7 @@ import (
 	"github.com/umbra-proxy/umbra/inbound"
 )
 
-// defaultTimeout is what a client gets for its request unless the file says
-// otherwise.
+// defaultTimeout is the default of handshake_timeout.
 const defaultTimeout = option.Duration(30 * time.Second)
 
 // Options are the keys of an [inbound.x] table of kind socks5.
@@ -26,11 +25,11 @@ type Options struct {
 	inbound.Options
 	Users     map[string]option.Text `toml:"users" help:"names and passwords of the users; without any, every client that can reach the address is served"`
 	AllowOpen bool                   `toml:"allow_open" default:"false" help:"serve other machines although there are no users"`
-	UDPPorts  option.Ports           `toml:"udp_ports" help:"the ports that associations use, as \"20000-20100\"; without it, those that the system picks"`
+	UDPPorts  option.Ports           `toml:"udp_ports" help:"the ports that associations use, as \"20000-20100\"; without it, the system picks each port"`
 }
 
-// New returns a SOCKS5 inbound. It refuses to be open to other machines without
-// users unless o allows that, and then it warns.
+// New returns a SOCKS5 inbound. Without users it returns an error for an address that
+// other machines can reach, unless o allows that; then it logs a warning.
 func New(env core.Env, o Options) (core.Inbound, error) {
 	if o.HandshakeTimeout == 0 {
 		o.HandshakeTimeout = defaultTimeout
@@ -50,23 +49,23 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 	return inbound.New(env, o.Options, &handshaker{users: known, mode: o.Mode, ports: o.UDPPorts, quota: inbound.KeepQuota(env, o.Options)})
 }
 
-// handshaker takes clients through greeting, login and request.
+// handshaker is the Handshaker of SOCKS5: greeting, login and request.
 type handshaker struct {
 	users users
 	mode  option.Mode
 	ports option.Ports   // of associations
 	quota *inbound.Quota // of associations
-	memo  memo           // of their datagrams
+	memo  memo           // parses datagrams of associations
 }
 
 var _ inbound.Handshaker = (*handshaker)(nil)
 
-// Handshake reads a request. What the client sent behind a CONNECT becomes the
+// Handshake reads a request. Bytes that the client sent after a CONNECT become the
 // request's payload.
 //
-// The error of a client that ended or was too slow is an ErrShort, of a wrong
-// password ErrAuth, of broken bytes ErrMalformed; of a well-formed wish that is
-// not served, another command or no login where one is needed, ErrDenied.
+// The error is an ErrShort if the client ended or was too slow, an ErrAuth for a wrong
+// password, an ErrMalformed for malformed bytes, and an ErrDenied for a well-formed
+// request that is not served: another command, or no login although one is required.
 func (h *handshaker) Handshake(_ context.Context, conn core.Stream, c core.Client, requests inbound.Requests) error {
 	w := &window{conn: conn}
 	if err := h.greet(w); err != nil {
@@ -85,7 +84,7 @@ func (h *handshaker) Handshake(_ context.Context, conn core.Stream, c core.Clien
 	return nil
 }
 
-// request reads what the client asks for, and passes it on.
+// request reads the request and passes it on.
 func (h *handshaker) request(w *window, c core.Client, user string, requests inbound.Requests) error {
 	r, err := h.command(w)
 	switch {
@@ -100,9 +99,9 @@ func (h *handshaker) request(w *window, c core.Client, user string, requests inb
 	return nil
 }
 
-// Fail answers a client whose handshake was refused, lets it read the answer
-// for a second at most, and returns. A client that speaks another protocol, has
-// ended, or was refused before it spoke is owed no answer.
+// Fail sends the answer of a refusal, waits up to a second for the client to read it, and
+// returns. A client that speaks another protocol, has ended, or was refused before its
+// first byte gets no answer.
 func (h *handshaker) Fail(conn core.Stream, deadline time.Time, err error) {
 	r, ok := errors.AsType[*refusal](err)
 	if !ok {
@@ -115,8 +114,8 @@ func (h *handshaker) Fail(conn core.Stream, deadline time.Time, err error) {
 	dismiss(conn, until, r.answer)
 }
 
-// greet agrees on a method: the password if there are users, never less, and
-// none if there are none.
+// greet negotiates the method: only the password if there are users, and no
+// authentication if there are no users.
 func (h *handshaker) greet(w *window) error {
 	offered, err := next(w, "greeting", parseGreeting)
 	if err != nil {
@@ -136,7 +135,7 @@ func (h *handshaker) greet(w *window) error {
 	return w.answer("greeting", version, method)
 }
 
-// login returns the name of the user that the client proves to be.
+// login returns the user name that the client has proved by the password.
 func (h *handshaker) login(w *window) (string, error) {
 	failed := []byte{loginVersion, loginFailure}
 	l, err := next(w, "login", parseLogin)
@@ -150,7 +149,7 @@ func (h *handshaker) login(w *window) (string, error) {
 	return name, w.answer("login", loginVersion, loginSuccess)
 }
 
-// command returns a request that is served.
+// command reads a request and returns it if the inbound serves it.
 func (h *handshaker) command(w *window) (request, error) {
 	r, err := next(w, "request", parseRequest)
 	switch {

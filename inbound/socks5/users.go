@@ -10,8 +10,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// users is who may log in. It holds digests rather than passwords: they have
-// one length, so that comparing them tells nothing of what is behind them.
+// users are the accounts. They contain digests rather than passwords: digests have one
+// length, so that the time of a comparison reveals nothing about a password.
 type users []user
 
 type user struct {
@@ -19,8 +19,7 @@ type user struct {
 	digest [sha256.Size]byte
 }
 
-// newUsers checks names and passwords: 1 to 255 bytes each, which is what
-// RFC 1929 can carry.
+// newUsers checks names and passwords: 1 to 255 bytes each, the limits of RFC 1929.
 func newUsers(passwords map[string]option.Text) (users, error) {
 	var us users
 	for _, name := range slices.Sorted(maps.Keys(passwords)) {
@@ -40,9 +39,8 @@ func newUsers(passwords map[string]option.Text) (users, error) {
 	return us, nil
 }
 
-// find returns the name of the user whose login l is. The time it takes depends
-// on the length of l and the count of users, not on whether one of them
-// matches, or which.
+// find returns the name of the user with the login l. Its run time depends on the length
+// of l and the number of users, not on whether a user matches, or which.
 func (us users) find(l login) (name string, ok bool) {
 	claimed := digest(l)
 	at := -1

@@ -8,26 +8,25 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// windowSize is the capacity of a window in bytes: the longest message, and
-// what rounds the whole up to 576 bytes, which is what the allocator has.
+// windowSize is the capacity of a window in bytes. It holds the longest message, and
+// makes the struct 576 bytes, a size class of the allocator.
 const windowSize = 576 - 32
 
-// window is a small stretch of a client's bytes: those that have been read and
-// not been understood yet. It takes what one read gives, which may be part of a
-// message or several messages and the payload behind them, so that a message
-// costs one system call.
+// window is a buffer of a client's bytes that were read and not parsed yet. One read may
+// return part of a message, or several messages and the payload after them, so that a
+// message costs one system call.
 type window struct {
 	conn     core.Stream
 	from, to int // the bytes are b[from:to]
 	b        [windowSize]byte
 }
 
-// next returns the next message of the client. parse gets the bytes from the
-// message's first on; it returns the message and its length, or ErrShort if
-// they are too few, and is called again with more of them then. An error has
-// the name of the message before it.
+// next returns the next message of the client. parse is called with the bytes from the
+// start of the message on. It returns the message and the message's length, or ErrShort
+// if the message is incomplete: then parse is called again with more bytes. Errors of
+// next begin with the name of the message.
 //
-// The message may alias the window: it is valid until next is called again.
+// The message may alias the window: it is valid until the next call of next.
 func next[T any](w *window, name string, parse func(b []byte) (T, int, error)) (T, error) {
 	for {
 		msg, n, err := parse(w.b[w.from:w.to])
@@ -53,7 +52,7 @@ func (w *window) read() error {
 		n, err := w.conn.Read(w.b[w.to:])
 		w.to += n
 		if n > 0 {
-			return nil // an error comes again when there is need of more
+			return nil // the next read returns the error again
 		}
 		if err != nil {
 			return err
@@ -69,8 +68,8 @@ func (w *window) answer(name string, b ...byte) error {
 	return nil
 }
 
-// rest returns the bytes that belong to no message, nil if there are none. They
-// alias the window, which is not used any more then.
+// rest returns the bytes after the last message, nil if there are none. They alias the
+// window, which must not be used afterwards.
 func (w *window) rest() []byte {
 	if w.from == w.to {
 		return nil
@@ -78,9 +77,9 @@ func (w *window) rest() []byte {
 	return w.b[w.from:w.to:w.to]
 }
 
-// ended marks an error of the connection as ErrShort: the client ended, broke
-// or was too slow. A connection that we closed ourselves says nothing of the
-// client.
+// ended marks an error of the connection as ErrShort: the client ended, the connection
+// broke, or the client was too slow. net.ErrClosed is not marked: the server closed the
+// connection, so the error is not the client's.
 func ended(err error) error {
 	if errors.Is(err, net.ErrClosed) {
 		return err

@@ -73,8 +73,8 @@ func parseGreeting(b []byte) (methods []byte, n int, err error) {
 	return b[2:n], n, nil
 }
 
-// looksLike names the protocol that begins with c: a person who pointed the
-// wrong program at the port finds it in the log.
+// looksLike returns the name of a protocol whose first byte is c. The name is in the log,
+// for an operator who connected a wrong program to the port.
 func looksLike(c byte) string {
 	switch {
 	case c == 4:
@@ -87,7 +87,7 @@ func looksLike(c byte) string {
 	return ""
 }
 
-// login is a user's claim. Its fields alias the message.
+// login is the name and password that a client sent. The fields alias the message.
 type login struct{ name, password []byte }
 
 // parseLogin reads the message that b begins with and returns its length in
@@ -118,7 +118,7 @@ func parseLogin(b []byte) (l login, n int, err error) {
 	return login{name: b[2:at], password: b[at+1 : n]}, n, nil
 }
 
-// request is what a client asks for. It aliases nothing.
+// request is the request of a client. It does not alias the message.
 type request struct {
 	cmd    byte
 	target core.Addr
@@ -161,21 +161,21 @@ func commandName(cmd byte) string {
 	return fmt.Sprintf("command %d", cmd)
 }
 
-// appendReply appends the answer to a CONNECT, or to any request that is
-// refused: BND is 0.0.0.0:0, because no client needs the address that its target
-// sees, and it may be unknown or another machine's.
+// appendReply appends the reply to a CONNECT, or to any refused request. BND is
+// 0.0.0.0:0: clients don't need the address that the target sees, which may be unknown or
+// that of another machine.
 func appendReply(b []byte, rep byte) []byte {
 	return appendReplyAt(b, rep, core.NewIPAddr(netip.IPv4Unspecified(), 0))
 }
 
-// appendReplyAt appends the answer to a request:
+// appendReplyAt appends the reply to a request:
 //
 //	+-----+-----+-----+------+----------+----------+
 //	| VER | REP | RSV | ATYP | BND.ADDR | BND.PORT |
 //	| 1B  | 1B  |  0  |  1B  | variable |  2B be   |
 //	+-----+-----+-----+------+----------+----------+
 //
-// BND of an association is where its datagrams are to go. See RFC 1928 §6.
+// BND of an association is the address for the client's datagrams. See RFC 1928 §6.
 func appendReplyAt(b []byte, rep byte, bound core.Addr) []byte {
 	return core.AppendAddr(append(b, version, rep, 0), bound)
 }

@@ -20,8 +20,8 @@ type Options struct {
 	Cipher core.Ref[core.Cipher] `toml:"cipher" required:"true" help:"the [cipher.x] that clients use"`
 }
 
-// New returns the inbound. Where handshake_timeout is not given, the cipher's
-// key fixes it.
+// New returns the inbound. If handshake_timeout is not given, it is derived from the
+// cipher's key.
 func New(env core.Env, o Options) (core.Inbound, error) {
 	c, err := o.Cipher.Get(env)
 	if err != nil {
@@ -48,7 +48,7 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 	return inbound.Both(streams, packets), nil
 }
 
-// newPackets returns the half that serves UDP.
+// newPackets returns the inbound for UDP.
 func newPackets(env core.Env, o Options, c core.Cipher) (*inbound.PacketServer, error) {
 	pc, ok := c.(core.PacketCipher)
 	if !ok {
@@ -61,15 +61,15 @@ func newPackets(env core.Env, o Options, c core.Cipher) (*inbound.PacketServer, 
 	return inbound.NewPacketServer(env, o.Options, opener)
 }
 
-// server is the Handshaker. The Rejecter ends all that make no request alike, so
-// that a prober sees no difference.
+// server is the Handshaker. The Rejecter ends all connections without a valid request
+// alike, so that a prober sees no difference.
 type server struct {
 	*inbound.Rejecter
 	cipher  core.Cipher
 	timeout time.Duration // of a handshake
 }
 
-// Handshake reads a request. Nothing is written, whatever comes.
+// Handshake reads a request. It never writes to conn.
 func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client, next inbound.Requests) error {
 	deadline := time.Now().Add(s.timeout)
 	var a core.Accepted
@@ -85,7 +85,8 @@ func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client, 
 	return nil
 }
 
-// pending is a client that knows no reply: it has been sending already.
+// pending is a client that waits for the target. The protocol has no reply: the client
+// may send payload at once.
 type pending struct {
 	core.Accepted
 	conn     core.Stream
@@ -96,12 +97,12 @@ type pending struct {
 // Accept returns the stream.
 func (p pending) Accept() (core.Stream, error) { return p.Stream, nil }
 
-// Reject closes in order. A client that has proved its key may know, since the end
-// tells a prober nothing; any other is met as one whose bytes make no request, and so
-// is one whose request turned out to be a recording.
+// Reject closes the connection with a FIN if the client has proved the key: that end
+// reveals nothing to a prober. An unproven client, and a client whose request turned out
+// to be a replay, is treated as a client with an invalid request.
 func (p pending) Reject(cause error) {
 	if p.Unproven || errors.Is(cause, core.ErrReplay) {
-		if s, ok := p.Stream.(interface{ Discard() }); ok { // what has been read and is nobody's
+		if s, ok := p.Stream.(interface{ Discard() }); ok { // drops bytes that were read and not delivered
 			s.Discard()
 		}
 		p.rejecter.FailLater(p.conn, p.deadline)
