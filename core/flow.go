@@ -22,7 +22,8 @@ type Flow struct {
 	meters []Meter   // guarded by mu, as all that follows; only appended to
 	onCut  [2]func() // the first ones, which most flows have
 	more   []func()  // the others
-	path   []string  // branches that were chosen
+	onEnd  []func()
+	path   []string // branches that were chosen
 	cause  error
 	done   chan struct{} // made when first asked for
 }
@@ -49,6 +50,25 @@ func (f *Flow) OnCut(end func()) {
 	}
 	f.mu.Unlock()
 	if cut {
+		end()
+	}
+}
+
+// OnEnd has end called when the connection has ended, cut or not. It is called before
+// the relay starts.
+func (f *Flow) OnEnd(end func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onEnd = append(f.onEnd, end)
+}
+
+// End calls what OnEnd was given, once. The handler of the connection calls it.
+func (f *Flow) End() {
+	f.mu.Lock()
+	ends := f.onEnd
+	f.onEnd = nil
+	f.mu.Unlock()
+	for _, end := range ends {
 		end()
 	}
 }

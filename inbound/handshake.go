@@ -36,6 +36,7 @@ type handshake struct {
 	passedOn bool  // a request was passed on: the connection belongs to the handler
 	later    bool  // an earlier request of the connection has ended
 	refused  error // the error of Again
+	closing  bool  // it was the server that refused, not a gate
 }
 
 // AcceptConn serves one connection.
@@ -146,11 +147,19 @@ func (h *handshake) live() {
 // Again starts another handshake on the connection, for the next request. It implements
 // Requests.
 func (h *handshake) Again() error {
-	h.refused = h.again()
-	return h.refused
+	if h.refused = h.readmit(); h.refused != nil {
+		h.closing = true
+		return h.refused
+	}
+	if h.refused = h.pipeline.handler.Admit(h.client); h.refused != nil {
+		return h.refused
+	}
+	h.passedOn, h.later = false, true
+	return nil
 }
 
-func (h *handshake) again() error {
+// readmit puts the connection back into the set of handshakes.
+func (h *handshake) readmit() error {
 	switch {
 	case h.pipeline.ctx.Err() != nil:
 		return core.ErrShutdown
@@ -162,10 +171,6 @@ func (h *handshake) again() error {
 	if !h.server.handshakes.addAgain(h, func() { _ = h.conn.SetDeadline(h.deadline) }) {
 		return core.ErrShutdown
 	}
-	if err := h.pipeline.handler.Admit(h.client); err != nil {
-		return err
-	}
-	h.passedOn, h.later = false, true
 	return nil
 }
 
@@ -174,11 +179,14 @@ func (h *handshake) again() error {
 // err is the error of the Handshaker.
 func (h *handshake) endRefused(wire core.Stream, err error) {
 	panics.Log(h.server.cfg.Env.Log, "handshake panicked", err, slog.Any("client", h.client.Addr))
-	if errors.Is(h.refused, core.ErrShutdown) || errors.Is(h.refused, core.ErrCrowded) {
+	switch {
+	case h.closing:
 		wire.Close()
-		return
+	case errors.Is(err, h.refused): // err may name the protocol that serves the connection
+		h.end(wire, err)
+	default:
+		h.end(wire, h.refused)
 	}
-	h.end(wire, h.refused)
 }
 
 // fail ends a connection whose handshake failed. If the client has ended, or is silent,

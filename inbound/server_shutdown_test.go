@@ -8,6 +8,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/pipeline"
 	"github.com/umbra-proxy/umbra/inbound"
 )
@@ -35,14 +36,16 @@ func TestServerShutdownWaits(t *testing.T) {
 // When the context ends, handshakes are dropped, also those of a kind that would
 // read on.
 func TestServerShutdownDrops(t *testing.T) {
-	s := startServer(t, func(_ *testServer, cfg *inbound.ServerConfig) { cfg.Fail = readOn })
+	var process *core.Process
+	s := startServer(t, func(_ *testServer, cfg *inbound.ServerConfig) { cfg.Fail, process = readOn, cfg.Env.Process })
 	inHandshake, inFail := s.dial(t, "wr"), s.dial(t, "wrong\n")
 	s.h.WaitEnds(t, 1)
 	coretest.Eventually(t, "both handshakes", func() bool { return s.begun.Load() == 2 })
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(ctx) }()
-	coretest.Refusing(t, s.Listening())
+	at := s.Listening()
+	coretest.Eventually(t, "the end of listening", func() bool { return !netio.SocketsOf(process).Has(core.TCP, at) })
 	cancel()
 	if err := coretest.Await(t, "the shutdown", done); err != nil {
 		t.Errorf("shutdown: %v", err)

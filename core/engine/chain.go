@@ -108,11 +108,11 @@ func (c *chain) wrap(dialer core.Dialer, ids []config.ID, beforeInbound bool) co
 			c.note(err)
 			continue
 		}
-		if r, ok := p.(core.Resolver); ok && id.Section == core.SectionResolver {
-			p = dial.Resolve(r)
-		}
 		gate, isGate := p.(core.Gate)
 		m, isMiddleware := p.(core.Middleware)
+		if r, ok := p.(core.Resolver); ok && !isMiddleware {
+			m, isMiddleware = dial.Resolve(r), true
+		}
 		switch {
 		case isGate && !beforeInbound:
 			c.refuse(id, fmt.Errorf("%s stands after the inbound, but it is asked before a client's first byte is read; move it before %s", id, c.table.Inbound()))

@@ -25,6 +25,7 @@ type association struct {
 	upPause, downPause atomic.Int64 // until when a meter lets nothing pass, in Unix nanoseconds
 	sweeps             activity
 
+	moving           sync.Mutex // held by Move
 	mu               sync.Mutex
 	state            State           // guarded by mu, as all that follows
 	client, upstream core.PacketConn // nil until they are there
@@ -52,6 +53,7 @@ func (p *Pipeline) HandlePackets(ctx context.Context, r *core.Request, pending c
 	a := &association{pipeline: p, request: r, requested: time.Now(), from: r.Client}
 	if !p.live.enter(a, live) {
 		pending.Reject(core.ErrShutdown)
+		a.end()
 		a.tell(core.Refused, core.ErrShutdown)
 		return a
 	}
@@ -89,8 +91,8 @@ func (a *association) open(ctx context.Context, pending core.PendingPackets) err
 	a.join(client, upstream)
 	a.tell(core.Opened, nil)
 	flow := a.request.Flow
+	a.request.Grant.Hold(flow) // before OnCut: the end of a flow that was cut already releases it
 	flow.OnCut(a.cut)
-	a.request.Grant.Hold(flow)
 	upstream.Receive(func(ps []core.Packet) { a.move(client, ps, down) })
 	client.Receive(func(ps []core.Packet) { a.move(upstream, ps, up) })
 	return nil
@@ -147,6 +149,8 @@ func (a *association) write(dst core.PacketConn, ps []core.Packet, way direction
 // Move asks the gates about the address that the client sends from now. If they
 // admit it, they are notified that the client has left the earlier one.
 func (a *association) Move(to netip.AddrPort) error {
+	a.moving.Lock()
+	defer a.moving.Unlock()
 	a.mu.Lock()
 	left := a.from
 	a.mu.Unlock()
@@ -178,22 +182,29 @@ func (a *association) cut() {
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	a.client.Close()
-	a.upstream.Close()
+	if panicked := closeBoth(a.client, a.upstream); panicked != nil {
+		err = panicked
+	}
 	a.leave(core.Closed, err)
 }
 
 // leave takes an ended association out of the live set and tells the log, the
 // gates and the observers.
 func (a *association) leave(kind core.EventKind, err error) {
-	a.mu.Lock()
-	a.state = Ended
-	from := a.from
-	a.mu.Unlock()
+	from := a.end()
 	a.pipeline.log("association", from, a.request, a.requested, err)
 	a.tell(kind, err)
+	a.pipeline.endFlow(a.request.Flow)
 	a.request.Grant.Release(a.request.Flow)
 	a.pipeline.live.leave(a)
+}
+
+// end sets the state and returns where the client was last.
+func (a *association) end() core.Client {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state = Ended
+	return a.from
 }
 
 // tell tells gates and observers of a step.

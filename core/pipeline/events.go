@@ -37,7 +37,7 @@ func (p *Pipeline) tellGates(e core.Event) {
 		return
 	}
 	for _, g := range p.cfg.Gates {
-		p.tell(g, e)
+		p.tell("gate", g, e)
 	}
 }
 
@@ -50,7 +50,7 @@ func (p *Pipeline) askGates(c core.Client) error {
 			continue
 		}
 		for _, before := range p.cfg.Gates[:i] {
-			p.tell(before, core.Event{Kind: core.Refused, Client: c, Err: err})
+			p.tell("gate", before, core.Event{Kind: core.Refused, Client: c, Err: err})
 		}
 		return err
 	}
@@ -59,18 +59,27 @@ func (p *Pipeline) askGates(c core.Client) error {
 
 func (p *Pipeline) tellObservers(e core.Event) {
 	for _, o := range p.cfg.Observers {
-		p.tell(o, e)
+		p.tell("observer", o, e)
 	}
 }
 
 // tell tells one gate or observer, whose panic ends nothing else.
-func (p *Pipeline) tell(o core.Observer, e core.Event) {
+func (p *Pipeline) tell(role string, o core.Observer, e core.Event) {
 	e.Pipeline = p.cfg.Name
 	err := panics.Call(func() error {
 		o.Observe(e)
 		return nil
 	})
-	panics.Log(p.cfg.Log, "observer panicked", err)
+	panics.Log(p.cfg.Log, role+" panicked", err)
+}
+
+// endFlow calls what was to be called at the end of a connection.
+func (p *Pipeline) endFlow(f *core.Flow) {
+	err := panics.Call(func() error {
+		f.End()
+		return nil
+	})
+	panics.Log(p.cfg.Log, "end of a flow panicked", err)
 }
 
 // observed reports whether there are gates or observers.

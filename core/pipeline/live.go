@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,8 +38,7 @@ type connection interface {
 	// lasts returns what is to be done about a connection that has come as far as a
 	// sweep, or nil. It is called at every sweep.
 	lasts() (do func())
-	// activity returns what the sweep remembers of the connection, which is guarded
-	// by liveSet.mu.
+	// activity returns what the sweep remembers of the connection.
 	activity() *activity
 	// snapshot tells of the connection.
 	snapshot() Connection
@@ -49,24 +50,35 @@ type liveSet struct {
 	idle time.Duration // without progress, after which a connection is cut
 
 	mu           sync.Mutex
-	members      map[connection]struct{} // guarded by mu, as all that follows
-	associations int                     // of members
-	draining     bool                    // no more are taken
-	empty        chan struct{}           // closed when members is empty, if someone waits
-	timer        *time.Timer             // of the next sweep; nil while members is empty
-	next         time.Time               // when that is
+	streams      map[connection]struct{} // guarded by mu, as all that follows
+	associations map[connection]struct{}
+	draining     bool          // no more are taken
+	empty        chan struct{} // closed when both are empty, if someone waits
+	timer        *time.Timer   // of the next sweep; nil while both are empty
+	next         time.Time     // when that is
+	sweeping     bool          // a sweep is under way, and sets the next one at its end
+	streamsDue   time.Time     // when the streams are swept next
 }
 
-// activity is what the sweep remembers of a connection.
+// activity is what the sweep remembers of a connection. After the connection has
+// entered the set, the sweep alone uses it.
 type activity struct {
 	progress int64
-	moved    time.Time // when it came, or progress was seen
+	moved    time.Time // when the connection entered, or progress was seen
 	quiet    bool      // there was none at the last sweep
 	queued   int       // bytes in the kernel's queues when it grew quiet
 }
 
 func newLiveSet(idle time.Duration) *liveSet {
-	return &liveSet{idle: idle, members: map[connection]struct{}{}}
+	return &liveSet{idle: idle, streams: map[connection]struct{}{}, associations: map[connection]struct{}{}}
+}
+
+// of returns the part of the set that c belongs to.
+func (l *liveSet) of(c connection) map[connection]struct{} {
+	if c.network() == core.UDP {
+		return l.associations
+	}
+	return l.streams
 }
 
 // enter takes a connection in and calls live, if that is not nil. It reports false
@@ -78,11 +90,11 @@ func (l *liveSet) enter(c connection, live func()) bool {
 		return false
 	}
 	now := time.Now()
-	l.members[c] = struct{}{}
 	*c.activity() = activity{progress: c.progress(), moved: now}
-	if c.network() == core.UDP {
-		l.associations++
+	if len(l.streams) == 0 {
+		l.streamsDue = now.Add(l.streamInterval())
 	}
+	l.of(c)[c] = struct{}{}
 	if live != nil {
 		live()
 	}
@@ -94,14 +106,8 @@ func (l *liveSet) enter(c connection, live func()) bool {
 func (l *liveSet) leave(c connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, in := l.members[c]; !in {
-		return
-	}
-	delete(l.members, c)
-	if c.network() == core.UDP {
-		l.associations--
-	}
-	if len(l.members) > 0 {
+	delete(l.of(c), c)
+	if l.size() > 0 || l.timer == nil {
 		return
 	}
 	l.timer.Stop()
@@ -112,54 +118,77 @@ func (l *liveSet) leave(c connection) {
 	}
 }
 
+// size returns how many connections there are. mu is held.
+func (l *liveSet) size() int { return len(l.streams) + len(l.associations) }
+
+func (l *liveSet) streamInterval() time.Duration { return min(l.idle/sweepsPerIdle, streamSweep) }
+
 // schedule makes the next sweep come in time. mu is held.
 func (l *liveSet) schedule(now time.Time) {
-	interval := min(l.idle/sweepsPerIdle, streamSweep)
-	if l.associations > 0 {
-		interval = min(interval, associationSweep)
+	next := l.streamsDue
+	if len(l.associations) > 0 {
+		if at := now.Add(min(l.idle/sweepsPerIdle, associationSweep)); len(l.streams) == 0 || at.Before(next) {
+			next = at
+		}
 	}
-	next := now.Add(interval)
 	switch {
+	case l.sweeping:
+		return
 	case l.timer == nil:
-		l.timer = time.AfterFunc(interval, l.sweep)
+		l.timer = time.AfterFunc(next.Sub(now), l.sweep)
 	case l.next.After(now) && !next.Before(l.next): // it comes soon enough
 		return
 	default:
-		l.timer.Reset(interval)
+		l.timer.Reset(next.Sub(now))
 	}
 	l.next = next
 }
 
 // sweep cuts the connections without progress for their idle timeout. Counters
-// that are looked at now and then cost a moving stream nothing, where a deadline
-// for each read would.
+// that are read now and then cost a moving stream nothing, where a deadline for each
+// read would. The set is locked only while it is copied: new connections, and the
+// datagrams behind them, do not wait for a sweep of many.
 func (l *liveSet) sweep() {
-	var idle []connection
-	var todo []func() // outside the lock, because it is a system call or more for each
-	l.mu.Lock()
 	now := time.Now()
-	for c := range l.members {
+	due, ok := l.beginSweep(now)
+	if !ok {
+		return
+	}
+	for _, c := range due {
 		if do := c.lasts(); do != nil {
-			todo = append(todo, do)
+			do()
 		}
 		if l.isIdle(c, now) {
-			idle = append(idle, c)
+			c.flow().Cut(core.ErrIdle)
 		}
 	}
-	if l.timer != nil {
-		l.schedule(now)
-	}
-	l.mu.Unlock()
-	for _, do := range todo {
-		do()
-	}
-	for _, c := range idle {
-		c.flow().Cut(core.ErrIdle)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sweeping = false
+	if l.size() > 0 {
+		l.schedule(time.Now())
 	}
 }
 
+// beginSweep returns the connections that are due. It reports false if a sweep is
+// under way.
+func (l *liveSet) beginSweep(now time.Time) (due []connection, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sweeping {
+		return nil, false
+	}
+	l.sweeping = true
+	due = slices.Collect(maps.Keys(l.associations))
+	if !now.Before(l.streamsDue) {
+		l.streamsDue = now.Add(l.streamInterval())
+		due = slices.AppendSeq(due, maps.Keys(l.streams))
+	}
+	return due, true
+}
+
 // isIdle notes what a connection has done since the last sweep and reports whether
-// it has been idle for too long. mu is held.
+// it has been idle for too long. The sweep alone calls it.
 func (l *liveSet) isIdle(c connection, now time.Time) bool {
 	a := c.activity()
 	if p := c.progress(); p != a.progress {
@@ -185,7 +214,7 @@ func (l *liveSet) isIdle(c connection, now time.Time) bool {
 func (l *liveSet) len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.members)
+	return l.size()
 }
 
 // all returns the connections that match.
@@ -193,9 +222,11 @@ func (l *liveSet) all(match func(connection) bool) []connection {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []connection
-	for c := range l.members {
-		if match(c) {
-			all = append(all, c)
+	for _, part := range []map[connection]struct{}{l.streams, l.associations} {
+		for c := range part {
+			if match(c) {
+				all = append(all, c)
+			}
 		}
 	}
 	return all
@@ -219,7 +250,7 @@ func (l *liveSet) cut(match func(connection) bool, cause error) int {
 func (l *liveSet) drain(associations, streams context.Context) int {
 	l.mu.Lock()
 	l.draining = true
-	if len(l.members) == 0 {
+	if l.size() == 0 {
 		l.mu.Unlock()
 		return 0
 	}

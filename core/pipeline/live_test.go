@@ -63,7 +63,7 @@ func TestSweepStops(t *testing.T) {
 				t.Error("with a connection: got no sweep to come")
 			}
 			b.cutBy.Cut(core.ErrIdle)
-			if l.timer != nil || l.associations != 0 {
+			if l.timer != nil || l.size() != 0 {
 				t.Error("after the last connection: got a sweep to come")
 			}
 			time.Sleep(time.Second)

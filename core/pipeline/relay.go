@@ -145,13 +145,34 @@ func (r *relay) fail(dst core.Stream, err error) {
 	r.flow.Cut(err)
 }
 
-// cut ends both directions at once.
+// cut ends both directions at once. A panic of one stream does not keep the other
+// open; done, which closes both again, reports it.
 func (r *relay) cut() {
 	if dst := r.broken.Load(); dst != nil {
-		ending.Reset(*dst)
+		_ = panics.Call(func() error {
+			ending.Reset(*dst)
+			return nil
+		})
 	}
-	r.client.Close()
-	r.upstream.Close()
+	_ = closeBoth(r.client, r.upstream)
+}
+
+// closeBoth closes both sides of a connection and returns the panic of one, or nil.
+func closeBoth(a, b io.Closer) error {
+	first, second := closeOne(a), closeOne(b)
+	if first != nil {
+		return first
+	}
+	return second
+}
+
+// closeOne closes c and returns its panic, or nil: an error of Close says no more than
+// that the peer has gone.
+func closeOne(c io.Closer) error {
+	return panics.Call(func() error {
+		_ = c.Close()
+		return nil
+	})
 }
 
 // inQueues returns how many bytes the kernel has yet to deliver to both sides.

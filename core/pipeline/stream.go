@@ -27,9 +27,10 @@ type stream struct {
 	sweeps           activity
 	keptAlive        bool // keep-alive is on; used by lasts alone
 
-	mu       sync.Mutex
-	state    State              // guarded by mu
-	stopDial context.CancelFunc // guarded by mu; nil once the stream relays
+	mu        sync.Mutex
+	state     State              // guarded by mu
+	stopDial  context.CancelFunc // guarded by mu; nil once the stream relays
+	absorbing core.Stream        // guarded by mu; the client, while it is absorbed before a dial
 }
 
 var _ connection = (*stream)(nil)
@@ -128,12 +129,14 @@ func (s *stream) relay() {
 
 // relayed ends a stream that was relayed.
 func (s *stream) relayed(err error) {
-	s.client.Close()
-	s.upstream.Close()
+	if panicked := closeBoth(s.client, s.upstream); panicked != nil {
+		err = panicked
+	}
 	s.leave(core.Closed, err)
 }
 
-// fail ends a stream that was not relayed.
+// fail ends a stream that was not relayed. A panic of a client that waits for its
+// reply goes on to the inbound, which has the connection.
 func (s *stream) fail(err error) {
 	kind := core.Closed
 	if s.dialling {
@@ -144,7 +147,12 @@ func (s *stream) fail(err error) {
 		return nil
 	})
 	if s.upstream != nil {
-		s.upstream.Close()
+		if p := closeOne(s.upstream); panicked == nil {
+			panicked = p
+		}
+	}
+	if panicked != nil && s.client != nil {
+		_ = closeOne(s.client)
 	}
 	switch cause := s.request.Flow.Cause(); {
 	case panicked != nil:
@@ -153,6 +161,9 @@ func (s *stream) fail(err error) {
 		err = cause
 	}
 	s.leave(kind, err)
+	if panicked != nil && s.client == nil {
+		panic(panicked)
+	}
 }
 
 // endClient ends the client of a stream that was not relayed.
@@ -162,7 +173,7 @@ func (s *stream) endClient(err error) {
 	case s.client == nil: // it waits for its reply
 		s.pending.Reject(err)
 	case !s.dialling: // its first bytes could not be read
-		if hides && isBroken(err) {
+		if hides && isBroken(err) && s.absorbs() {
 			absorber.Absorb()
 		}
 		s.client.Close()
@@ -173,16 +184,28 @@ func (s *stream) endClient(err error) {
 	}
 }
 
+// absorbs prepares a cut of a client that is about to be absorbed. It reports false if
+// the flow was cut already.
+func (s *stream) absorbs() bool {
+	s.mu.Lock()
+	s.absorbing = s.client
+	s.mu.Unlock()
+	return s.request.Flow.Cause() == nil
+}
+
 // cut ends the stream in whatever state it is. The flow calls it.
 func (s *stream) cut() {
 	s.mu.Lock()
-	stopDial := s.stopDial
+	stopDial, absorbing := s.stopDial, s.absorbing
 	s.mu.Unlock()
-	if stopDial != nil {
+	switch {
+	case absorbing != nil:
+		_ = closeOne(absorbing)
+	case stopDial != nil:
 		stopDial()
-		return
+	default:
+		s.bytes.cut()
 	}
-	s.bytes.cut()
 }
 
 // leave takes an ended stream out of the live set and tells the log, the gates and
@@ -191,6 +214,7 @@ func (s *stream) leave(kind core.EventKind, err error) {
 	s.become(Ended)
 	s.pipeline.log("stream", s.request.Client, s.request, s.requested, err)
 	s.tell(kind, err)
+	s.pipeline.endFlow(s.request.Flow)
 	s.request.Grant.Release(s.request.Flow)
 	s.pipeline.live.leave(s)
 	s.reported()

@@ -129,13 +129,26 @@ type dialer struct {
 	next   core.Dialer
 }
 
-// DialStream dials if the user may have one more connection.
-func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
+// enter counts a connection of the request's user. The gate is notified of its end,
+// except where a balancer names no client: then the flow is.
+func (d dialer) enter(r *core.Request) (*meter, error) {
 	m, err := d.policy.users.enter(r.User, r.Flow, time.Now())
 	if err != nil {
 		return nil, err
 	}
 	r.Flow.Use(m)
+	if r.Client.Unattributed {
+		r.Flow.OnEnd(func() { d.policy.users.leave(r.Flow) })
+	}
+	return m, nil
+}
+
+// DialStream dials if the user may have one more connection.
+func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
+	m, err := d.enter(r)
+	if err != nil {
+		return nil, err
+	}
 	payload := len(r.Payload)
 	s, err := d.next.DialStream(ctx, r)
 	if err != nil {
@@ -152,11 +165,9 @@ func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, e
 
 // OpenPackets opens an association if the user may have one more.
 func (d dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
-	m, err := d.policy.users.enter(r.User, r.Flow, time.Now())
-	if err != nil {
+	if _, err := d.enter(r); err != nil {
 		return nil, err
 	}
-	r.Flow.Use(m)
 	conn, err := d.next.OpenPackets(ctx, r)
 	if err != nil {
 		d.policy.users.leave(r.Flow)
