@@ -14,6 +14,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // fakeSession is a core.PacketSession whose datagrams are in the clear: its id,
@@ -25,10 +26,10 @@ type fakeSession struct {
 
 var _ core.PacketSession = (*fakeSession)(nil)
 
-func (s *fakeSession) Overhead(source core.Addr) int { return 1 + core.AddrLen(source) }
+func (s *fakeSession) Overhead(source core.Addr) int { return 1 + socksaddr.Len(source) }
 
 func (s *fakeSession) AppendPacket(dst, payload []byte, source core.Addr) ([]byte, error) {
-	return append(core.AppendAddr(append(dst, s.id), source), payload...), nil
+	return append(socksaddr.Append(append(dst, s.id), source), payload...), nil
 }
 
 func (s *fakeSession) User() string { return "user" + string('0'+rune(s.id)) }
@@ -94,7 +95,7 @@ func (f *fakeServer) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, err
 	if len(wire) == 0 || wire[0] == 0xff {
 		return core.OpenedPacket{}, errNoise
 	}
-	to, n, err := core.DecodeAddr(wire[1:])
+	to, n, err := socksaddr.Decode(wire[1:])
 	if err != nil {
 		return core.OpenedPacket{}, err
 	}
@@ -110,7 +111,7 @@ func (f *fakeServer) Roams() bool { return f.roams }
 
 // wire is a datagram of a client's session.
 func wire(id byte, to core.Addr, text string) []byte {
-	return append(core.AppendAddr([]byte{id}, to), text...)
+	return append(socksaddr.Append([]byte{id}, to), text...)
 }
 
 // host is a core.Handler that opens each association at once and keeps what comes.

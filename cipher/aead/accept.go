@@ -7,6 +7,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // accept reads one request. It opens chunks into scratch, not in place, so that the bytes
@@ -35,9 +36,9 @@ func (a *accept) run() (core.Addr, []byte, error) {
 		if err := a.openPayload(); err != nil {
 			return core.Addr{}, nil, err
 		}
-		target, n, err := core.DecodeAddr(a.plain)
+		target, n, err := socksaddr.Decode(a.plain)
 		switch {
-		case errors.Is(err, core.ErrShort) && len(a.plain) < core.MaxAddrLen:
+		case errors.Is(err, core.ErrShort) && len(a.plain) < socksaddr.MaxLen:
 			if err := a.openLength(); err != nil { // the address continues in the next chunk
 				return core.Addr{}, nil, err
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 const (
@@ -67,7 +68,7 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 		return nil, err
 	}
 	off := len(salt)
-	plain := core.AppendAddr(buf.B[off+headSize:off+headSize], target)
+	plain := socksaddr.Append(buf.B[off+headSize:off+headSize], target)
 	plain, payload = box.FillChunk(plain, payload, maxPayload)
 	off, payload = box.SealChunks(buf.B, box.SealChunk(buf.B, off, plain), payload, maxPayload)
 	wire, err := dial(buf.B[:off])

@@ -8,6 +8,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // packets protects datagrams in both roles. Each datagram is
@@ -26,7 +27,7 @@ type packets struct {
 	grant atomic.Pointer[core.Grant]
 	zero  [maxNonce]byte  // the nonce; never modified
 	seen  *replay.Digests // salts of a server's requests and replies
-	memo  *core.AddrMemo
+	memo  *socksaddr.Memo
 }
 
 var (
@@ -55,7 +56,7 @@ func (c *Cipher) NewPacketClient() (core.PacketClient, error) {
 
 // Overhead returns the size of a datagram without its payload.
 func (p *packets) Overhead(addr core.Addr) int {
-	return p.spec.KeySize + core.AddrLen(addr) + tagSize
+	return p.spec.KeySize + socksaddr.Len(addr) + tagSize
 }
 
 // AppendPacket seals a reply.
@@ -78,7 +79,7 @@ func (p *packets) seal(dst, payload []byte, addr core.Addr) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	out = core.AppendAddr(out, addr)
+	out = socksaddr.Append(out, addr)
 	out = append(out, payload...)
 	return aead.Seal(out[:at+size], p.zero[:aead.NonceSize()], out[at+size:], nil), nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/aead"
 	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // packetVector is a datagram of testdata/aead_udp.json.
@@ -33,7 +34,7 @@ func packetPair(t testing.TB, s aead.Spec) (core.PacketClient, core.PacketServer
 func TestPacketVectors(t *testing.T) {
 	for _, v := range packetVectors(t) {
 		t.Run(v.Method+" "+v.Name, func(t *testing.T) {
-			want, n, err := core.DecodeAddr(v.Address)
+			want, n, err := socksaddr.Decode(v.Address)
 			if err != nil || n != len(v.Address) {
 				t.Fatalf("address: got %d bytes, %v", n, err)
 			}
@@ -97,7 +98,7 @@ func FuzzPacket(f *testing.F) {
 		}
 		_, _ = server.Open(bytes.Clone(b), netip.AddrPort{}) // must not panic
 		_, _, _ = client.OpenPacket(bytes.Clone(b))
-		addr, n, wrong := core.DecodeAddr(b)
+		addr, n, wrong := socksaddr.Decode(b)
 		o, err := server.Open(forge(t, "aes-256-gcm", b), netip.AddrPort{})
 		if (err == nil) != (wrong == nil && addr.Port() != 0) {
 			t.Fatalf("plaintext %x: got %v, the address says %v", b, err, wrong)

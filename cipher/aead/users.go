@@ -11,6 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // userID identifies a user over a reload. A changed key is another userID.
@@ -92,7 +93,7 @@ var errNoClient = errors.New("this cipher has users only: a client needs a passw
 // memory is the state of a server that is kept over a reload, except the salts.
 type memory struct {
 	seen   *replay.Digests
-	memo   core.AddrMemo // of datagrams
+	memo   socksaddr.Memo // of datagrams
 	recent *recents
 
 	mu      sync.Mutex

@@ -14,6 +14,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/cipher/key"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // streamVector is a stream of testdata/aead_tcp.json.
@@ -112,7 +113,7 @@ func TestStreamVectors(t *testing.T) {
 				t.Fatalf("got %x, want %x", stream, v.Stream)
 			}
 			plain := slices.Concat(payloads...)
-			target, n, err := core.DecodeAddr(plain)
+			target, n, err := socksaddr.Decode(plain)
 			if err != nil {
 				t.Fatal(err)
 			}

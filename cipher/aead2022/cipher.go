@@ -12,6 +12,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/users"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/ending"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 const (
@@ -40,7 +41,7 @@ type Cipher struct {
 	salts    *replay.Timed
 	journal  *replay.Journal // of salts and sessions; nil without a replay_file
 	sessions *sessions
-	memo     core.AddrMemo // of datagrams
+	memo     socksaddr.Memo // of datagrams
 
 	patience time.Duration // how long a server reads on after an invalid request
 }

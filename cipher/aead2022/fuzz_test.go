@@ -7,6 +7,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // FuzzAccept lets a server read arbitrary bytes. It must return them unchanged if they are
@@ -83,7 +84,7 @@ func FuzzPacket(f *testing.F) {
 		var target core.Addr
 		var n int
 		if wrong == nil {
-			if target, n, wrong = core.DecodeAddr(rest); wrong == nil && target.Port() == 0 {
+			if target, n, wrong = socksaddr.Decode(rest); wrong == nil && target.Port() == 0 {
 				wrong = core.ErrMalformed
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // The type of a message: the first byte of its header. See SIP022 §3.1.3 and §3.2.
@@ -99,14 +100,14 @@ func parseResponseHeader(b []byte, now time.Time, requestSalt []byte) (length in
 //
 // There must be padding or a payload. See SIP022 §3.1.3.
 func appendAddressing(b []byte, target core.Addr, padding []byte) []byte {
-	return appendPadding(core.AppendAddr(b, target), padding)
+	return appendPadding(socksaddr.Append(b, target), padding)
 }
 
 // parseAddressing is the inverse; payload is part of b. It returns ErrMalformed for an
 // invalid address, for padding beyond the end, and if both padding and payload are
 // missing. Padding of more than 900 bytes is valid.
 func parseAddressing(b []byte) (target core.Addr, payload []byte, err error) {
-	target, n, err := core.DecodeAddr(b)
+	target, n, err := socksaddr.Decode(b)
 	if err != nil {
 		return core.Addr{}, nil, badAddress(err)
 	}
@@ -120,7 +121,7 @@ func parseAddressing(b []byte) (target core.Addr, payload []byte, err error) {
 	return target, payload, nil
 }
 
-// badAddress converts an error of DecodeAddr for a complete message: an incomplete
+// badAddress converts an error of socksaddr.Decode for a complete message: an incomplete
 // address is malformed, because no more bytes follow.
 func badAddress(err error) error {
 	if errors.Is(err, core.ErrShort) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 func TestClock(t *testing.T) {
@@ -196,7 +197,7 @@ func FuzzAddressing(f *testing.F) {
 			}
 			return
 		}
-		_, n, _ := core.DecodeAddr(b)
+		_, n, _ := socksaddr.Decode(b)
 		padding := b[n+2 : len(b)-len(payload)]
 		if len(padding) == 0 && len(payload) == 0 {
 			t.Errorf("%x: accepted with neither padding nor payload", b)

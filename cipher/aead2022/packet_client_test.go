@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // restarted returns the replies of a newly started server with the same keys to the session
@@ -62,7 +63,7 @@ func TestReplyChanges(t *testing.T) {
 		fresh := restarted(t, s, p, func() time.Time { return noon }).(*replies)
 		reads(t, p, sealed(t, r, "1"))
 		main := func(when time.Time, id uint64) []byte {
-			return append(core.AppendAddr(appendServerHeader(nil, when, id, nil), addr(t, "192.0.2.1:443")), 'x')
+			return append(socksaddr.Append(appendServerHeader(nil, when, id, nil), addr(t, "192.0.2.1:443")), 'x')
 		}
 		asRequest := main(noon, p.sessionID)
 		asRequest[0] = typeClient

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 const (
@@ -65,7 +66,7 @@ func (s *sealer) fixedSize() int {
 
 // Overhead returns the maximum size of a datagram to or from addr without its payload.
 func (s *sealer) Overhead(addr core.Addr) int {
-	n := s.fixedSize() + core.AddrLen(addr)
+	n := s.fixedSize() + socksaddr.Len(addr)
 	if addr.Port() == dnsPort {
 		n += maxPadding
 	}
@@ -83,7 +84,7 @@ func (s *sealer) padding(size int, addr core.Addr) int {
 	if addr.Port() != dnsPort {
 		return 0
 	}
-	room := min(maxPadding, roomyDatagram-s.fixedSize()-core.AddrLen(addr)-size)
+	room := min(maxPadding, roomyDatagram-s.fixedSize()-socksaddr.Len(addr)-size)
 	if room < 1 {
 		return 0
 	}
@@ -91,7 +92,7 @@ func (s *sealer) padding(size int, addr core.Addr) int {
 }
 
 func (s *sealer) appendPadded(dst, payload []byte, addr core.Addr, padding []byte) []byte {
-	dst = slices.Grow(dst, s.fixedSize()+len(padding)+core.AddrLen(addr)+len(payload))
+	dst = slices.Grow(dst, s.fixedSize()+len(padding)+socksaddr.Len(addr)+len(payload))
 	packetID := s.next.Add(1) - 1
 	if s.block == nil {
 		return s.appendLong(dst, packetID, payload, addr, padding)
@@ -128,7 +129,7 @@ func (s *sealer) appendMain(b, payload []byte, addr core.Addr, padding []byte) [
 	} else {
 		b = appendClientHeader(b, s.cipher.now(), padding)
 	}
-	return append(core.AppendAddr(b, addr), payload...)
+	return append(socksaddr.Append(b, addr), payload...)
 }
 
 // newSessionID returns a random session ID.

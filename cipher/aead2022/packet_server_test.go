@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // packetRules are the rules for datagrams in testdata/negative.json.
@@ -44,7 +45,7 @@ var packetRules = map[string]func(t *testing.T, p *packetClient, s core.PacketSe
 	},
 	"udp: timestamp off by 31 s": func(t *testing.T, p *packetClient, s core.PacketServer) {
 		for _, off := range []time.Duration{31 * time.Second, -31 * time.Second} {
-			main := append(core.AppendAddr(appendClientHeader(nil, noon.Add(off), nil), addr(t, "192.0.2.1:443")), 'x')
+			main := append(socksaddr.Append(appendClientHeader(nil, noon.Add(off), nil), addr(t, "192.0.2.1:443")), 'x')
 			wrong(t, off.String(), p, s, main, core.ErrClock)
 		}
 	},

@@ -9,7 +9,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/cipher/replay"
-	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // packetSide is one direction of a packetVector.
@@ -89,7 +89,7 @@ func checkSealed(t *testing.T, s *sealer, side packetSide, got []byte) {
 func TestPacketVectors(t *testing.T) {
 	for _, v := range packetVectors(t) {
 		t.Run(v.Method+", "+v.Name, func(t *testing.T) {
-			where, _, err := core.DecodeAddr(v.Client.Address)
+			where, _, err := socksaddr.Decode(v.Client.Address)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // elsewhere is another address of a client.
@@ -109,7 +110,7 @@ func forge(t testing.TB, s *sealer, packetID uint64, main []byte) []byte {
 func request(t testing.TB, c *Cipher, payload string) []byte {
 	t.Helper()
 	main := appendClientHeader(nil, c.now(), nil)
-	return append(core.AppendAddr(main, addr(t, "192.0.2.1:443")), payload...)
+	return append(socksaddr.Append(main, addr(t, "192.0.2.1:443")), payload...)
 }
 
 // pair returns a client session and a server with the same keys, whose clocks stand still.

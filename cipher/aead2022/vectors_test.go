@@ -10,6 +10,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/chunk"
 	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // streamVector is a stream of testdata/ss2022_tcp.json.
@@ -74,7 +75,7 @@ func TestRequestVectors(t *testing.T) {
 			if got := sessionSubkey(c.client.own.psk, r.Salt); !bytes.Equal(got, r.Subkey) {
 				t.Fatalf("got subkey %x, want %x", got, r.Subkey)
 			}
-			target, _, err := core.DecodeAddr(r.Address)
+			target, _, err := socksaddr.Decode(r.Address)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,7 +108,7 @@ func TestAcceptVectors(t *testing.T) {
 	for _, v := range streamVectors(t) {
 		t.Run(v.Method+", "+v.Name, func(t *testing.T) {
 			c, stream := v.terminal(t)
-			want, _, err := core.DecodeAddr(v.Request.Address)
+			want, _, err := socksaddr.Decode(v.Request.Address)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // none is a minimal method: the address, then the stream without encryption.
@@ -27,7 +28,7 @@ func (none) Derive(label string, out []byte) {
 
 func (none) DialStream(target core.Addr, payload []byte, dial func(hello []byte) (core.Stream, error)) (core.Stream, error) {
 	const most = 64 << 10 // bytes of a hello
-	hello := core.AppendAddr(nil, target)
+	hello := socksaddr.Append(nil, target)
 	n := min(len(payload), most)
 	wire, err := dial(append(hello, payload[:n]...))
 	if err != nil {
@@ -56,7 +57,7 @@ func (none) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted, err
 		if n == 0 {
 			return core.Accepted{Payload: got}, err
 		}
-		target, used, err := core.DecodeAddr(got)
+		target, used, err := socksaddr.Decode(got)
 		if err == nil {
 			return core.Accepted{Stream: conn, Target: target, Payload: bytes.Clone(got[used:])}, nil
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // Boundaries of known methods in bytes: the largest payloads of chunks, and the buffer of a
@@ -63,7 +64,7 @@ func (k kit) everySize(t *testing.T) {
 }
 
 func (k kit) borders(t *testing.T) {
-	address := len(core.AppendAddr(nil, target(t)))
+	address := len(socksaddr.Append(nil, target(t)))
 	var sizes []int
 	for _, border := range []int{1 << 10, 2 << 10, 8 << 10, shortChunk - address, shortChunk, 2*shortChunk - address, 2 * shortChunk, longChunk - address, longChunk} {
 		for d := -2; d <= 2; d++ {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // raceRounds is the number of pairs of equal concurrent requests.
@@ -108,7 +109,7 @@ func (k kit) reflection(t *testing.T) {
 	server := k.cipher(t)
 	incoming := &script{segments: whole(dial(t, k.cipher(t), nil).sent())}
 	a := accept(t, server, incoming)
-	put(t, a.Stream, append(core.AppendAddr(nil, target(t)), "hello"...))
+	put(t, a.Stream, append(socksaddr.Append(nil, target(t)), "hello"...))
 	for _, w := range wraps {
 		refuses(t, server, &script{segments: whole(slices.Concat(incoming.wrote...))}, w.wrap)
 	}

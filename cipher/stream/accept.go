@@ -9,6 +9,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // firstRead is the maximum number of bytes of one read of a request. All bytes after the
@@ -23,9 +24,9 @@ type accept struct {
 	waits  func([]byte) // see core.Caller
 	raw    []byte       // the bytes received so far
 	keys   keystream
-	begun  bool                  // keys is set
-	plain  [core.MaxAddrLen]byte // the beginning of the plaintext
-	size   int                   // number of bytes in plain
+	begun  bool                   // keys is set
+	plain  [socksaddr.MaxLen]byte // the beginning of the plaintext
+	size   int                    // number of bytes in plain
 
 	// The result.
 	stream  core.Stream
@@ -91,7 +92,7 @@ func (a *accept) parse() error {
 		return err
 	}
 	a.size = n
-	target, end, err := core.DecodeAddr(a.plain[:n])
+	target, end, err := socksaddr.Decode(a.plain[:n])
 	switch {
 	case errors.Is(err, core.ErrShort):
 		return err

@@ -7,6 +7,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // Cipher is a method with its key. It is safe for concurrent use.
@@ -41,7 +42,7 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 	if err != nil {
 		return nil, err
 	}
-	size := len(core.AppendAddr(iv, target))
+	size := len(socksaddr.Append(iv, target))
 	n := copy(buf.B[size:], payload)
 	hello := buf.B[:size+n]
 	if err := keys.apply(hello[len(iv):], hello[len(iv):]); err != nil {

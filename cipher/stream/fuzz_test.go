@@ -8,6 +8,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/ciphertest"
 	"github.com/umbra-proxy/umbra/cipher/stream"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // FuzzAccept lets servers with each form of method read arbitrary bytes. They must return the
@@ -30,7 +31,7 @@ func FuzzAccept(f *testing.F) {
 				t.Errorf("got %v, want core.ErrShort or core.ErrAuth, not authenticated", err)
 			}
 			plain := decrypted(t, s, wire)
-			want, n, wrong := core.DecodeAddr(plain)
+			want, n, wrong := socksaddr.Decode(plain)
 			if (err == nil) != (wrong == nil) {
 				t.Fatalf("got %v, the address says %v", err, wrong)
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // packets encrypts datagrams in both roles. Each datagram is
@@ -20,7 +21,7 @@ import (
 type packets struct {
 	cipher *Cipher
 	seen   *replay.Digests // IVs of a server's requests and replies
-	memo   core.AddrMemo
+	memo   socksaddr.Memo
 }
 
 var (
@@ -47,7 +48,7 @@ func (c *Cipher) NewPacketClient() (core.PacketClient, error) {
 
 // Overhead returns the size of a datagram without its payload.
 func (p *packets) Overhead(addr core.Addr) int {
-	return p.cipher.spec.IVSize + core.AddrLen(addr)
+	return p.cipher.spec.IVSize + socksaddr.Len(addr)
 }
 
 // AppendPacket encrypts a reply.
@@ -68,7 +69,7 @@ func (p *packets) seal(dst, payload []byte, addr core.Addr) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	out = core.AppendAddr(out, addr)
+	out = socksaddr.Append(out, addr)
 	out = append(out, payload...)
 	if err := keys.apply(out[at+size:], out[at+size:]); err != nil {
 		return dst, err

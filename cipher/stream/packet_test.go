@@ -9,6 +9,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/stream"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 func packetPair(t testing.TB, s stream.Spec) (core.PacketClient, core.PacketServer) {
@@ -76,7 +77,7 @@ func FuzzPacket(f *testing.F) {
 		if len(b) >= s.IVSize && bytes.Equal(b[:s.IVSize], iv) {
 			return // the IV counts as used
 		}
-		addr, n, wrong := core.DecodeAddr(b)
+		addr, n, wrong := socksaddr.Decode(b)
 		o, err := server.Open(encrypted(t, s, iv, b), someone)
 		if (err == nil) != (wrong == nil && addr.Port() != 0) {
 			t.Fatalf("plaintext %x: got %v, the address says %v", b, err, wrong)

@@ -11,6 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/stream"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // vector is a stream of testdata/legacy_stream.json. A datagram has the same format.
@@ -94,7 +95,7 @@ func TestVectors(t *testing.T) {
 			if got := encrypted(t, s, v.IV, v.Plaintext); !bytes.Equal(got, v.Stream) {
 				t.Fatalf("got %x, want %x", got, v.Stream)
 			}
-			want, n, err := core.DecodeAddr(v.Plaintext)
+			want, n, err := socksaddr.Decode(v.Plaintext)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/engine"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 	"github.com/umbra-proxy/umbra/plugins"
 )
 
@@ -91,7 +92,7 @@ func socksReply(t *testing.T, server, host string, port uint16) byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Write(core.AppendAddr([]byte{5, 1, 0, 5, 1, 0}, target)); err != nil {
+	if _, err := c.Write(socksaddr.Append([]byte{5, 1, 0, 5, 1, 0}, target)); err != nil {
 		t.Fatal(err)
 	}
 	var answer [4]byte

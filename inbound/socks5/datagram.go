@@ -4,13 +4,14 @@ import (
 	"fmt"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // headSize is the size of the fields before the address of a datagram in bytes.
 const headSize = 3
 
 // memo parses the datagrams of all clients of an inbound.
-type memo struct{ addrs core.AddrMemo }
+type memo struct{ addrs socksaddr.Memo }
 
 // parse parses a datagram of a client:
 //
@@ -47,10 +48,10 @@ type header struct{}
 var _ core.PacketSealer = header{}
 
 // Overhead returns the length of the header.
-func (header) Overhead(source core.Addr) int { return headSize + core.AddrLen(source) }
+func (header) Overhead(source core.Addr) int { return headSize + socksaddr.Len(source) }
 
 // AppendPacket appends an answer in the format of memo.parse, with the source in place
 // of the target.
 func (header) AppendPacket(dst, payload []byte, source core.Addr) ([]byte, error) {
-	return append(core.AppendAddr(append(dst, 0, 0, 0), source), payload...), nil
+	return append(socksaddr.Append(append(dst, 0, 0, 0), source), payload...), nil
 }

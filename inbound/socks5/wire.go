@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 const (
@@ -133,7 +134,7 @@ type request struct {
 //	+-----+-----+-----+------+----------+----------+
 //
 // RSV is ignored. parseRequest returns ErrMalformed for a VER other than 5, and
-// what core.DecodeAddr returns for the address. See RFC 1928 §4.
+// what socksaddr.Decode returns for the address. See RFC 1928 §4.
 func parseRequest(b []byte) (r request, n int, err error) {
 	if len(b) > 0 && b[0] != version {
 		return request{}, 0, fmt.Errorf("%w: version %d, not 5", core.ErrMalformed, b[0])
@@ -141,7 +142,7 @@ func parseRequest(b []byte) (r request, n int, err error) {
 	if len(b) < 3 {
 		return request{}, 0, core.ErrShort
 	}
-	target, n, err := core.DecodeAddr(b[3:])
+	target, n, err := socksaddr.Decode(b[3:])
 	if err != nil {
 		return request{}, 0, err
 	}
@@ -177,5 +178,5 @@ func appendReply(b []byte, rep byte) []byte {
 //
 // BND of an association is the address for the client's datagrams. See RFC 1928 §6.
 func appendReplyAt(b []byte, rep byte, bound core.Addr) []byte {
-	return core.AppendAddr(append(b, version, rep, 0), bound)
+	return socksaddr.Append(append(b, version, rep, 0), bound)
 }

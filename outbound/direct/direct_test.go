@@ -17,6 +17,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -113,7 +114,7 @@ func wireForms(t testing.TB, ip netip.Addr) map[string]core.Addr {
 	}
 	for form, name := range names {
 		b := append([]byte{3, byte(len(name))}, name...)
-		a, _, err := core.DecodeAddr(append(b, 0, 80))
+		a, _, err := socksaddr.Decode(append(b, 0, 80))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/engine"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 	"github.com/umbra-proxy/umbra/plugins"
 	"github.com/umbra-proxy/umbra/resolver/dns"
 	"github.com/umbra-proxy/umbra/test/peer"
@@ -184,7 +185,7 @@ func connect(b *testing.B, proxy, name string, port int) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := c.Write(core.AppendAddr([]byte{5, 1, 0, 5, 1, 0}, to)); err != nil {
+	if _, err := c.Write(socksaddr.Append([]byte{5, 1, 0, 5, 1, 0}, to)); err != nil {
 		b.Fatal(err)
 	}
 	reply := make([]byte, 12)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 	"golang.org/x/sys/unix"
 )
 
@@ -64,7 +65,7 @@ func newFlow(proxy string, target core.Addr, window, payload int) (*flow, error)
 		f.close()
 		return nil, err
 	}
-	header := core.AppendAddr([]byte{0, 0, 0}, target)
+	header := socksaddr.Append([]byte{0, 0, 0}, target)
 	f.header = len(header)
 	for i := range window {
 		f.out.resize(i, f.header+payload)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // The first byte that a client sends to a sink selects the load.
@@ -118,7 +119,7 @@ func ask(proxy string, command byte, target core.Addr) (net.Conn, netip.AddrPort
 	for _, step := range []struct {
 		message []byte
 		answer  int
-	}{{[]byte{5, 1, 0}, 2}, {core.AppendAddr([]byte{5, command, 0}, target), 10}} {
+	}{{[]byte{5, 1, 0}, 2}, {socksaddr.Append([]byte{5, command, 0}, target), 10}} {
 		if _, err := c.Write(step.message); err != nil {
 			c.Close()
 			return nil, netip.AddrPort{}, err

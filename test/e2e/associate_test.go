@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
@@ -112,7 +113,7 @@ func request(c net.Conn, command byte, target string) (core.Addr, error) {
 	if err != nil {
 		return core.Addr{}, err
 	}
-	if _, err := c.Write(core.AppendAddr([]byte{5, command, 0}, addr)); err != nil {
+	if _, err := c.Write(socksaddr.Append([]byte{5, command, 0}, addr)); err != nil {
 		return core.Addr{}, err
 	}
 	head := make([]byte, 4) // up to the type of the address
@@ -126,7 +127,7 @@ func request(c net.Conn, command byte, target string) (core.Addr, error) {
 	if _, err := io.ReadFull(c, rest); err != nil {
 		return core.Addr{}, err
 	}
-	bound, _, err := core.DecodeAddr(append(head[3:], rest...))
+	bound, _, err := socksaddr.Decode(append(head[3:], rest...))
 	return bound, err
 }
 
@@ -136,7 +137,7 @@ func appendDatagram(b []byte, target string, payload []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(core.AppendAddr(append(b, 0, 0, 0), addr), payload...), nil
+	return append(socksaddr.Append(append(b, 0, 0, 0), addr), payload...), nil
 }
 
 // WriteTo sends payload to a target.
@@ -165,7 +166,7 @@ func (a *association) ReadFrom(payload []byte) (n int, addr net.Addr, err error)
 	if n < 3 || a.in[0] != 0 || a.in[1] != 0 || a.in[2] != 0 {
 		return 0, nil, errors.New("a datagram without the header of SOCKS5")
 	}
-	source, size, err := core.DecodeAddr(a.in[3:n])
+	source, size, err := socksaddr.Decode(a.in[3:n])
 	if err != nil {
 		return 0, nil, err
 	}

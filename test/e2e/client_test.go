@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 	"github.com/umbra-proxy/umbra/test/impair"
 	"github.com/umbra-proxy/umbra/test/peer"
 )
@@ -98,7 +99,7 @@ func connect(c net.Conn, target string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.Write(core.AppendAddr([]byte{5, 1, 0, 5, 1, 0}, addr)); err != nil {
+	if _, err := c.Write(socksaddr.Append([]byte{5, 1, 0, 5, 1, 0}, addr)); err != nil {
 		return err
 	}
 	var answer [12]byte

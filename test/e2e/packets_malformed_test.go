@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
@@ -19,7 +20,7 @@ func TestPacketsMalformed(t *testing.T) {
 		t.Fatal(err)
 	}
 	const payload = "must not pass"
-	valid := core.AppendAddr([]byte{0, 0, 0}, addr)
+	valid := socksaddr.Append([]byte{0, 0, 0}, addr)
 	whole := string(valid) + payload
 	change := func(at int, to byte) string {
 		b := []byte(whole)
@@ -30,7 +31,7 @@ func TestPacketsMalformed(t *testing.T) {
 		"fragments":      {change(2, 1), change(2, 2), change(2, 0x7f), change(2, 0x80), change(2, 0x81), change(2, 0xff)},
 		"reserved field": {change(0, 1), change(1, 1), change(0, 0xff), change(1, 0x80)},
 		"address types":  {change(3, 0), change(3, 2), change(3, 5), change(3, 0x11), change(3, 0xff)},
-		"port 0":         {string(core.AppendAddr([]byte{0, 0, 0}, core.NewIPAddr(netip.MustParseAddr("127.0.0.1"), 0))) + payload},
+		"port 0":         {string(socksaddr.Append([]byte{0, 0, 0}, core.NewIPAddr(netip.MustParseAddr("127.0.0.1"), 0))) + payload},
 		"names": {
 			"\x00\x00\x00\x03\x00\x00\x50" + payload, "\x00\x00\x00\x03\x01\x00\x00\x50" + payload,
 			"\x00\x00\x00\x03\x02a \x00\x50" + payload, "\x00\x00\x00\x03\xffa" + payload,

@@ -7,11 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sagernet/sing-shadowsocks"
+	shadowsocks "github.com/sagernet/sing-shadowsocks"
 	"github.com/sagernet/sing-shadowsocks/shadowaead_2022"
 	M "github.com/sagernet/sing/common/metadata"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // pairing is the keys of both ends of a test.
@@ -113,7 +114,7 @@ func askThrough(t *testing.T, proxy, target string) {
 	control := dial(t, "tcp", proxy)
 	relay := ask(t, control, 3, core.NewIPAddr(to.IP(), 0))
 	c := dial(t, "udp", relay.String())
-	head := core.AppendAddr([]byte{0, 0, 0}, to)
+	head := socksaddr.Append([]byte{0, 0, 0}, to)
 	for _, size := range []int{1, 512, 1400} { // the other server drops empty datagrams
 		want := append(bytes.Clone(head), pattern(size)...)
 		if _, err := c.Write(want); err != nil {
@@ -157,14 +158,14 @@ func exchange(t *testing.T, c net.Conn, size int) {
 // ask requests a target from a SOCKS5 proxy and returns the address in its reply.
 func ask(t *testing.T, c net.Conn, command byte, target core.Addr) core.Addr {
 	t.Helper()
-	if _, err := c.Write(core.AppendAddr([]byte{5, 1, 0, 5, command, 0}, target)); err != nil {
+	if _, err := c.Write(socksaddr.Append([]byte{5, 1, 0, 5, command, 0}, target)); err != nil {
 		t.Fatal(err)
 	}
 	var answer [12]byte // both answers, with an IPv4 address
 	if _, err := io.ReadFull(c, answer[:]); err != nil || answer[3] != 0 {
 		t.Fatalf("socks: got % x, %v", answer, err)
 	}
-	bound, _, err := core.DecodeAddr(answer[5:])
+	bound, _, err := socksaddr.Decode(answer[5:])
 	if err != nil {
 		t.Fatal(err)
 	}

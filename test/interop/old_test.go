@@ -3,7 +3,7 @@ package interop
 import (
 	"testing"
 
-	"github.com/sagernet/sing-shadowsocks"
+	shadowsocks "github.com/sagernet/sing-shadowsocks"
 	"github.com/sagernet/sing-shadowsocks/shadowstream"
 )
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/app"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 	"github.com/umbra-proxy/umbra/plugins"
 	"github.com/umbra-proxy/umbra/test/peer"
 )
@@ -136,7 +137,7 @@ func datagram(t testing.TB, proxy int) {
 	if _, err := io.ReadFull(control, answer[:]); err != nil || answer[3] != 0 {
 		t.Fatalf("associate: got % x, %v", answer, err)
 	}
-	relay, _, err := core.DecodeAddr(answer[5:])
+	relay, _, err := socksaddr.Decode(answer[5:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +151,7 @@ func datagram(t testing.TB, proxy int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sent := append(core.AppendAddr([]byte{0, 0, 0}, to), "a datagram"...)
+	sent := append(socksaddr.Append([]byte{0, 0, 0}, to), "a datagram"...)
 	if _, err := c.Write(sent); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package core_test
+package socksaddr_test
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // addrVectors is testdata/socks_address.json.
@@ -60,20 +61,20 @@ func TestAddrVectors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, n, err := core.DecodeAddr(append(wire, "payload"...))
+			got, n, err := socksaddr.Decode(append(wire, "payload"...))
 			if got != want || n != len(wire) || err != nil {
 				t.Errorf("decode: got %v, %d, %v, want %v, %d", got, n, err, want, len(wire))
 			}
-			out := core.AppendAddr([]byte("before"), want)
+			out := socksaddr.Append([]byte("before"), want)
 			canonical := want.Name() != "" && tc.Type == 3 || want.IP().Is4() && tc.Type == 1 || want.IP().Is6() && tc.Type == 4
 			if canonical && !bytes.Equal(out, append([]byte("before"), wire...)) {
 				t.Errorf("append: got %x, want %s behind what was there", out, tc.Bytes)
 			}
-			if again, _, err := core.DecodeAddr(out[len("before"):]); again != want || err != nil {
+			if again, _, err := socksaddr.Decode(out[len("before"):]); again != want || err != nil {
 				t.Errorf("decode what was appended: got %v, %v, want %v", again, err, want)
 			}
 			for cut := range wire {
-				if _, _, err := core.DecodeAddr(wire[:cut]); !errors.Is(err, core.ErrShort) {
+				if _, _, err := socksaddr.Decode(wire[:cut]); !errors.Is(err, core.ErrShort) {
 					t.Errorf("cut after %d bytes: got %v, want ErrShort", cut, err)
 				}
 			}
@@ -81,7 +82,7 @@ func TestAddrVectors(t *testing.T) {
 	}
 	for _, tc := range v.Invalid {
 		t.Run(tc.Why, func(t *testing.T) {
-			got, n, err := core.DecodeAddr(unhex(t, tc.Bytes))
+			got, n, err := socksaddr.Decode(unhex(t, tc.Bytes))
 			if err == nil || got.IsValid() {
 				t.Errorf("%s: got %v, %d, %v, want an error", tc.Bytes, got, n, err)
 			}
@@ -89,7 +90,7 @@ func TestAddrVectors(t *testing.T) {
 	}
 }
 
-func TestDecodeAddr(t *testing.T) {
+func TestDecode(t *testing.T) {
 	label := strings.Repeat("a", 63)
 	for _, tc := range []struct {
 		name string
@@ -121,7 +122,7 @@ func TestDecodeAddr(t *testing.T) {
 		{"name of 255 dots", "\x03\xff" + strings.Repeat(".", 255) + "\x00\x50", "", 0, core.ErrMalformed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, n, err := core.DecodeAddr([]byte(tc.wire))
+			got, n, err := socksaddr.Decode([]byte(tc.wire))
 			if !errors.Is(err, tc.err) {
 				t.Fatalf("got %v, %v, want error %v", got, err, tc.err)
 			}
@@ -140,24 +141,24 @@ func TestMaxAddrLen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(core.AppendAddr(nil, longest)); n > core.MaxAddrLen {
-		t.Errorf("got %d bytes, want %d at most", n, core.MaxAddrLen)
+	if n := len(socksaddr.Append(nil, longest)); n > socksaddr.MaxLen {
+		t.Errorf("got %d bytes, want %d at most", n, socksaddr.MaxLen)
 	}
 }
 
-// DecodeAddr's result must not change with what the buffer holds next.
-func TestDecodeAddrKeepsNothing(t *testing.T) {
+// Decode's result must not change with what the buffer holds next.
+func TestDecodeKeepsNothing(t *testing.T) {
 	wire := []byte("\x03\x0bexample.com\x01\xbb")
-	got, _, err := core.DecodeAddr(wire)
+	got, _, err := socksaddr.Decode(wire)
 	clear(wire)
 	if got.String() != "example.com:443" || err != nil {
 		t.Errorf("got %v, %v, want example.com:443", got, err)
 	}
 }
 
-// FuzzDecodeAddr checks that what decodes is a sound target that encodes to the
+// FuzzDecode checks that what decodes is a sound target that encodes to the
 // same target, and that a longer input never changes the result.
-func FuzzDecodeAddr(f *testing.F) {
+func FuzzDecode(f *testing.F) {
 	v := readAddrVectors(f)
 	for _, tc := range v.Valid {
 		f.Add(unhex(f, tc.Bytes))
@@ -166,7 +167,7 @@ func FuzzDecodeAddr(f *testing.F) {
 		f.Add(unhex(f, tc.Bytes))
 	}
 	f.Fuzz(func(t *testing.T, wire []byte) {
-		a, n, err := core.DecodeAddr(wire)
+		a, n, err := socksaddr.Decode(wire)
 		if err != nil {
 			if a.IsValid() {
 				t.Errorf("got %v beside the error %v", a, err)
@@ -174,21 +175,21 @@ func FuzzDecodeAddr(f *testing.F) {
 			if !errors.Is(err, core.ErrShort) && !errors.Is(err, core.ErrMalformed) {
 				t.Errorf("got %v, want ErrShort or ErrMalformed", err)
 			}
-			if errors.Is(err, core.ErrShort) && len(wire) >= core.MaxAddrLen {
+			if errors.Is(err, core.ErrShort) && len(wire) >= socksaddr.MaxLen {
 				t.Errorf("got ErrShort for %d bytes", len(wire))
 			}
 			return
 		}
-		if !a.IsValid() || n < 1+1+1+2 || n > len(wire) || n > core.MaxAddrLen {
+		if !a.IsValid() || n < 1+1+1+2 || n > len(wire) || n > socksaddr.MaxLen {
 			t.Fatalf("got %v of %d bytes from %d", a, n, len(wire))
 		}
 		if ip := a.IP(); ip.Is4In6() || ip.Zone() != "" || ip.IsValid() == (a.Name() != "") {
 			t.Errorf("got IP %v, name %q", ip, a.Name())
 		}
-		if b, m, err := core.DecodeAddr(core.AppendAddr(nil, a)); b != a || err != nil || m > core.MaxAddrLen {
+		if b, m, err := socksaddr.Decode(socksaddr.Append(nil, a)); b != a || err != nil || m > socksaddr.MaxLen {
 			t.Errorf("encoded and decoded: got %v, %v, want %v", b, err, a)
 		}
-		if b, m, err := core.DecodeAddr(wire[:n:n]); b != a || m != n || err != nil {
+		if b, m, err := socksaddr.Decode(wire[:n:n]); b != a || m != n || err != nil {
 			t.Errorf("without what follows: got %v, %d, %v, want %v, %d", b, m, err, a, n)
 		}
 		if b, err := core.ParseAddr(a.String()); b != a || err != nil {

@@ -1,8 +1,11 @@
-package core
+// Package socksaddr has the form of an address that SOCKS5 and Shadowsocks share
+// (RFC 1928 §5).
+package socksaddr
 
 import (
 	"encoding/binary"
 	"fmt"
+	"github.com/umbra-proxy/umbra/core"
 	"net/netip"
 )
 
@@ -13,11 +16,11 @@ const (
 	atypIPv6   = 4
 )
 
-// MaxAddrLen is the longest address on the wire in bytes: type, length, a name
+// MaxLen is the longest address on the wire in bytes: type, length, a name
 // of 255 bytes and the port.
-const MaxAddrLen = 1 + 1 + 255 + 2
+const MaxLen = 1 + 1 + 255 + 2
 
-// AppendAddr appends a in the form that SOCKS5 and Shadowsocks share:
+// Append appends a in the form that SOCKS5 and Shadowsocks share:
 //
 //	+------+----------+---------+
 //	| ATYP |   ADDR   |  PORT   |
@@ -26,7 +29,7 @@ const MaxAddrLen = 1 + 1 + 255 + 2
 //
 // ATYP is 1 for IPv4 (4 B), 4 for IPv6 (16 B), 3 for a name (1 B of length,
 // then the name). See RFC 1928 §5.
-func AppendAddr(b []byte, a Addr) []byte {
+func Append(b []byte, a core.Addr) []byte {
 	switch {
 	case a.Name() != "":
 		b = append(b, atypDomain, byte(len(a.Name())))
@@ -41,14 +44,14 @@ func AppendAddr(b []byte, a Addr) []byte {
 	return binary.BigEndian.AppendUint16(b, a.Port())
 }
 
-// DecodeAddr is the inverse: it reads the address that b begins with and returns it
+// Decode is the inverse: it reads the address that b begins with and returns it
 // with its length in bytes. It returns ErrShort if b ends before the address
 // does, ErrAddrType for a type other than 1, 3 and 4 (flag bits are not
 // masked), ErrMalformed for a name that is no host name. An IP literal sent as
-// a name becomes that address. DecodeAddr keeps no part of b.
-func DecodeAddr(b []byte) (Addr, int, error) {
+// a name becomes that address. Decode keeps no part of b.
+func Decode(b []byte) (core.Addr, int, error) {
 	if len(b) == 0 {
-		return Addr{}, 0, ErrShort
+		return core.Addr{}, 0, core.ErrShort
 	}
 	var host, rest []byte
 	switch b[0] {
@@ -58,24 +61,24 @@ func DecodeAddr(b []byte) (Addr, int, error) {
 		host, rest = cutAt(b[1:], 16)
 	case atypDomain:
 		if len(b) < 2 {
-			return Addr{}, 0, ErrShort
+			return core.Addr{}, 0, core.ErrShort
 		}
 		if b[1] == 0 {
-			return Addr{}, 0, fmt.Errorf("%w: empty host name", ErrMalformed)
+			return core.Addr{}, 0, fmt.Errorf("%w: empty host name", core.ErrMalformed)
 		}
 		host, rest = cutAt(b[2:], int(b[1]))
 	default:
-		return Addr{}, 0, fmt.Errorf("%w 0x%02x", ErrAddrType, b[0])
+		return core.Addr{}, 0, fmt.Errorf("%w 0x%02x", core.ErrAddrType, b[0])
 	}
 	if len(rest) < 2 {
-		return Addr{}, 0, ErrShort
+		return core.Addr{}, 0, core.ErrShort
 	}
 	port, n := binary.BigEndian.Uint16(rest), len(b)-len(rest)+2
 	if b[0] != atypDomain {
 		ip, _ := netip.AddrFromSlice(host)
-		return AddrFrom(netip.AddrPortFrom(ip, port)), n, nil
+		return core.AddrFrom(netip.AddrPortFrom(ip, port)), n, nil
 	}
-	a, err := NewAddr(string(host), port)
+	a, err := core.NewAddr(string(host), port)
 	return a, n, err
 }
 
