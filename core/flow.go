@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,11 +22,24 @@ type Flow struct {
 	mu     sync.Mutex
 	meters []Meter   // guarded by mu, as all that follows; only appended to
 	onCut  [2]func() // the first ones, which most flows have
-	more   []func()  // the others
-	onEnd  []func()
-	path   []string // branches that were chosen
+	rare   *rarities // nil until there is one; an idle flow costs its size
 	cause  error
 	done   chan struct{} // made when first asked for
+}
+
+// rarities are what most flows don't have.
+type rarities struct {
+	onCut []func() // beyond those of Flow
+	onEnd []func()
+	path  []string // branches that were chosen
+}
+
+// rarely returns the rarities. mu is held.
+func (f *Flow) rarely() *rarities {
+	if f.rare == nil {
+		f.rare = new(rarities)
+	}
+	return f.rare
 }
 
 // Use adds a meter to the flow. Meters are added before the relay starts.
@@ -46,7 +60,7 @@ func (f *Flow) OnCut(end func()) {
 	case f.onCut[1] == nil:
 		f.onCut[1] = end
 	default:
-		f.more = append(f.more, end)
+		f.rarely().onCut = append(f.rare.onCut, end)
 	}
 	f.mu.Unlock()
 	if cut {
@@ -59,14 +73,16 @@ func (f *Flow) OnCut(end func()) {
 func (f *Flow) OnEnd(end func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.onEnd = append(f.onEnd, end)
+	f.rarely().onEnd = append(f.rare.onEnd, end)
 }
 
 // End calls what OnEnd was given, once. The handler of the connection calls it.
 func (f *Flow) End() {
 	f.mu.Lock()
-	ends := f.onEnd
-	f.onEnd = nil
+	var ends []func()
+	if f.rare != nil {
+		ends, f.rare.onEnd = f.rare.onEnd, nil
+	}
 	f.mu.Unlock()
 	for _, end := range ends {
 		end()
@@ -81,8 +97,12 @@ func (f *Flow) Cut(cause error) {
 		f.mu.Unlock()
 		return
 	}
-	first, more := f.onCut, f.more
-	f.cause, f.onCut, f.more = cause, [2]func(){}, nil
+	first := f.onCut
+	var more []func()
+	if f.rare != nil {
+		more, f.rare.onCut = f.rare.onCut, nil
+	}
+	f.cause, f.onCut = cause, [2]func(){}
 	if f.done != nil {
 		close(f.done)
 	}
@@ -119,14 +139,17 @@ func (f *Flow) Cause() error {
 func (f *Flow) Choose(branch string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.path = append(f.path, branch)
+	f.rarely().path = append(f.rare.path, branch)
 }
 
 // Chosen returns the branches that were noted, in order. It must not be changed.
 func (f *Flow) Chosen() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.path[:len(f.path):len(f.path)]
+	if f.rare == nil {
+		return nil
+	}
+	return slices.Clip(f.rare.path)
 }
 
 // Take counts one burst and asks the meters; it returns the longest wait. Only
