@@ -2,12 +2,13 @@ package dial
 
 import (
 	"context"
-	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/panics"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/panics"
 )
 
 // Bounds on the names of one association.

@@ -2,9 +2,10 @@ package dial
 
 import (
 	"context"
-	"github.com/umbra-proxy/umbra/core"
 	"net"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // Resolve returns the middleware of a resolver. The middleware sets the addresses of a

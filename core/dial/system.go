@@ -2,10 +2,11 @@ package dial
 
 import (
 	"context"
-	"github.com/umbra-proxy/umbra/core"
 	"net"
 	"net/netip"
 	"strings"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // OneOf returns the address of ips for a remote server to dial, if only one can be sent:

@@ -3,8 +3,9 @@ package dial
 import (
 	"context"
 	"fmt"
-	"github.com/umbra-proxy/umbra/core"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // OverTransports returns a Dialer whose streams are carried by the transports, from the

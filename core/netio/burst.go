@@ -1,9 +1,10 @@
 package netio
 
 import (
-	"github.com/umbra-proxy/umbra/core"
 	"net/netip"
 	"sync"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // slabSize is the memory of a burst in bytes: 64 sealed datagrams of the Internet's

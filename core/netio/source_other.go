@@ -3,8 +3,9 @@
 package netio
 
 import (
-	"github.com/umbra-proxy/umbra/core"
 	"syscall"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // vector is empty: this system has no vectored read.

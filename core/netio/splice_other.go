@@ -3,8 +3,9 @@
 package netio
 
 import (
-	"github.com/umbra-proxy/umbra/core"
 	"io"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // splicer is empty: this system has no splice.

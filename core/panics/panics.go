@@ -1,3 +1,5 @@
+// Package panics turns a panic in the code that serves one connection into the error
+// of that connection, so that no other one ends by it.
 package panics
 
 import (
@@ -8,33 +10,32 @@ import (
 	"runtime/debug"
 )
 
-// PanicError is a panic in the code that served one connection. It ends that
-// connection alone.
+// Error is a panic as an error.
 type Error struct {
-	Value any
-	Stack []byte
+	Value any    // of the panic
+	Stack []byte // as debug.Stack returns it
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// newPanicError returns the PanicError of a recovered value, with the stack of
-// the panic.
+// New returns the Error of a recovered value. It is called by the deferred function
+// that recovered: only there the stack shows the panic.
 func New(v any) *Error { return &Error{Value: v, Stack: debug.Stack()} }
 
-// catch turns a panic of the deferring function into *err.
+// Catch sets *err to a panic of the function that defers Catch.
 func Catch(err *error) {
 	if v := recover(); v != nil {
 		*err = New(v)
 	}
 }
 
-// guard calls f and returns its error, or its panic as a PanicError.
+// Call calls f and returns its error, or its panic as an *Error.
 func Call(f func() error) (err error) {
 	defer Catch(&err)
 	return f()
 }
 
-// LogPanic writes a line with the stack if err is a panic, and reports that.
+// Log logs err with its stack if it is a panic, and reports whether it is.
 func Log(log *slog.Logger, what string, err error, attrs ...slog.Attr) bool {
 	panicked, ok := errors.AsType[*Error](err)
 	if ok {

@@ -1,9 +1,10 @@
 package socksaddr
 
 import (
-	"github.com/umbra-proxy/umbra/core"
 	"hash/maphash"
 	"sync/atomic"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // Memo reads addresses that come again and again without an allocation for

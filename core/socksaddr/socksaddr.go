@@ -5,8 +5,9 @@ package socksaddr
 import (
 	"encoding/binary"
 	"fmt"
-	"github.com/umbra-proxy/umbra/core"
 	"net/netip"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // Address types (RFC 1928 §5).

@@ -207,10 +207,50 @@ func TestDocumented(t *testing.T) {
 	}
 }
 
+// Each package says in one place what it is.
+func TestPackageComments(t *testing.T) {
+	comments := map[string]int{}
+	for _, s := range tree(t) {
+		if s.isTest() {
+			continue
+		}
+		n := comments[s.folder()]
+		if s.file.Doc != nil {
+			n++
+		}
+		comments[s.folder()] = n
+	}
+	for folder, n := range comments {
+		if n != 1 {
+			t.Errorf("%s has %d package comments, want 1", folder, n)
+		}
+	}
+}
+
+// The comment of an exported name begins with it, perhaps after an article. After a
+// rename it would speak of something that does not exist.
+func TestCommentsBeginWithName(t *testing.T) {
+	for _, s := range tree(t) {
+		if s.isTest() {
+			continue
+		}
+		for _, n := range exported(s.file) {
+			words := strings.Fields(n.comment)
+			if len(words) > 1 && slices.Contains([]string{"A", "An", "The"}, words[0]) {
+				words = words[1:]
+			}
+			if len(words) > 0 && strings.TrimRight(words[0], ".,:;") != n.name {
+				t.Errorf("%s: the comment of %s begins with %q", s.name, n.name, words[0])
+			}
+		}
+	}
+}
+
 // exportedName is an exported top-level name.
 type exportedName struct {
 	name       string
 	documented bool
+	comment    string // of its own, not of its group
 }
 
 // exported returns the exported top-level names of a file. A method counts like a function, unless its type is
@@ -220,7 +260,7 @@ func exported(f *ast.File) []exportedName {
 	add := func(name *ast.Ident, docs ...*ast.CommentGroup) {
 		if name.IsExported() {
 			documented := slices.ContainsFunc(docs, func(d *ast.CommentGroup) bool { return d != nil })
-			all = append(all, exportedName{name.Name, documented})
+			all = append(all, exportedName{name.Name, documented, docs[0].Text()})
 		}
 	}
 	for _, d := range f.Decls {
@@ -233,7 +273,11 @@ func exported(f *ast.File) []exportedName {
 			for _, spec := range d.Specs {
 				switch spec := spec.(type) {
 				case *ast.TypeSpec:
-					add(spec.Name, spec.Doc, d.Doc)
+					own := spec.Doc
+					if !d.Lparen.IsValid() {
+						own = d.Doc
+					}
+					add(spec.Name, own, d.Doc)
 				case *ast.ValueSpec:
 					for _, n := range spec.Names {
 						add(n, spec.Doc, spec.Comment, d.Doc)
