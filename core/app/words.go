@@ -8,13 +8,14 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // fieldWords says in words what an option takes: its type, its bounds, and an
 // example where neither bounds nor a default give one.
 func fieldWords(f config.Field) string {
 	words := typeWords(f.Type)
-	switch example := config.ExampleOf(element(f.Type)); {
+	switch example := config.ExampleOf(option.ElementOf(f.Type)); {
 	case f.Bounds.Words() != nil:
 		return strings.TrimSuffix(words, "text") + alternatives(f.Bounds.Words())
 	case !f.Bounds.IsZero():
@@ -33,7 +34,7 @@ func typeWords(t reflect.Type) string {
 	if ref, ok := reflect.Zero(t).Interface().(core.Reference); ok {
 		return fmt.Sprintf("name of a [%s.x]", ref.RefSection())
 	}
-	if config.ReadsText(t) {
+	if option.ReadsText(t) {
 		if values := config.ValuesOf(t); values != nil {
 			return alternatives(values)
 		}
@@ -64,14 +65,6 @@ func typeWords(t reflect.Type) string {
 // tableOf returns the struct of an option that is a table, a list of tables or a
 // table of tables.
 func tableOf(t reflect.Type) (reflect.Type, bool) {
-	t = element(t)
-	return t, t.Kind() == reflect.Struct && !config.ReadsText(t)
-}
-
-// element returns the type of the values that a pointer, a list or a map holds.
-func element(t reflect.Type) reflect.Type {
-	for !config.ReadsText(t) && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map) {
-		t = t.Elem()
-	}
-	return t
+	t = option.ElementOf(t)
+	return t, t.Kind() == reflect.Struct && !option.ReadsText(t)
 }

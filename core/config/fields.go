@@ -145,13 +145,8 @@ func asText(v reflect.Value) (encoding.TextUnmarshaler, bool) {
 	return u, ok
 }
 
-// ReadsText reports whether values of type t read themselves from text.
-func ReadsText(t reflect.Type) bool {
-	return t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
-}
-
 // isTable reports whether values of type t are tables of the file.
-func isTable(t reflect.Type) bool { return t.Kind() == reflect.Struct && !ReadsText(t) }
+func isTable(t reflect.Type) bool { return t.Kind() == reflect.Struct && !option.ReadsText(t) }
 
 // isReference reports whether values of type t name components.
 func isReference(t reflect.Type) bool { return t.Implements(reflect.TypeFor[core.Reference]()) }

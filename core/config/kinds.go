@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // CheckKinds reports the mistakes that a program makes in the options structs
@@ -16,12 +17,17 @@ import (
 // give, a default that can't be read, bounds that
 // leave nothing. A test of every program calls it.
 func CheckKinds(reg *core.Registry) error {
+	return checkEach(reg, func(options reflect.Type) []error { return checkOptions(options, []string{"kind"}, nil) })
+}
+
+// checkEach joins the mistakes that check finds in the options struct of each kind.
+func checkEach(reg *core.Registry, check func(options reflect.Type) []error) error {
 	list := &multierror.Error{ErrorFormat: lines}
 	for _, s := range core.Sections() {
 		kinds := reg.Section(s)
 		for _, name := range kinds.Names() {
 			info, _ := kinds.Describe(name)
-			for _, err := range checkOptions(info.Options, []string{"kind"}, nil) {
+			for _, err := range check(info.Options) {
 				list = multierror.Append(list, fmt.Errorf("%s of kind %s: %w", s, name, err))
 			}
 		}
@@ -132,7 +138,7 @@ func checkType(t reflect.Type, within []reflect.Type) []error {
 	if ref, ok := reflect.Zero(t).Interface().(core.Reference); ok && ref.RefSection() == "" {
 		return []error{fmt.Errorf("%s names components of no section", t)}
 	}
-	if ReadsText(t) {
+	if option.ReadsText(t) {
 		return checkWords(t)
 	}
 	if t == reflect.TypeFor[time.Duration]() {

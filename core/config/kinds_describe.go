@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/hashicorp/go-multierror"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
@@ -18,19 +17,7 @@ import (
 // Describe must not panic, on the zero options and the defaults either. A kind
 // without such options needs no Describe. A test of every program calls it, beside
 // CheckKinds.
-func CheckDescriptions(reg *core.Registry) error {
-	list := &multierror.Error{ErrorFormat: lines}
-	for _, s := range core.Sections() {
-		kinds := reg.Section(s)
-		for _, name := range kinds.Names() {
-			info, _ := kinds.Describe(name)
-			for _, err := range checkDescription(info.Options) {
-				list = multierror.Append(list, fmt.Errorf("%s of kind %s: %w", s, name, err))
-			}
-		}
-	}
-	return list.ErrorOrNil()
-}
+func CheckDescriptions(reg *core.Registry) error { return checkEach(reg, checkDescription) }
 
 // checkDescription checks one options struct.
 func checkDescription(t reflect.Type) []error {
@@ -124,7 +111,7 @@ func (f *filler) fill(v reflect.Value, key ...string) {
 	case t.Kind() == reflect.Pointer:
 		v.Set(reflect.New(t.Elem()))
 		f.fill(v.Elem(), key...)
-	case ReadsText(t) || isReference(t):
+	case option.ReadsText(t) || isReference(t):
 		f.set(v, core.OptionKey(key...))
 	case t.Kind() == reflect.Struct:
 		for _, field := range Fields(t) {

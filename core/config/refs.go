@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // walk calls visit for each value in the options that is no struct, list or
@@ -18,7 +19,7 @@ func walk(v reflect.Value, n *node, path string, visit func(v reflect.Value, n *
 		if !v.IsNil() {
 			walk(v.Elem(), n, path, visit)
 		}
-	case ReadsText(t):
+	case option.ReadsText(t):
 		visit(v, n, path)
 	case t.Kind() == reflect.Struct:
 		for _, f := range Fields(t) {

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // wrongType records a value of the wrong type. It never quotes the value, which
@@ -15,7 +17,7 @@ func (c *checker) wrongType(value any, want reflect.Type, n *node, path string) 
 
 // wanted says in words what an option of type t takes.
 func wanted(t reflect.Type) string {
-	if ReadsText(t) {
+	if option.ReadsText(t) {
 		if values := ValuesOf(t); values != nil {
 			return "one of " + strings.Join(values, ", ")
 		}
@@ -101,7 +103,7 @@ func mend(value any, want reflect.Type) string {
 	_, isList := value.([]any)
 	_, isTable := value.(map[string]any)
 	switch {
-	case want.Kind() == reflect.Slice && !isList && !isTable && !ReadsText(want):
+	case want.Kind() == reflect.Slice && !isList && !isTable && !option.ReadsText(want):
 		return "; put it in [brackets]"
 	case want.Kind() == reflect.Slice && isDotted(value):
 		return "; a name with dots needs quotes"

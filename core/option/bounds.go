@@ -31,7 +31,7 @@ type bound struct {
 // BoundsOf reads the tags of an option of type t. The bounds of a pointer, a list
 // or a map are those of each of its elements.
 func BoundsOf(t reflect.Type, tag reflect.StructTag) (b Bounds, err error) {
-	t = element(t)
+	t = ElementOf(t)
 	low, hasMin := tag.Lookup("min")
 	high, hasMax := tag.Lookup("max")
 	words, hasWords := tag.Lookup("oneof")
@@ -63,7 +63,7 @@ func BoundsOf(t reflect.Type, tag reflect.StructTag) (b Bounds, err error) {
 
 // readWords reads the tag oneof of a plain string.
 func readWords(t reflect.Type, tag string) (words []string, err error) {
-	if t.Kind() != reflect.String || readsText(t) || t.Implements(reflect.TypeFor[core.Reference]()) {
+	if t.Kind() != reflect.String || ReadsText(t) || t.Implements(reflect.TypeFor[core.Reference]()) {
 		return nil, fmt.Errorf("oneof: only a plain string can have it, not a %s", t)
 	}
 	for word := range strings.SplitSeq(tag, ",") {
@@ -75,15 +75,16 @@ func readWords(t reflect.Type, tag string) (words []string, err error) {
 	return words, nil
 }
 
-// element returns the type of the values that t holds.
-func element(t reflect.Type) reflect.Type {
-	for !readsText(t) && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map) {
+// ElementOf returns the type of the values that a pointer, a list or a map holds.
+func ElementOf(t reflect.Type) reflect.Type {
+	for !ReadsText(t) && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map) {
 		t = t.Elem()
 	}
 	return t
 }
 
-func readsText(t reflect.Type) bool {
+// ReadsText reports whether values of type t read themselves from text.
+func ReadsText(t reflect.Type) bool {
 	return t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 

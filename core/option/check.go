@@ -41,7 +41,7 @@ func checkTable(table reflect.Value, prefix string) error {
 
 // checkValue checks an option, or an element of one.
 func checkValue(v reflect.Value, b Bounds, key string) error {
-	switch isText := readsText(v.Type()); {
+	switch isText := ReadsText(v.Type()); {
 	case v.Kind() == reflect.Pointer:
 		if !v.IsNil() {
 			return checkValue(v.Elem(), b, key)
