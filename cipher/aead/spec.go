@@ -66,10 +66,6 @@ type Options struct {
 // guessed offline from one recorded packet, because the key derivation is fast.
 const weakPassword = 12
 
-// rememberedSalts is the minimum number of salts that a server remembers. Each
-// connection has two. At the limit they take about 20 MiB.
-const rememberedSalts = 1 << 17
-
 // rememberedPackets is the minimum number of datagrams that a server remembers, received
 // and sent. At the limit they take 8 MiB.
 const rememberedPackets = 1 << 18
@@ -114,13 +110,7 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 		return nil, err
 	}
 	c.list = list
-	core.Keep(env, func(old *replay.Salts) *replay.Salts {
-		if old == nil {
-			old = replay.NewSalts(rememberedSalts)
-		}
-		c.salts = old
-		return old
-	})
+	replay.KeepSalts(env, func(kept *replay.Salts) { c.salts = kept })
 	core.Keep(env, func(old *memory) *memory {
 		if old == nil {
 			old = newMemory()

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // MaxSalt is the maximum length of a salt in bytes.
@@ -24,6 +26,22 @@ type Salts struct {
 // NewSalts returns an empty set that remembers at least the last size salts.
 func NewSalts(size int) *Salts {
 	return &Salts{size: size, now: map[[MaxSalt]byte]struct{}{}}
+}
+
+// keptSalts is the minimum number of salts that a server remembers. Each connection has
+// two. At the limit they take about 20 MiB.
+const keptSalts = 1 << 17
+
+// KeepSalts has the component in env keep a set of at least its last 131072 salts over
+// reloads. It calls use with the set as core.Keep calls its function.
+func KeepSalts(env core.Env, use func(*Salts)) {
+	core.Keep(env, func(old *Salts) *Salts {
+		if old == nil {
+			old = NewSalts(keptSalts)
+		}
+		use(old)
+		return old
+	})
 }
 
 // Add adds salt, of at most MaxSalt bytes, and reports whether it was new. Check and

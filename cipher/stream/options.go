@@ -25,10 +25,6 @@ type PlainOptions struct {
 // guessed offline from one recorded packet.
 const weakPassword = 12
 
-// rememberedSalts is the minimum number of IVs that a server remembers. Each connection has
-// two. At the limit they take about 20 MiB.
-const rememberedSalts = 1 << 17
-
 // rememberedPackets is the minimum number of datagrams that a server remembers, received
 // and sent. At the limit they take 8 MiB.
 const rememberedPackets = 1 << 18
@@ -84,13 +80,7 @@ func (s Spec) buildWith(env core.Env, password option.Text) (core.Cipher, error)
 	if err != nil {
 		return nil, err
 	}
-	core.Keep(env, func(old *replay.Salts) *replay.Salts {
-		if old == nil {
-			old = replay.NewSalts(rememberedSalts)
-		}
-		c.salts = old
-		return old
-	})
+	replay.KeepSalts(env, func(kept *replay.Salts) { c.salts = kept })
 	core.Keep(env, func(old *packets) *packets {
 		if old != nil && old.isFor(s.Method, c.key) {
 			c.packets = old
