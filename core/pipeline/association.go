@@ -241,8 +241,9 @@ func (a *association) flow() *core.Flow    { return a.request.Flow }
 func (*association) network() core.Network { return core.UDP }
 func (a *association) progress() int64     { return a.packets.Load() }
 func (*association) inQueues() int         { return 0 }
-func (*association) lasts() func()         { return nil }
+func (*association) lasts()                {}
 func (a *association) activity() *activity { return &a.sweeps }
+func (a *association) id() uint64          { return a.request.ID }
 
 func (a *association) idleTimeout(most time.Duration) time.Duration {
 	a.mu.Lock()

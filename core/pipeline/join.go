@@ -44,6 +44,7 @@ func (*joined) network() core.Network                        { return core.TCP }
 func (p *joined) progress() int64                            { return p.bytes.flow.Up.Load() + p.bytes.flow.Down.Load() }
 func (p *joined) inQueues() int                              { return p.bytes.inQueues() }
 func (*joined) idleTimeout(most time.Duration) time.Duration { return most }
-func (*joined) lasts() func()                                { return nil }
+func (*joined) lasts()                                       {}
 func (p *joined) activity() *activity                        { return &p.sweeps }
+func (*joined) id() uint64                                   { return 0 }
 func (p *joined) snapshot() Connection                       { return Connection{State: Relaying} }

@@ -35,11 +35,13 @@ type connection interface {
 	// idleTimeout returns the time without progress after which it is cut: most, or
 	// less.
 	idleTimeout(most time.Duration) time.Duration
-	// lasts returns what is to be done about a connection that has come as far as a
-	// sweep, or nil. It is called at every sweep.
-	lasts() (do func())
+	// lasts does what is to be done about a connection that has come as far as a
+	// sweep. It is called at every sweep, with no lock held.
+	lasts()
 	// activity returns what the sweep remembers of the connection.
 	activity() *activity
+	// id returns the number of its request, 0 without one.
+	id() uint64
 	// snapshot tells of the connection.
 	snapshot() Connection
 }
@@ -155,9 +157,7 @@ func (l *liveSet) sweep() {
 		return
 	}
 	for _, c := range due {
-		if do := c.lasts(); do != nil {
-			do()
-		}
+		c.lasts()
 		if l.isIdle(c, now) {
 			c.flow().Cut(core.ErrIdle)
 		}

@@ -16,7 +16,7 @@ type fakeConnection struct {
 	cutBy    core.Flow
 	queued   atomic.Int64
 	shortest time.Duration // its own idle timeout; 0 for none
-	lasting  atomic.Int64  // calls of what lasts returned
+	lasting  atomic.Int64  // 1 after a call of lasts
 	sweeps   activity
 }
 
@@ -25,6 +25,7 @@ func (c *fakeConnection) network() core.Network { return c.over }
 func (c *fakeConnection) progress() int64       { return 0 }
 func (c *fakeConnection) inQueues() int         { return int(c.queued.Load()) }
 func (c *fakeConnection) activity() *activity   { return &c.sweeps }
+func (c *fakeConnection) id() uint64            { return 0 }
 func (c *fakeConnection) snapshot() Connection  { return Connection{} }
 
 func (c *fakeConnection) idleTimeout(most time.Duration) time.Duration {
@@ -34,12 +35,8 @@ func (c *fakeConnection) idleTimeout(most time.Duration) time.Duration {
 	return most
 }
 
-func (c *fakeConnection) lasts() func() {
-	if c.lasting.Load() > 0 {
-		return nil
-	}
-	return func() { c.lasting.Add(1) }
-}
+// lasts does what it has to do once, as a stream does.
+func (c *fakeConnection) lasts() { c.lasting.CompareAndSwap(0, 1) }
 
 // enter puts a connection into a set, which it leaves when it is cut.
 func enter(t *testing.T, l *liveSet, c *fakeConnection) {

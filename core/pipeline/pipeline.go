@@ -50,7 +50,7 @@ func (p *Pipeline) Live() int { return p.live.len() }
 // Cut ends the stream or association with the number id, and reports whether there
 // is one.
 func (p *Pipeline) Cut(id uint64, cause error) bool {
-	return p.live.cut(func(c connection) bool { return c.snapshot().ID == id }, cause) > 0
+	return p.live.cut(func(c connection) bool { return c.id() == id }, cause) > 0
 }
 
 // Connections returns what is being served, in no order.

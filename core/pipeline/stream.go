@@ -263,6 +263,7 @@ func (s *stream) in(state State) bool {
 func (s *stream) flow() *core.Flow                           { return s.request.Flow }
 func (*stream) network() core.Network                        { return core.TCP }
 func (s *stream) activity() *activity                        { return &s.sweeps }
+func (s *stream) id() uint64                                 { return s.request.ID }
 func (*stream) idleTimeout(most time.Duration) time.Duration { return most }
 func (s *stream) progress() int64                            { return s.request.Flow.Up.Load() + s.request.Flow.Down.Load() }
 
@@ -276,15 +277,13 @@ func (s *stream) inQueues() int {
 // lasts has the kernel look after the upstream side of a stream from its first
 // sweep on: most end sooner and are spared the system calls. Clients' sides have
 // that from their listener.
-func (s *stream) lasts() func() {
+func (s *stream) lasts() {
 	if s.keptAlive || !s.in(Relaying) {
-		return nil
+		return
 	}
 	s.keptAlive = true
-	return func() {
-		if tcp := netio.TCP(s.upstream); tcp != nil {
-			_ = tcp.SetKeepAliveConfig(netio.KeepAlive()) // it may just have been closed
-		}
+	if tcp := netio.TCP(s.upstream); tcp != nil {
+		_ = tcp.SetKeepAliveConfig(netio.KeepAlive()) // it may just have been closed
 	}
 }
 
