@@ -220,15 +220,12 @@ func (a *association) tell(kind core.EventKind, err error) {
 
 // event returns a step of a client. mu is held.
 func (a *association) event(kind core.EventKind, from core.Client, err error) core.Event {
-	e := core.Event{
-		Kind: kind, Client: from, Request: a.request, Path: a.pipeline.pathOf(a.request.Flow),
-		Stages:        core.Stages{Accepted: a.request.Accepted, Requested: a.requested, Reached: a.reached},
-		Authenticated: !a.request.Unproven, Err: err,
-	}
-	if kind.Ends() {
-		e.Stages.Ended = time.Now()
-	}
-	return e
+	return a.pipeline.event(kind, a.request, from, a.stages(), err)
+}
+
+// stages returns the times of the association. mu is held.
+func (a *association) stages() core.Stages {
+	return core.Stages{Accepted: a.request.Accepted, Requested: a.requested, Reached: a.reached}
 }
 
 func (a *association) in(state State) bool {
@@ -258,10 +255,5 @@ func (a *association) idleTimeout(most time.Duration) time.Duration {
 func (a *association) snapshot() Connection {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := a.request
-	return Connection{
-		ID: r.ID, Pipeline: a.pipeline.cfg.Name, Network: core.UDP, Client: a.from, User: r.User,
-		Path: a.pipeline.pathOf(r.Flow), State: a.state, Up: r.Flow.Up.Load(), Down: r.Flow.Down.Load(),
-		Stages: core.Stages{Accepted: r.Accepted, Requested: a.requested, Reached: a.reached},
-	}
+	return a.pipeline.connection(core.UDP, a.request, a.from, a.state, a.stages())
 }

@@ -73,6 +73,16 @@ func (p *Pipeline) tell(role string, o core.Observer, e core.Event) {
 	panics.Log(p.cfg.Log, role+" panicked", err)
 }
 
+// event returns a step of a client's connection. The time of an end is set here.
+func (p *Pipeline) event(kind core.EventKind, r *core.Request, from core.Client, times core.Stages, err error) core.Event {
+	if kind.Ends() {
+		times.Ended = time.Now()
+	}
+	return core.Event{
+		Kind: kind, Client: from, Request: r, Stages: times, Path: p.pathOf(r.Flow), Authenticated: !r.Unproven, Err: err,
+	}
+}
+
 // endFlow calls what was to be called at the end of a connection.
 func (p *Pipeline) endFlow(f *core.Flow) {
 	err := panics.Call(func() error {

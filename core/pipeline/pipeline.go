@@ -77,6 +77,14 @@ type Connection struct {
 	Up, Down int64 // bytes
 }
 
+// connection tells of a connection over n of the client from.
+func (p *Pipeline) connection(n core.Network, r *core.Request, from core.Client, state State, times core.Stages) Connection {
+	return Connection{
+		ID: r.ID, Pipeline: p.cfg.Name, Network: n, Client: from, User: r.User, Path: p.pathOf(r.Flow),
+		State: state, Stages: times, Up: r.Flow.Up.Load(), Down: r.Flow.Down.Load(),
+	}
+}
+
 // State is how far a connection has come.
 type State uint8
 

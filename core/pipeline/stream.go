@@ -229,22 +229,14 @@ func (s *stream) reported() {
 
 // tell tells gates and observers of a step.
 func (s *stream) tell(kind core.EventKind, err error) {
-	p, r := s.pipeline, s.request
-	if !p.observed() {
-		return
+	if p := s.pipeline; p.observed() {
+		p.Observe(p.event(kind, s.request, s.request.Client, s.stages(s.reached), err))
 	}
-	p.Observe(core.Event{
-		Kind: kind, Client: r.Client, Request: r, Stages: s.stages(kind.Ends()), Path: p.pathOf(r.Flow),
-		Authenticated: !r.Unproven, Err: err,
-	})
 }
 
-func (s *stream) stages(ended bool) core.Stages {
-	times := core.Stages{Accepted: s.request.Accepted, Requested: s.requested, Reached: s.reached}
-	if ended {
-		times.Ended = time.Now()
-	}
-	return times
+// stages returns the times of the stream, with that of its target.
+func (s *stream) stages(reached time.Time) core.Stages {
+	return core.Stages{Accepted: s.request.Accepted, Requested: s.requested, Reached: reached}
 }
 
 // become sets the state.
@@ -291,14 +283,11 @@ func (s *stream) snapshot() Connection {
 	s.mu.Lock()
 	state := s.state
 	s.mu.Unlock()
-	r := s.request
-	c := Connection{
-		ID: r.ID, Pipeline: s.pipeline.cfg.Name, Network: core.TCP, Client: r.Client, User: r.User, Target: r.Target,
-		Path: s.pipeline.pathOf(r.Flow), State: state, Up: r.Flow.Up.Load(), Down: r.Flow.Down.Load(),
-		Stages: core.Stages{Accepted: r.Accepted, Requested: s.requested},
+	var reached time.Time
+	if state == Relaying { // before that, another goroutine may be setting it
+		reached = s.reached
 	}
-	if state == Relaying {
-		c.Stages.Reached = s.reached
-	}
+	c := s.pipeline.connection(core.TCP, s.request, s.request.Client, state, s.stages(reached))
+	c.Target = s.request.Target
 	return c
 }
