@@ -53,10 +53,7 @@ func (h *handshake) readFront() bool {
 	if err != nil {
 		h.client.Unattributed = true
 		_ = h.pipeline.handler.Admit(h.client) // an unattributed client is not passed to gates
-		h.pipeline.handler.Observe(core.Event{
-			Kind: core.HandshakeFailed, Client: h.client, Err: err,
-			Stages: core.Stages{Accepted: h.accepted, Ended: time.Now()},
-		})
+		h.observeFailure(err)
 		if !s.handshakes.evicted(h) {
 			h.logHeader(err)
 		}

@@ -196,16 +196,21 @@ func (h *handshake) fail(wire core.Stream, err error) {
 	if h.later && isSilence(err) {
 		err = fmt.Errorf("%w between requests: %w", core.ErrIdle, err)
 	}
-	h.pipeline.handler.Observe(core.Event{
-		Kind: core.HandshakeFailed, Client: h.client, Authenticated: core.IsAuthenticated(err), Err: err,
-		Stages: core.Stages{Accepted: h.accepted, Ended: time.Now()},
-	})
+	h.observeFailure(err)
 	if h.server.handshakes.evicted(h) { // the server caused the error
 		h.deadline = time.Now()
 	} else {
 		h.log(err)
 	}
 	h.end(wire, err)
+}
+
+// observeFailure notifies gates and observers of a failed handshake.
+func (h *handshake) observeFailure(err error) {
+	h.pipeline.handler.Observe(core.Event{
+		Kind: core.HandshakeFailed, Client: h.client, Authenticated: core.IsAuthenticated(err), Err: err,
+		Stages: core.Stages{Accepted: h.accepted, Ended: time.Now()},
+	})
 }
 
 // end ends a connection in the way that a gate or the kind selects, and closes the
