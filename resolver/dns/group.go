@@ -3,7 +3,6 @@ package dns
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -119,7 +118,7 @@ func settled(failed []error) bool {
 func (g *group) try(ctx context.Context, u *upstream, q question, number int) (result attempt) {
 	defer func() {
 		if v := recover(); v != nil {
-			result = attempt{from: u.name, number: number, err: &panics.Error{Value: v, Stack: debug.Stack()}}
+			result = attempt{from: u.name, number: number, err: panics.New(v)}
 		}
 	}()
 	tried, cancel := context.WithTimeout(ctx, g.timeout)
