@@ -98,6 +98,14 @@ func (n Net) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) 
 	return conn.(*net.TCPConn), nil
 }
 
+// resolver returns the Resolver, or that of the operating system.
+func (n Net) resolver() core.Resolver {
+	if n.Resolver == nil {
+		return SystemResolver{}
+	}
+	return n.Resolver
+}
+
 // addresses returns the IP addresses of r.Target.
 func (n Net) addresses(ctx context.Context, r *core.Request) ([]netip.Addr, error) {
 	switch {
@@ -108,11 +116,7 @@ func (n Net) addresses(ctx context.Context, r *core.Request) ([]netip.Addr, erro
 	case r.Target.IP().IsValid():
 		return []netip.Addr{r.Target.IP()}, nil
 	}
-	resolver := n.Resolver
-	if resolver == nil {
-		resolver = SystemResolver{}
-	}
-	ips, err := resolver.LookupIP(ctx, r.Target.Name())
+	ips, err := n.resolver().LookupIP(ctx, r.Target.Name())
 	if err != nil {
 		return nil, err
 	}

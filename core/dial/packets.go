@@ -32,11 +32,7 @@ func (n Net) OpenPackets(_ context.Context, r *core.Request) (core.PacketConn, e
 		return nil, err
 	}
 	p := &netPackets{socket: socket, options: n.Socket, control: n.Control, flow: r.Flow}
-	resolver := n.Resolver
-	if resolver == nil {
-		resolver = SystemResolver{}
-	}
-	return resolvePackets(p, resolver, r.Flow, p.pick), nil
+	return resolvePackets(p, n.resolver(), r.Flow, p.pick), nil
 }
 
 // CheckPackets returns nil.
