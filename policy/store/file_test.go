@@ -67,6 +67,19 @@ func waitWritten(path string, e store.Entry) {
 	}
 }
 
+// writes keeps what a process writes; began is closed at the first of it.
+type writes struct {
+	text  bytes.Buffer
+	began chan struct{}
+}
+
+func (w *writes) Write(b []byte) (int, error) {
+	if w.text.Len() == 0 {
+		close(w.began)
+	}
+	return w.text.Write(b)
+}
+
 // TestFileKilled kills a process that puts, at random instants: what it has seen in
 // the file is there afterwards, or what took its place, and nothing is mixed.
 func TestFileKilled(t *testing.T) {
@@ -85,17 +98,20 @@ func TestFileKilled(t *testing.T) {
 	for round := range rounds {
 		cmd := exec.Command(self)
 		cmd.Env = append(os.Environ(), asWriter+"="+path)
-		var out bytes.Buffer
+		out := writes{began: make(chan struct{})}
 		cmd.Stdout = &out
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
+		}
+		if round%2 == 1 { // the other rounds may kill it while it reads the file
+			<-out.began
 		}
 		time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond) // the instant is what is random here
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		_ = cmd.Wait() // it was killed
-		for line := range strings.Lines(out.String()) {
+		for line := range strings.Lines(out.text.String()) {
 			var n uint64
 			if _, err := fmt.Sscan(line, &n); err != nil || !strings.HasSuffix(line, "\n") {
 				continue // cut off
