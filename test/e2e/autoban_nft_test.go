@@ -130,7 +130,10 @@ func sendInvalid(t *testing.T, source string, port int) {
 	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = io.ReadAll(c) // until the server ends the connection, when the line is written
+	// Until the server ends the connection, when the line is written; a ban that follows
+	// from this line may come before the end does.
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_, _ = io.ReadAll(c)
 }
 
 // umbraProgram is a running umbra with pipes.
