@@ -90,7 +90,7 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 	}
 	var k []byte
 	if o.Password.Given() || !o.Options.Given() {
-		password, err := o.Read()
+		password, err := o.Read(env.Log)
 		if err != nil {
 			return nil, err
 		}

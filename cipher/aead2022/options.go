@@ -3,6 +3,7 @@ package aead2022
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -59,7 +60,7 @@ func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.F
 	if err != nil {
 		return nil, err
 	}
-	k, err := s.readKeys(p, u.Key(), list.Users())
+	k, err := s.readKeys(env.Log, p, u.Key(), list.Users())
 	if err != nil {
 		return nil, err
 	}
@@ -117,13 +118,13 @@ func (c *Cipher) setUsers(list []users.User) error {
 
 // readKeys reads the keys of a table. Errors name the option to correct; usersKey is the
 // option with the users.
-func (s Spec) readKeys(p option.Password, usersKey string, list []users.User) (k Keys, err error) {
-	secret, err := p.Read()
+func (s Spec) readKeys(log *slog.Logger, p option.Password, usersKey string, list []users.User) (k Keys, err error) {
+	secret, err := p.Read(log)
 	if err != nil {
 		return Keys{}, err
 	}
 	if k.PSKs, err = ParsePassword(s, secret); err != nil {
-		return Keys{}, &core.OptionError{Key: passwordKey(p), Err: err}
+		return Keys{}, &core.OptionError{Key: p.Key(), Err: err}
 	}
 	if k.Users, err = readUsers(s, list); err == nil {
 		err = k.check(s)
@@ -148,17 +149,6 @@ func readUsers(s Spec, list []users.User) ([]User, error) {
 		all = append(all, User{Name: u.Name, PSK: psk, Grant: u.Grant})
 	}
 	return all, nil
-}
-
-// passwordKey returns the key of the option with the password.
-func passwordKey(p option.Password) string {
-	switch {
-	case p.PasswordFile != "":
-		return "password_file"
-	case p.PasswordEnv != "":
-		return "password_env"
-	}
-	return "password"
 }
 
 // saltsKept is the minimum time for which a salt is remembered. A request can be replayed

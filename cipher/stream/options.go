@@ -47,7 +47,7 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 		return nil, core.BadOption("insecure", "%s does not authenticate: an attacker on the path can change the data "+
 			"and detect the server; use %s, or add insecure = true", s.Method, instead)
 	}
-	password, err := o.Read()
+	password, err := o.Read(env.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (s Spec) buildPlain(env core.Env, o PlainOptions) (core.Cipher, error) {
 	if o.Password == (option.Password{}) {
 		return s.buildWith(env, "")
 	}
-	password, err := o.Read()
+	password, err := o.Read(env.Log)
 	if err != nil {
 		return nil, err
 	}

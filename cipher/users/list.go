@@ -10,6 +10,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/follow"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/textfile"
 )
 
 // List holds the users of a server. While Run runs, it follows the user file.
@@ -37,8 +38,8 @@ func Open(env core.Env, o Options) (*List, error) {
 		l.grant(l.users)
 		return old
 	})
-	if file != nil && file.Info().Mode().Perm()&0o004 != 0 {
-		env.Log.Warn("everyone on this machine can read the secrets of users", slog.String("file", o.UsersFile))
+	if file != nil {
+		textfile.WarnIfExposed(env.Log, o.UsersFile)
 	}
 	return l, nil
 }

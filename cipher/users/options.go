@@ -88,6 +88,9 @@ func (u User) check() error {
 	if u.Secret == "" {
 		return fmt.Errorf("user %q has an empty secret", u.Name)
 	}
+	if err := option.CheckSecret(u.Secret); err != nil {
+		return fmt.Errorf("user %q: %w", u.Name, err)
+	}
 	return nil
 }
 

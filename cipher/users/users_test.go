@@ -115,7 +115,7 @@ func TestReadable(t *testing.T) {
 		if _, err := Open(env(&log), Options{UsersFile: path}); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(log.String(), "everyone"); got != want {
+		if got := strings.Contains(log.String(), "every user of this machine"); got != want {
 			t.Errorf("mode %o: warned %t, want %t", mode, got, want)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -146,7 +147,7 @@ func (a *app) probeCipher(method string, p option.Password, takes bool) (core.Ci
 	}
 	var err error
 	if takes {
-		secret, err = p.Read()
+		secret, err = p.Read(slog.New(&textHandler{w: a.Stderr, least: slog.LevelWarn}))
 	}
 	var c core.Cipher
 	if err == nil {

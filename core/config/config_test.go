@@ -200,6 +200,8 @@ func TestLoad(t *testing.T) {
 		return path
 	}
 	secret := pipeline + "[policy.all]\npassword = \"correct horse\"\n"
+	demo := "[inbound.socks5]\nlisten = \"127.0.0.1:1\"\n[outbound.ss]\nserver = \"127.0.0.1:2\"\ncipher = \"aes-256-gcm\"\n" +
+		"[cipher.aes-256-gcm]\npassword = \"correct horse\"\n[pipeline.p]\nchain = [\"inbound.socks5\", \"outbound.ss\"]\n"
 	warning := ":8:12: policy.all.password: every user of this machine may read this file and its secrets; take that right away with chmod o-r"
 	for _, tc := range []struct {
 		name, path, want string
@@ -207,7 +209,8 @@ func TestLoad(t *testing.T) {
 		{"good", write("good", pipeline+"[policy.all]", 0o644), "ok"},
 		{"secret", write("secret", secret, 0o600), "ok"},
 		{"secret for all", write("public", secret, 0o644), "ok\nwarning: " + filepath.Join(dir, "public") + warning},
-		{"demo for all", write("demo", strings.Replace(secret, `":1"`, `"127.0.0.1:1"`, 1), 0o644), "ok"},
+		{"demo for all", write("demo", demo, 0o644), "ok"},
+		{"login of a demo for all", write("login", strings.Replace(secret, `":1"`, `"127.0.0.1:1"`, 1), 0o644), "ok\nwarning: " + filepath.Join(dir, "login") + warning},
 		{"mistake", write("bad", "x", 0o600), filepath.Join(dir, "bad") + ":1:1: want = after the key"},
 		{"missing", filepath.Join(dir, "none"), "read " + filepath.Join(dir, "none") + ": no such file or directory"},
 		{"directory", dir, "read " + dir + ": it is a directory"},

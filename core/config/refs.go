@@ -158,7 +158,8 @@ func (f *File) warn(at int, path, text string) {
 
 // warnOfSecrets warns of the first secret in the file, if there is one. It does
 // not where all that the file listens on and dials is this machine's loopback,
-// as in a demo: such a secret guards nothing from the machine's own users.
+// as in a demo: the key of such a cipher guards nothing from the machine's own
+// users. The login of a store or of a proxy does.
 func (f *File) warnOfSecrets() {
 	first, where, reaches := -1, "", false
 	for _, component := range f.Components {
@@ -166,6 +167,7 @@ func (f *File) warnOfSecrets() {
 			if at, path := component.place(key); first < 0 || at < first {
 				first, where = at, path
 			}
+			reaches = reaches || component.ID.Section != core.SectionCipher
 		}
 		for _, l := range component.Description.Listeners {
 			reaches = reaches || l.Addr.IsValid() && !l.Addr.Addr().IsLoopback()

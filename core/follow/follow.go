@@ -17,6 +17,8 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core/textfile"
 )
 
 // every is the interval between checks of a file. A change is read at the second check
@@ -52,8 +54,9 @@ func (f *File) Path() string { return f.path }
 // Info returns the file's metadata at the last Read.
 func (f *File) Info() fs.FileInfo { return f.info }
 
-// Read calls parse with the content of the file. Errors of reading name the file;
-// errors of parse are returned unchanged. A file that parse rejects counts as read.
+// Read calls parse with the text of the file, as textfile.Reader returns it. Errors of
+// reading name the file; errors of parse are returned unchanged. A file that parse rejects
+// counts as read.
 func (f *File) Read(parse func(io.Reader) error) error {
 	next, err := f.open(parse)
 	if next != nil {
@@ -138,7 +141,7 @@ func (f *File) open(parse func(io.Reader) error) (*File, error) {
 	var sum maphash.Hash
 	sum.SetSeed(f.seed)
 	in := &reader{from: io.TeeReader(io.LimitReader(file, f.limit+1), &sum)}
-	refused := parse(in)
+	refused := parse(textfile.NewReader(f.path, in))
 	_, _ = io.Copy(io.Discard, in) // in records the error
 	switch {
 	case in.err != nil:
@@ -150,15 +153,9 @@ func (f *File) open(parse func(io.Reader) error) (*File, error) {
 	return next, refused
 }
 
-func (f *File) tooLong() error { return fmt.Errorf("%s has more than %d bytes", f.path, f.limit) }
+func (f *File) tooLong() error { return textfile.TooLong(f.path, f.limit) }
 
-// failed adds the operation and the path to err, once.
-func (f *File) failed(err error) error {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		err = p.Err
-	}
-	return fmt.Errorf("read %s: %w", f.path, err)
-}
+func (f *File) failed(err error) error { return textfile.Failed(f.path, err) }
 
 // reader counts the bytes read and records an error.
 type reader struct {

@@ -121,7 +121,7 @@ func TestErrors(t *testing.T) {
 	for _, tc := range []struct{ name, path, want string }{
 		{"missing", filepath.Join(dir, "none"), "read " + filepath.Join(dir, "none") + ": no such file or directory"},
 		{"folder", dir, dir + " is not a file"},
-		{"long", long, long + " has more than 10 bytes"},
+		{"long", long, long + " has more than 10 bytes: is this the right file?"},
 	} {
 		err := New(tc.path, 10).Read(func(io.Reader) error { return nil })
 		if err == nil || err.Error() != tc.want {

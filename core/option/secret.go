@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-
-	"github.com/umbra-proxy/umbra/core"
+	"unicode"
 )
 
 // redacted stands for a secret wherever one is printed.
@@ -42,57 +40,25 @@ func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 // Reveal returns the secret itself.
 func (t Text) Reveal() string { return string(t) }
 
-// Password is a secret given in one of three ways. Embed it in an options
-// struct.
-type Password struct {
-	Password     Text   `toml:"password" help:"the secret itself"`
-	PasswordFile string `toml:"password_file" help:"a file whose first line is the secret"`
-	PasswordEnv  string `toml:"password_env" help:"an environment variable that holds the secret"`
-}
-
-// Given reports whether there is one.
-func (p Password) Given() bool {
-	return p.Password != "" || p.PasswordFile != "" || p.PasswordEnv != ""
-}
-
-// Read returns the secret. Its errors name the key to mend.
-func (p Password) Read() (Text, error) {
-	given := 0
-	for _, s := range []string{p.Password.Reveal(), p.PasswordFile, p.PasswordEnv} {
-		if s != "" {
-			given++
+// CheckSecret returns an error if t contains a control character other than a tab: an
+// editor or a shell has added it, and the other end does not have it. The error does not
+// contain the secret.
+func CheckSecret(t Text) error {
+	for _, r := range t.Reveal() {
+		switch {
+		case r == '\r' || r == '\n':
+			return errors.New("the secret contains a line end; remove it")
+		case r != '\t' && unicode.IsControl(r):
+			return fmt.Errorf("the secret contains a control character (%U); remove it", r)
 		}
 	}
-	switch {
-	case given == 0:
-		return "", core.BadOption("password", "missing; give password, password_file or password_env")
-	case given > 1:
-		return "", core.BadOption("password", "give only one of password, password_file and password_env")
-	case p.PasswordFile != "":
-		return readFile(p.PasswordFile)
-	case p.PasswordEnv != "":
-		v := os.Getenv(p.PasswordEnv)
-		if v == "" {
-			return "", core.BadOption("password_env", "the environment variable %s is not set", p.PasswordEnv)
-		}
-		return Text(v), nil
+	if strings.HasPrefix(t.Reveal(), "\ufeff") {
+		return errors.New("the secret begins with a byte order mark; remove it")
 	}
-	return p.Password, nil
+	return nil
 }
 
-func readFile(path string) (Text, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		var pe *os.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return "", core.BadOption("password_file", "read %s: %w", path, err)
-	}
-	line, _, _ := strings.Cut(string(data), "\n")
-	line = strings.TrimSuffix(line, "\r")
-	if line == "" {
-		return "", &core.OptionError{Key: "password_file", Err: fmt.Errorf("%s has an empty first line", path)}
-	}
-	return Text(line), nil
+// padded reports whether a secret begins or ends with a character that nobody sees.
+func padded(t Text) bool {
+	return strings.TrimFunc(t.Reveal(), func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }) != t.Reveal()
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -75,6 +76,8 @@ func write(t *testing.T, content string) string {
 
 func TestPasswordRead(t *testing.T) {
 	t.Setenv("UMBRA_TEST_SECRET", secret)
+	t.Setenv("UMBRA_TEST_CR", secret+"\r")
+	t.Setenv("UMBRA_TEST_BOM", "\ufeff"+secret+"\r\n")
 	for _, tc := range []struct {
 		name string
 		give option.Password
@@ -84,10 +87,14 @@ func TestPasswordRead(t *testing.T) {
 		{"file", option.Password{PasswordFile: write(t, secret)}},
 		{"file with a line end", option.Password{PasswordFile: write(t, secret+"\n")}},
 		{"file of another system", option.Password{PasswordFile: write(t, secret+"\r\n")}},
+		{"file with a byte order mark", option.Password{PasswordFile: write(t, "\ufeff"+secret+"\r\n")}},
+		{"file with half a line end", option.Password{PasswordFile: write(t, secret+"\r")}},
+		{"environment with a carriage return", option.Password{PasswordEnv: "UMBRA_TEST_CR"}},
+		{"environment with a byte order mark", option.Password{PasswordEnv: "UMBRA_TEST_BOM"}},
 		{"file with more lines", option.Password{PasswordFile: write(t, secret+"\n\nmore\n")}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got, err := tc.give.Read(); err != nil || got.Reveal() != secret {
+			if got, err := tc.give.Read(slog.New(slog.DiscardHandler)); err != nil || got.Reveal() != secret {
 				t.Errorf("got %q, %v, want %q", got.Reveal(), err, secret)
 			}
 		})
@@ -96,6 +103,7 @@ func TestPasswordRead(t *testing.T) {
 
 func TestPasswordReadRefuses(t *testing.T) {
 	t.Setenv("UMBRA_TEST_EMPTY", "")
+	t.Setenv("UMBRA_TEST_ESC", "\x1b"+secret)
 	missing := filepath.Join(t.TempDir(), "missing")
 	for _, tc := range []struct {
 		name string
@@ -109,12 +117,20 @@ func TestPasswordReadRefuses(t *testing.T) {
 		{"unset variable", option.Password{PasswordEnv: "UMBRA_TEST_UNSET"}, "password_env", "UMBRA_TEST_UNSET is not set"},
 		{"empty variable", option.Password{PasswordEnv: "UMBRA_TEST_EMPTY"}, "password_env", "UMBRA_TEST_EMPTY is not set"},
 		{"no file", option.Password{PasswordFile: missing}, "password_file", "read " + missing + ": no such file"},
-		{"folder", option.Password{PasswordFile: t.TempDir()}, "password_file", "is a directory"},
+		{"folder", option.Password{PasswordFile: t.TempDir()}, "password_file", "it is a folder"},
+		{"UTF-16", option.Password{PasswordFile: write(t, "\xff\xfeh\x00\r\x00\n\x00")}, "password_file", ":1: the file is UTF-16; save it as UTF-8"},
+		{"no text", option.Password{PasswordFile: write(t, secret+"\x00")}, "password_file", ":1: a NUL byte"},
+		{"Latin-1", option.Password{PasswordFile: write(t, "h\xfcnter2")}, "password_file", ":1: a byte that is not UTF-8"},
+		{"large", option.Password{PasswordFile: write(t, secret+"\n"+strings.Repeat("x", 64<<10))}, "password_file", "has more than 65536 bytes"},
+		{"control character in a file", option.Password{PasswordFile: write(t, "\x1b"+secret)}, "password_file", "control character (U+001B)"},
+		{"control character in a variable", option.Password{PasswordEnv: "UMBRA_TEST_ESC"}, "password_env", "control character (U+001B)"},
+		{"line end in the table", option.Password{Password: secret + "\r"}, "password", "contains a line end"},
+		{"byte order mark in the table", option.Password{Password: "\ufeff" + secret}, "password", "begins with a byte order mark"},
 		{"empty file", option.Password{PasswordFile: write(t, "")}, "password_file", "has an empty first line"},
 		{"empty first line", option.Password{PasswordFile: write(t, "\r\n"+secret)}, "password_file", "has an empty first line"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := tc.give.Read()
+			got, err := tc.give.Read(slog.New(slog.DiscardHandler))
 			bad, ok := errors.AsType[*core.OptionError](err)
 			if !ok || bad.Key != tc.key || !strings.Contains(bad.Err.Error(), tc.text) {
 				t.Fatalf("got %v, want the key %s and %q", err, tc.key, tc.text)
@@ -124,6 +140,39 @@ func TestPasswordReadRefuses(t *testing.T) {
 			}
 			if tc.name == "no file" && !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("got %v, want fs.ErrNotExist in it", err)
+			}
+		})
+	}
+}
+
+// TestPasswordWarns reads secrets that are valid and look like a mistake.
+func TestPasswordWarns(t *testing.T) {
+	exposed := write(t, secret)
+	if err := os.Chmod(exposed, 0o604); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name string
+		give option.Password
+		want string
+	}{
+		{"plain", option.Password{Password: "a \tsecret"}, ""},
+		{"file", option.Password{PasswordFile: write(t, secret)}, ""},
+		{"file that all may read", option.Password{PasswordFile: exposed}, "may read a file with secrets"},
+		{"space at the end", option.Password{PasswordFile: write(t, secret+" \n")}, "option=password_file"},
+		{"no-break space before", option.Password{Password: "\u00a0" + secret}, "option=password"},
+		{"zero-width space", option.Password{Password: secret + "\u200b"}, "ends with a space or an invisible character"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if tc.give.PasswordFile == exposed && runtime.GOOS == "windows" {
+				t.Skip("no modes")
+			}
+			var log strings.Builder
+			if _, err := tc.give.Read(slog.New(slog.NewTextHandler(&log, nil))); err != nil {
+				t.Fatal(err)
+			}
+			if (tc.want == "") != (log.Len() == 0) || !strings.Contains(log.String(), tc.want) || strings.Contains(log.String(), secret) {
+				t.Errorf("got log %q, want %q", log.String(), tc.want)
 			}
 		})
 	}

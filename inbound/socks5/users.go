@@ -34,6 +34,9 @@ func newUsers(passwords map[string]option.Text) (users, error) {
 		case len(password) > 255:
 			return nil, core.BadOption("users", "the password of user %q has %d bytes, the most is 255", name, len(password))
 		}
+		if err := option.CheckSecret(passwords[name]); err != nil {
+			return nil, core.BadOption("users", "user %q: %w", name, err)
+		}
 		us = append(us, user{name, digest(login{[]byte(name), []byte(password)})})
 	}
 	return us, nil

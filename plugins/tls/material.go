@@ -6,6 +6,7 @@ import (
 	stdtls "crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/follow"
+	"github.com/umbra-proxy/umbra/core/textfile"
 )
 
 // material holds the configs made from one consistent read of the files. Configs do not
@@ -55,7 +57,7 @@ func (o Options) follow(log *slog.Logger, now func() time.Time) (*follow.Value[*
 func (o Options) load(read reader, log *slog.Logger, now time.Time) (*material, error) {
 	var own []stdtls.Certificate
 	if o.Cert != "" {
-		pair, err := readPair(read, o.Cert, o.Key)
+		pair, err := readPair(read, log, o.Cert, o.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +113,7 @@ func (o Options) verifyPin(state stdtls.ConnectionState) error {
 
 // readPair reads a certificate chain and its private key. Its errors contain no part of
 // the key.
-func readPair(read reader, certFile, keyFile string) (stdtls.Certificate, error) {
+func readPair(read reader, log *slog.Logger, certFile, keyFile string) (stdtls.Certificate, error) {
 	certPEM, err := read.option("cert", certFile)
 	if err != nil {
 		return stdtls.Certificate{}, err
@@ -126,6 +128,7 @@ func readPair(read reader, certFile, keyFile string) (stdtls.Certificate, error)
 	if err := checkKey(keyFile, keyPEM); err != nil {
 		return stdtls.Certificate{}, err
 	}
+	textfile.WarnIfExposed(log, keyFile)
 	pair, err := stdtls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
 		text := strings.TrimPrefix(err.Error(), "tls: ")
@@ -190,6 +193,9 @@ func parseCertificates(key, file string, data []byte) ([]*x509.Certificate, erro
 // option reads the file of an option.
 func (read reader) option(key, file string) ([]byte, error) {
 	data, err := read(file)
+	if errors.Is(err, textfile.ErrNotText) {
+		return nil, core.BadOption(key, "%w; a certificate or key in DER form becomes PEM by: openssl x509 -inform der, openssl pkey -inform der", err)
+	}
 	if err != nil {
 		return nil, core.BadOption(key, "%w", err)
 	}

@@ -28,11 +28,8 @@ func eachLine(path string, r io.Reader, add func(line []byte) error) error {
 	fail := func(err error) error { return fmt.Errorf("%s:%d: %w", path, n, err) }
 	for lines.Scan() {
 		n++
-		line := lines.Bytes()
-		if n == 1 {
-			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
-		}
-		if line = bytes.TrimSpace(line); len(line) == 0 || line[0] == '#' {
+		line := bytes.TrimSpace(lines.Bytes())
+		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
 		if err := add(line); err != nil {

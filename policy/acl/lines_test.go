@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/textfile"
 )
 
 // read reads the text of a file of targets.
 func read(text string) (*targets, error) {
 	t := new(targets)
-	err := eachLine("list.txt", strings.NewReader(text), func(line []byte) error { return targetLine(t, line) })
+	err := eachLine("list.txt", textfile.NewReader("list.txt", strings.NewReader(text)), func(line []byte) error { return targetLine(t, line) })
 	t.seal()
 	return t, err
 }

@@ -2,18 +2,16 @@ package dns
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/textfile"
 )
 
 // Options are the keys of a [resolver.x] table of kind "dns". The bound of
@@ -131,18 +129,17 @@ func (o *Options) fixed(server option.NameServer) []netip.Addr {
 	return nil
 }
 
+// maxCA is the maximum size of a file of CAs in bytes: a system's CAs take 0.3 MB.
+const maxCA = 16 << 20
+
 // trust returns the CAs to trust, or nil for the system's CAs.
 func (o *Options) trust() (*x509.CertPool, error) {
 	if o.CA == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(o.CA)
+	pem, err := textfile.Read(o.CA, maxCA)
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return nil, core.BadOption("ca", "read %s: %w", o.CA, err)
+		return nil, core.BadOption("ca", "%w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {

@@ -1,0 +1,54 @@
+// Package field tests umbra in situations of the field: real clients and servers, and what
+// they do to one another through it. Each file is named for the kind of situation.
+package field
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/umbra-proxy/umbra/core/app"
+	"github.com/umbra-proxy/umbra/plugins"
+	"github.com/umbra-proxy/umbra/test/peer"
+)
+
+// asUmbra makes the test binary run as umbra, so that the tested program has the race detector
+// too.
+const asUmbra = "UMBRA_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asUmbra) != "" {
+		app.Main(plugins.Standard)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// run starts umbra with a file and waits for its ports.
+func run(t testing.TB, file string, ports ...int) *peer.Process {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "umbra.toml")
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p *peer.Process
+	t.Cleanup(func() { // runs after p has ended
+		for _, line := range []string{"WARNING: DATA RACE", "panic"} {
+			if p != nil && strings.Contains(p.Output(), line) {
+				t.Errorf("umbra printed %q:\n%s", line, p.Output())
+			}
+		}
+	})
+	// Otherwise each exit takes a second with the race detector.
+	p = peer.Start(t, []string{asUmbra + "=1", "GORACE=atexit_sleep_ms=0"}, self, "run", path)
+	for _, port := range ports {
+		p.WaitListen(t, port)
+	}
+	return p
+}
