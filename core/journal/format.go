@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -30,8 +31,12 @@ const (
 // MaxRecord is the maximum size of a record in bytes.
 const MaxRecord = 4 << 10
 
-// maxFile is the number of bytes that are read of a file.
+// maxFile is the maximum size of a file in bytes. A file is rewritten when it has doubled,
+// so it is far above that of a journal.
 const maxFile = 256 << 20
+
+// readSize is the size of the buffer for reading a file, in bytes.
+const readSize = 64 << 10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -67,74 +72,102 @@ func parseRecord(b []byte) (data []byte, size int) {
 	return b[headSize:size], size
 }
 
-// errForeign is the error for a file that is not a journal of this type.
-var errForeign = errors.New("the file has another type")
+// Errors of a file that is no journal of the type.
+var (
+	errForeign = errors.New("the file has another type")
+	errLarge   = fmt.Errorf("the file is larger than %d MiB", maxFile>>20)
+)
 
-// checkMagic returns errForeign if the file at path has another type, or the error of
-// reading it. A missing or empty file is valid.
+// checkMagic returns errForeign or errLarge if the file at path is no journal of the type,
+// or the error of reading it. A missing or empty file is valid.
 func checkMagic(path, what string) error {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	f, err := openFile(path)
+	if f == nil || err != nil {
 		return err
 	}
 	defer f.Close()
-	first := make([]byte, len(magic(what)))
-	n, err := io.ReadFull(f, first)
-	switch {
-	case err == io.EOF:
-		return nil
-	case err != nil && err != io.ErrUnexpectedEOF:
-		return err
-	case string(first[:n]) != magic(what):
-		return errForeign
+	_, err = startRecords(f, what)
+	return err
+}
+
+// openFile opens the file at path, or returns nil if it is missing.
+func openFile(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	return nil
+	return f, err
+}
+
+// startRecords returns a reader of what follows the first line of a file.
+func startRecords(f *os.File, what string) (*bufio.Reader, error) {
+	r := bufio.NewReaderSize(f, readSize)
+	first, err := r.Peek(len(magic(what)))
+	switch {
+	case err != nil && err != io.EOF:
+		return nil, err
+	case len(first) > 0 && string(first) != magic(what):
+		return nil, errForeign
+	}
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if info.Size() > maxFile {
+		return nil, errLarge
+	}
+	_, err = r.Discard(len(first))
+	return r, err
 }
 
 // readRecords calls load with each valid record of the file at path, in order. A
-// missing file is empty. readRecords returns the number of bytes outside records.
+// missing file is empty. readRecords returns the number of bytes outside records. It needs
+// the memory of a few records, however large the file is.
 func readRecords(path, what string, load func([]byte)) (damaged int, err error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
+	f, err := openFile(path)
+	if f == nil || err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile))
+	in, err := startRecords(f, what)
 	if err != nil {
 		return 0, err
 	}
-	data, ours := bytes.CutPrefix(data, []byte(magic(what)))
-	if !ours && len(data) > 0 {
-		return 0, errForeign
-	}
-	for len(data) > 0 {
-		record, size := parseRecord(data)
+	for {
+		b, err := in.Peek(headSize + MaxRecord)
+		if err != nil && err != io.EOF {
+			return 0, err
+		}
+		if len(b) == 0 {
+			return damaged, nil
+		}
+		record, size := parseRecord(b)
 		if size == 0 {
-			size = 1 // search for the next record
-			if next := bytes.Index(data[1:], []byte(mark)); next > 0 {
-				size += next
-			} else if next < 0 {
-				size = len(data)
-			}
+			size = nextMark(b, err == io.EOF)
 			damaged += size
 		} else {
 			load(record)
 		}
-		data = data[size:]
+		_, _ = in.Discard(size) // of what Peek returned
 	}
-	return damaged, nil
+}
+
+// nextMark returns the offset in b, at least 1, at which the next record may begin. ends
+// reports whether the file ends with b.
+func nextMark(b []byte, ends bool) int {
+	if next := bytes.Index(b[1:], []byte(mark)); next >= 0 {
+		return 1 + next
+	}
+	if !ends && b[len(b)-1] == mark[0] {
+		return len(b) - 1
+	}
+	return len(b)
 }
 
 // pathError adds the operation and the path to err, once.
 func pathError(did, path string, err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err
+	} else if l, ok := errors.AsType[*os.LinkError](err); ok {
+		err = l.Err
 	}
 	return fmt.Errorf("%s %s: %w", did, path, err)
 }

@@ -31,7 +31,8 @@ type Journal struct {
 
 // Open opens the journal in the file at path, which may be missing. what is one word for
 // the type of the file. Open checks that the file can be read, and leaves its records to
-// Load. A file of another type is logged and is not an error.
+// Load. A file of another type, or one too large for a journal, is not read: it is logged,
+// and moved aside before the journal is written.
 func Open(path, what string, log *slog.Logger) (*Journal, error) {
 	j := &Journal{path: path, what: what, log: log, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 	dir := filepath.Dir(path)
@@ -44,9 +45,9 @@ func Open(path, what string, log *slog.Logger) (*Journal, error) {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	switch err := checkMagic(path, what); {
-	case errors.Is(err, errForeign):
+	case errors.Is(err, errForeign), errors.Is(err, errLarge):
 		j.aside = true
-		log.Error("journal file has another type and will be moved aside", slog.String("file", path))
+		log.Error("file is not read, because it is no "+what+" file of umbra; it will be moved aside", slog.String("file", path), slog.Any("err", err))
 	case err != nil:
 		return nil, pathError("read", path, err)
 	}

@@ -4,6 +4,12 @@ package journal
 
 import "os"
 
-// lockFile opens the file at path. The standard library has no file lock for this
-// system, so a second process is not excluded.
-func lockFile(path string) (*os.File, error) { return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) }
+// lockFile opens the file that guards the journal at path. The standard library has no
+// file lock for this system, so a second process is not excluded.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, pathError("lock", path, err)
+	}
+	return f, nil
+}

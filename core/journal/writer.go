@@ -113,14 +113,17 @@ func (w *writer) write() error {
 	n, err := w.file.Write(pending)
 	w.size += int64(n)
 	w.synced = false
-	return err
+	if err != nil {
+		return pathError("write", w.path, err) // err names the file that was renamed
+	}
+	return nil
 }
 
 // renew writes all records that matter to a new file, and replaces the old file by it.
 // The old file stays intact until then.
 func (w *writer) renew() error {
 	if w.lock == nil {
-		lock, err := lockFile(w.path + ".lock")
+		lock, err := lockFile(w.path)
 		if err != nil {
 			return err
 		}
@@ -129,14 +132,14 @@ func (w *writer) renew() error {
 	if w.aside {
 		to := fmt.Sprintf("%s.corrupt-%d", w.path, time.Now().Unix())
 		if err := os.Rename(w.path, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return pathError("move aside", w.path, err)
 		}
 		w.aside = false
 	}
 	w.takePending() // all includes the queued records
 	temp, err := os.OpenFile(w.path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return err
+		return pathError("write", w.path, err)
 	}
 	size, err := writeAll(temp, w.what, w.all)
 	if err == nil {
@@ -144,13 +147,16 @@ func (w *writer) renew() error {
 	}
 	if err != nil {
 		temp.Close()
-		return err
+		return pathError("write", w.path, err)
 	}
 	if w.file != nil {
 		w.file.Close()
 	}
 	w.file, w.size, w.first, w.synced = temp, size, size, true
-	return syncFolder(filepath.Dir(w.path))
+	if err := syncFolder(filepath.Dir(w.path)); err != nil {
+		return pathError("write", w.path, err)
+	}
+	return nil
 }
 
 // writeAll writes a file with all records and syncs it.
@@ -176,7 +182,7 @@ func (w *writer) sync() {
 		return
 	}
 	if err := w.file.Sync(); err != nil {
-		w.log.Error("journal file can't be synced to the disk", slog.String("file", w.path), slog.Any("err", err))
+		w.log.Error("journal file can't be synced to the disk", slog.String("file", w.path), slog.Any("err", pathError("sync", w.path, err)))
 	}
 	w.synced = true
 }

@@ -16,6 +16,7 @@ import (
 // consistent however the process dies: see package journal.
 type File struct {
 	journal *journal.Journal
+	log     *slog.Logger
 
 	mu      sync.Mutex
 	loaded  bool // the file has been read; guarded by mu, as all that follows
@@ -40,7 +41,7 @@ func OpenFile(path string, log *slog.Logger) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{journal: j, entries: map[string]Entry{}}, nil
+	return &File{journal: j, log: log, entries: map[string]Entry{}}, nil
 }
 
 // lock locks mu, and reads the file if it has not been read yet.
@@ -50,13 +51,24 @@ func (f *File) lock() {
 		return
 	}
 	f.loaded = true
+	left := 0
 	f.journal.Load(func(record []byte) {
 		// Expired entries are kept until the whole file is read: an expired entry
 		// may have replaced an older one that has not expired.
-		if e, ok := parseEntry(record); ok && e.Newer(f.entries[e.Key]) {
+		e, ok := parseEntry(record)
+		if !ok {
+			return
+		}
+		old, known := f.entries[e.Key]
+		if !known && len(f.entries) >= maxEntries {
+			left++
+		} else if e.Newer(old) {
 			f.entries[e.Key] = e
 		}
 	})
+	if left > 0 {
+		f.log.Warn("store file has more entries than are kept", slog.String("file", f.journal.Path()), slog.Int("kept", maxEntries), slog.Int("records_left_out", left))
+	}
 	f.sweep(time.Now())
 }
 
