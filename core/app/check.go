@@ -32,7 +32,7 @@ func (a *app) check(path string) error {
 		return fail(err)
 	}
 	a.warn(f)
-	log := slog.New(&textHandler{w: a.Stderr, least: slog.LevelWarn})
+	log := slog.New(&textHandler{w: plainLines{a.Stderr}, least: slog.LevelWarn})
 	if err := engine.Check(a.reg, f, log); err != nil {
 		return fail(err)
 	}

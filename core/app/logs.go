@@ -4,17 +4,28 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/umbra-proxy/umbra/core/config"
 )
 
+// lineWriter is where a handler writes its lines, each of which ends in '\n'.
+type lineWriter interface {
+	WriteLine(level slog.Level, line []byte)
+}
+
+// plainLines writes each line in one Write.
+type plainLines struct{ io.Writer }
+
+func (p plainLines) WriteLine(_ slog.Level, line []byte) { _, _ = p.Write(line) }
+
 // logs is the handler of the service's log. Its level and its form can change
 // while it is in use: each logger derived from it keeps all forms at hand.
 type logs struct {
-	setting            *setting // shared by all that are derived
-	text, json, python slog.Handler
+	setting      *setting // shared by all that are derived
+	text, python slog.Handler
+	json         jsonHandlers
 }
 
 // setting is what a reload may change.
@@ -25,16 +36,22 @@ type setting struct {
 
 var _ slog.Handler = (*logs)(nil)
 
-// newLogs returns a handler that writes each line in one Write to w.
-func newLogs(w io.Writer) *logs {
+// newLogs returns a handler that writes its lines to w.
+func newLogs(w lineWriter) *logs { return newSetting().logs(w) }
+
+func newSetting() *setting {
 	s := new(setting)
 	text := config.FormatText
 	s.format.Store(&text)
-	w = &oneAtATime{w: w}
+	return s
+}
+
+// logs returns a handler of the setting that writes its lines to w.
+func (s *setting) logs(w lineWriter) *logs {
 	return &logs{
 		setting: s,
 		text:    &textHandler{w: w, layout: timeLayout},
-		json:    slog.NewJSONHandler(w, &slog.HandlerOptions{Level: &s.level}),
+		json:    newJSONHandlers(w, &s.level),
 		python:  &pythonHandler{textHandler{w: w}, &s.level},
 	}
 }
@@ -44,6 +61,29 @@ func (l *logs) set(to config.Log) {
 	l.setting.level.Set(to.Level.Level())
 	l.setting.format.Store(&to.Format)
 }
+
+// reportMissing returns the line that says that lines are missing: see logging.Report.
+func (s *setting) reportMissing(lines int, cause error) (slog.Level, []byte) {
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped", 0)
+	if lines > 0 {
+		r.AddAttrs(slog.Int("lines", lines))
+	} else {
+		r.Message = "log not opened again, the old one stays in use"
+	}
+	if cause != nil {
+		r.AddAttrs(slog.Any("err", cause))
+	} else {
+		r.AddAttrs(slog.String("err", "the reader of the log was too slow; [log] queue bounds how many wait"))
+	}
+	var made madeLine
+	_ = s.logs(&made).Handle(context.Background(), r)
+	return slog.LevelWarn, made.line
+}
+
+// madeLine keeps the last line.
+type madeLine struct{ line []byte }
+
+func (m *madeLine) WriteLine(_ slog.Level, line []byte) { m.line = append(m.line[:0], line...) }
 
 // Enabled implements slog.Handler. The form of the Python original has errors that
 // are warnings elsewhere: it says itself what it writes.
@@ -58,7 +98,7 @@ func (l *logs) Enabled(ctx context.Context, level slog.Level) bool {
 func (l *logs) Handle(ctx context.Context, r slog.Record) error {
 	switch *l.setting.format.Load() {
 	case config.FormatJSON:
-		return l.json.Handle(ctx, r)
+		return l.json.handle(ctx, r)
 	case config.FormatPython:
 		return l.python.Handle(ctx, r)
 	}
@@ -67,22 +107,10 @@ func (l *logs) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (l *logs) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &logs{l.setting, l.text.WithAttrs(attrs), l.json.WithAttrs(attrs), l.python.WithAttrs(attrs)}
+	return &logs{l.setting, l.text.WithAttrs(attrs), l.python.WithAttrs(attrs), l.json.withAttrs(attrs)}
 }
 
 // WithGroup implements slog.Handler.
 func (l *logs) WithGroup(name string) slog.Handler {
-	return &logs{l.setting, l.text.WithGroup(name), l.json.WithGroup(name), l.python.WithGroup(name)}
-}
-
-// oneAtATime keeps the lines of several handlers apart.
-type oneAtATime struct {
-	mu sync.Mutex
-	w  io.Writer // guarded by mu
-}
-
-func (o *oneAtATime) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.w.Write(p)
+	return &logs{l.setting, l.text.WithGroup(name), l.python.WithGroup(name), l.json.withGroup(name)}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/autoban"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/logging"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -69,7 +70,7 @@ func TestText(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var b bytes.Buffer
-			tc.log(slog.New(&textHandler{w: &b, least: slog.LevelDebug}))
+			tc.log(slog.New(&textHandler{w: plainLines{&b}, least: slog.LevelDebug}))
 			if got := strings.TrimSuffix(b.String(), "\n"); got != tc.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tc.want)
 			}
@@ -79,7 +80,7 @@ func TestText(t *testing.T) {
 
 func TestTextTime(t *testing.T) {
 	var b bytes.Buffer
-	h := &textHandler{w: &b, layout: timeLayout}
+	h := &textHandler{w: plainLines{&b}, layout: timeLayout}
 	at := time.Date(2026, 11, 24, 3, 45, 10, 123456789, time.FixedZone("", 3600))
 	if err := h.Handle(t.Context(), slog.NewRecord(at, slog.LevelInfo, "m", 0)); err != nil {
 		t.Fatal(err)
@@ -92,7 +93,7 @@ func TestTextTime(t *testing.T) {
 // TestLogsSwap changes level and form under a logger that was derived before.
 func TestLogsSwap(t *testing.T) {
 	var b bytes.Buffer
-	h := newLogs(&b)
+	h := newLogs(plainLines{&b})
 	log := slog.New(h).With("inbound", "ss").WithGroup("g")
 	log.Debug("not yet")
 	log.Info("text", "n", 1)
@@ -129,7 +130,9 @@ func TestLogsSwap(t *testing.T) {
 func TestLogsRace(t *testing.T) {
 	const writers, each = 4, 200
 	var b bytes.Buffer
-	h := newLogs(&b)
+	made := newSetting()
+	q := logging.NewQueue(logging.NewStream(&b), 4096, made.reportMissing)
+	h := made.logs(q)
 	var wg sync.WaitGroup
 	for range writers {
 		log := slog.New(h).With("k", "v")
@@ -146,6 +149,9 @@ func TestLogsRace(t *testing.T) {
 		}
 	})
 	wg.Wait()
+	if !q.Close(time.Minute) {
+		t.Fatal("lines are left")
+	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	if len(lines) != writers*each {
 		t.Errorf("got %d lines, want %d", len(lines), writers*each)
@@ -158,7 +164,7 @@ func TestLogsRace(t *testing.T) {
 }
 
 func BenchmarkText(b *testing.B) {
-	log := slog.New(newLogs(io.Discard)).With("pipeline", "local")
+	log := slog.New(newLogs(plainLines{io.Discard})).With("pipeline", "local")
 	b.ReportAllocs()
 	for b.Loop() {
 		log.Info("stream closed", "id", 17, "target", "example.com:443", "up", 1200, "down", 34000, "took", 3*time.Second)

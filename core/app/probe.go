@@ -147,7 +147,7 @@ func (a *app) probeCipher(method string, p option.Password, takes bool) (core.Ci
 	}
 	var err error
 	if takes {
-		secret, err = p.Read(slog.New(&textHandler{w: a.Stderr, least: slog.LevelWarn}))
+		secret, err = p.Read(slog.New(&textHandler{w: plainLines{a.Stderr}, least: slog.LevelWarn}))
 	}
 	var c core.Cipher
 	if err == nil {

@@ -33,23 +33,22 @@ func (h *pythonHandler) Enabled(_ context.Context, level slog.Level) bool {
 
 // Handle writes a line, or two.
 func (h *pythonHandler) Handle(_ context.Context, r slog.Record) error {
-	b := make([]byte, 0, 256)
 	text, suspect := h.appendText(nil, r)
 	level, least := r.Level, h.bound.Level()
 	if suspect.IsValid() {
 		level = slog.LevelError
 		if least <= slog.LevelDebug {
-			b = append(appendHead(b, r, slog.LevelDebug), text...)
-			b = append(b, '\n')
+			b := append(appendHead(make([]byte, 0, 256), r, slog.LevelDebug), text...)
+			h.w.WriteLine(slog.LevelDebug, append(b, '\n'))
 		}
 		text = appendUnparsed(nil, suspect)
 	}
 	if level < least {
 		return nil
 	}
-	b = append(appendHead(b, r, level), text...)
-	_, err := h.w.Write(append(b, '\n'))
-	return err
+	b := append(appendHead(make([]byte, 0, 256), r, level), text...)
+	h.w.WriteLine(level, append(b, '\n'))
+	return nil
 }
 
 // appendHead appends what a line begins with.

@@ -33,7 +33,7 @@ func TestPython(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var b bytes.Buffer
-			h := newLogs(&b)
+			h := newLogs(plainLines{&b})
 			h.set(config.Log{Level: config.Level(tc.level), Format: config.FormatPython})
 			tc.log(slog.New(h))
 			stamp := regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} `)

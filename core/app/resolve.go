@@ -49,7 +49,7 @@ func (a *app) resolve(ctx context.Context, path, name string) error {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	log := slog.New(&textHandler{w: a.Stderr, least: slog.LevelError})
+	log := slog.New(&textHandler{w: plainLines{a.Stderr}, least: slog.LevelError})
 	all, err := engine.Resolve(ctx, a.reg, f, log, name)
 	if err != nil {
 		return fail(err)

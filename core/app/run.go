@@ -11,7 +11,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/engine"
+	"github.com/umbra-proxy/umbra/core/logging"
 )
+
+// lastLines is how long the end waits for the last lines of the log to be written.
+const lastLines = 2 * time.Second
 
 // haste is how long cutting connections may take after a second signal.
 const haste = time.Second
@@ -21,9 +25,10 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run FILE",
 		Short: "run the pipelines of a file",
 		Long: `run serves the pipelines of FILE until a signal ends it. "-" is the standard
-input. The log goes to the standard error stream.
+input. The log goes to the standard error stream, or where [log] output says.
 
-  SIGHUP           reads FILE again; one with a mistake changes nothing
+  SIGHUP           reads FILE again; one with a mistake changes nothing. A log
+                   file is opened again
   SIGTERM, SIGINT  stops accepting and waits for running connections, for the
                    time that [process] grace says; a second one cuts them
 
@@ -43,6 +48,8 @@ type service struct {
 	path    string
 	engine  *engine.Engine
 	logs    *logs
+	queue   *logging.Queue // of the log
+	output  config.Log     // what queue was opened with
 	log     *slog.Logger
 	grace   time.Duration
 	admin   *admin // nil for none
@@ -57,8 +64,11 @@ func (a *app) run(path string) error {
 	signals, stop := a.Signals()
 	defer stop()
 	defer paceHeap()()
-	s := &service{app: a, path: path, logs: newLogs(a.Stderr), signals: signals}
-	s.log = slog.New(s.logs)
+	s := &service{app: a, path: path, signals: signals}
+	if err := s.openLog(f.Log); err != nil {
+		return fail(err)
+	}
+	defer s.queue.Close(lastLines)
 	s.engine = engine.New(a.reg, s.log)
 	s.adopt(f)
 	if err := s.engine.Start(context.Background(), f); err != nil {
@@ -76,7 +86,7 @@ func (a *app) run(path string) error {
 
 // adopt takes over what a file says of the process itself.
 func (s *service) adopt(f *config.File) {
-	s.logs.set(f.Log)
+	s.adoptLog(f.Log)
 	s.grace = f.Process.Grace.Std()
 	for _, w := range f.Warnings {
 		s.log.Warn("warning of the file", slog.String("warning", w.Error()))
@@ -112,6 +122,7 @@ func (s *service) serve() error {
 			if sig != syscall.SIGHUP {
 				return s.shutdown(sig.String())
 			}
+			s.queue.Reopen()
 			s.reload()
 		}
 	}
@@ -159,7 +170,10 @@ func (s *service) shutdown(reason string) error {
 		case <-late:
 			return s.stopped(nil, true)
 		case sig := <-s.signals:
-			if sig != syscall.SIGHUP && late == nil {
+			switch {
+			case sig == syscall.SIGHUP:
+				s.queue.Reopen()
+			case late == nil:
 				cancel()
 				late = time.After(haste)
 			}

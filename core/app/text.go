@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -28,7 +27,7 @@ const timeLayout = "2006-01-02T15:04:05.000Z"
 //
 //	2006-01-02T15:04:05.000Z WARN  message key=value; can not parse header when handling connection from 192.0.2.1:4711
 type textHandler struct {
-	w      io.Writer  // one Write a line
+	w      lineWriter
 	layout string     // of the time; "" leaves it out
 	least  slog.Level // the least important level to write
 	attrs  []byte     // of WithAttrs, as they are written
@@ -51,8 +50,8 @@ func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 	if suspect.IsValid() {
 		b = appendUnparsed(append(b, "; "...), suspect)
 	}
-	_, err := h.w.Write(append(b, '\n'))
-	return err
+	h.w.WriteLine(r.Level, append(b, '\n'))
+	return nil
 }
 
 // appendText appends the message and the attributes to b. A suspect is left out

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/umbra-proxy/umbra/core/option"
 )
@@ -10,6 +12,10 @@ import (
 type Log struct {
 	Level  Level  `toml:"level" default:"info" help:"the least important messages to log"`
 	Format Format `toml:"format" default:"text" help:"the form of a line; python is that of the Python original"`
+	Output Output `toml:"output" default:"stderr" help:"where lines go: stderr, syslog, or the path of a file, which is opened again on SIGHUP and when it was renamed"`
+	Queue  int    `toml:"queue" default:"4096" min:"16" max:"1048576" help:"how many lines of 512 bytes wait for a slow reader of the log; further ones are dropped and counted"`
+
+	JournalLevels JournalLevels `toml:"journal_levels" default:"auto" help:"auto begins lines with their level where systemd's journal reads them; off never does"`
 }
 
 // Process is the [process] table.
@@ -67,3 +73,42 @@ func (Format) Values() []string {
 
 // UnmarshalText reads one of the formats.
 func (f *Format) UnmarshalText(text []byte) error { return option.ReadWord(f, text, f.Values()) }
+
+// Output is where the log goes: one of the words below, or the path of a file.
+type Output string
+
+// The outputs that are no file.
+const (
+	OutputStderr Output = "stderr"
+	OutputSyslog Output = "syslog"
+)
+
+// Type returns the name of the option type.
+func (Output) Type() string { return "output" }
+
+// Example returns a path.
+func (Output) Example() string { return "/var/log/umbra.log" }
+
+// UnmarshalText reads a word, or a path, which has a slash so that it is not a misspelt word.
+func (o *Output) UnmarshalText(text []byte) error {
+	*o = Output(text)
+	if *o == OutputStderr || *o == OutputSyslog || strings.ContainsAny(string(*o), `/\`) {
+		return nil
+	}
+	return fmt.Errorf("want stderr, syslog or a path with a slash, such as /var/log/umbra.log, got %.60q", text)
+}
+
+// JournalLevels says when a line begins with its level, as "<4>".
+type JournalLevels string
+
+// The choices.
+const (
+	JournalAuto JournalLevels = "auto"
+	JournalOff  JournalLevels = "off"
+)
+
+// Values returns the choices.
+func (JournalLevels) Values() []string { return []string{string(JournalAuto), string(JournalOff)} }
+
+// UnmarshalText reads one of the choices.
+func (j *JournalLevels) UnmarshalText(text []byte) error { return option.ReadWord(j, text, j.Values()) }
