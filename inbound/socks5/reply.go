@@ -85,22 +85,47 @@ func dismiss(conn core.Stream, deadline time.Time, answer []byte) {
 // replyFor returns the reply code for err. err may wrap several errors, one of each
 // address of a target or of each attempt. The most specific error about the target
 // selects the code, so that a machine without IPv6 does not answer "network unreachable"
-// for every target with an IPv6 address.
+// for every target with an IPv6 address. What is wrong with a name server is no error
+// about the target: a failed lookup is "host unreachable", whatever its cause.
 func replyFor(err error) byte {
-	_, nameless := errors.AsType[*net.DNSError](err)
+	reached, lookupFailed := splitLookups(err)
+	about := errors.Join(reached...)
 	switch {
-	case errors.Is(err, core.ErrDenied):
+	case errors.Is(about, core.ErrDenied):
 		return repNotAllowed
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(about, syscall.ECONNREFUSED):
 		return repRefused
-	case nameless, errors.Is(err, syscall.EHOSTUNREACH):
+	case lookupFailed, errors.Is(about, syscall.EHOSTUNREACH):
 		return repHostUnreachable
-	case isTimeout(err):
+	case isTimeout(about):
 		return repExpired
-	case errors.Is(err, syscall.ENETUNREACH):
+	case errors.Is(about, syscall.ENETUNREACH):
 		return repNetUnreachable
 	}
 	return repFailure
+}
+
+// splitLookups returns the errors that err wraps, without those of lookups and what
+// caused them, and whether there is one of a lookup.
+func splitLookups(err error) (others []error, lookupFailed bool) {
+	if _, ok := err.(*net.DNSError); ok {
+		return nil, true
+	}
+	switch u := err.(type) {
+	case interface{ Unwrap() []error }:
+		for _, wrapped := range u.Unwrap() {
+			more, failed := splitLookups(wrapped)
+			others, lookupFailed = append(others, more...), lookupFailed || failed
+		}
+		return others, lookupFailed
+	case interface{ Unwrap() error }:
+		if wrapped := u.Unwrap(); wrapped != nil {
+			if _, lookupFailed = splitLookups(wrapped); lookupFailed {
+				return splitLookups(wrapped)
+			}
+		}
+	}
+	return []error{err}, false
 }
 
 // isTimeout reports whether err, or an error that it wraps, is a timeout, such as

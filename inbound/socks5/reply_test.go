@@ -51,6 +51,10 @@ func TestReplyFor(t *testing.T) {
 		{"joined: no IPv6, refused", errors.Join(dial(syscall.ENETUNREACH), dial(syscall.ECONNREFUSED)), 5},
 		{"joined: no IPv6, timeout", errors.Join(dial(syscall.ENETUNREACH), fmt.Errorf("b: %w", slow{})), 6},
 		{"joined: timeout, refused", fmt.Errorf("all: %w", errors.Join(dial(syscall.ETIMEDOUT), dial(syscall.ECONNREFUSED))), 5},
+		{"name server refuses", &net.DNSError{Err: "refused", UnwrapErr: dial(syscall.ECONNREFUSED), IsTemporary: true}, 4},
+		{"name server is silent", fmt.Errorf("dial: %w", &net.DNSError{Err: "timeout", UnwrapErr: context.DeadlineExceeded, IsTimeout: true}), 4},
+		{"name server is denied", &net.DNSError{Err: "denied", UnwrapErr: core.ErrDenied}, 4},
+		{"joined: no name, refused", errors.Join(&net.DNSError{UnwrapErr: core.ErrDenied}, dial(syscall.ECONNREFUSED)), 5},
 		{"joined: no IPv6, denied", fmt.Errorf("%w, %w", dial(syscall.ENETUNREACH), core.ErrDenied), 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
