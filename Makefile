@@ -1,11 +1,14 @@
 GO         ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 30s
+BIN        ?= bin/umbra
+# 1 for names that only the C library finds, such as mDNS; the program is not static then.
+CGO        ?= 0
 
 .PHONY: build test check deps fuzz bench bench-go
 
-build: ## the program, in bin/
-	$(GO) build -trimpath -ldflags="-s -w" -o bin/umbra ./cmd/umbra
+build: ## the program, static, in bin/
+	CGO_ENABLED=$(CGO) $(GO) build -trimpath -ldflags="-s -w" -o $(BIN) ./cmd/umbra
 
 test: deps check ## everything: installs what tests need, then runs all of them
 	$(GO) test -race -timeout 20m ./...

@@ -88,6 +88,9 @@ func (g *toolchain) run(ctx context.Context, args ...string) (string, error) {
 	cmd.Dir = g.folder
 	// The user's workspace and modes are for the user's own modules.
 	cmd.Env = append(os.Environ(), "PWD="+g.folder, "GOWORK=off", "GO111MODULE=on")
+	if os.Getenv("CGO_ENABLED") == "" {
+		cmd.Env = append(cmd.Env, "CGO_ENABLED=0") // a static program, as that of make build
+	}
 	cmd.Cancel = func() error {
 		if cmd.Process.Signal(os.Interrupt) == nil {
 			return nil

@@ -5,6 +5,7 @@ package field
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +30,13 @@ func TestMain(m *testing.M) {
 // run starts umbra with a file and waits for its ports.
 func run(t testing.TB, file string, ports ...int) *peer.Process {
 	t.Helper()
+	return runBy(t, nil, file, ports...)
+}
+
+// runBy is run by another program: before is that program with its arguments, which runs
+// umbra.
+func runBy(t testing.TB, before []string, file string, ports ...int) *peer.Process {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "umbra.toml")
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
@@ -45,8 +53,9 @@ func run(t testing.TB, file string, ports ...int) *peer.Process {
 			}
 		}
 	})
+	words := append(slices.Clone(before), self, "run", path)
 	// Otherwise each exit takes a second with the race detector.
-	p = peer.Start(t, []string{asUmbra + "=1", "GORACE=atexit_sleep_ms=0"}, self, "run", path)
+	p = peer.Start(t, []string{asUmbra + "=1", "GORACE=atexit_sleep_ms=0"}, words[0], words[1:]...)
 	for _, port := range ports {
 		p.WaitListen(t, port)
 	}
