@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"net/netip"
 	"time"
 )
@@ -40,4 +41,19 @@ type Request struct {
 type Once struct {
 	ID    []byte    // empty if there is none
 	Until time.Time // after which a replay is refused for its age; the zero Time for never
+}
+
+// requestKey is the key of a request in a context.
+type requestKey struct{}
+
+// ForRequest returns a ctx for work that r causes before it is served. Only bounds by
+// client and by user read it, such as those of lookups.
+func ForRequest(ctx context.Context, r *Request) context.Context {
+	return context.WithValue(ctx, requestKey{}, r)
+}
+
+// RequestOf returns the request that ctx is for, or nil: the program's own work.
+func RequestOf(ctx context.Context) *Request {
+	r, _ := ctx.Value(requestKey{}).(*Request)
+	return r
 }

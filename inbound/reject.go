@@ -77,7 +77,7 @@ func NewRejecter(env core.Env, r Rejection) (*Rejecter, error) {
 		}
 		return nil
 	}
-	return &Rejecter{env: env, how: r.Reject, decoy: r.Decoy.Addr(), network: dial.Net{Control: notOwnSocket}, decoys: pipeline.NewJoiner(decoyIdle)}, nil
+	return &Rejecter{env: env, how: r.Reject, decoy: r.Decoy.Addr(), network: dial.Net{Control: notOwnSocket, Names: dial.NamesOf(env.Process)}, decoys: pipeline.NewJoiner(decoyIdle)}, nil
 }
 
 // Accept calls read, which reads a request from conn as core.Cipher.AcceptStream does

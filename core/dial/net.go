@@ -16,6 +16,7 @@ import (
 // names by the operating system.
 type Net struct {
 	Resolver core.Resolver // nil for the operating system's
+	Names    *Names        // the bounds on lookups of the process; nil for the defaults of UDP and no others
 	Control  Control       // nil for none
 	Preamble Preamble      // nil for none
 	Socket   netio.SocketOptions
@@ -75,7 +76,7 @@ func WithResolver(wire core.Dialer, r core.Resolver) core.Dialer {
 		n.Resolver = r
 		return n
 	}
-	return Resolve(r).Wrap(wire)
+	return Resolve(r, nil).Wrap(wire)
 }
 
 // PayloadWait returns 0: a bare connection has no header that could share a packet with
@@ -101,7 +102,7 @@ func (n Net) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) 
 // resolver returns the Resolver, or that of the operating system.
 func (n Net) resolver() core.Resolver {
 	if n.Resolver == nil {
-		return SystemResolver{}
+		return SystemResolver{names: n.Names}
 	}
 	return n.Resolver
 }

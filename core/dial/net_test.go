@@ -140,7 +140,7 @@ func TestNetControl(t *testing.T) {
 func TestResolve(t *testing.T) {
 	ips := addrs("192.0.2.7", "2001:db8::7")
 	names := &coretest.Resolver{Names: map[string][]netip.Addr{"name.test": ips}}
-	coretest.TestMiddleware(t, func(testing.TB) core.Middleware { return dial.Resolve(names) })
+	coretest.TestMiddleware(t, func(testing.TB) core.Middleware { return dial.Resolve(names, nil) })
 	for _, tc := range []struct {
 		name   string
 		target string
@@ -154,7 +154,7 @@ func TestResolve(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			next := coretest.NewDialer()
 			r := &core.Request{Target: coretest.Addr(t, tc.target), IPs: tc.ips}
-			s, err := dial.Resolve(names).Wrap(next).DialStream(t.Context(), r)
+			s, err := dial.Resolve(names, nil).Wrap(next).DialStream(t.Context(), r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,7 +170,7 @@ func TestResolve(t *testing.T) {
 	}
 	next := coretest.NewDialer()
 	var dns *net.DNSError
-	s, err := dial.Resolve(names).Wrap(next).DialStream(t.Context(), &core.Request{Target: coretest.Addr(t, "lost.test:80")})
+	s, err := dial.Resolve(names, nil).Wrap(next).DialStream(t.Context(), &core.Request{Target: coretest.Addr(t, "lost.test:80")})
 	if s != nil || !errors.As(err, &dns) || len(next.Requests()) != 0 {
 		t.Errorf("unknown name: got %v, %v, %d dials, want nil, a *net.DNSError, none", s, err, len(next.Requests()))
 	}

@@ -62,22 +62,22 @@ func TestResolvePacketsWaitBytes(t *testing.T) {
 		names := &coretest.Resolver{Hold: make(chan struct{})}
 		c := resolvePackets(t, names)
 		names.Names = c.names("a.test", "b.test", "c.test")
-		big := string(make([]byte, 30_000))
-		c.write(t, 2, "a.test", big, big)
+		big := string(make([]byte, 32_000))
+		c.write(t, 8, "a.test", big, big, big, big, big, big, big, big) // 6,144 bytes less than the bound
 		c.write(t, 0, "b.test", big)
 		c.write(t, 1, "b.test", "small")
 		close(names.Hold)
 		synctest.Wait()
-		if len(c.came) != 3 { // of two names, in either order
-			t.Errorf("got %d datagrams, want 3", len(c.came))
+		if len(c.came) != 9 { // of two names, in either order
+			t.Errorf("got %d datagrams, want 9", len(c.came))
 		}
 		c.came = nil
 		names.Hold = make(chan struct{})
-		c.write(t, 2, "c.test", big, big)
+		c.write(t, 8, "c.test", big, big, big, big, big, big, big, big)
 		close(names.Hold)
 		synctest.Wait()
-		if len(c.came) != 2 {
-			t.Errorf("later: got %d datagrams, want 2", len(c.came))
+		if len(c.came) != 8 {
+			t.Errorf("later: got %d datagrams, want 8", len(c.came))
 		}
 	})
 }

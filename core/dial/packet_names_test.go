@@ -16,9 +16,9 @@ import (
 
 // The bounds that ResolvePackets documents.
 const (
-	maxLookups = 8
-	maxNames   = 64
-	maxWaiting = 16
+	maxNames   = 256
+	maxLookups = maxNames / 4
+	maxWaiting = maxNames / 4
 	nameLife   = 30 * time.Second
 )
 
@@ -35,7 +35,7 @@ func resolvePackets(t *testing.T, r core.Resolver) *resolved {
 	t.Helper()
 	near, far := coretest.PacketPipe()
 	c := &resolved{far: far, flow: new(core.Flow)}
-	c.PacketConn = dial.ResolvePackets(near.Conn, r, c.flow)
+	c.PacketConn = dial.ResolvePackets(near.Conn, r, &core.Request{Flow: c.flow}, nil)
 	far.Conn.Receive(func(ps []core.Packet) {
 		for _, p := range ps {
 			c.came = append(c.came, string(p.Data))
@@ -137,19 +137,20 @@ func TestResolvePacketsMixed(t *testing.T) {
 	})
 }
 
+// A burst to many new names loses nothing: those that are not looked up at once wait.
 func TestResolvePacketsLookupsBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		names := &coretest.Resolver{Hold: make(chan struct{})}
 		c := resolvePackets(t, names)
 		var all []string
-		for i := range maxLookups + 1 {
+		for i := range maxNames + 1 {
 			all = append(all, fmt.Sprintf("n%d.test", i))
 		}
 		names.Names = c.names(all...)
-		for _, name := range all[:maxLookups] {
+		for _, name := range all[:maxNames] {
 			c.write(t, 1, name, name)
 		}
-		last := all[maxLookups]
+		last := all[maxNames]
 		c.write(t, 0, last, "dropped")
 		c.write(t, 1, all[0], "again")
 		synctest.Wait()
@@ -159,7 +160,9 @@ func TestResolvePacketsLookupsBound(t *testing.T) {
 		close(names.Hold)
 		synctest.Wait()
 		slices.Sort(c.came) // lookups end in any order
-		c.arrived(t, append([]string{"again"}, all[:maxLookups]...)...)
+		want := append([]string{"again"}, all[:maxNames]...)
+		slices.Sort(want)
+		c.arrived(t, want...)
 		c.write(t, 1, last, "now")
 		c.arrived(t, "now")
 	})

@@ -8,18 +8,23 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// Resolve returns the middleware of a resolver. The middleware sets the addresses of a
-// request whose target is a name; the request keeps the name.
-func Resolve(r core.Resolver) core.Middleware { return resolving{resolver: r} }
+// Resolve returns the middleware of a resolver, under the bounds of names. The
+// middleware sets the addresses of a request whose target is a name; the request keeps
+// the name.
+func Resolve(r core.Resolver, names *Names) core.Middleware {
+	return resolving{resolver: r, names: names}
+}
 
 type resolving struct {
 	resolver core.Resolver
+	names    *Names
 	next     core.Dialer
 }
 
 // Wrap implements Middleware.
 func (m resolving) Wrap(next core.Dialer) core.Dialer {
-	return resolving{resolver: m.resolver, next: next}
+	m.next = next
+	return m
 }
 
 // DialStream resolves the target, unless an earlier stage has resolved it.
@@ -45,7 +50,7 @@ func (m resolving) OpenPackets(ctx context.Context, r *core.Request) (core.Packe
 	if err != nil {
 		return nil, err
 	}
-	return ResolvePackets(next, m.resolver, r.Flow), nil
+	return ResolvePackets(next, m.resolver, r, m.names), nil
 }
 
 // CheckPackets returns the result of the next stage.

@@ -99,7 +99,7 @@ func TestWithResolver(t *testing.T) {
 // another resolver might be asked about it.
 func TestResolveNothing(t *testing.T) {
 	next := coretest.NewDialer()
-	d := dial.Resolve(&coretest.Resolver{Names: map[string][]netip.Addr{"a.test": {}}}).Wrap(next)
+	d := dial.Resolve(&coretest.Resolver{Names: map[string][]netip.Addr{"a.test": {}}}, nil).Wrap(next)
 	target, err := core.NewAddr("a.test", 80)
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestResolvePacketsBare(t *testing.T) {
 		return nil
 	}}
 	r := &coretest.Resolver{Names: map[string][]netip.Addr{"a.test": addrs("10.0.0.1", "2001:db8::1", "127.0.0.1")}}
-	c, err := dial.Resolve(r).Wrap(wire).OpenPackets(t.Context(), &core.Request{Flow: new(core.Flow)})
+	c, err := dial.Resolve(r, nil).Wrap(wire).OpenPackets(t.Context(), &core.Request{Flow: new(core.Flow)})
 	if err != nil {
 		t.Fatal(err)
 	}

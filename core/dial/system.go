@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -36,34 +37,147 @@ func OwnName(name string) (ips []netip.Addr, ok bool, err error) {
 	return nil, false, nil
 }
 
-// SystemResolver resolves names by the operating system. The zero value is ready.
-type SystemResolver struct{}
+const (
+	// splitAfter is the time without an answer after which the families of a name are
+	// looked up one by one too. A name server that drops the queries of one family
+	// answers for the other at once, but the system waits for both: 10 s by default.
+	splitAfter = 300 * time.Millisecond
+	// splitDelay is the wait for the other family once one has addresses.
+	splitDelay = 50 * time.Millisecond
+)
+
+// SystemResolver resolves names by the operating system. The zero value is ready, and
+// has no bounds.
+type SystemResolver struct {
+	names  *Names                                                                // the bounds; nil for none
+	lookup func(ctx context.Context, network, name string) ([]netip.Addr, error) // nil for package net's
+}
 
 var _ core.Teller = SystemResolver{}
 
-// LookupIP returns the IPv4 and IPv6 addresses of a name. The name is treated as fully
-// qualified: search domains are not applied. For the names of OwnName the operating
-// system is not queried.
-func (SystemResolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, error) {
+// System returns the operating system's resolver under the bounds of the process.
+func System(p *core.Process) SystemResolver { return SystemResolver{names: NamesOf(p)} }
+
+// LookupIP returns the IPv4 and IPv6 addresses that other programs on this machine find
+// for a name: by its hosts file, its name servers and its search domains. A name with a
+// trailing dot is fully qualified: search domains are not applied. For the names of
+// OwnName the operating system is not queried.
+func (s SystemResolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, error) {
 	if ips, ok, err := OwnName(name); ok {
 		return ips, err
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", strings.TrimSuffix(name, ".")+".")
-	if err != nil {
+	asker := AskerOf(ctx)
+	if err := s.names.acquire(ctx, asker, name); err != nil {
 		return nil, err
 	}
-	for i, ip := range ips {
-		ips[i] = ip.Unmap()
+	under, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if uncancellable {
+		under = context.WithoutCancel(ctx)
 	}
-	return ips, nil
+	l := systemLookup{SystemResolver: s, asker: asker, ctx: under, results: make(chan found, 3)}
+	l.start("ip", name)
+	return l.wait(ctx, name)
+}
+
+// systemLookup is one lookup by the operating system: of both families at once and, if
+// that takes long, of each family alone.
+type systemLookup struct {
+	SystemResolver
+	asker   Asker
+	ctx     context.Context
+	results chan found // capacity for all, so that no send blocks
+}
+
+// found is the result of the lookup of "ip", "ip4" or "ip6".
+type found struct {
+	network string
+	ips     []netip.Addr
+	err     error
+}
+
+// start starts a lookup, for which a slot was taken.
+func (l *systemLookup) start(network, name string) {
+	lookup := l.lookup
+	if lookup == nil {
+		lookup = net.DefaultResolver.LookupNetIP
+	}
+	go func() {
+		defer l.names.release(l.asker)
+		ips, err := lookup(l.ctx, network, name)
+		for i, ip := range ips {
+			ips[i] = ip.Unmap()
+		}
+		l.results <- found{network, ips, err}
+	}()
+}
+
+// split looks up each family alone. A name without a dot is not split: its search
+// domains could give two names for the two families. Neither are those of other names
+// searched, for the same reason.
+func (l *systemLookup) split(name string) {
+	name = strings.TrimSuffix(name, ".")
+	if !strings.Contains(name, ".") {
+		return
+	}
+	for _, network := range [...]string{"ip4", "ip6"} {
+		if l.names.try(l.asker) {
+			l.start(network, name+".")
+		}
+	}
+}
+
+// wait waits for both families, or for one if the other takes long.
+func (l *systemLookup) wait(ctx context.Context, name string) ([]netip.Addr, error) {
+	timer := time.NewTimer(splitAfter)
+	defer timer.Stop()
+	split := false
+	var ips []netip.Addr // of the families that were looked up alone
+	for {
+		select {
+		case f := <-l.results:
+			switch {
+			case f.network == "ip" && f.err != nil && len(ips) > 0:
+				return ips, nil
+			case f.network == "ip":
+				return f.ips, f.err
+			case f.err != nil || len(f.ips) == 0: // the lookup of both decides
+			case len(ips) > 0:
+				return inOrder(ips, f.ips), nil
+			default:
+				ips = f.ips
+				timer.Reset(splitDelay)
+			}
+		case <-timer.C:
+			if split {
+				return ips, nil // the timer is set again only for addresses
+			}
+			split = true
+			l.split(name)
+		case <-ctx.Done():
+			return nil, &net.DNSError{
+				Err: "no answer by the operating system in time", UnwrapErr: ctx.Err(), Name: name,
+				IsTimeout: ctx.Err() == context.DeadlineExceeded,
+			}
+		}
+	}
+}
+
+// inOrder returns the addresses of two families, those of IPv6 first where this machine
+// has a route to it.
+func inOrder(a, b []netip.Addr) []netip.Addr {
+	if a[0].Is4() == new(Routes).IPv6() {
+		a, b = b, a
+	}
+	return append(append(make([]netip.Addr, 0, len(a)+len(b)), a...), b...)
 }
 
 // Tell returns the addresses with the operating system as their source.
 func (s SystemResolver) Tell(ctx context.Context, name string) ([]core.Found, error) {
 	ips, err := s.LookupIP(ctx, name)
-	found := make([]core.Found, len(ips))
+	all := make([]core.Found, len(ips))
 	for i, ip := range ips {
-		found[i] = core.Found{IP: ip, From: "the operating system"}
+		all[i] = core.Found{IP: ip, From: "the operating system"}
 	}
-	return found, err
+	return all, err
 }

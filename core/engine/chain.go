@@ -71,7 +71,7 @@ func (c *chain) refuse(id config.ID, err error) {
 // hops lays each outbound over the one before it, the first over the bare
 // network. packets says whether they must carry UDP.
 func (c *chain) hops(packets bool) core.Dialer {
-	var wire core.Dialer = dial.Net{}
+	var wire core.Dialer = dial.Net{Names: dial.NamesOf(c.process)}
 	for _, id := range c.table.Outbounds() {
 		out, err := stage[core.Outbound](c, id)
 		if err != nil {
@@ -111,7 +111,7 @@ func (c *chain) wrap(dialer core.Dialer, ids []config.ID, beforeInbound bool) co
 		gate, isGate := p.(core.Gate)
 		m, isMiddleware := p.(core.Middleware)
 		if r, ok := p.(core.Resolver); ok && !isMiddleware {
-			m, isMiddleware = dial.Resolve(r), true
+			m, isMiddleware = dial.Resolve(r, dial.NamesOf(c.process)), true
 		}
 		switch {
 		case isGate && !beforeInbound:

@@ -15,6 +15,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/dial"
 )
 
 // Engine runs one file at a time, and what is left of earlier ones.
@@ -83,6 +84,7 @@ func (e *Engine) replace(ctx context.Context, f *config.File) error {
 	if err := next.listen(ctx); err != nil {
 		return errors.Join(err, next.abandon())
 	}
+	dial.NamesOf(e.process).Limit(nameBounds(f), e.log)
 	next.serve(e.fail)
 	e.number++
 	next.number, next.since = e.number, time.Now()
@@ -94,6 +96,11 @@ func (e *Engine) replace(ctx context.Context, f *config.File) error {
 		e.retired.Go(func() { e.retire(old) })
 	}
 	return nil
+}
+
+// nameBounds returns the bounds on names of [process].
+func nameBounds(f *config.File) dial.Bounds {
+	return dial.Bounds{Lookups: f.Process.MaxLookups, Client: f.Process.ClientLookups, Association: f.Process.AssociationNames}
 }
 
 // retire lets an old generation finish its handshakes and serve out its

@@ -54,7 +54,7 @@ func Resolve(ctx context.Context, reg *core.Registry, f *config.File, log *slog.
 // resolve asks whom a pipeline would ask, under its own time for a dial.
 func (g *generation) resolve(ctx context.Context, p *config.Pipeline, by plan.Name, name string) (Resolution, error) {
 	r := Resolution{Pipeline: p.Name, Branch: by.Branch, Finder: by.Text}
-	var resolver core.Resolver = dial.SystemResolver{}
+	var resolver core.Resolver = dial.System(g.process)
 	switch by.By {
 	case plan.BySystem:
 	case plan.ByResolver:

@@ -72,7 +72,7 @@ func (p *Pipeline) HandlePackets(ctx context.Context, r *core.Request, pending c
 func (a *association) open(ctx context.Context, pending core.PendingPackets) error {
 	var client, upstream core.PacketConn
 	err := panics.Call(func() (err error) {
-		upstream, err = a.pipeline.cfg.Dialer.OpenPackets(ctx, a.request)
+		upstream, err = a.pipeline.cfg.Dialer.OpenPackets(core.ForRequest(ctx, a.request), a.request)
 		return err
 	})
 	if err == nil {

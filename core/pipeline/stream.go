@@ -50,7 +50,7 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *core.Request, pending co
 		s.reported()
 		return
 	}
-	ctx, s.stopDial = context.WithTimeout(ctx, p.cfg.DialTimeout)
+	ctx, s.stopDial = context.WithTimeout(core.ForRequest(ctx, r), p.cfg.DialTimeout)
 	defer s.stopDial()
 	r.Flow.OnCut(s.cut)
 	r.Grant.Hold(r.Flow)

@@ -43,7 +43,7 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 	for _, p := range o.Allow {
 		d.allow = append(d.allow, p.Prefix)
 	}
-	d.net = dial.Net{Control: d.guard}
+	d.net = dial.Net{Control: d.guard, Names: dial.NamesOf(env.Process)}
 	switch o.ProxyProtocol {
 	case 1:
 		d.net.Preamble = headerLine

@@ -57,7 +57,7 @@ func New(env core.Env, o Options) (core.Resolver, error) {
 		domains: map[string]*group{}, flights: map[question]*flight{}, slots: make(chan struct{}, o.MaxQueries),
 	}
 	r.life, r.end = context.WithCancel(context.Background())
-	b := builder{resolver: r, env: env, options: &o, known: map[option.NameServer]*upstream{}, dialer: dial.Net{}}
+	b := builder{resolver: r, env: env, options: &o, known: map[option.NameServer]*upstream{}, dialer: dial.Net{Names: dial.NamesOf(env.Process)}}
 	if err := b.build(); err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (b *builder) build() (err error) {
 		if err != nil {
 			return err
 		}
-		if b.dialer, err = out.Over(dial.Net{}); err != nil {
+		if b.dialer, err = out.Over(b.dialer); err != nil {
 			return core.BadOption("via", "outbound.%s: %w", b.options.Via, err)
 		}
 	}
@@ -152,7 +152,7 @@ func (b *builder) group(servers []option.NameServer) *group {
 
 // wire returns the wire to a server.
 func (b *builder) wire(s option.NameServer) wire {
-	at := &endpoint{server: s.Addr(), fixed: b.options.fixed(s), dialer: b.dialer, via: b.options.Via != "", nextID: b.env.Process.NextID}
+	at := &endpoint{server: s.Addr(), fixed: b.options.fixed(s), dialer: b.dialer, via: b.options.Via != "", nextID: b.env.Process.NextID, system: dial.System(b.env.Process)}
 	stream := func(dial func(context.Context) (net.Conn, error), pad bool) *streamWire {
 		return &streamWire{dial: dial, form: form{id: true, edns: true, pad: pad}, life: b.resolver.life, running: &b.resolver.running}
 	}

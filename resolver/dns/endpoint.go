@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
@@ -23,6 +22,7 @@ type endpoint struct {
 	dialer core.Dialer  // dial.Net, or an outbound over it
 	via    bool         // dialer is an outbound, which accepts names
 	nextID func() uint64
+	system core.Resolver // the operating system's
 
 	mu    sync.Mutex
 	known []netip.Addr // of the server's name; guarded by mu, as all that follows
@@ -65,7 +65,7 @@ func (p *endpoint) addresses(ctx context.Context) ([]netip.Addr, error) {
 		return append(p.known[p.first:len(p.known):len(p.known)], p.known[:p.first]...), nil
 	}
 	p.mu.Unlock()
-	ips, err := dial.SystemResolver{}.LookupIP(ctx, p.server.Name())
+	ips, err := p.system.LookupIP(ctx, p.server.Name())
 	if err != nil {
 		return nil, err
 	}

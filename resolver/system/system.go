@@ -27,8 +27,8 @@ type Resolver struct {
 var _ core.Teller = (*Resolver)(nil)
 
 // New returns the resolver.
-func New(_ core.Env, o Options) (core.Resolver, error) {
-	return &Resolver{from: dial.SystemResolver{}, family: o.Prefer}, nil
+func New(env core.Env, o Options) (core.Resolver, error) {
+	return &Resolver{from: dial.System(env.Process), family: o.Prefer}, nil
 }
 
 // LookupIP implements core.Resolver.
