@@ -136,7 +136,7 @@ func TestOneFamily(t *testing.T) {
 				}
 				s := newNameServer(t, ip, server, tc.answer)
 				port := peer.FreePort(t)
-				run(t, file(port, s.port), port, before...)
+				runBy(t, before, file(port, s.port), port)
 				for _, name := range []string{"one.example", "two.example"} {
 					if _, rep := dialSOCKS(t, port, 1, fmt.Sprintf("%s:%d", name, echo)); rep != tc.rep {
 						t.Errorf("%s: got the reply %d, want %d", name, rep, tc.rep)

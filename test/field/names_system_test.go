@@ -78,7 +78,7 @@ password = %q
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			port := peer.FreePort(t)
-			run(t, tc.file(port), port, before...)
+			runBy(t, before, tc.file(port), port)
 			for _, host := range tc.hosts {
 				c, rep := dialSOCKS(t, port, 1, net.JoinHostPort(host, strconv.Itoa(echo)))
 				if rep != 0 {
@@ -91,7 +91,7 @@ password = %q
 	t.Run("UDP", func(t *testing.T) {
 		t.Parallel()
 		port := peer.FreePort(t)
-		run(t, socksFile(port, "", ""), port, before...)
+		runBy(t, before, socksFile(port, "", ""), port)
 		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
