@@ -56,6 +56,15 @@ type Absorber interface {
 	Absorb()
 }
 
+// Interrupter is a stream on whose wire a reset would tell a stranger more than an orderly
+// end does.
+type Interrupter interface {
+	// Interrupt ends our direction as CloseWrite does, but in the middle of a message: a
+	// peer with the key can tell that the stream is incomplete, and nobody else can.
+	// It is called in place of CloseWrite, and not during a Write.
+	Interrupt() error
+}
+
 // Aborter is a stream whose Close would make a broken end look orderly to its
 // peer. Abort closes it, and what it stands on, without that.
 type Aborter interface{ Abort() }

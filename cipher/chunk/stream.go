@@ -54,10 +54,18 @@ type Served struct {
 	Patience time.Duration // maximum duration of Absorb
 }
 
-var _ core.Absorber = Served{}
+var (
+	_ core.Absorber    = Served{}
+	_ core.Interrupter = Served{}
+)
 
 // Absorb reads and discards the bytes of the wire until Patience has passed.
 func (s Served) Absorb() {
 	_ = s.SetDeadline(time.Now().Add(s.Patience))
 	ending.Drain(s.Reader.wire)
 }
+
+// Interrupt sends a part of a chunk and closes the sending side of the wire. The client
+// sees a stream that ends inside a message. An observer sees a few more bytes of noise
+// and an orderly end.
+func (s Served) Interrupt() error { return s.Writer.interrupt() }

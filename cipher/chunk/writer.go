@@ -1,6 +1,8 @@
 package chunk
 
 import (
+	"math/rand/v2"
+
 	"github.com/umbra-proxy/umbra/cipher/wire"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
@@ -13,6 +15,8 @@ const (
 	minPiece = 1 << 10
 	// smallWrite is the maximum size that fits a small buffer with any framing.
 	smallWrite = 8 << 10
+	// maxInterrupt is the maximum payload of the chunk that interrupt begins.
+	maxInterrupt = 1 << 10
 )
 
 // Head is the bytes before the payload of a stream's first chunk; later chunks have
@@ -150,6 +154,20 @@ func (w *Writer) layout(b *netio.Buffer) {
 		off += size + n + tag
 		size = lengthSize + tag
 	}
+}
+
+// interrupt writes a part of a chunk, with everything before the payload and without its
+// last byte, and closes the sending side of the wire. The lengths are random, so that they
+// mark nothing.
+func (w *Writer) interrupt() error {
+	if w.out.Ready() == nil {
+		payload := make([]byte, 1+rand.IntN(maxInterrupt))
+		before := w.headSize()
+		chunk := make([]byte, before+len(payload)+w.box.Overhead())
+		end := w.seal(chunk, 0, payload)
+		_ = w.out.Send(chunk[:before+rand.IntN(end-before)]) // CloseWrite returns what matters of the error
+	}
+	return w.CloseWrite()
 }
 
 // CloseWrite closes the sending side of the wire after the last chunk.

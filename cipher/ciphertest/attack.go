@@ -257,3 +257,30 @@ func (k kit) absorbs(t *testing.T) {
 		t.Errorf("%d segments are left of the noise and %d writes were made, want none", len(wire.segments), len(wire.wrote))
 	}
 }
+
+// interrupts checks that the client of a stream that its server interrupts reads all that
+// came before and then an error, whether it had an answer or not.
+func (k kit) interrupts(t *testing.T) {
+	for _, answer := range [][]byte{nil, []byte("answer")} {
+		for range 50 { // the mark has a random length
+			d := dial(t, k.cipher(t), nil)
+			wire := &script{segments: [][]byte{d.sent()}}
+			a := accept(t, k.cipher(t), wire)
+			i, ok := a.Stream.(core.Interrupter)
+			if !ok {
+				t.Fatalf("%T is not a core.Interrupter: its client can't tell a reset of the target from its end", a.Stream)
+			}
+			if len(answer) > 0 {
+				coretest.Write(t, a.Stream, answer)
+			}
+			if err := i.Interrupt(); err != nil {
+				t.Fatal(err)
+			}
+			d.wire.segments = wire.wrote
+			got, err := io.ReadAll(d)
+			if !bytes.Equal(got, answer) || !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Fatalf("answer %q: got %q, %v, want an unexpected end", answer, got, err)
+			}
+		}
+	}
+}

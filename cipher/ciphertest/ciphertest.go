@@ -101,6 +101,7 @@ func authenticating() []check {
 		{"nothing in the clear", kit.secrecy},
 		{"broken stream", kit.brokenStream},
 		{"broken stream is absorbed", kit.absorbs},
+		{"interrupted stream is incomplete", kit.interrupts},
 		{"tampered request", kit.tamperedRequest},
 		{"tampered stream", kit.tamperedStream},
 		{"tampered answer", kit.tamperedAnswer},

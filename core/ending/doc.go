@@ -8,9 +8,13 @@
 //	Close      a FIN                              both directions have ended           stream.relayed
 //	Cut        a FIN, at once                     idle, over a quota, a user revoked,  Flow.Cut
 //	                                              the end of a drain
-//	Reset      a RST, at once                     the stream must not look complete:   Reset
-//	                                              damage, an end inside a message, a
-//	                                              dial that failed after the reply
+//	Reset      a RST, at once                     a dial that failed after the reply   Reset
+//	PassOn     what came before, then a RST       the other side was reset, broke or   relay.passOn
+//	                                              ended inside a message: the stream
+//	                                              must not look complete
+//	Interrupt  what came before, a part of a      the same, on the wire of a cipher's  core.Interrupter
+//	           message, then a FIN                server: a client with the key sees
+//	                                              an incomplete stream, others an end
 //	Reply      the protocol's reply, then as      the protocol has a reply for the     socks5.dismiss
 //	           Dismiss                            failure
 //	Dismiss    a FIN at once; the server reads    no reply is due, the peer may still  Dismiss
@@ -27,6 +31,9 @@
 //	Forward    what the decoy sends               as Drain, with reject = "forward"    inbound.Rejecter.forward
 //	Tarpit     silence for up to an hour; the     a banned client, with                Tarpit
 //	           server reads a byte a second       reject = "tarpit"
+//
+// A RST destroys what its receiver has not acknowledged, so PassOn waits until the send queue
+// is empty, and gives up when the peer has acknowledged nothing for ten seconds.
 //
 // In TCP a close with unread bytes sends a RST, so Dismiss and Drain read first. Before
 // an answer, every failure that a client without a key can cause ends by Drain or

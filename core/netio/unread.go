@@ -19,7 +19,12 @@ func Unread(s core.Stream, first []byte) core.Stream {
 		return s
 	}
 	u := &unread{Stream: s, first: first}
-	if a, ok := s.(core.Absorber); ok {
+	a, absorbs := s.(core.Absorber)
+	i, interrupts := s.(core.Interrupter)
+	switch {
+	case absorbs && interrupts:
+		return &servedUnread{absorbingUnread{u, a}, i}
+	case absorbs:
 		return &absorbingUnread{u, a}
 	}
 	return u
@@ -36,6 +41,12 @@ type unread struct {
 type absorbingUnread struct {
 	*unread
 	core.Absorber
+}
+
+// servedUnread is an absorbingUnread whose wrapped stream is an Interrupter too.
+type servedUnread struct {
+	absorbingUnread
+	core.Interrupter
 }
 
 var (

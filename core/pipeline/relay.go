@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync/atomic"
@@ -26,10 +27,15 @@ type relay struct {
 	client, upstream core.Stream
 	done             func(error)
 
-	ended    atomic.Int32                // directions that have ended in order
-	finished atomic.Int32                // directions that move no more
-	broken   atomic.Pointer[core.Stream] // whose peer must see an error
-	cutOff   error                       // the client ended in the middle of a message
+	unproven bool // the client may be a stranger: its wire shows no reset
+
+	ended     atomic.Int32                // directions that have ended in order
+	finished  atomic.Int32                // directions that move no more
+	lost      atomic.Pointer[error]       // why one side can't be written to any more
+	passing   atomic.Bool                 // a failure is being passed on
+	broken    atomic.Pointer[core.Stream] // whose peer must see an error
+	absorbing atomic.Bool                 // the client's bytes are no more passed on, and the target was told
+	cutOff    error                       // the client ended in the middle of a message
 }
 
 // start begins both directions and returns.
@@ -55,13 +61,22 @@ func (r *relay) sides(way direction) (dst, src core.Stream) {
 }
 
 // run moves one direction to its end, in order or not. The last one to end
-// finishes the relay.
+// finishes the relay. The other one waits for a reset of the side that it has read to the
+// end: a peer that has closed resets its connection when more arrives.
 func (r *relay) run(way direction) {
 	if err := r.move(way); err != nil {
 		r.settle(way, err)
 	}
 	if r.finished.Add(1) == 2 {
 		r.finish()
+		return
+	}
+	if r.flow.Cause() != nil || r.lost.Load() != nil {
+		return
+	}
+	_, src := r.sides(way)
+	if err := netio.WaitReset(src); err != nil && r.finished.Load() < 2 {
+		r.passOn(way, err)
 	}
 }
 
@@ -83,13 +98,14 @@ func (r *relay) move(way direction) (err error) {
 		n, err := burst()
 		if n > 0 {
 			if err := meter(r.flow, n, way); err != nil {
+				r.flow.Cut(err)
 				return err
 			}
 		}
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
-			return r.end(dst)
+			return r.end(way)
 		default:
 			return err
 		}
@@ -98,9 +114,19 @@ func (r *relay) move(way direction) (err error) {
 
 // end passes on the end of a direction, unless it is the second one: then both
 // streams are closed next, which says the same. A peer that has gone meanwhile
-// has nothing to miss.
-func (r *relay) end(dst core.Stream) error {
-	if r.ended.Add(1) == 2 {
+// has nothing to miss. What came from a side that was lost is complete only by chance,
+// so its end is passed on as a failure.
+func (r *relay) end(way direction) error {
+	second := r.ended.Add(1) == 2
+	dst, src := r.sides(way)
+	switch lost := r.lost.Load(); {
+	case lost != nil:
+		r.passOn(way, *lost)
+		return nil
+	case second:
+		return nil
+	case !r.absorbing.Load() && netio.WasReset(src): // the other direction is about to say so
+		r.passOn(way, fmt.Errorf("read: %w", syscall.ECONNRESET))
 		return nil
 	}
 	if err := dst.CloseWrite(); err != nil && !isGone(err) {
@@ -123,26 +149,68 @@ func (r *relay) settle(way direction, err error) {
 			// A client that is cut off must not learn where its messages end:
 			// the answer goes on as after any other end.
 			r.cutOff = err
-			err = r.end(dst)
+			err = r.end(way)
 		case isBroken(err):
+			r.absorbing.Store(true)
 			_ = dst.CloseWrite() // the target gets what was good, and an end
 			absorber.Absorb()
 		}
 	}
 	if err != nil {
-		r.fail(dst, err)
+		r.fail(way, err)
 	}
 }
 
-// fail ends both directions because the one to dst ended with err. What was
-// damaged or cut off must not look complete, so dst's peer sees an error then;
-// after a mere reset the close is orderly, because what came before it must
-// arrive.
-func (r *relay) fail(dst core.Stream, err error) {
-	if isBroken(err) || errors.Is(err, io.ErrUnexpectedEOF) {
-		r.broken.Store(&dst)
+// fail ends both directions because one of them failed.
+//
+// A side that can't be written to any more may have sent its last bytes before: the
+// other direction delivers them, and its end is the relay's.
+func (r *relay) fail(way direction, err error) {
+	switch {
+	case r.flow.Cause() != nil: // cut: this is what comes of it
+	case !isWriting(err):
+		r.passOn(way, err)
+	case !r.lost.CompareAndSwap(nil, &err): // nobody is left to deliver to
+		r.flow.Cut(err)
+	case r.ended.Load() > 0: // the other direction has delivered all
+		r.passOn(!way, err)
 	}
-	r.flow.Cut(err)
+}
+
+// passOn ends the relay so that the peer a direction goes to sees an error behind all
+// that came before it: what a failure cut must not look complete.
+func (r *relay) passOn(way direction, err error) {
+	if !r.passing.CompareAndSwap(false, true) {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil { // the streams may be of a third party
+			err = panics.New(v)
+		}
+		r.flow.Cut(err)
+	}()
+	to, _ := r.sides(way)
+	if way == down && r.hidesResets() {
+		if i, ok := to.(core.Interrupter); ok && !r.unproven {
+			_ = i.Interrupt() // it may have gone
+			ending.Deliver(to, r.flow.Done())
+		}
+		return
+	}
+	if !ending.CanReset(to) && !isIncomplete(err) {
+		return
+	}
+	r.broken.Store(&to) // from here on whatever ends the relay resets it
+	if left := ending.Deliver(to, r.flow.Done()); left > 0 {
+		err = fmt.Errorf("%w; the last %d bytes before it were not delivered", err, left)
+	}
+}
+
+// hidesResets reports whether a reset of the client's wire could tell a stranger
+// something.
+func (r *relay) hidesResets() bool {
+	_, hides := r.client.(core.Absorber)
+	return hides || r.unproven
 }
 
 // cut ends both directions at once. A panic of one stream does not keep the other
@@ -181,6 +249,18 @@ func (r *relay) inQueues() int { return netio.SendQueue(r.client) + netio.SendQu
 // isBroken reports whether err says that bytes broke a cipher's rules.
 func isBroken(err error) bool {
 	return errors.Is(err, core.ErrAuth) || errors.Is(err, core.ErrMalformed)
+}
+
+// isIncomplete reports whether err says that a stream was damaged or cut off.
+func isIncomplete(err error) bool { return isBroken(err) || errors.Is(err, io.ErrUnexpectedEOF) }
+
+// isWriting reports whether err comes from writing to a side rather than from reading the
+// other one.
+func isWriting(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Op != "read" && op.Op != "raw-read"
+	}
+	return errors.Is(err, syscall.EPIPE)
 }
 
 // isGone reports whether err says that the peer has gone already.

@@ -117,7 +117,7 @@ func firstPayload(client core.Stream, into []byte, wait time.Duration) ([]byte, 
 // goroutines of its own because this one has a deep stack, which would be kept for
 // as long as the stream lives.
 func (s *stream) relay() {
-	s.bytes = relay{flow: s.request.Flow, client: s.client, upstream: s.upstream, done: s.relayed}
+	s.bytes = relay{flow: s.request.Flow, client: s.client, upstream: s.upstream, done: s.relayed, unproven: s.request.Unproven}
 	s.mu.Lock()
 	s.state, s.stopDial = Relaying, nil
 	s.mu.Unlock()

@@ -21,7 +21,7 @@ import (
 // TestRefusedLate has requests refused after their handshake: what another node has
 // received, and what a method that proves nothing took for a request, end as noise
 // does, in silence at the deadline, whether the chain waits for first bytes or not.
-// Others end at once. No buffer is kept.
+// Others end at once, with a mark for those who hold the key. No buffer is kept.
 func TestRefusedLate(t *testing.T) {
 	old := stream.Specs()[0]
 	for _, tc := range []struct {
@@ -31,12 +31,13 @@ func TestRefusedLate(t *testing.T) {
 		payload int
 		wait    time.Duration
 		took    time.Duration
+		marked  bool // the answer is marked as incomplete
 	}{
-		{"recording", func(t testing.TB) core.Cipher { return newCipher(t) }, &core.Refusal{Err: core.ErrReplay}, 3000, 0, timeout},
-		{"recording, first bytes awaited", func(t testing.TB) core.Cipher { return newCipher(t) }, &core.Refusal{Err: core.ErrReplay}, 0, 50 * time.Millisecond, timeout},
-		{"noise of an old method", func(t testing.TB) core.Cipher { return oldCipher(t, old)() }, errors.New("refused"), 100, 0, timeout},
-		{"noise, first bytes awaited", func(t testing.TB) core.Cipher { return oldCipher(t, old)() }, errors.New("refused"), 0, 50 * time.Millisecond, timeout},
-		{"target away", func(t testing.TB) core.Cipher { return newCipher(t) }, errors.New("refused"), 100, 0, 0},
+		{"recording", func(t testing.TB) core.Cipher { return newCipher(t) }, &core.Refusal{Err: core.ErrReplay}, 3000, 0, timeout, false},
+		{"recording, first bytes awaited", func(t testing.TB) core.Cipher { return newCipher(t) }, &core.Refusal{Err: core.ErrReplay}, 0, 50 * time.Millisecond, timeout, false},
+		{"noise of an old method", func(t testing.TB) core.Cipher { return oldCipher(t, old)() }, errors.New("refused"), 100, 0, timeout, false},
+		{"noise, first bytes awaited", func(t testing.TB) core.Cipher { return oldCipher(t, old)() }, errors.New("refused"), 0, 50 * time.Millisecond, timeout, false},
+		{"target away", func(t testing.TB) core.Cipher { return newCipher(t) }, errors.New("refused"), 100, 0, 0, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -59,8 +60,8 @@ func TestRefusedLate(t *testing.T) {
 				_ = conn.SetDeadline(time.Time{})
 				go p.HandleStream(t.Context(), r, asked.Pending, nil)
 				said, err := io.ReadAll(client)
-				if took := time.Since(began); len(said) > 0 || err != nil || took != tc.took {
-					t.Errorf("got %d bytes and %v after %s, want silence and FIN after %s", len(said), err, took, tc.took)
+				if took := time.Since(began); len(said) > 0 != tc.marked || err != nil || took != tc.took {
+					t.Errorf("got %d bytes and %v after %s, want FIN after %s, behind a mark: %t", len(said), err, took, tc.took, tc.marked)
 				}
 				client.Close()
 				synctest.Wait()

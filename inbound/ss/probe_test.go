@@ -262,8 +262,8 @@ func TestReplayIsAProbe(t *testing.T) {
 	}
 }
 
-// TestReject checks that a request that can't be met ends with the connection,
-// without a word.
+// TestReject checks that the client of a request that can't be met gets an answer that is
+// marked as incomplete, and the end of the connection.
 func TestReject(t *testing.T) {
 	client, conn := coretest.Pipe()
 	defer client.Close()
@@ -276,8 +276,8 @@ func TestReject(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked.Reject(core.ErrDenied)
-	if said, err := io.ReadAll(client); len(said) > 0 || err != nil {
-		t.Errorf("got %d bytes, %v, want an orderly end", len(said), err)
+	if said, err := io.ReadAll(client); len(said) == 0 || err != nil {
+		t.Errorf("got %d bytes, %v, want a mark and an orderly end", len(said), err)
 	}
 }
 

@@ -98,7 +98,8 @@ type pending struct {
 func (p pending) Accept() (core.Stream, error) { return p.Stream, nil }
 
 // Reject closes the connection with a FIN if the client has proved the key: that end
-// reveals nothing to a prober. An unproven client, and a client whose request turned out
+// reveals nothing to a prober. Where the method can, it marks the answer as incomplete, so
+// that the client does not take it for the empty answer of its target. An unproven client, and a client whose request turned out
 // to be a replay, is treated as a client with an invalid request.
 func (p pending) Reject(cause error) {
 	if p.Unproven || errors.Is(cause, core.ErrReplay) {
@@ -107,6 +108,9 @@ func (p pending) Reject(cause error) {
 		}
 		p.rejecter.FailLater(p.conn, p.deadline)
 		return
+	}
+	if i, ok := p.Stream.(core.Interrupter); ok {
+		_ = i.Interrupt() // the client may have gone
 	}
 	ending.Dismiss(p.Stream)
 }
