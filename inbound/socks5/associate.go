@@ -48,7 +48,7 @@ func newAssociate(h *handshaker, conn core.Stream, client netip.Addr, named core
 }
 
 // Accept opens a socket on the local address of the control connection and sends the
-// socket's address to the client.
+// socket's address to the client, or udp_address with the socket's port.
 func (a *associate) Accept() (core.PacketConn, error) {
 	if !a.handler.quota.Take(a.client) {
 		return nil, fmt.Errorf("associate: %w", core.ErrCrowded)
@@ -59,7 +59,11 @@ func (a *associate) Accept() (core.PacketConn, error) {
 		return nil, fmt.Errorf("associate: %w", err)
 	}
 	a.socket = socket
-	if _, err := a.conn.Write(appendReplyAt(nil, repSuccess, core.AddrFrom(socket.Addr()))); err != nil {
+	at := socket.Addr()
+	if told := a.handler.told; told.IsValid() {
+		at = netip.AddrPortFrom(told, at.Port())
+	}
+	if _, err := a.conn.Write(appendReplyAt(nil, repSuccess, core.AddrFrom(at))); err != nil {
 		_ = a.Close()
 		return nil, fmt.Errorf("reply: %w", err)
 	}

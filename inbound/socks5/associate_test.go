@@ -1,6 +1,7 @@
 package socks5
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -160,4 +161,21 @@ func (a *asked) accept(t *testing.T) netip.AddrPort {
 		t.Errorf("the reply: got %v, want %v", at, a.socket.Addr())
 	}
 	return at
+}
+
+// The reply tells udp_address in place of the socket's own, with the socket's port.
+func TestAssociateTellsAddress(t *testing.T) {
+	for _, told := range []string{"192.0.2.9", "2001:db8::9"} {
+		a := ask(t, &handshaker{quota: quota(t, 1, 1), told: netip.MustParseAddr(told)}, associateAny)
+		conn, err := a.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		want := appendReplyAt(nil, repSuccess, core.NewIPAddr(netip.MustParseAddr(told), conn.(*associate).socket.Addr().Port()))
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(a.control, got); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("reply: got %x, %v, want %x", got, err, want)
+		}
+	}
 }

@@ -32,7 +32,7 @@ func (m *memo) parse(b []byte) (core.Packet, error) {
 	if b[2] != 0 {
 		return core.Packet{}, fmt.Errorf("%w: fragment %d", core.ErrDenied, b[2])
 	}
-	target, n, err := m.addrs.Decode(b[headSize:])
+	target, n, err := decode(m.addrs.Decode).target(b[headSize:])
 	if err != nil {
 		return core.Packet{}, fmt.Errorf("%w: target: %w", core.ErrMalformed, err)
 	}

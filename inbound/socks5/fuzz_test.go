@@ -18,6 +18,8 @@ func FuzzHandshake(f *testing.F) {
 		hello + toName + "payload",
 		helloLogin + loginBob + toName + "payload",
 		helloLogin + "\x01\x03bob\x05wrong",
+		hello + "\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00" + "rest",
+		hello + "\x05\x01\x00\x03\x05[::1]\x00\x50",
 		hello + "\x05\x02\x00\x01\xc0\x00\x02\x07\x00\x50",
 		hello + "\x05\x01\x00\x11",
 		"\x05\x00",

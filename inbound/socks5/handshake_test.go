@@ -59,6 +59,9 @@ func serve(t *testing.T, h *handshaker, conn *script) outcome {
 		h.Fail(conn, time.Now().Add(time.Minute), err)
 		return outcome{wrote: string(conn.wrote), err: err}
 	}
+	if asked.Pending == nil { // an association: what follows the request is of no use
+		return outcome{target: "association", user: r.User, wrote: string(conn.wrote)}
+	}
 	o := outcome{target: r.Target.String(), user: r.User, payload: string(r.Payload)}
 	o.rest = o.payload + string(conn.unread())
 	if s, err := asked.Pending.Accept(); err != nil || s != core.Stream(conn) {
@@ -92,7 +95,15 @@ func TestHandshake(t *testing.T) {
 
 		{"no methods", nil, "\x05\x00", outcome{wrote: "\x05\xff", err: core.ErrMalformed}},
 		{"unknown methods", nil, "\x05\x02\x01\x80" + toIPv4, outcome{wrote: "\x05\xff", err: core.ErrDenied}},
-		{"login without users", nil, helloLogin + loginBob, outcome{wrote: "\x05\xff", err: core.ErrDenied}},
+		{"login without users", nil, helloLogin + loginBob + toName, outcome{target: "example.com:443", wrote: "\x05\x02\x01\x00" + ok}},
+		{"login without users, not needed", nil, "\x05\x02\x02\x00" + toName, outcome{target: "example.com:443", wrote: "\x05\x00" + ok}},
+		{"malformed login without users", nil, helloLogin + "\x01\x00", outcome{wrote: "\x05\x02\x01\x01", err: core.ErrMalformed}},
+		{"IPv6 address in brackets", nil, hello + "\x05\x01\x00\x03\x05[::1]\x00\x50", outcome{target: "[::1]:80", wrote: "\x05\x00" + ok}},
+		{"IPv4 address in brackets", nil, hello + "\x05\x01\x00\x03\x0b[192.0.2.1]\x00\x50", outcome{wrote: "\x05\x00" + reply(1), err: core.ErrMalformed}},
+		{"name in brackets", nil, hello + "\x05\x01\x00\x03\x03[a]\x00\x50", outcome{wrote: "\x05\x00" + reply(1), err: core.ErrMalformed}},
+		{"name in UTF-8", nil, hello + "\x05\x01\x00\x03\x0dm\xc3\xbcnchen.test\x00\x50" + "hi", outcome{target: "xn--mnchen-3ya.test:80", rest: "hi", wrote: "\x05\x00" + ok}},
+		{"upper case in UTF-8", nil, hello + "\x05\x01\x00\x03\x0dM\xc3\x9cNCHEN.test\x00\x50", outcome{target: "xn--mnchen-3ya.test:80", wrote: "\x05\x00" + ok}},
+		{"name in Latin-1", nil, hello + "\x05\x01\x00\x03\x0cm\xfcnchen.test\x00\x50", outcome{wrote: "\x05\x00" + reply(1), err: core.ErrMalformed}},
 		{"version 4", nil, "\x04\x01\x00\x50\xc0\x00\x02\x07\x00", outcome{err: core.ErrMalformed}},
 		{"version 0", nil, "\x00", outcome{err: core.ErrMalformed}},
 		{"http", nil, "CONNECT example.com:443 HTTP/1.1\r\n\r\n", outcome{err: core.ErrMalformed}},
@@ -227,7 +238,7 @@ func TestHandshakeErrorTexts(t *testing.T) {
 		{"http", nil, "GET / HTTP/1.1", "greeting: malformed: first byte 0x47 (HTTP), not 5"},
 		{"tls", nil, "\x16\x03\x01", "greeting: malformed: first byte 0x16 (TLS), not 5"},
 		{"socks4", nil, "\x04", "greeting: malformed: first byte 0x04 (SOCKS4), not 5"},
-		{"no method", nil, helloLogin, "greeting: method 0 is not offered: denied by policy"},
+		{"no method", nil, "\x05\x01\x01", "greeting: neither method 0 nor 2 is offered: denied by policy"},
 		{"wrong password", users, helloLogin + "\x01\x05b\nb\x00b\x06Secret", `login as "b\nb\x00b": authentication failed`},
 		{"bind", nil, hello + "\x05\x02\x00\x01\xc0\x00\x02\x07\x00\x50", "request: BIND is not served: denied by policy"},
 		{"resolve", nil, hello + "\x05\xf0\x00\x03\x01a\x00\x50", "request: command 240 is not served: denied by policy"},

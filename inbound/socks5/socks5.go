@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -23,9 +24,10 @@ type Options struct {
 	_ core.About `help:"SOCKS5 for programs on this machine, or, with users, on others"`
 
 	inbound.Options
-	Users     map[string]option.Text `toml:"users" help:"names and passwords of the users; without any, every client that can reach the address is served"`
-	AllowOpen bool                   `toml:"allow_open" default:"false" help:"serve other machines although there are no users"`
-	UDPPorts  option.Ports           `toml:"udp_ports" help:"the ports that associations use, as \"20000-20100\"; without it, the system picks each port"`
+	Users      map[string]option.Text `toml:"users" help:"names and passwords of the users; without any, every client that can reach the address is served"`
+	AllowOpen  bool                   `toml:"allow_open" default:"false" help:"serve other machines although there are no users"`
+	UDPPorts   option.Ports           `toml:"udp_ports" help:"the ports that associations use, as \"20000-20100\"; without it, the system picks each port"`
+	UDPAddress option.IP              `toml:"udp_address" help:"the address that clients are told to send their datagrams to, where a NAT or a container hides this machine's own"`
 }
 
 // New returns a SOCKS5 inbound. Without users it returns an error for an address that
@@ -46,7 +48,7 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 		env.Log.LogAttrs(context.Background(), slog.LevelWarn, "no users: every client that can reach this address is served",
 			slog.String("listen", o.Listen.String()))
 	}
-	return inbound.New(env, o.Options, &handshaker{users: known, mode: o.Mode, ports: o.UDPPorts, quota: inbound.KeepQuota(env, o.Options)})
+	return inbound.New(env, o.Options, &handshaker{users: known, mode: o.Mode, ports: o.UDPPorts, told: o.UDPAddress.Addr, quota: inbound.KeepQuota(env, o.Options)})
 }
 
 // handshaker is the Handshaker of SOCKS5: greeting, login and request.
@@ -54,6 +56,7 @@ type handshaker struct {
 	users users
 	mode  option.Mode
 	ports option.Ports   // of associations
+	told  netip.Addr     // in replies to ASSOCIATE, if valid
 	quota *inbound.Quota // of associations
 	memo  memo           // parses datagrams of associations
 }
@@ -68,18 +71,21 @@ var _ inbound.Handshaker = (*handshaker)(nil)
 // request that is not served: another command, or no login although one is required.
 func (h *handshaker) Handshake(_ context.Context, conn core.Stream, c core.Client, requests inbound.Requests) error {
 	w := &window{conn: conn}
-	if err := h.greet(w); err != nil {
+	method, err := h.greet(w)
+	if err != nil {
 		return err
 	}
-	if len(h.users) == 0 {
+	if method == methodNone {
 		return h.request(w, c, "", requests)
 	}
 	user, err := h.login(w)
 	if err != nil {
 		return err
 	}
-	if err := h.request(w, c, user, requests); err != nil {
+	if err := h.request(w, c, user, requests); err != nil && user != "" {
 		return core.Authenticated(err)
+	} else if err != nil {
+		return err
 	}
 	return nil
 }
@@ -116,26 +122,30 @@ func (h *handshaker) Fail(conn core.Stream, deadline time.Time, err error) {
 
 // greet negotiates the method: only the password if there are users, and no
 // authentication if there are no users.
-func (h *handshaker) greet(w *window) error {
+func (h *handshaker) greet(w *window) (method byte, err error) {
 	offered, err := next(w, "greeting", parseGreeting)
 	if err != nil {
-		return err // another protocol, which gets no answer
+		return 0, err // another protocol, which gets no answer
 	}
 	refused := []byte{version, methodRefused}
 	if len(offered) == 0 {
-		return &refusal{refused, fmt.Errorf("greeting: %w: no methods", core.ErrMalformed)}
+		return 0, &refusal{refused, fmt.Errorf("greeting: %w: no methods", core.ErrMalformed)}
 	}
-	method := byte(methodNone)
-	if len(h.users) > 0 {
-		method = methodPassword
+	method = methodPassword
+	if len(h.users) == 0 && bytes.Contains(offered, []byte{methodNone}) {
+		method = methodNone
 	}
 	if !bytes.Contains(offered, []byte{method}) {
-		return &refusal{refused, fmt.Errorf("greeting: method %d is not offered: %w", method, core.ErrDenied)}
+		if len(h.users) == 0 {
+			return 0, &refusal{refused, fmt.Errorf("greeting: neither method %d nor %d is offered: %w", methodNone, methodPassword, core.ErrDenied)}
+		}
+		return 0, &refusal{refused, fmt.Errorf("greeting: method %d is not offered: %w", method, core.ErrDenied)}
 	}
-	return w.answer("greeting", version, method)
+	return method, w.answer("greeting", version, method)
 }
 
-// login returns the user name that the client has proved by the password.
+// login returns the user name that the client has proved by the password. Without users
+// it takes any login, and returns no name.
 func (h *handshaker) login(w *window) (string, error) {
 	failed := []byte{loginVersion, loginFailure}
 	l, err := next(w, "login", parseLogin)
@@ -143,7 +153,7 @@ func (h *handshaker) login(w *window) (string, error) {
 		return "", refuseMalformed(failed, err)
 	}
 	name, ok := h.users.find(l)
-	if !ok {
+	if !ok && len(h.users) > 0 {
 		return "", &refusal{failed, fmt.Errorf("login as %q: %w", l.name, core.ErrAuth)}
 	}
 	return name, w.answer("login", loginVersion, loginSuccess)

@@ -134,7 +134,7 @@ type request struct {
 //	+-----+-----+-----+------+----------+----------+
 //
 // RSV is ignored. parseRequest returns ErrMalformed for a VER other than 5, and
-// what socksaddr.Decode returns for the address. See RFC 1928 §4.
+// what decode.target returns for the address. See RFC 1928 §4.
 func parseRequest(b []byte) (r request, n int, err error) {
 	if len(b) > 0 && b[0] != version {
 		return request{}, 0, fmt.Errorf("%w: version %d, not 5", core.ErrMalformed, b[0])
@@ -142,7 +142,7 @@ func parseRequest(b []byte) (r request, n int, err error) {
 	if len(b) < 3 {
 		return request{}, 0, core.ErrShort
 	}
-	target, n, err := socksaddr.Decode(b[3:])
+	target, n, err := decode(socksaddr.Decode).target(b[3:])
 	if err != nil {
 		return request{}, 0, err
 	}
