@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -22,21 +23,36 @@ type streamWire struct {
 	current *pipe // the connection, or one being dialled; guarded by mu
 }
 
-// exchange implements wire. If the server closes an existing connection at that moment
-// the query is repeated on a new one.
+// exchange implements wire. If an existing connection breaks, or if no message arrives on
+// it for half of the query's time, the query is repeated on a new one. If the server is
+// only slow with this name, the query is repeated on the same one.
 func (w *streamWire) exchange(ctx context.Context, q question) (reply, error) {
 	p, fresh, err := w.pipe()
 	if err != nil {
 		return reply{}, err
 	}
-	r, err := w.over(ctx, p, q)
-	if err == nil || fresh || ctx.Err() != nil || !errors.Is(err, errEnded) {
+	if fresh {
+		return w.over(ctx, p, q)
+	}
+	half, cancel := halfOf(ctx)
+	defer cancel()
+	r, err := w.over(half, p, q)
+	if err == nil || ctx.Err() != nil || half.Err() == nil && !errors.Is(err, errEnded) {
 		return r, err
 	}
 	if p, _, err = w.pipe(); err != nil {
 		return reply{}, err
 	}
 	return w.over(ctx, p, q)
+}
+
+// halfOf returns a ctx with half of the time of ctx.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
 // pipe returns the connection. fresh reports whether the connection is new.
