@@ -49,9 +49,9 @@ type attempt struct {
 // has failed or takes too long, and returns the first answer. The answer of an earlier,
 // slow server still counts.
 func (g *group) query(ctx context.Context, q question) (answer, string, error) {
-	order := g.order(time.Now())
+	order := g.order(time.Now(), q.kind)
 	var failed []error
-	if u := order[0]; g.patience(u) == g.timeout { // no other server is queried concurrently, so no goroutine is needed
+	if u := order[0]; g.patience(u, q.kind) == g.timeout { // no other server is queried concurrently, so no goroutine is needed
 		r := g.try(ctx, u, q, 0)
 		if r.err == nil {
 			return r.answer, r.from, nil
@@ -84,7 +84,7 @@ func (g *group) queryMore(ctx context.Context, q question, order []*upstream, fa
 			g.running.Go(func() { results <- g.try(ctx, u, q, number) })
 			begun++
 			running++
-			timer.Reset(g.patience(u))
+			timer.Reset(g.patience(u, q.kind))
 		case r := <-results:
 			running--
 			if r.err == nil {
@@ -128,21 +128,21 @@ func (g *group) try(ctx context.Context, u *upstream, q question, number int) (r
 	took := time.Since(began)
 	switch calledOff := ctx.Err() != nil; {
 	case err == nil, errors.Is(err, errServer): // the server is healthy: the error may concern this name only
-		u.answered()
+		u.answered(q.kind)
 	case !calledOff || took >= g.timeout:
-		u.failed()
+		u.failed(q.kind)
 	case took >= hedgeDelay:
-		u.silent()
+		u.silent(q.kind)
 	}
 	return attempt{a, u.name, number, err}
 }
 
 // patience returns how long u may take before the next server is queried too.
-func (g *group) patience(u *upstream) time.Duration {
+func (g *group) patience(u *upstream, kind uint16) time.Duration {
 	if g.strategy == "race" {
 		return 0
 	}
-	if failures, _ := u.health(); failures > 0 {
+	if failures, _ := u.health(kind); failures > 0 {
 		return hedgeDelay
 	}
 	return g.timeout
@@ -150,19 +150,19 @@ func (g *group) patience(u *upstream) time.Duration {
 
 // order returns the servers in the order of queries: servers that rest after a failure
 // come last.
-func (g *group) order(now time.Time) []*upstream {
+func (g *group) order(now time.Time, kind uint16) []*upstream {
 	order := slices.Clone(g.servers)
 	if g.strategy == "spread" && len(order) > 1 {
 		at := int(g.turn.Add(1) % uint32(len(order)))
 		order = append(order[at:len(order):len(order)], order[:at]...)
 	}
-	slices.SortStableFunc(order, func(a, b *upstream) int { return a.rest(now).Compare(b.rest(now)) })
+	slices.SortStableFunc(order, func(a, b *upstream) int { return a.rest(now, kind).Compare(b.rest(now, kind)) })
 	return order
 }
 
 // rest returns the end of u's rest, or the zero time if it does not rest.
-func (u *upstream) rest(now time.Time) time.Time {
-	if _, until := u.health(); until.After(now) {
+func (u *upstream) rest(now time.Time, kind uint16) time.Time {
+	if _, until := u.health(kind); until.After(now) {
 		return until
 	}
 	return time.Time{}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -133,7 +135,7 @@ func TestRace(t *testing.T) {
 				t.Errorf("server %d: got %d questions, want 1", i, w.count())
 			}
 		}
-		if failures, _ := r.upstreams[0].health(); failures != 0 {
+		if failures, _ := r.upstreams[0].health(dns.TypeA); failures != 0 {
 			t.Errorf("the one that lost: got %d failures, want 0", failures)
 		}
 	})

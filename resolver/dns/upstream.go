@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/miekg/dns"
 )
 
 // wire carries a question to one server.
@@ -25,9 +27,23 @@ type upstream struct {
 	name string // as in the configuration
 	wire wire
 
-	mu       sync.Mutex
-	failures int       // in a row; guarded by mu, as what follows
+	mu        sync.Mutex
+	four, six health // of queries for IPv4 and for IPv6; guarded by mu
+}
+
+// health is how a server answers the queries for one family: some servers drop those
+// for one and answer those for the other.
+type health struct {
+	failures int       // in a row
 	until    time.Time // until then other servers are queried first
+}
+
+// of returns the health for a type of query. mu is held.
+func (u *upstream) of(kind uint16) *health {
+	if kind == dns.TypeAAAA {
+		return &u.six
+	}
+	return &u.four
 }
 
 // query queries the server. It returns an error if there is no usable answer.
@@ -44,33 +60,36 @@ func (u *upstream) query(ctx context.Context, q question) (answer, error) {
 }
 
 // failed starts a rest of the server, each time twice as long.
-func (u *upstream) failed() {
+func (u *upstream) failed(kind uint16) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.until = time.Now().Add(min(firstRest<<min(u.failures, 10), longRest))
-	u.failures++
+	h := u.of(kind)
+	h.until = time.Now().Add(min(firstRest<<min(h.failures, 10), longRest))
+	h.failures++
 }
 
 // silent extends the rest of a server that had failed and has delayed a query again,
 // even if another server has answered that query.
-func (u *upstream) silent() {
+func (u *upstream) silent(kind uint16) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if now := time.Now(); u.failures > 0 && now.After(u.until) {
-		u.until = now.Add(min(firstRest<<min(u.failures-1, 10), longRest))
+	h := u.of(kind)
+	if now := time.Now(); h.failures > 0 && now.After(h.until) {
+		h.until = now.Add(min(firstRest<<min(h.failures-1, 10), longRest))
 	}
 }
 
-func (u *upstream) answered() {
+func (u *upstream) answered(kind uint16) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.failures, u.until = 0, time.Time{}
+	*u.of(kind) = health{}
 }
 
 // health returns the number of consecutive failures, and the time until which other
 // servers are queried first.
-func (u *upstream) health() (failures int, until time.Time) {
+func (u *upstream) health(kind uint16) (failures int, until time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.failures, u.until
+	h := u.of(kind)
+	return h.failures, h.until
 }
