@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	maxChain = 8  // CNAMEs from a name to its addresses
-	maxAddrs = 16 // addresses of one family: each may be dialled
+	maxChain  = 64 // CNAMEs from a name to its addresses: more than recursive servers follow
+	maxFollow = 16 // of them that a server leaves open, each of which is a query
+	maxAddrs  = 16 // addresses of one family: each may be dialled
 )
 
 // status is the result for a question.

@@ -31,7 +31,8 @@ type Resolver struct {
 	negativeTTL time.Duration
 	staleFor    time.Duration
 	prefetch    bool
-	slots       chan struct{}      // a semaphore of running queries
+	slots       *dial.Slots        // running queries; belongs to the process, nil until served
+	crowded     dial.Alarm         // for queries that wait for a slot
 	life        context.Context    // of all queries and connections
 	end         context.CancelFunc // ends life
 	running     sync.WaitGroup     // all goroutines
@@ -54,13 +55,21 @@ func New(env core.Env, o Options) (core.Resolver, error) {
 	r := &Resolver{
 		log: env.Log, family: o.Prefer, prefetch: o.Prefetch,
 		minTTL: o.MinTTL.Std(), maxTTL: o.MaxTTL.Std(), negativeTTL: o.NegativeTTL.Std(), staleFor: o.ServeStale.Std(),
-		domains: map[string]*group{}, flights: map[question]*flight{}, slots: make(chan struct{}, o.MaxQueries),
+		domains: map[string]*group{}, flights: map[question]*flight{},
 	}
 	r.life, r.end = context.WithCancel(context.Background())
 	b := builder{resolver: r, env: env, options: &o, known: map[option.NameServer]*upstream{}, dialer: dial.Net{Names: dial.NamesOf(env.Process)}}
 	if err := b.build(); err != nil {
 		return nil, err
 	}
+	core.Keep(env, func(old *dial.Slots) *dial.Slots {
+		if old == nil {
+			old = new(dial.Slots)
+		}
+		old.Limit(o.MaxQueries, dial.Half(o.ClientQueries, o.MaxQueries))
+		r.slots = old
+		return old
+	})
 	core.Keep(env, func(old *store) *store {
 		of := o.answersDependOn()
 		if old == nil || old.of != of || len(old.shards) == 1 != (o.CacheEntries < fewEntries) {

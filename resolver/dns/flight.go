@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/panics"
@@ -26,30 +27,92 @@ type flight struct {
 	entry *entry // the result, never nil; valid once done is closed
 }
 
-// start returns the running flight for q, or starts one. seen is the store's entry
-// that the caller has seen, or nil.
-func (r *Resolver) start(q question, seen *entry) (*flight, error) {
+// start returns the running flight for q, or starts one in a slot of the asker. It
+// returns nil if no slot is free. seen is the store's entry that the caller has seen, or
+// nil.
+func (r *Resolver) start(a dial.Asker, q question, seen *entry) (*flight, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if f, err := r.ready(q, seen); f != nil || err != nil {
+		return f, err
+	}
+	if !r.slots.Try(a) {
+		return nil, nil
+	}
+	f := &flight{done: make(chan struct{})}
+	r.flights[q] = f
+	r.running.Go(func() { r.run(a, q, f) })
+	return f, nil
+}
+
+// ready returns a flight for q that needs no slot: the running one, or one that has just
+// ended. It returns nil if there is none. mu is held.
+func (r *Resolver) ready(q question, seen *entry) (*flight, error) {
 	if f := r.flights[q]; f != nil {
 		return f, nil
 	}
 	if r.ended {
 		return nil, core.ErrShutdown
 	}
-	f := &flight{done: make(chan struct{})}
 	if e := r.store.get(q); e != nil && e != seen && e.left(time.Now()) > 0 { // another flight has finished in between
-		f.entry = e
+		f := &flight{done: make(chan struct{}), entry: e}
 		close(f.done)
 		return f, nil
 	}
-	r.flights[q] = f
-	r.running.Go(func() { r.run(q, f) })
-	return f, nil
+	return nil, nil
 }
 
-// run queries the servers, stores the result and ends the flight.
-func (r *Resolver) run(q question, f *flight) {
+// await returns a flight that begins when the asker gets a slot. Until then no other
+// lookup joins it: another client has slots of its own, and would wait with this one.
+func (r *Resolver) await(ctx context.Context, a dial.Asker, q question, seen *entry) *flight {
+	if count, say := r.crowded.Count(time.Now()); say {
+		r.log.LogAttrs(ctx, slog.LevelWarn, "queries wait for their turn: raise client_queries or max_queries, or look for a client that asks for dead names",
+			slog.Int("queries", count), slog.String("client", a.String()), slog.String("name", q.name))
+	}
+	f := &flight{done: make(chan struct{})}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		f.entry = &entry{question: q, status: failed, err: core.ErrShutdown}
+		close(f.done)
+		return f
+	}
+	r.running.Go(func() { r.queue(ctx, a, q, seen, f) })
+	return f
+}
+
+// queue waits for a slot until the lookup of ctx or the resolver ends, and then runs f.
+func (r *Resolver) queue(ctx context.Context, a dial.Asker, q question, seen *entry, f *flight) {
+	ctx, cancel := context.WithTimeout(ctx, totalTimeout)
+	defer cancel()
+	defer context.AfterFunc(r.life, cancel)()
+	if err := r.slots.Acquire(ctx, a); err != nil {
+		f.entry = &entry{question: q, status: failed, err: err} // it is not kept: it says nothing about the name
+		close(f.done)
+		return
+	}
+	r.mu.Lock()
+	other, err := r.ready(q, seen)
+	if other == nil && err == nil {
+		r.flights[q] = f
+		r.mu.Unlock()
+		r.run(a, q, f)
+		return
+	}
+	r.mu.Unlock()
+	r.slots.Release(a)
+	if err != nil {
+		f.entry = &entry{question: q, status: failed, err: err}
+	} else {
+		<-other.done // at the latest after totalTimeout
+		f.entry = other.entry
+	}
+	close(f.done)
+}
+
+// run queries the servers, stores the result, ends the flight and returns its slot.
+func (r *Resolver) run(a dial.Asker, q question, f *flight) {
+	defer r.slots.Release(a)
 	ctx, cancel := context.WithTimeout(r.life, totalTimeout)
 	defer cancel()
 	e := r.find(ctx, q)
@@ -78,14 +141,8 @@ func (r *Resolver) keep(e *entry) {
 
 // find queries the servers, and follows a CNAME chain across servers.
 func (r *Resolver) find(ctx context.Context, q question) *entry {
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-ctx.Done():
-		return r.failure(q, fmt.Errorf("%w: %d queries are running", core.ErrCrowded, cap(r.slots)))
-	}
 	ttl, at := time.Duration(1<<63-1), q
-	for chain := 0; ; {
+	for chain, follow := 0, 0; ; follow++ {
 		a, from, err := r.serversFor(at.name).query(ctx, at)
 		if err != nil {
 			return r.failure(q, err)
@@ -96,10 +153,10 @@ func (r *Resolver) find(ctx context.Context, q question) *entry {
 		if a.next == "" {
 			return r.entry(q, a, ttl, from)
 		}
-		if chain += a.chain; chain >= maxChain {
-			return r.failure(q, fmt.Errorf("%s: %w: CNAME chain of over %d names", from, core.ErrMalformed, maxChain))
+		if chain += a.chain; chain >= maxChain || follow >= maxFollow {
+			return r.failure(q, fmt.Errorf("%s: %w: CNAME chain of over %d names, or of over %d queries", from, core.ErrMalformed, maxChain, maxFollow))
 		}
-		if _, own, _ := dial.OwnName(a.next); own || !isHost(a.next) {
+		if _, own, _ := dial.OwnName(a.next); own {
 			return r.entry(q, answer{status: missing}, ttl, from)
 		}
 		at.name = a.next
@@ -141,7 +198,7 @@ func (r *Resolver) warn(q question, err error) {
 	r.mu.Unlock()
 	if say {
 		r.log.LogAttrs(context.Background(), slog.LevelWarn, "no name server answers",
-			slog.String("name", q.name), slog.String("err", oneLine(err)))
+			slog.String("name", q.name), slog.String("type", dns.TypeToString[q.kind]), slog.String("err", oneLine(err)))
 	}
 }
 

@@ -1,7 +1,9 @@
 package dns
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +12,8 @@ import (
 )
 
 // TestFollow checks that a chain that a server leaves open is followed, to the
-// servers of the name that it leads to, eight names at the most.
+// servers of the name that it leads to, for 16 queries at the most. Its names
+// may have any bytes, as other resolvers follow them.
 func TestFollow(t *testing.T) {
 	link := func(t testing.TB, q query, to string) []byte { return message(t, q, 0, q.name+" 60 CNAME "+to) }
 	inner := newScripted(t, func(q query, back func([]byte)) {
@@ -23,16 +26,25 @@ func TestFollow(t *testing.T) {
 		case "to-localhost.test.":
 			back(link(t, q, "a.localhost."))
 		case "to-odd.test.":
-			back(link(t, q, "a\\032b.test."))
+			back(link(t, q, "a\\032b\\.c.test."))
+		case "a\\ b\\.c.test.":
+			back(message(t, q, 0, q.name+" 60 A 192.0.2.8"))
+		case "long.test.": // all in one message, as recursive servers answer
+			var records []string
+			for i := range 40 {
+				records = append(records, fmt.Sprintf("%s 60 CNAME l%d.test.", before(q.name, i), i))
+			}
+			back(message(t, q, 0, append(records, "l39.test. 60 A 192.0.2.9")...))
 		case "round.test.":
 			back(link(t, q, "round.test."))
 		default: // steps: 9.step.test is followed by 8.step.test
-			n := name[0] - '0'
-			if n == 0 {
+			first, rest, _ := strings.Cut(name, ".")
+			n, err := strconv.Atoi(first)
+			if err != nil || n == 0 {
 				back(message(t, q, 0, q.name+" 60 A 192.0.2.7"))
 				return
 			}
-			back(link(t, q, string('0'+n-1)+name[1:]))
+			back(link(t, q, fmt.Sprintf("%d.%s", n-1, rest)))
 		}
 	}, nil)
 	o := options(t, outer.addr)
@@ -40,8 +52,8 @@ func TestFollow(t *testing.T) {
 	o.Domains = map[string][]option.NameServer{"corp.test": nameServers(t, inner.addr)}
 	r := start(t, o)
 	for name, want := range map[string]string{
-		"to-corp.test": "10.0.0.1", "to-localhost.test": "", "to-odd.test": "", "round.test": "",
-		"0.step.test": "192.0.2.7", "7.step.test": "192.0.2.7", "9.step.test": "",
+		"to-corp.test": "10.0.0.1", "to-localhost.test": "", "to-odd.test": "192.0.2.8", "long.test": "192.0.2.9", "round.test": "",
+		"0.step.test": "192.0.2.7", "15.step.test": "192.0.2.7", "17.step.test": "",
 	} {
 		got, err := r.LookupIP(t.Context(), name)
 		if (err == nil) != (want != "") || want != "" && !slices.Equal(got, addrs(want)) {
@@ -52,6 +64,14 @@ func TestFollow(t *testing.T) {
 	if err != nil || len(found) != 1 || found[0].TTL > 30*time.Second {
 		t.Errorf("got %+v, %v, want the least TTL of the chain", found, err)
 	}
+}
+
+// before returns the name before number i of a chain that begins with name.
+func before(name string, i int) string {
+	if i == 0 {
+		return name
+	}
+	return fmt.Sprintf("l%d.test.", i-1)
 }
 
 // TestReuse checks that questions by TCP share a connection, and that one that the

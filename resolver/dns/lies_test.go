@@ -186,7 +186,7 @@ func TestUseless(t *testing.T) {
 			msg := said(t, q)
 			back(msg[:len(msg)-1])
 		}, "message ends within a record"},
-		{"a chain of a thousand", "tcp://", func(t testing.TB, q query, back func([]byte)) { back(message(t, q, 0, chainOf(400)...)) }, "chain of over 8"},
+		{"a chain of a thousand", "tcp://", func(t testing.TB, q query, back func([]byte)) { back(message(t, q, 0, chainOf(400)...)) }, "chain of over 64"},
 		{"truncated by TCP", "tcp://", func(t testing.TB, q query, back func([]byte)) {
 			msg := said(t, q)
 			msg[2] |= 2

@@ -86,10 +86,10 @@ func (r *Resolver) both(ctx context.Context, name string, now time.Time) (pair, 
 	host := strings.ToLower(strings.TrimSuffix(name, "."))
 	var four, six part
 	if r.family.Wants4() {
-		four = r.begin(question{host, dns.TypeA}, now)
+		four = r.begin(ctx, question{host, dns.TypeA}, now)
 	}
 	if r.family.Wants6() {
-		six = r.begin(question{host, dns.TypeAAAA}, now)
+		six = r.begin(ctx, question{host, dns.TypeAAAA}, now)
 	}
 	if !four.waits() && !six.waits() {
 		return pair{four.entry, six.entry}, nil

@@ -17,23 +17,24 @@ import (
 // Options are the keys of a [resolver.x] table of kind "dns". The bound of
 // serve_stale is that of RFC 8767 §5, 1 to 3 days; that of timeout is totalTimeout.
 type Options struct {
-	_            core.About                     `help:"queries DNS servers by UDP, TCP, TLS or HTTPS, and caches their answers"`
-	Servers      []option.NameServer            `toml:"servers" required:"true" help:"servers to query: \"8.8.8.8\", \"tcp://8.8.8.8\", \"tls://1.1.1.1\" or \"https://dns.example/dns-query\""`
-	Strategy     Strategy                       `toml:"strategy" default:"failover" help:"failover: the next server when one fails; race: all servers at once; spread: the servers in rotation"`
-	Domains      map[string][]option.NameServer `toml:"domains" help:"servers for a domain and all its subdomains, instead of servers"`
-	Bootstrap    map[string][]option.IP         `toml:"bootstrap" help:"addresses of servers that are given by name; else the operating system resolves the names, or the outbound in via"`
-	Via          core.Ref[core.Outbound]        `toml:"via" help:"the [outbound.x] that queries go through"`
-	CA           string                         `toml:"ca" help:"file of the CAs to trust for TLS and HTTPS instead of the system's"`
-	Prefer       option.Family                  `toml:"prefer" default:"auto" help:"addresses to try first: ipv4, ipv6, or auto for IPv6 where this machine has it; ipv4-only and ipv6-only leave the others out"`
-	Timeout      option.Duration                `toml:"timeout" default:"2s" min:"100ms" max:"5s" help:"how long one server may take; a query may take 5s in all"`
-	MaxQueries   int                            `toml:"max_queries" default:"256" min:"1" max:"65536" help:"how many queries may run at once; further ones wait"`
-	CacheEntries int                            `toml:"cache_entries" default:"16384" min:"1" max:"16777216" help:"how many answers are cached; a name has one for IPv4 and one for IPv6"`
-	CacheBytes   int64                          `toml:"cache_bytes" default:"8388608" min:"65536" max:"1099511627776" help:"how much memory they may take, in bytes"`
-	MinTTL       option.Duration                `toml:"min_ttl" default:"0s" min:"0s" max:"168h" help:"the shortest time for which an answer is cached, whatever its TTL"`
-	MaxTTL       option.Duration                `toml:"max_ttl" default:"24h" min:"1s" max:"168h" help:"the longest time"`
-	NegativeTTL  option.Duration                `toml:"negative_ttl" default:"15m" min:"0s" max:"168h" help:"the longest time for which a negative answer is cached"`
-	ServeStale   option.Duration                `toml:"serve_stale" default:"1h" min:"0s" max:"72h" help:"how long an expired answer may be used while no server answers; 0s for never"`
-	Prefetch     bool                           `toml:"prefetch" default:"true" help:"refresh the answers of names in use shortly before they expire"`
+	_             core.About                     `help:"queries DNS servers by UDP, TCP, TLS or HTTPS, and caches their answers"`
+	Servers       []option.NameServer            `toml:"servers" required:"true" help:"servers to query: \"8.8.8.8\", \"tcp://8.8.8.8\", \"tls://1.1.1.1\" or \"https://dns.example/dns-query\""`
+	Strategy      Strategy                       `toml:"strategy" default:"failover" help:"failover: the next server when one fails; race: all servers at once; spread: the servers in rotation"`
+	Domains       map[string][]option.NameServer `toml:"domains" help:"servers for a domain and all its subdomains, instead of servers"`
+	Bootstrap     map[string][]option.IP         `toml:"bootstrap" help:"addresses of servers that are given by name; else the operating system resolves the names, or the outbound in via"`
+	Via           core.Ref[core.Outbound]        `toml:"via" help:"the [outbound.x] that queries go through"`
+	CA            string                         `toml:"ca" help:"file of the CAs to trust for TLS and HTTPS instead of the system's"`
+	Prefer        option.Family                  `toml:"prefer" default:"auto" help:"addresses to try first: ipv4, ipv6, or auto for IPv6 where this machine has it; ipv4-only and ipv6-only leave the others out"`
+	Timeout       option.Duration                `toml:"timeout" default:"2s" min:"100ms" max:"5s" help:"how long one server may take; a query may take 5s in all"`
+	MaxQueries    int                            `toml:"max_queries" default:"256" min:"1" max:"65536" help:"how many queries may run at once; further ones wait"`
+	ClientQueries int                            `toml:"client_queries" default:"0" min:"0" max:"65536" help:"how many of them may be for one client address, or for one user; 0 for half"`
+	CacheEntries  int                            `toml:"cache_entries" default:"16384" min:"1" max:"16777216" help:"how many answers are cached; a name has one for IPv4 and one for IPv6"`
+	CacheBytes    int64                          `toml:"cache_bytes" default:"8388608" min:"65536" max:"1099511627776" help:"how much memory they may take, in bytes"`
+	MinTTL        option.Duration                `toml:"min_ttl" default:"0s" min:"0s" max:"168h" help:"the shortest time for which an answer is cached, whatever its TTL"`
+	MaxTTL        option.Duration                `toml:"max_ttl" default:"24h" min:"1s" max:"168h" help:"the longest time"`
+	NegativeTTL   option.Duration                `toml:"negative_ttl" default:"15m" min:"0s" max:"168h" help:"the longest time for which a negative answer is cached"`
+	ServeStale    option.Duration                `toml:"serve_stale" default:"1h" min:"0s" max:"72h" help:"how long an expired answer may be used while no server answers; 0s for never"`
+	Prefetch      bool                           `toml:"prefetch" default:"true" help:"refresh the answers of names in use shortly before they expire"`
 }
 
 // maxServers is the maximum number of servers in a list.

@@ -1,6 +1,11 @@
 package dns
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core/dial"
+)
 
 // part is the lookup of one family of a name.
 type part struct {
@@ -48,34 +53,44 @@ func (p *part) has() bool { return p.entry != nil && p.entry.status == found }
 
 // begin returns the cached entry of a question, or a flight if the question must be
 // queried.
-func (r *Resolver) begin(q question, now time.Time) part {
+func (r *Resolver) begin(ctx context.Context, q question, now time.Time) part {
 	e := r.store.get(q)
 	switch {
 	case e != nil && e.left(now) > 0:
 		e.hits.Add(1)
-		if r.prefetch && e.hot(now) && len(r.slots) < cap(r.slots)/2 && !e.rests(now) {
-			_, _ = r.start(q, e) // a refresh; its result is not needed here
+		if r.prefetch && e.hot(now) && !e.rests(now) && r.idle() {
+			_, _ = r.start(dial.AskerOf(ctx), q, e) // a refresh; its result is not needed here
 		}
 		return part{entry: e}
 	case e == nil || !r.mayServe(e, now):
-		return r.beginQuery(q, e, nil)
+		return r.beginQuery(ctx, q, e, nil)
 	case e.rests(now):
 		return part{entry: e}
 	}
-	return r.beginQuery(q, e, e)
+	return r.beginQuery(ctx, q, e, e)
 }
 
 // beginQuery is begin for a question that must be queried. seen is the store's entry,
 // or nil.
-func (r *Resolver) beginQuery(q question, seen, stale *entry) part {
+func (r *Resolver) beginQuery(ctx context.Context, q question, seen, stale *entry) part {
 	if !isHost(q.name) {
 		return part{entry: &entry{question: q, status: missing}}
 	}
-	f, err := r.start(q, seen)
-	if err != nil {
+	asker := dial.AskerOf(ctx)
+	f, err := r.start(asker, q, seen)
+	switch {
+	case err != nil:
 		return part{entry: &entry{question: q, status: failed, err: err}}
+	case f == nil:
+		f = r.await(ctx, asker, q, seen)
 	}
 	return part{stale: stale, flight: f}
+}
+
+// idle reports whether fewer than half of the queries that may run do.
+func (r *Resolver) idle() bool {
+	used, total := r.slots.Used()
+	return used < total/2
 }
 
 // delayOf returns how long to wait for one family once the other has addresses.

@@ -17,7 +17,7 @@ const (
 
 // question asks for the addresses of one family of a name.
 type question struct {
-	name string // in lower case, without the trailing dot
+	name string // in lower case, without the trailing dot; odd bytes as \DDD, which a CNAME may have
 	kind uint16 // dns.TypeA or dns.TypeAAAA
 }
 
@@ -64,7 +64,11 @@ func newQuery(q question, f form) (query, error) {
 	if err != nil {
 		return query{}, err
 	}
-	end := headerSize + len(q.name) + 2 + 4 // a length before each label and at the end, where the text has dots; type; class
+	end := headerSize
+	for wire[end] != 0 {
+		end += 1 + int(wire[end])
+	}
+	end += 1 + 4 // the last length; type; class
 	return query{q, wire, wire[headerSize:end]}, nil
 }
 
