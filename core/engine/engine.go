@@ -16,13 +16,15 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/failures"
 )
 
 // Engine runs one file at a time, and what is left of earlier ones.
 type Engine struct {
 	reg       *core.Registry
 	log       *slog.Logger
-	observers []core.Observer // of every pipeline
+	observers []core.Observer // of every pipeline, and failures
+	failures  *failures.Reporter
 	process   *core.Process
 	failed    chan error
 
@@ -42,8 +44,9 @@ type Engine struct {
 // New returns an Engine that runs nothing yet. The observers are notified of every
 // connection of every file.
 func New(reg *core.Registry, log *slog.Logger, observers ...core.Observer) *Engine {
+	reporter := failures.New(log)
 	e := &Engine{
-		reg: reg, log: log, observers: observers, process: new(core.Process),
+		reg: reg, log: log, observers: append(observers[:len(observers):len(observers)], reporter), failures: reporter, process: new(core.Process),
 		failed: make(chan error, 1), serving: map[*generation]bool{},
 	}
 	e.handshakes, e.drop = context.WithCancel(context.Background())
@@ -85,6 +88,7 @@ func (e *Engine) replace(ctx context.Context, f *config.File) error {
 		return errors.Join(err, next.abandon())
 	}
 	dial.NamesOf(e.process).Limit(nameBounds(f), e.log)
+	e.failures.SetHops(hopsOf(f))
 	next.serve(e.fail)
 	e.number++
 	next.number, next.since = e.number, time.Now()
@@ -136,7 +140,21 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		e.forget(current)
 	}
 	e.retired.Wait()
+	e.failures.Close()
 	return err
+}
+
+// hopsOf returns the names of the outbounds that pass requests on to a server.
+func hopsOf(f *config.File) map[string]bool {
+	hops := map[string]bool{}
+	for id, c := range f.Components {
+		for _, s := range c.Description.Servers {
+			if s.Role == core.RoleHop {
+				hops[id.String()] = true
+			}
+		}
+	}
+	return hops
 }
 
 // Failed returns a channel with the first error of an inbound that stopped

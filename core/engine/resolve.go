@@ -70,7 +70,7 @@ func (g *generation) resolve(ctx context.Context, p *config.Pipeline, by plan.Na
 	defer cancel()
 	began := time.Now()
 	r.Found, r.Err = core.Tell(ctx, resolver, name)
-	r.Took = time.Since(began)
+	r.Took, r.Err = time.Since(began), core.NoAnswer(r.Err, p.DialTimeout.Std())
 	if r.Err != nil {
 		return r, nil
 	}

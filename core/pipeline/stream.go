@@ -55,6 +55,9 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *core.Request, pending co
 	r.Flow.OnCut(s.cut)
 	r.Grant.Hold(r.Flow)
 	if err := panics.Call(func() error { return s.open(ctx) }); err != nil {
+		if ctx.Err() != nil {
+			err = core.NoAnswer(err, p.cfg.DialTimeout)
+		}
 		s.fail(err)
 		return
 	}

@@ -101,6 +101,7 @@ func (p *Policy) check(ctx context.Context, r *core.Request) error {
 		p.postpone(c)
 		return ctx.Err()
 	case err != nil:
+		err = core.NoAnswer(err, p.wait)
 		if !p.away.Swap(true) {
 			p.log.Error("the store is away; using local state only", slog.Any("err", err))
 		}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // compareEvery is the interval between comparisons of set and store while no error
@@ -92,7 +94,7 @@ func (m *Mirror) failed(err error) error {
 func (m *Mirror) put(ctx context.Context, e Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return m.store.Put(ctx, e)
+	return core.NoAnswer(m.store.Put(ctx, e), callTimeout)
 }
 
 // reconcile copies to each side the entries that are missing or older there.

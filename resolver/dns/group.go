@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/core/panics"
 )
@@ -126,6 +127,9 @@ func (g *group) try(ctx context.Context, u *upstream, q question, number int) (r
 	began := time.Now()
 	a, err := u.query(tried, q)
 	took := time.Since(began)
+	if tried.Err() != nil {
+		err = core.NoAnswer(err, min(g.timeout, took.Round(time.Millisecond)))
+	}
 	switch calledOff := ctx.Err() != nil; {
 	case err == nil, errors.Is(err, errServer): // the server is healthy: the error may concern this name only
 		u.answered(q.kind)

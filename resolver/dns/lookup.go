@@ -107,6 +107,7 @@ func (r *Resolver) mayServe(e *entry, now time.Time) bool {
 // wait waits for the flights. Once one family has addresses it waits for the other only
 // for delayOf.
 func (r *Resolver) wait(ctx context.Context, host string, four, six *part) (pair, error) {
+	began := time.Now()
 	var late, stale <-chan time.Time
 	if four.stale != nil || six.stale != nil {
 		timer := time.NewTimer(staleDelay)
@@ -131,7 +132,7 @@ func (r *Resolver) wait(ctx context.Context, host string, four, six *part) (pair
 			four.useStale()
 			six.useStale()
 		case <-ctx.Done():
-			return pair{}, &net.DNSError{Err: ctx.Err().Error(), UnwrapErr: ctx.Err(), Name: host, IsTimeout: ctx.Err() == context.DeadlineExceeded}
+			return pair{}, &net.DNSError{Err: core.NoAnswer(ctx.Err(), time.Since(began).Round(time.Millisecond)).Error(), UnwrapErr: ctx.Err(), Name: host, IsTimeout: ctx.Err() == context.DeadlineExceeded}
 		}
 	}
 	return pair{four.entry, six.entry}, nil

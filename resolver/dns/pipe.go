@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 const (
@@ -56,7 +58,7 @@ func (p *pipe) run(life context.Context, dial func(context.Context) (net.Conn, e
 	conn, err := dial(ctx)
 	cancel()
 	if err != nil {
-		p.end(err)
+		p.end(core.NoAnswer(err, dialTimeout))
 		return
 	}
 	defer context.AfterFunc(life, func() { p.end(errEnded) })()

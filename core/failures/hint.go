@@ -1,0 +1,59 @@
+package failures
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Reasons beyond those of core.ReasonOf.
+const (
+	silence     = "silence"     // requests were sent, and nothing came back
+	ports       = "ports"       // no local port is free
+	descriptors = "descriptors" // the process or the machine has no descriptor left
+)
+
+// reasonOf returns why a dial failed in one word.
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return ports
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return descriptors
+	}
+	return core.ReasonOf(err)
+}
+
+// hints are the likely mends of failures of an outbound that dials targets itself.
+var hints = map[string]string{
+	"name":        `the name does not exist, or no name server answers; "umbra resolve FILE NAME" asks`,
+	"refused":     "nothing listens on the port of the target",
+	"timeout":     "the target or a firewall before it drops packets",
+	"unreachable": "no route from this machine; has it IPv4 and IPv6?",
+	"crowded":     "raise the bound, or look for a client that takes all",
+	ports:         "widen net.ipv4.ip_local_port_range, or give more addresses in source; each address of source must be one of this machine",
+	descriptors:   "raise the limit of open files (ulimit -n, LimitNOFILE)",
+}
+
+// hopHints are those of an outbound that passes requests on to a server.
+var hopHints = map[string]string{
+	"refused": "nothing listens there: is the server running, and its port right?",
+	"timeout": "the server is down, its address is wrong, or a firewall drops packets",
+	"auth":    "wrong user or password?",
+	"reset":   "the server ended the connection: wrong method or password, or another protocol on its port?",
+	"short":   "the server ended the connection: wrong method or password, or another protocol on its port?",
+	silence:   "wrong method or password, or its clock?",
+}
+
+// hint returns the likely mend of a kind of failures, "" if there is none.
+func (r *Reporter) hint(k kind) string {
+	last := k.where[strings.LastIndexByte(k.where, ' ')+1:]
+	if (*r.hops.Load())[last] {
+		if hint := hopHints[k.reason]; hint != "" {
+			return hint
+		}
+	}
+	return hints[k.reason]
+}

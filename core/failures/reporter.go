@@ -1,0 +1,167 @@
+// Package failures says in the log, in few lines, why requests fail: at once for the first
+// failure of a kind, and then how many more there were in the last minute. Connections that
+// failed have lines of their own at level debug.
+package failures
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+const (
+	every    = time.Minute // the interval between lines of one kind
+	maxKinds = 256         // of failures at once; further ones share a line for each reason
+	unheard  = 5           // requests in a row without an answer after which that is told
+)
+
+// Reporter is a core.Observer that logs failures of requests.
+type Reporter struct {
+	log  *slog.Logger
+	hops atomic.Pointer[map[string]bool]
+
+	mu     sync.Mutex
+	kinds  map[kind]*tally // guarded by mu, as all that follows
+	silent map[string]int  // by path: requests in a row that a hop left without an answer
+	closed bool
+}
+
+var _ core.Observer = (*Reporter)(nil)
+
+// kind is what failures have in common that share a line.
+type kind struct{ where, reason string }
+
+// tally is a kind of which a line was logged within the last interval.
+type tally struct {
+	more  int    // failures since that line
+	err   string // of the last one
+	timer *time.Timer
+}
+
+// New returns a Reporter.
+func New(log *slog.Logger) *Reporter {
+	r := &Reporter{log: log, kinds: map[kind]*tally{}, silent: map[string]int{}}
+	r.SetHops(nil)
+	return r
+}
+
+// SetHops sets the outbounds that pass requests on to a server of the configuration, by
+// their names in Event.Path.
+func (r *Reporter) SetHops(hops map[string]bool) { r.hops.Store(&hops) }
+
+// Observe counts a failure, or an answer.
+func (r *Reporter) Observe(e core.Event) {
+	switch {
+	case !e.Kind.Ends() || e.Request == nil && !errors.Is(e.Err, core.ErrCrowded) || errors.Is(e.Err, core.ErrShutdown):
+	case errors.Is(e.Err, core.ErrCrowded):
+		r.count(kind{e.Client.Inbound, "crowded"}, e.Err)
+	case e.Kind == core.DialFailed && !errors.Is(e.Err, context.Canceled): // else the client has left
+		r.count(kind{strings.Join(e.Path, " > "), reasonOf(e.Err)}, e.Err)
+	case e.Kind == core.Closed && !e.Stages.Reached.IsZero() && len(e.Path) > 0 && (*r.hops.Load())[e.Path[len(e.Path)-1]]:
+		r.answered(strings.Join(e.Path, " > "), e.Request.Flow.Up.Load() > 0, e.Request.Flow.Down.Load() > 0)
+	}
+}
+
+// answered counts a request that has ended and that a hop answered, or did not.
+func (r *Reporter) answered(path string, asked, heard bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case heard:
+		delete(r.silent, path)
+		return
+	case !asked || len(r.silent) >= maxKinds && r.silent[path] == 0:
+		return
+	}
+	if r.silent[path]++; r.silent[path] >= unheard {
+		r.add(kind{path, silence}, "")
+	}
+}
+
+// count counts a failure.
+func (r *Reporter) count(k kind, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.add(k, strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// add counts a failure and logs it, if it is the first one of its kind. mu is held.
+func (r *Reporter) add(k kind, err string) {
+	t := r.kinds[k]
+	if t == nil && len(r.kinds) >= maxKinds {
+		k.where = "others"
+		t = r.kinds[k]
+	}
+	if t != nil {
+		t.more++
+		t.err = err
+		return
+	}
+	if r.closed {
+		return
+	}
+	t = &tally{err: err}
+	t.timer = time.AfterFunc(every, func() { r.tell(k, t) })
+	r.kinds[k] = t
+	r.write(k, t)
+}
+
+// tell logs what came within the interval, and forgets a kind of which nothing came.
+func (r *Reporter) tell(k kind, t *tally) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	if t.more == 0 {
+		delete(r.kinds, k)
+		return
+	}
+	r.write(k, t)
+	t.more = 0
+	t.timer.Reset(every)
+}
+
+// write logs a line. mu is held.
+func (r *Reporter) write(k kind, t *tally) {
+	message, key := "requests failed", "outbound"
+	attrs := make([]slog.Attr, 0, 6)
+	switch k.reason {
+	case silence:
+		message = "no answer to any request"
+		attrs = append(attrs, slog.Int("requests", r.silent[k.where]))
+	case "crowded":
+		message, key = "a bound is reached", "inbound"
+	}
+	attrs = append(attrs, slog.String(key, strings.TrimPrefix(k.where, "outbound.")), slog.String("reason", k.reason))
+	if t.more > 0 {
+		attrs = append(attrs, slog.Int("more", t.more), slog.Duration("within", every))
+	}
+	if t.err != "" {
+		attrs = append(attrs, slog.String("err", t.err))
+	}
+	if hint := r.hint(k); hint != "" {
+		attrs = append(attrs, slog.String("hint", hint))
+	}
+	r.log.LogAttrs(context.Background(), slog.LevelWarn, message, attrs...)
+}
+
+// Close logs what was counted and not told yet, and stops the Reporter.
+func (r *Reporter) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	for k, t := range r.kinds {
+		t.timer.Stop()
+		if t.more > 0 {
+			r.write(k, t)
+			t.more = 0
+		}
+	}
+}
