@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxName is the longest host name in bytes, without its trailing dot
@@ -116,13 +117,25 @@ func checkName(name string) error {
 				return fmt.Errorf("%w: host name %q has a label of over 63 bytes", ErrMalformed, name)
 			}
 		default:
-			return fmt.Errorf("%w: host name %q has the byte %q", ErrMalformed, name, c)
+			return fmt.Errorf("%w: host name %q has %s", ErrMalformed, name, badCharacter(trimmed[i:]))
 		}
 	}
 	if label == 0 {
 		return fmt.Errorf("%w: host name %q has an empty label", ErrMalformed, name)
 	}
 	return nil
+}
+
+// badCharacter describes the character at the beginning of s that no host name has.
+func badCharacter(s string) string {
+	switch r, size := utf8.DecodeRuneInString(s); {
+	case r == utf8.RuneError && size <= 1:
+		return fmt.Sprintf("the byte 0x%02x", s[0])
+	case r >= utf8.RuneSelf:
+		return fmt.Sprintf("the character %q; its form for DNS begins with xn--", r)
+	default:
+		return fmt.Sprintf("the character %q", r)
+	}
 }
 
 func isNameByte(c byte) bool {

@@ -73,6 +73,20 @@ func TestNewAddr(t *testing.T) {
 	}
 }
 
+// TestAddrErrors checks that an error shows what is wrong with a name as a person wrote it.
+func TestAddrErrors(t *testing.T) {
+	for _, tc := range []struct{ host, want string }{
+		{"bücher.example", `host name "bücher.example" has the character 'ü'; its form for DNS begins with xn--`},
+		{"a\xffb", `host name "a\xffb" has the byte 0xff`},
+		{"a b", `host name "a b" has the character ' '`},
+		{"a\nb", `host name "a\nb" has the character '\n'`},
+	} {
+		if _, err := core.NewAddr(tc.host, 80); err == nil || !strings.HasSuffix(err.Error(), tc.want) {
+			t.Errorf("%q: got %v, want %s", tc.host, err, tc.want)
+		}
+	}
+}
+
 func TestAddrParts(t *testing.T) {
 	name, err := core.NewAddr("example.com", 443)
 	if err != nil {

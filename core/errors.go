@@ -23,8 +23,9 @@ var (
 	ErrMalformed = errors.New("malformed")
 	// ErrAddrType says that an address has an unknown type. It is an ErrMalformed.
 	ErrAddrType = fmt.Errorf("%w: unknown address type", ErrMalformed)
-	// ErrDenied says that policy forbids what was asked for.
-	ErrDenied = errors.New("denied by policy")
+	// ErrDenied says that the configuration forbids what was asked for. A policy
+	// wraps it as "denied by policy".
+	ErrDenied = errors.New("denied")
 	// ErrUntrusted says that a connection did not come through the required
 	// balancer. It is an ErrDenied.
 	ErrUntrusted = fmt.Errorf("%w: the sender is not trusted", ErrDenied)

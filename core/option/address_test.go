@@ -141,9 +141,9 @@ func TestServerRefuses(t *testing.T) {
 		{"2001:db8::1:80", "is not a server address"},
 		{"example.net:0", `port "0" is not a number from 1 to 65535`},
 		{"example.net:ss", `port "ss" is not`},
-		{"exa mple.net:80", `host name "exa mple.net" has the byte ' '`},
+		{"exa mple.net:80", `host name "exa mple.net" has the character ' '`},
 		{"http://example.net:80", "is not a server address"},
-		{"[fe80::1%eth0]:80", "has the byte"},
+		{"[fe80::1%eth0]:80", "has the character"},
 	} {
 		t.Run(tc.text, func(t *testing.T) {
 			var s option.Server

@@ -87,7 +87,7 @@ func TestHandshakeModes(t *testing.T) {
 					}
 					return
 				}
-				want := "request: " + name + " is not served: denied by policy"
+				want := "request: " + name + " is not served: denied"
 				if !errors.Is(err, core.ErrDenied) || err.Error() != want {
 					t.Errorf("got %v, want %s", err, want)
 				}

@@ -238,12 +238,12 @@ func TestHandshakeErrorTexts(t *testing.T) {
 		{"http", nil, "GET / HTTP/1.1", "greeting: malformed: first byte 0x47 (HTTP), not 5"},
 		{"tls", nil, "\x16\x03\x01", "greeting: malformed: first byte 0x16 (TLS), not 5"},
 		{"socks4", nil, "\x04", "greeting: malformed: first byte 0x04 (SOCKS4), not 5"},
-		{"no method", nil, "\x05\x01\x01", "greeting: neither method 0 nor 2 is offered: denied by policy"},
+		{"no method", nil, "\x05\x01\x01", "greeting: neither method 0 nor 2 is offered: denied"},
 		{"wrong password", users, helloLogin + "\x01\x05b\nb\x00b\x06Secret", `login as "b\nb\x00b": authentication failed`},
-		{"bind", nil, hello + "\x05\x02\x00\x01\xc0\x00\x02\x07\x00\x50", "request: BIND is not served: denied by policy"},
-		{"resolve", nil, hello + "\x05\xf0\x00\x03\x01a\x00\x50", "request: command 240 is not served: denied by policy"},
+		{"bind", nil, hello + "\x05\x02\x00\x01\xc0\x00\x02\x07\x00\x50", "request: BIND is not served: denied"},
+		{"resolve", nil, hello + "\x05\xf0\x00\x03\x01a\x00\x50", "request: command 240 is not served: denied"},
 		{"port 0", nil, hello + "\x05\x01\x00\x03\x01a\x00\x00", "request: malformed: port 0 in target a:0"},
-		{"bad name", nil, hello + "\x05\x01\x00\x03\x03a\nb\x00\x50", `request: malformed: host name "a\nb" has the byte '\n'`},
+		{"bad name", nil, hello + "\x05\x01\x00\x03\x03a\nb\x00\x50", `request: malformed: host name "a\nb" has the character '\n'`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := serve(t, handshakerFor(t, tc.users), &script{reads: whole([]byte(tc.in))})

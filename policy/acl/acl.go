@@ -87,7 +87,17 @@ func (p *Policy) deny(why reason) error {
 // drop counts a denied datagram, and logs it at level debug.
 func (p *Policy) drop(target core.Addr, why reason) {
 	p.tally.datagrams.Add(1)
-	if ctx := context.Background(); p.env.Log.Enabled(ctx, slog.LevelDebug) {
-		p.env.Log.LogAttrs(ctx, slog.LevelDebug, "datagram denied", slog.String("target", target.String()), slog.String("reason", why.String()))
+	if p.env.Log.Enabled(context.Background(), slog.LevelDebug) {
+		p.logDrop(target.String(), why)
 	}
+}
+
+// dropName is drop for datagrams to a name, whose port is not known.
+func (p *Policy) dropName(name string, why reason) {
+	p.tally.datagrams.Add(1)
+	p.logDrop(name, why)
+}
+
+func (p *Policy) logDrop(target string, why reason) {
+	p.env.Log.LogAttrs(context.Background(), slog.LevelDebug, "datagram denied", slog.String("target", target), slog.String("reason", why.String()))
 }

@@ -109,20 +109,20 @@ func TestStreams(t *testing.T) {
 		err          string
 	}{
 		{"passes", "example.net:443", "", "", false, "", ""},
-		{"denied", "www.example.org:443", "", "", false, "", "denied by policy: policy.acl: target suffix:.example.org"},
-		{"port", "example.net:25", "", "", false, "", "denied by policy: policy.acl: port 25"},
-		{"user", "example.net:443", "", "eve", false, "", `denied by policy: policy.acl: user "eve"`},
-		{"address", "10.1.2.3:443", "", "", false, "", "denied by policy: policy.acl: target 10.0.0.0/8"},
+		{"denied", "www.example.org:443", "", "", false, "", "denied by policy.acl: target suffix:.example.org"},
+		{"port", "example.net:25", "", "", false, "", "denied by policy.acl: port 25"},
+		{"user", "example.net:443", "", "eve", false, "", `denied by policy.acl: user "eve"`},
+		{"address", "10.1.2.3:443", "", "", false, "", "denied by policy.acl: target 10.0.0.0/8"},
 		{"after a resolver", "example.net:443", "192.0.2.1 10.0.0.1", "", false, "192.0.2.1", ""},
-		{"rebinding after a resolver", "example.net:443", "10.0.0.1", "", false, "", "denied by policy: policy.acl: target 10.0.0.0/8"},
+		{"rebinding after a resolver", "example.net:443", "10.0.0.1", "", false, "", "denied by policy.acl: target 10.0.0.0/8"},
 		{"its own resolver", "good.test:443", "", "", true, "192.0.2.2", ""},
 		{"its own resolver, one of two", "mixed.test:443", "", "", true, "192.0.2.2", ""},
-		{"its own resolver, rebinding", "rebound.test:443", "", "", true, "", "denied by policy: policy.acl: target 10.0.0.0/8"},
-		{"its own resolver, port", "good.test:25", "", "", true, "", "denied by policy: policy.acl: port 25"},
+		{"its own resolver, rebinding", "rebound.test:443", "", "", true, "", "denied by policy.acl: target 10.0.0.0/8"},
+		{"its own resolver, port", "good.test:25", "", "", true, "", "denied by policy.acl: port 25"},
 		{"its own resolver, no such name", "x.test:443", "", "", true, "", "no such host"},
 		{"its own resolver, no address", "none.test:443", "", "", true, "", "no address"},
 		{"its own resolver, not asked again", "good.test:443", "198.51.100.1", "", true, "198.51.100.1", ""},
-		{"its own resolver, an address", "10.0.0.1:443", "", "", true, "", "denied by policy: policy.acl: target 10.0.0.0/8"},
+		{"its own resolver, an address", "10.0.0.1:443", "", "", true, "", "denied by policy.acl: target 10.0.0.0/8"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var own core.Resolver

@@ -116,8 +116,7 @@ func (o allowedResolver) LookupIP(ctx context.Context, name string) ([]netip.Add
 	}
 	open, why := o.policy.rules.Load().open(name, ips)
 	if len(open) == 0 {
-		target, _ := core.NewAddr(name, 0) // a name that was looked up is valid
-		o.policy.drop(target, why)
+		o.policy.dropName(name, why)
 		return nil, denied(o.policy.env.Name, why)
 	}
 	return open, nil

@@ -54,5 +54,5 @@ func (r reason) String() string {
 
 // denied returns the error for a reason. name is the policy's name.
 func denied(name string, r reason) error {
-	return fmt.Errorf("%w: policy.%s: %s", core.ErrDenied, name, r)
+	return fmt.Errorf("%w by policy.%s: %s", core.ErrDenied, name, r)
 }

@@ -58,10 +58,10 @@ func (cs *clients) enter(ip netip.Addr, o *Options, now time.Time) error {
 // admit returns an error if the client may not have one more connection.
 func (c *client) admit(source netip.Prefix, o *Options, now time.Time) error {
 	if most := o.ConnectionsPerClient; most > 0 && c.connections >= most {
-		return fmt.Errorf("%w: %s has %d connections already", core.ErrDenied, source, c.connections)
+		return fmt.Errorf("%w by policy: %s has %d connections already", core.ErrDenied, source, c.connections)
 	}
 	if !allow(&c.rate, o.NewPerSecondPerClient, o, now) {
-		return fmt.Errorf("%w: %s opens too many connections a second", core.ErrDenied, source)
+		return fmt.Errorf("%w by policy: %s opens too many connections a second", core.ErrDenied, source)
 	}
 	return nil
 }

@@ -132,7 +132,7 @@ func (us *users) enter(name string, f *core.Flow, now time.Time) (*meter, error)
 	us.turn(now)
 	m.user = us.user(name, now)
 	if m.user == nil {
-		return nil, fmt.Errorf("%w: the table of users is full: %d users", core.ErrDenied, maxUsers)
+		return nil, fmt.Errorf("%w by policy: the table of users is full: %d users", core.ErrDenied, maxUsers)
 	}
 	if err := us.admit(m.user, now); err != nil {
 		return nil, err
@@ -148,9 +148,9 @@ func (us *users) admit(u *user, now time.Time) error {
 	case u.isSpent():
 		return us.spent(u)
 	case u.bounds.connections > 0 && u.connections >= u.bounds.connections:
-		return fmt.Errorf("%w: the user has %d connections already", core.ErrDenied, u.connections)
+		return fmt.Errorf("%w by policy: the user has %d connections already", core.ErrDenied, u.connections)
 	case !allow(&u.rate, u.perSecond, us.options, now):
-		return fmt.Errorf("%w: the user opens too many connections a second", core.ErrDenied)
+		return fmt.Errorf("%w by policy: the user opens too many connections a second", core.ErrDenied)
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (u *user) isSpent() bool {
 
 // spent returns the error for a user whose quota is spent. mu is held.
 func (us *users) spent(u *user) error {
-	return fmt.Errorf("%w: the quota of %s is spent until %s", core.ErrDenied, Size(u.quota.Load()), us.ends.Format(time.DateOnly))
+	return fmt.Errorf("%w by policy: the quota of %s is spent until %s", core.ErrDenied, Size(u.quota.Load()), us.ends.Format(time.DateOnly))
 }
 
 // leave removes a flow that enter has counted. A second call does nothing.
