@@ -29,6 +29,9 @@ var (
 	// ErrUntrusted says that a connection did not come through the required
 	// balancer. It is an ErrDenied.
 	ErrUntrusted = fmt.Errorf("%w: the sender is not trusted", ErrDenied)
+	// ErrProxyHeader says that a client began with a PROXY header, as a balancer does,
+	// at an inbound that expects none. It stands beside the error of the handshake.
+	ErrProxyHeader = errors.New("a PROXY header, and none is expected")
 	// ErrNoPackets says that a dialer carries streams only.
 	ErrNoPackets = errors.New("carries no UDP")
 	// ErrIdle says that a connection moved no byte for its idle timeout.

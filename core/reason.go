@@ -19,6 +19,7 @@ type reason struct {
 // did. The first that matches holds.
 var (
 	ownReasons = []reason{
+		{"proxy_header", []error{ErrProxyHeader}},
 		{"replay", []error{ErrReplay}},
 		{"identity", []error{ErrIdentity}},
 		{"auth", []error{ErrAuth}},
@@ -40,7 +41,7 @@ var (
 )
 
 // ReasonOf returns in one word why a connection ended, for logs, metrics and
-// observers: one of replay, identity, auth, clock, untrusted, denied, crowded,
+// observers: one of proxy_header, replay, identity, auth, clock, untrusted, denied, crowded,
 // malformed, shutdown, idle, short, name (a lookup failed), refused, unreachable,
 // reset, timeout and other. It returns "" for nil.
 func ReasonOf(err error) string {

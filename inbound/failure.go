@@ -35,8 +35,8 @@ func (h *handshake) log(err error) {
 	if !ok {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 6)
-	attrs = append(attrs, slog.Any("client", core.Suspect{AddrPort: client.Addr}), slog.String("reason", core.HandshakeReasonOf(err)))
+	attrs := make([]slog.Attr, 0, 7)
+	attrs = append(attrs, suspectOf(client, err), slog.String("reason", core.HandshakeReasonOf(err)))
 	if core.IsAuthenticated(err) {
 		attrs = append(attrs, slog.Bool("authenticated", true))
 	}
@@ -46,5 +46,18 @@ func (h *handshake) log(err error) {
 	if suppressed > 0 {
 		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}
-	log.LogAttrs(context.Background(), slog.LevelWarn, "handshake failed", append(attrs, slog.Any("err", err))...)
+	attrs = append(attrs, slog.Any("err", err))
+	if errors.Is(err, core.ErrProxyHeader) {
+		attrs = append(attrs, slog.String("hint", "a balancer sends PROXY headers: add proxy_protocol to the inbound, with the balancer's address, or turn them off there"))
+	}
+	log.LogAttrs(context.Background(), slog.LevelWarn, "handshake failed", attrs...)
+}
+
+// suspectOf returns the client of a failed handshake as an attribute: as a suspect, which
+// tools ban that read the log, unless it is a balancer, which stands for many clients.
+func suspectOf(client core.Client, err error) slog.Attr {
+	if errors.Is(err, core.ErrProxyHeader) {
+		return slog.Any("client", client.Addr)
+	}
+	return slog.Any("client", core.Suspect{AddrPort: client.Addr})
 }

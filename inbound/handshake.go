@@ -105,7 +105,7 @@ func (h *handshake) request() (wire core.Stream, err error) {
 	for _, t := range h.server.cfg.Transports {
 		over, err := t.Server(h.ctx, wire)
 		if err != nil {
-			return wire, err
+			return wire, noteHeaderBeforeTLS(err)
 		}
 		wire = over
 	}

@@ -85,8 +85,8 @@ func NewRejecter(env core.Env, r Rejection) (*Rejecter, error) {
 // and the bytes read so far, unchanged. The caller passes the error of Accept to Fail.
 func (r *Rejecter) Accept(ctx context.Context, conn core.Stream, read func(waits func([]byte)) (soFar []byte, err error)) error {
 	if r.how != option.RejectForward {
-		_, err := read(nil)
-		return err
+		soFar, err := read(nil)
+		return NoteProxyHeader(err, soFar)
 	}
 	m := &mirror{rejecter: r, ctx: ctx, client: conn}
 	failed := false
@@ -100,7 +100,7 @@ func (r *Rejecter) Accept(ctx context.Context, conn core.Stream, read func(waits
 		return nil
 	}
 	failed = true
-	return &invalidRequest{err, soFar, m}
+	return &invalidRequest{NoteProxyHeader(err, soFar), soFar, m}
 }
 
 // Fail ends a connection whose request was invalid, or whose client a policy refused. err

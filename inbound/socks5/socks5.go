@@ -125,7 +125,7 @@ func (h *handshaker) Fail(conn core.Stream, deadline time.Time, err error) {
 func (h *handshaker) greet(w *window) (method byte, err error) {
 	offered, err := next(w, "greeting", parseGreeting)
 	if err != nil {
-		return 0, err // another protocol, which gets no answer
+		return 0, inbound.NoteProxyHeader(err, w.b[w.from:w.to]) // another protocol, which gets no answer
 	}
 	refused := []byte{version, methodRefused}
 	if len(offered) == 0 {

@@ -38,6 +38,8 @@ func reasonOf(e core.Event) (reason, bool) {
 		return replayed, e.Kind == core.Refused && errors.Is(e.Err, core.ErrReplay)
 	}
 	switch {
+	case errors.Is(e.Err, core.ErrProxyHeader): // a balancer that stands for many clients
+		return 0, false
 	case errors.Is(e.Err, core.ErrUntrusted): // a forged PROXY header, or a connection that bypasses the balancer
 		return authFailed, true
 	case errors.Is(e.Err, core.ErrClock), errors.Is(e.Err, core.ErrDenied), errors.Is(e.Err, core.ErrShutdown),
