@@ -76,7 +76,7 @@ func TestNames(t *testing.T) {
 			if _, err := curl(t, port, "http://none.test:"+webPort+"/file/1"); err == nil {
 				t.Error("none.test: got an answer, want none")
 			}
-			quietLog(t, umbra)
+			quietLog(t, umbra, "requests failed outbound=direct reason=name")
 		})
 	}
 }
@@ -135,7 +135,7 @@ func TestNamesVia(t *testing.T) {
 					t.Errorf("got %d bytes, %v, want 1000", len(out), err)
 				}
 			}
-			quietLog(t, umbra)
+			quietLog(t, umbra, "requests failed outbound=direct reason=name")
 		})
 	}
 }

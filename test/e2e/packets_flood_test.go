@@ -70,7 +70,7 @@ func TestPacketsFlood(t *testing.T) {
 	if got := target.from(); len(got) != 1 {
 		t.Errorf("the target saw the sources %v of the working client, want one", got)
 	}
-	quietLog(t, umbra)
+	quietLog(t, umbra, "a bound is reached inbound=ss")
 }
 
 // TestPacketsAmplification answers one datagram with many: a client gets ten times the bytes that it
