@@ -5,7 +5,7 @@ BIN        ?= bin/umbra
 # 1 for names that only the C library finds, such as mDNS; the program is not static then.
 CGO        ?= 0
 
-.PHONY: build test check deps fuzz bench bench-go
+.PHONY: build test check deps soak fuzz bench bench-go
 
 build: ## the program, static, in bin/
 	CGO_ENABLED=$(CGO) $(GO) build -trimpath -ldflags="-s -w" -o $(BIN) ./cmd/umbra
@@ -35,6 +35,9 @@ check: ## what can be said without running anything
 
 deps: ## the Debian packages that tests need
 	test/deps.sh
+
+soak: ## reloads under connections that live on, with 100,000 users
+	UMBRA_TEST_SOAK=1 $(GO) test -run TestGenerations -v -parallel 1 -timeout 30m ./test/field
 
 fuzz: ## every fuzz target for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \

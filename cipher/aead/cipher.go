@@ -29,6 +29,7 @@ type Cipher struct {
 
 	users    atomic.Pointer[userTable] // the users of a server; nil if own is the only key
 	list     *users.List               // the source of users; nil if they don't change
+	retired  atomic.Bool               // Retire was called
 	searches *searches                 // limits searches for a user
 	memory   *memory                   // kept by the process, as are salts; nil until the cipher serves
 
@@ -41,6 +42,7 @@ type Cipher struct {
 var (
 	_ core.PacketCipher = (*Cipher)(nil)
 	_ core.Runner       = (*Cipher)(nil)
+	_ core.Retirer      = (*Cipher)(nil)
 )
 
 // Method returns the name of the method.

@@ -81,6 +81,17 @@ func (c *Cipher) Run(ctx context.Context) {
 	}
 }
 
+// Retire lets go of the users: no new stream or datagram will be opened.
+func (c *Cipher) Retire() {
+	if c.list != nil {
+		c.list.Retire()
+	}
+	c.retired.Store(true)
+	if c.users.Load() != nil {
+		c.users.Store(&userTable{})
+	}
+}
+
 // setUsers replaces the users of a server.
 func (c *Cipher) setUsers(list []users.User) error {
 	t, err := c.spec.newUserTable(list)
@@ -111,8 +122,12 @@ func (c *Cipher) setTable(t *userTable) {
 	c.users.Store(t)
 }
 
-// hasUser reports whether id is a user of this cipher.
+// hasUser reports whether id is a user of this cipher, or may be one of the cipher that has
+// taken its place.
 func (c *Cipher) hasUser(id userID) bool {
+	if c.retired.Load() {
+		return true
+	}
 	if c.own != nil && c.own.id == id {
 		return true
 	}

@@ -49,6 +49,7 @@ type Cipher struct {
 var (
 	_ core.PacketCipher = (*Cipher)(nil)
 	_ core.Runner       = (*Cipher)(nil)
+	_ core.Retirer      = (*Cipher)(nil)
 )
 
 // clientKeys are the keys of a client.
@@ -101,7 +102,7 @@ func (c *Cipher) setKeys(k Keys) error {
 // keyClient sets the keys of the client role.
 func (c *Cipher) keyClient(k Keys) (err error) {
 	last := len(k.PSKs) - 1
-	if len(k.Users) > 0 && last == 0 {
+	if k.users() > 0 && last == 0 {
 		c.client.refusal = errors.New("the password is the identity key only: a client needs IDENTITY:USER")
 	}
 	for i, ipsk := range k.PSKs[:last] {
@@ -121,15 +122,18 @@ func (c *Cipher) keyServer(k Keys) error {
 		c.refusal = errors.New("the password has more than one identity key: a server needs its own only")
 		return nil
 	}
-	all, err := newUsers(c.spec, k.Users)
+	all, err := k.table, error(nil)
+	if all == nil {
+		all, err = newUsers(c.spec, k.Users)
+	}
 	if err != nil {
 		return err
 	}
-	if len(k.Users) == 0 {
+	if k.users() == 0 {
 		c.sole = c.client.own
 		all.byHash[c.sole.hash] = c.sole
 	}
-	if len(k.Users) == 0 && len(k.PSKs) == 1 {
+	if k.users() == 0 && len(k.PSKs) == 1 {
 		return nil
 	}
 	block, err := c.spec.Block(c.first)

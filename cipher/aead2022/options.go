@@ -60,7 +60,7 @@ func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.F
 	if err != nil {
 		return nil, err
 	}
-	k, err := s.readKeys(env.Log, p, u.Key(), list.Users())
+	k, err := s.readKeys(env.Log, p, u, list)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.F
 		return old
 	})
 	core.Keep(env, func(old *sessions) *sessions {
-		if c.identity != nil {
+		if c.identity != nil && u.CutRemoved { // otherwise there are no grants, and the table is shared
 			c.identity.users.Load().setGrants(list.Users())
 		}
 		if old != nil && old.isFor(s.Method, c.first) {
@@ -99,26 +99,32 @@ func (c *Cipher) Run(ctx context.Context) {
 	}
 }
 
-// setUsers replaces the users of a server.
-func (c *Cipher) setUsers(list []users.User) error {
-	k := Keys{PSKs: [][]byte{c.first}}
-	var err error
-	if k.Users, err = readUsers(c.spec, list); err != nil {
-		return err
+// Retire lets go of the users: no new stream or datagram will be opened.
+func (c *Cipher) Retire() {
+	if c.list != nil {
+		c.list.Retire()
 	}
-	if err := k.check(c.spec); err != nil {
-		return err
+	if c.identity != nil {
+		c.identity.users.Store(&userTable{})
 	}
-	all, err := newUsers(c.spec, k.Users)
-	if err == nil {
-		c.identity.users.Store(all)
-	}
-	return err
 }
 
-// readKeys reads the keys of a table. Errors name the option to correct; usersKey is the
-// option with the users.
-func (s Spec) readKeys(log *slog.Logger, p option.Password, usersKey string, list []users.User) (k Keys, err error) {
+// setUsers replaces the users of a server.
+func (c *Cipher) setUsers(list []users.User) error {
+	all, err := c.spec.table(c.list, list)
+	if err != nil {
+		return err
+	}
+	if err := (Keys{PSKs: [][]byte{c.first}, table: all}).check(c.spec); err != nil {
+		return err
+	}
+	c.identity.users.Store(all)
+	return nil
+}
+
+// readKeys reads the keys of a table. Errors name the option to correct; u are the options
+// with the users.
+func (s Spec) readKeys(log *slog.Logger, p option.Password, u users.Options, list *users.List) (k Keys, err error) {
 	secret, err := p.Read(log)
 	if err != nil {
 		return Keys{}, err
@@ -126,16 +132,27 @@ func (s Spec) readKeys(log *slog.Logger, p option.Password, usersKey string, lis
 	if k.PSKs, err = ParsePassword(s, secret); err != nil {
 		return Keys{}, &core.OptionError{Key: p.Key(), Err: err}
 	}
-	if k.Users, err = readUsers(s, list); err == nil {
-		err = k.check(s)
+	if u.Given() {
+		k.table, err = s.table(list, list.Users())
 	}
 	if err == nil {
-		_, err = newUsers(s, k.Users)
+		err = k.check(s)
 	}
 	if err != nil {
-		return Keys{}, &core.OptionError{Key: usersKey, Err: err}
+		return Keys{}, &core.OptionError{Key: u.Key(), Err: err}
 	}
 	return k, nil
+}
+
+// table returns the table of all, the users of list.
+func (s Spec) table(list *users.List, all []users.User) (*userTable, error) {
+	return users.Table(list, s.Method, all, func(all []users.User) (*userTable, error) {
+		decoded, err := readUsers(s, all)
+		if err != nil {
+			return nil, err
+		}
+		return newUsers(s, decoded)
+	})
 }
 
 // readUsers decodes the keys of users.

@@ -68,6 +68,16 @@ type Keys struct {
 	// Users are the users of a server. If empty, the server has one user without a name,
 	// whose key is the last of PSKs.
 	Users []User
+
+	table *userTable // the users instead of Users, if not nil
+}
+
+// users returns the number of users.
+func (k Keys) users() int {
+	if k.table != nil {
+		return len(k.table.byHash)
+	}
+	return len(k.Users)
 }
 
 // User is a user of a server.
@@ -82,7 +92,7 @@ func (k Keys) check(s Spec) error {
 	if len(k.PSKs) == 0 || len(k.PSKs) > 1+maxIdentities {
 		return fmt.Errorf("%d keys, want 1 to %d", len(k.PSKs), 1+maxIdentities)
 	}
-	if s.Block == nil && len(k.PSKs)+len(k.Users) > 1 {
+	if s.Block == nil && len(k.PSKs)+k.users() > 1 {
 		return errors.New("this method has no identity headers")
 	}
 	for _, psk := range k.PSKs {
@@ -90,12 +100,20 @@ func (k Keys) check(s Spec) error {
 			return fmt.Errorf("key of %d bytes, want %d", len(psk), s.KeySize)
 		}
 	}
-	if len(k.Users) > 0 && len(k.PSKs) > 2 {
+	if k.users() > 0 && len(k.PSKs) > 2 {
 		return errors.New("more than one identity key beside users")
+	}
+	same := func(name string) error {
+		return fmt.Errorf("the key of user %q is the identity key, which all users have", name)
 	}
 	for _, u := range k.Users {
 		if bytes.Equal(u.PSK, k.PSKs[0]) {
-			return fmt.Errorf("the key of user %q is the identity key, which all users have", u.Name)
+			return same(u.Name)
+		}
+	}
+	if k.table != nil {
+		if u := k.table.byHash[hashKey(k.PSKs[0])]; u != nil {
+			return same(u.name)
 		}
 	}
 	return nil

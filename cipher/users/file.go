@@ -16,16 +16,15 @@ import (
 // maxFile is the maximum size of a user file in bytes, far above 100,000 users.
 const maxFile = 32 << 20
 
-// readFile reads the users of a file. Errors contain the line number.
-func readFile(f *follow.File) (list []User, err error) {
-	err = f.Read(func(r io.Reader) error {
+// openFile reads the users of a file. Errors contain the line number.
+func openFile(files *follow.Files, path string) (*follow.Parsed[[]User], error) {
+	return follow.Open(files, path, "users", maxFile, func(r io.Reader) ([]User, error) {
 		data, err := io.ReadAll(r)
-		if err == nil {
-			list, err = parseFile(f.Path(), data)
+		if err != nil {
+			return nil, err
 		}
-		return err
+		return parseFile(path, data)
 	})
-	return list, err
 }
 
 // parseFile parses a JSON object of names and secrets, and sorts it by name.

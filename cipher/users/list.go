@@ -18,14 +18,18 @@ type List struct {
 	env    core.Env
 	opts   Options
 	grants *grants
-	users  []User
-	file   *follow.File // nil without a user file
+	file   *follow.Parsed[[]User] // nil without a user file; used by Open, then by Run
+
+	mu      sync.Mutex
+	users   []User             // guarded by mu, as all that follows; shared, so nobody changes it
+	retired bool               // no new connection will need the users
+	stop    context.CancelFunc // ends Run; nil before
 }
 
 // Open reads the users that o specifies, and gives them grants once the table serves.
 // Errors name the option to correct.
 func Open(env core.Env, o Options) (*List, error) {
-	users, file, err := o.read()
+	users, file, err := o.read(core.Shared[follow.Files](env.Process))
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +39,7 @@ func Open(env core.Env, o Options) (*List, error) {
 			old = &grants{all: map[identity]*core.Grant{}}
 		}
 		l.grants = old
-		l.grant(l.users)
+		l.users, _ = l.grant(l.users)
 		return old
 	})
 	if file != nil {
@@ -47,49 +51,98 @@ func Open(env core.Env, o Options) (*List, error) {
 // Users returns the users of the last successful read, sorted by name. Their grants are
 // set once the table serves: functions that a constructor gives to core.Keep after Open
 // find them set.
-func (l *List) Users() []User { return l.users }
+func (l *List) Users() []User {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.users
+}
 
-// grant gives each user a grant if CutRemoved is set. It returns true if a user's
-// grant differs from before.
-func (l *List) grant(users []User) (changed bool) {
+// Table returns the table that build makes of the users of l. Tables of one method and of one
+// content of a user file are shared, unless they hold grants. Only the constructor and the
+// function that Run calls may call Table.
+func Table[T any](l *List, method string, users []User, build func([]User) (*T, error)) (*T, error) {
+	if l.file == nil || l.opts.CutRemoved {
+		return build(users)
+	}
+	return follow.Derive(l.file, method, build)
+}
+
+// grant returns the users with a grant for each if CutRemoved is set. changed is true if a
+// user's grant differs from before.
+func (l *List) grant(users []User) (granted []User, changed bool) {
 	if !l.opts.CutRemoved {
-		return false
+		return users, false
 	}
+	granted = slices.Clone(users)
 	for i, u := range users {
-		users[i].Grant = l.grants.of(u)
-		changed = changed || users[i].Grant != u.Grant
+		granted[i].Grant = l.grants.of(u)
+		changed = changed || granted[i].Grant != u.Grant
 	}
-	return changed
+	return granted, changed
 }
 
 // Run follows the user file until ctx ends, and calls apply with the users after each
 // change. If the file is invalid, or apply returns an error, the users stay as they
 // were and the error is logged once.
 func (l *List) Run(ctx context.Context, apply func([]User) error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer func() { l.file = nil }() // lets go of its content: connections may live on
+	if !l.begin(stop, apply) || l.file == nil {
+		return
+	}
+	follow.Watch(ctx, l.env.Log, "user file not applied: users unchanged", func() error { return l.reload(apply) })
+}
+
+// begin gives the users the grants that are valid now. It returns false if the list has
+// been retired.
+func (l *List) begin(stop context.CancelFunc, apply func([]User) error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.retired {
+		return false
+	}
+	l.stop = stop
 	l.grants.own(l)
-	if users := slices.Clone(l.users); l.grant(users) { // the previous generation's list may have ended grants since Open
+	if users, changed := l.grant(l.users); changed { // the previous generation's list may have ended grants since Open
 		l.users = users
 		if err := apply(users); err != nil {
 			l.env.Log.Error("user file not applied: users unchanged", slog.Any("err", err))
 		}
 	}
 	l.settle()
-	if l.file == nil {
-		return
+	return true
+}
+
+// Retire lets go of the users, when no new connection will need them. If connections of
+// removed users are to be cut and no other list has taken that over, Run continues to
+// follow the user file for them. apply is not called any more.
+func (l *List) Retire() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.retired, l.users, l.opts.Users = true, nil, nil
+	if l.stop != nil && !(l.opts.CutRemoved && l.grants.isOwner(l)) {
+		l.stop()
 	}
-	follow.Watch(ctx, l.env.Log, "user file not applied: users unchanged", func() error { return l.reload(apply) })
 }
 
 // reload reads the file if it has changed.
 func (l *List) reload(apply func([]User) error) error {
-	if changed, err := l.file.Changed(); !changed || err != nil {
+	change, err := l.file.Changed()
+	if change == follow.Unchanged || err != nil {
 		return err
 	}
-	users, err := readFile(l.file)
-	if err != nil {
-		return err
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.retired {
+		if l.opts.CutRemoved && l.grants.isOwner(l) {
+			l.grants.keep(l, l.file.Value())
+		} else {
+			l.stop()
+		}
+		return nil
 	}
-	l.grant(users)
+	users, _ := l.grant(l.file.Value())
 	if err := apply(users); err != nil {
 		return fmt.Errorf("%s: %w", l.opts.UsersFile, err)
 	}
@@ -106,7 +159,7 @@ func (l *List) settle() int {
 	if !l.opts.CutRemoved {
 		return 0
 	}
-	return l.grants.keep(l)
+	return l.grants.keep(l, l.users)
 }
 
 // compare counts the users that are only in after, and those that are only in before.
@@ -159,11 +212,18 @@ func (g *grants) own(l *List) {
 	g.owner = l
 }
 
-// keep ends all grants except those of the users of l, if l is the owner. It returns
-// the number of connections that this cut.
-func (g *grants) keep(l *List) (cut int) {
-	current := make(map[identity]bool, len(l.users))
-	for _, u := range l.users {
+// isOwner reports whether l is the owner.
+func (g *grants) isOwner(l *List) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.owner == l
+}
+
+// keep ends all grants except those of users, if l is the owner. It returns the number of
+// connections that this cut.
+func (g *grants) keep(l *List, users []User) (cut int) {
+	current := make(map[identity]bool, len(users))
+	for _, u := range users {
 		current[u.identity()] = true
 	}
 	var ended []*core.Grant

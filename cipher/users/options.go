@@ -44,7 +44,7 @@ type User struct {
 }
 
 // read reads the users, sorted by name. Errors name the option to correct.
-func (o Options) read() ([]User, *follow.File, error) {
+func (o Options) read(files *follow.Files) ([]User, *follow.Parsed[[]User], error) {
 	switch {
 	case o.Users != nil && o.UsersFile != "":
 		return nil, nil, core.BadOption("users_file", "give only one of users and users_file")
@@ -57,12 +57,11 @@ func (o Options) read() ([]User, *follow.File, error) {
 		}
 		return list, nil, nil
 	}
-	file := follow.New(o.UsersFile, maxFile)
-	list, err := readFile(file)
+	file, err := openFile(files, o.UsersFile)
 	if err != nil {
 		return nil, nil, &core.OptionError{Key: "users_file", Err: err}
 	}
-	return list, file, nil
+	return file.Value(), file, nil
 }
 
 func fromMap(users map[string]option.Text) ([]User, error) {

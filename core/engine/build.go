@@ -56,40 +56,42 @@ func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.
 // provide tells the container how to build a component, and returns a function
 // that has it built, if it has not been.
 func (g *generation) provide(c *config.Component) (invoke func() error) {
+	id := c.ID
 	failed := false // the container asks a provider that failed again and again
-	do.ProvideNamed(g.scope, service(c.ID), func(i do.Injector) (built any, err error) {
+	do.ProvideNamed(g.scope, service(id), func(i do.Injector) (built any, err error) {
 		if failed {
 			return nil, errReported
 		}
 		defer func() { failed = err != nil }()
 		defer func() {
 			if v := recover(); v != nil {
-				g.log.Error("constructor panicked", slog.Any("component", c.ID), slog.String("stack", string(debug.Stack())))
-				err = g.report(c.ID, fmt.Errorf("panic: %v", v))
+				g.log.Error("constructor panicked", slog.Any("component", id), slog.String("stack", string(debug.Stack())))
+				err = g.report(id, fmt.Errorf("panic: %v", v))
 			}
 		}()
-		kinds := g.reg.Section(c.ID.Section)
+		kinds := g.reg.Section(id.Section)
 		if kinds == nil {
-			return nil, g.report(c.ID, fmt.Errorf("no section %q", c.ID.Section))
+			return nil, g.report(id, fmt.Errorf("no section %q", id.Section))
 		}
 		env := core.Env{
-			Section: c.ID.Section, Name: c.ID.Name, Process: g.process, Stage: g.stage,
-			Log: g.log.With(slog.String(string(c.ID.Section), c.ID.Name)),
+			Section: id.Section, Name: id.Name, Process: g.process, Stage: g.stage,
+			Log: g.log.With(slog.String(string(id.Section), id.Name)),
 			// The injector that the provider got, not the scope: only through
 			// it does the container learn who depends on whom.
 			Graph: graph{i},
 		}
 		if built, err = kinds.Build(c.Kind, env, c.Options); err != nil {
-			return nil, g.report(c.ID, err)
+			return nil, g.report(id, err)
 		}
-		g.built[c.ID] = built
+		g.built[id] = built
+		c = nil // the container keeps this function, and the options may hold much
 		if r, ok := built.(core.Runner); ok {
 			g.runners = append(g.runners, runner{r, env.Log})
 		}
 		return built, nil
 	})
 	return func() error {
-		_, err := do.InvokeNamed[any](g.scope, service(c.ID))
+		_, err := do.InvokeNamed[any](g.scope, service(id))
 		return err
 	}
 }

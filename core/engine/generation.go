@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -40,6 +41,7 @@ type generation struct {
 	stop    context.CancelFunc
 
 	problems []config.Problem // found while building
+	taking   atomic.Int32     // pipelines whose inbound may still accept
 
 	// Set before the container is shut down, because it passes one context to
 	// all and skips what is left when that ends.
@@ -71,6 +73,7 @@ func (g *generation) listen(ctx context.Context) error {
 // is called if one of those stops by itself.
 func (g *generation) serve(failed func(error)) {
 	g.stage.Commit()
+	g.file = nil // its options may hold much, such as users
 	g.run()
 	for _, l := range g.pipelines {
 		l.served.Go(func() {
@@ -99,6 +102,7 @@ func (g *generation) abandon() error {
 // ends, streams are cut when the second does.
 func (g *generation) shutdown(handshakes, streams context.Context) error {
 	g.handshakes, g.streams = handshakes, streams
+	g.taking.Store(int32(len(g.pipelines)))
 	report := g.scope.ShutdownWithContext(context.Background())
 	if g.stop != nil {
 		g.stop()
@@ -109,6 +113,29 @@ func (g *generation) shutdown(handshakes, streams context.Context) error {
 		failed = multierror.Append(failed, fmt.Errorf("shut down %s: %w", service.Service, err))
 	}
 	return failed.ErrorOrNil()
+}
+
+// stoppedTaking notes that the inbound of one pipeline has stopped. With the last one, what
+// only new connections need is let go.
+func (g *generation) stoppedTaking() {
+	if g.taking.Add(-1) > 0 {
+		return
+	}
+	for id, built := range g.built {
+		if r, ok := built.(core.Retirer); ok {
+			g.retire(id, r)
+		}
+	}
+}
+
+// retire retires a component. A panic ends nothing else.
+func (g *generation) retire(id config.ID, r core.Retirer) {
+	defer func() {
+		if v := recover(); v != nil {
+			g.log.Error("component panicked", slog.Any("component", id), slog.Any("err", v), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	r.Retire()
 }
 
 // runner is a component that works by itself.
@@ -136,6 +163,7 @@ func (g *generation) run() {
 // Shutdown stops the inbound and drains the pipeline. The container calls it.
 func (l *runningPipeline) Shutdown(context.Context) error {
 	err := l.inbound.Shutdown(l.of.handshakes)
+	l.of.stoppedTaking()
 	if n := l.pipeline.Drain(l.of.handshakes, l.of.streams); n > 0 {
 		l.of.log.Warn("cut connections that outlived the grace period", slog.String("pipeline", l.name), slog.Int("connections", n))
 	}

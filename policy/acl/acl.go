@@ -34,7 +34,7 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	l, err := newLists(o)
+	l, err := newLists(core.Shared[follow.Files](env.Process), o)
 	if err != nil {
 		return nil, err
 	}

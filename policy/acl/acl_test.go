@@ -221,7 +221,7 @@ func TestErrors(t *testing.T) {
 			if tc.o.Default == "" {
 				tc.o.Default = "allow"
 			}
-			_, err := New(core.Env{Name: "acl", Log: slog.New(slog.DiscardHandler)}, tc.o)
+			_, err := New(core.Env{Process: new(core.Process), Name: "acl", Log: slog.New(slog.DiscardHandler)}, tc.o)
 			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}

@@ -17,22 +17,49 @@ import (
 // again, and a file with an error keeps its previous set.
 type lists struct {
 	now     rules // the current sets; rules copies its slices
-	origins []*origin
+	origins []origin
+	files   *follow.Files
 	errs    []error // errors in the configuration's own entries
 }
 
-// origin is a list file.
-type origin struct {
-	key  string // the option that names the file
-	file *follow.File
-	// parse parses the file, which has n entries. put replaces the file's old set.
-	parse func(path string, r io.Reader) (put func(), n int, err error)
+// origin is a list file. Its set is shared by all components of the process that name the
+// file in the same sort of list.
+type origin interface {
+	key() string // the option that names the file
+	path() string
+	// changed reads the file if it has changed, and replaces its old set. It returns the
+	// number of entries.
+	changed() (follow.Change, int, error)
+}
+
+// followedList is an origin with sets of type S.
+type followedList[S any] struct {
+	list string // the option that names the file
+	file *follow.Parsed[S]
+	put  func(S)
+	size func(S) int
+}
+
+func (f *followedList[S]) key() string { return f.list }
+
+func (f *followedList[S]) path() string { return f.file.Path() }
+
+func (f *followedList[S]) changed() (follow.Change, int, error) {
+	change, err := f.file.Changed()
+	if err != nil {
+		return change, 0, &core.OptionError{Key: f.list, Err: err}
+	}
+	if change == follow.Unchanged {
+		return change, 0, nil
+	}
+	f.put(f.file.Value())
+	return change, f.size(f.file.Value()), nil
 }
 
 // newLists reads all lists of the options. It continues after an error, so that all
 // errors are reported.
-func newLists(o Options) (*lists, error) {
-	l := new(lists)
+func newLists(files *follow.Files, o Options) (*lists, error) {
+	l := &lists{files: files}
 	r := &l.now
 	r.deny = o.Default == "deny"
 	r.targets.allows, r.ports.allows = o.AllowTargets != nil, o.AllowPorts != nil
@@ -44,10 +71,6 @@ func newLists(o Options) (*lists, error) {
 	l.sources("deny_sources", o.DenySources, &r.sources.deny)
 	l.users("allow_users", o.AllowUsers, &r.users.allow)
 	l.users("deny_users", o.DenyUsers, &r.users.deny)
-	for _, at := range l.origins {
-		_, err := at.read()
-		l.note(at.key, err)
-	}
 	return l, errors.Join(l.errs...)
 }
 
@@ -73,34 +96,17 @@ func (l *lists) rules() (*rules, error) {
 func (l *lists) reload(log *slog.Logger) (changed bool, err error) {
 	var errs []error
 	for _, at := range l.origins {
-		other, err := at.file.Changed()
-		n := 0
-		if err == nil && other {
-			n, err = at.read()
+		change, n, err := at.changed()
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
-		switch {
-		case err != nil:
-			errs = append(errs, &core.OptionError{Key: at.key, Err: err})
-		case other:
-			changed = true
-			log.Info("list read", slog.String("list", at.key), slog.String("file", at.file.Path()), slog.Int("entries", n))
+		changed = changed || change != follow.Unchanged
+		if change == follow.First {
+			log.Info("list read", slog.String("list", at.key()), slog.String("file", at.path()), slog.Int("entries", n))
 		}
 	}
 	return changed, errors.Join(errs...)
-}
-
-// read reads the file, and uses its entries if there is no error. It returns the
-// number of entries.
-func (o *origin) read() (n int, err error) {
-	var put func()
-	err = o.file.Read(func(r io.Reader) (err error) {
-		put, n, err = o.parse(o.file.Path(), r)
-		return err
-	})
-	if err == nil {
-		put()
-	}
-	return n, err
 }
 
 // note adds err, if it is not nil, to the errors of option key.
@@ -110,8 +116,17 @@ func (l *lists) note(key string, err error) {
 	}
 }
 
-func (l *lists) follow(key, path string, parse func(string, io.Reader) (func(), int, error)) {
-	l.origins = append(l.origins, &origin{key, follow.New(path, maxFile), parse})
+// openList reads the file at path for the option key. put puts its set in place, size returns
+// the number of entries of a set.
+func openList[S any](l *lists, key, path string, parse func(io.Reader) (S, error), put func(S), size func(S) int) {
+	var set S
+	file, err := follow.Open(l.files, path, fmt.Sprintf("acl %T", set), maxFile, parse)
+	if err != nil {
+		l.note(key, err)
+		return
+	}
+	put(file.Value())
+	l.origins = append(l.origins, &followedList[S]{key, file, put, size})
 }
 
 func (l *lists) targets(key string, from []Target, into *[]*targets) {
@@ -122,14 +137,14 @@ func (l *lists) targets(key string, from []Target, into *[]*targets) {
 			l.note(key, own.add(e.entry))
 			continue
 		}
-		i := len(*into)
+		i, path := len(*into), string(e.text)
 		*into = append(*into, new(targets))
-		l.follow(key, string(e.text), func(path string, r io.Reader) (func(), int, error) {
+		openList(l, key, path, func(r io.Reader) (*targets, error) {
 			set := new(targets)
 			err := eachLine(path, r, func(line []byte) error { return targetLine(set, line) })
 			set.seal()
-			return func() { (*into)[i] = set }, set.len(), err
-		})
+			return set, err
+		}, func(set *targets) { (*into)[i] = set }, (*targets).len)
 	}
 	own.seal()
 }
@@ -144,11 +159,10 @@ func (l *lists) sources(key string, from []Source, into *[]*bart.Lite) {
 		}
 		i := len(*into)
 		*into = append(*into, new(bart.Lite))
-		l.follow(key, s.path, func(path string, r io.Reader) (func(), int, error) {
+		openList(l, key, s.path, func(r io.Reader) (*bart.Lite, error) {
 			set := new(bart.Lite)
-			err := eachLine(path, r, func(line []byte) error { return sourceLine(set, line) })
-			return func() { (*into)[i] = set }, set.Size(), err
-		})
+			return set, eachLine(s.path, r, func(line []byte) error { return sourceLine(set, line) })
+		}, func(set *bart.Lite) { (*into)[i] = set }, (*bart.Lite).Size)
 	}
 }
 
@@ -163,16 +177,15 @@ func (l *lists) users(key string, from []string, into *[]users) {
 		}
 		i := len(*into)
 		*into = append(*into, users{})
-		l.follow(key, path, func(path string, r io.Reader) (func(), int, error) {
+		openList(l, key, path, func(r io.Reader) (users, error) {
 			set := users{}
-			err := eachLine(path, r, func(line []byte) error {
+			return set, eachLine(path, r, func(line []byte) error {
 				if _, ok := cutFile(string(line)); ok {
 					return errNested
 				}
 				return set.add(string(line))
 			})
-			return func() { (*into)[i] = set }, len(set), err
-		})
+		}, func(set users) { (*into)[i] = set }, func(set users) int { return len(set) })
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/follow"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -52,7 +53,7 @@ func rulesOf(t testing.TB, o Options) *rules {
 	if o.Default == "" {
 		o.Default = "allow"
 	}
-	l, err := newLists(o)
+	l, err := newLists(new(follow.Files), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,18 @@ func runBy(t testing.TB, before []string, file string, ports ...int) *peer.Proce
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return start(t, before, nil, path, ports...)
+}
+
+// runAt is run with a path, at which the test may replace the file, and variables.
+func runAt(t testing.TB, path string, env []string, ports ...int) *peer.Process {
+	t.Helper()
+	return start(t, nil, env, path, ports...)
+}
+
+// start starts umbra with the file at path, by the program before if there is one.
+func start(t testing.TB, before, env []string, path string, ports ...int) *peer.Process {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +67,7 @@ func runBy(t testing.TB, before []string, file string, ports ...int) *peer.Proce
 	})
 	words := append(slices.Clone(before), self, "run", path)
 	// Otherwise each exit takes a second with the race detector.
-	p = peer.Start(t, []string{asUmbra + "=1", "GORACE=atexit_sleep_ms=0"}, words[0], words[1:]...)
+	p = peer.Start(t, append(env, asUmbra+"=1", "GORACE=atexit_sleep_ms=0"), words[0], words[1:]...)
 	for _, port := range ports {
 		p.WaitListen(t, port)
 	}
