@@ -15,7 +15,9 @@ const (
 	// dnsTimeout is the idle timeout of a session that has sent only DNS queries, all
 	// of which were answered.
 	dnsTimeout = 17 * time.Second
-	dnsPort    = 53
+	// maxIdle is the idle timeout of a session in a pipeline without one.
+	maxIdle = 5 * time.Minute
+	dnsPort = 53
 
 	// An attacker can replay a recorded datagram from a forged source address, whose
 	// owner then receives the answers. So an unproven client gets at most
@@ -160,12 +162,16 @@ func (s *session) affordable(ps []core.Packet) []core.Packet {
 }
 
 // IdleTimeout returns dnsTimeout, or most if that is shorter, for a client that has sent
-// only DNS queries, all of which were answered. For others it returns most.
+// only DNS queries, all of which were answered. For others it returns most, or maxIdle if
+// that is pipeline.Never: a session has no other end.
 func (s *session) IdleTimeout(most time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.other && s.answered >= s.asked && s.asked > 0 {
 		return min(most, dnsTimeout)
+	}
+	if most == pipeline.Never {
+		return maxIdle
 	}
 	return most
 }

@@ -38,8 +38,9 @@ type Pipeline struct {
 
 // PipelineOptions are the keys of a pipeline beside its chain.
 type PipelineOptions struct {
-	IdleTimeout option.Duration `toml:"idle_timeout" default:"5m" min:">0s" help:"how long a connection may move no byte before it is ended"`
+	IdleTimeout option.Timeout  `toml:"idle_timeout" default:"5m" min:">0s" help:"how long a connection may move no byte before it is ended"`
 	DialTimeout option.Duration `toml:"dial_timeout" default:"10s" min:">0s" help:"how long reaching a target may take, all hops together"`
+	KeepAlive   option.Timeout  `toml:"keep_alive" default:"15s" min:"1s" help:"the time between two questions of the kernel whether a silent peer is still there; after four without an answer the connection is ended"`
 }
 
 // PipelineTable describes a whole [pipeline.name] table, for Fields.

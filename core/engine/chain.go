@@ -33,7 +33,7 @@ func (g *generation) pipeline(i do.Injector, p *config.Pipeline) (*runningPipeli
 	l := &runningPipeline{name: p.Name, inbound: inbound, id: p.Inbound(), of: g}
 	l.pipeline = pipeline.New(pipeline.Config{
 		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Observers: append(c.observers, g.observers...), Dialer: dialer, Path: path,
-		DialTimeout: p.DialTimeout.Std(), IdleTimeout: p.IdleTimeout.Std(),
+		DialTimeout: p.DialTimeout.Std(), IdleTimeout: p.IdleTimeout.Std(), KeepAlive: p.KeepAlive.Std(),
 	})
 	return l, nil
 }

@@ -8,6 +8,7 @@ package pipeline
 import (
 	"context"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -20,6 +21,9 @@ type Pipeline struct {
 	live *liveSet
 }
 
+// Never is the length of a time that does not pass.
+const Never = time.Duration(math.MaxInt64)
+
 // Config is what makes a Pipeline.
 type Config struct {
 	Name        string
@@ -29,7 +33,8 @@ type Config struct {
 	Dialer      core.Dialer     // the whole chain after the inbound
 	Path        []string        // names of the chain's outbounds, for Event.Path
 	DialTimeout time.Duration
-	IdleTimeout time.Duration // after which what moves nothing is cut
+	IdleTimeout time.Duration // after which what moves nothing is cut; Never for none
+	KeepAlive   time.Duration // between two probes of a silent peer; 0 for that of netio.KeepAlive, Never for none
 }
 
 var _ core.Handler = (*Pipeline)(nil)

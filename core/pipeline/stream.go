@@ -271,14 +271,31 @@ func (s *stream) inQueues() int {
 
 // lasts has the kernel look after the upstream side of a stream from its first
 // sweep on: most end sooner and are spared the system calls. Clients' sides have
-// that from their listener.
+// that from their listener, with the default time.
 func (s *stream) lasts() {
 	if s.keptAlive || !s.in(Relaying) {
 		return
 	}
 	s.keptAlive = true
-	if tcp := netio.TCP(s.upstream); tcp != nil {
-		_ = tcp.SetKeepAliveConfig(netio.KeepAlive()) // it may just have been closed
+	every := s.pipeline.cfg.KeepAlive
+	if every == 0 {
+		every = netio.KeepAliveTime
+	}
+	keepAlive(s.upstream, every)
+	if every != netio.KeepAliveTime {
+		keepAlive(s.client, every)
+	}
+}
+
+// keepAlive sets the keep-alive time of the connection under s.
+func keepAlive(s core.Stream, every time.Duration) {
+	tcp := netio.TCP(s)
+	switch { // an error means that the connection has just been closed
+	case tcp == nil:
+	case every == Never:
+		_ = tcp.SetKeepAlive(false)
+	default:
+		_ = tcp.SetKeepAliveConfig(netio.KeepAliveEvery(every))
 	}
 }
 
