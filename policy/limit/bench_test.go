@@ -6,6 +6,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // BenchmarkAdmit has one of many addresses come and go.
@@ -25,9 +26,9 @@ func BenchmarkAdmit(b *testing.B) {
 
 func BenchmarkTake(b *testing.B) {
 	for name, o := range map[string]Options{
-		"quota":     {QuotaPerUser: maxSize},
-		"bandwidth": {BandwidthPerUser: Bandwidth{Up: 1 << 40, Down: 1 << 40}},
-		"all":       {QuotaPerUser: maxSize, BandwidthPerUser: Bandwidth{Up: 1 << 30, Down: 1 << 30}, Bandwidth: Bandwidth{Up: 1 << 30, Down: 1 << 30}},
+		"quota":     {QuotaPerUser: option.MaxSize},
+		"bandwidth": {BandwidthPerUser: option.Bandwidth{Up: 1 << 40, Down: 1 << 40}},
+		"all":       {QuotaPerUser: option.MaxSize, BandwidthPerUser: option.Bandwidth{Up: 1 << 30, Down: 1 << 30}, Bandwidth: option.Bandwidth{Up: 1 << 30, Down: 1 << 30}},
 	} {
 		b.Run(name, func(b *testing.B) {
 			us, _ := fresh(o, "n")

@@ -56,7 +56,7 @@ func run(t testing.TB, p *Policy) (stop func()) {
 func strict() Options {
 	return Options{
 		ConnectionsPerClient: 1000, ConnectionsPerUser: 1000, NewPerSecondPerClient: 1000, NewPerSecondPerUser: 1000,
-		BandwidthPerUser: Bandwidth{1 << 30, 1 << 30}, Bandwidth: Bandwidth{1 << 30, 1 << 30}, QuotaPerUser: 1 << 40, Nameless: true,
+		BandwidthPerUser: option.Bandwidth{Up: 1 << 30, Down: 1 << 30}, Bandwidth: option.Bandwidth{Up: 1 << 30, Down: 1 << 30}, QuotaPerUser: 1 << 40, Nameless: true,
 	}
 }
 

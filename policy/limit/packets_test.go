@@ -11,6 +11,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
@@ -62,7 +63,7 @@ func datagrams(n int) []core.Packet {
 // and nobody waits.
 func TestPacketsBandwidth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := policy(t, coretest.Env(t), Options{BandwidthPerUser: Bandwidth{Up: 100 * kib, Down: 200 * kib}})
+		p := policy(t, coretest.Env(t), Options{BandwidthPerUser: option.Bandwidth{Up: 100 * kib, Down: 200 * kib}})
 		client, target, gate, r := associate(t, p)
 		began := time.Now()
 		for range 6000 { // a minute

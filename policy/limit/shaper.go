@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/umbra-proxy/umbra/core/option"
 	"golang.org/x/time/rate"
 )
 
@@ -43,7 +44,7 @@ const (
 )
 
 // set sets the bandwidth; 0 means no limit.
-func (s *shaper) set(limit Size, now time.Time) {
+func (s *shaper) set(limit option.Size, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.on.Store(limit > 0)
@@ -51,7 +52,7 @@ func (s *shaper) set(limit Size, now time.Time) {
 		s.limiter, s.busy = nil, nil
 		return
 	}
-	burst := max(leastBurst, int(min(limit/Size(time.Second/burstTime), math.MaxInt32)))
+	burst := max(leastBurst, int(min(limit/option.Size(time.Second/burstTime), math.MaxInt32)))
 	switch {
 	case s.limiter == nil:
 		s.limiter = rate.NewLimiter(rate.Limit(limit), burst)

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // sender is a flow that moves bursts of a size, with a pause between, from an instant
@@ -22,7 +24,7 @@ type sender struct {
 
 // play has senders share a shaper for a time. What they move in the first fifth of it,
 // when there is nobody yet or all come at once, does not count.
-func play(t testing.TB, limit Size, lasts time.Duration, all ...*sender) *shaper {
+func play(t testing.TB, limit option.Size, lasts time.Duration, all ...*sender) *shaper {
 	t.Helper()
 	began := time.Now()
 	s := new(shaper)
@@ -71,7 +73,7 @@ const (
 // TestShaperRate has flows of all kinds keep to the bandwidth.
 func TestShaperRate(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for _, limit := range []Size{16 * kib, 100 * kib, mib, 100 * mib} {
+	for _, limit := range []option.Size{16 * kib, 100 * kib, mib, 100 * mib} {
 		for _, flows := range []int{1, 2, 10, 100} {
 			for _, burst := range []int{1400, 16 * kib, 128 * kib, mib} {
 				lasts := 60 * time.Second
@@ -87,7 +89,7 @@ func TestShaperRate(t *testing.T) {
 					total += f.moved
 				}
 				counted := float64(limit) * lasts.Seconds() * 4 / 5
-				name := Size(limit).String() + "/s"
+				name := option.Size(limit).String() + "/s"
 				within(t, name+" of all", total, counted, 6)
 				for _, f := range all {
 					within(t, name+" of one", f.moved, counted/float64(flows), 15)

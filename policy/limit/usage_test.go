@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
@@ -32,7 +33,7 @@ func TestUsageConverges(t *testing.T) {
 		seed := rand.Uint64()
 		random := rand.New(rand.NewPCG(seed, 0))
 		synctest.Test(t, func(t *testing.T) {
-			o := Options{QuotaPerUser: maxSize}
+			o := Options{QuotaPerUser: option.MaxSize}
 			var nodes []*users
 			started := 0
 			start := func() *users {

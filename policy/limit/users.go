@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
@@ -163,7 +164,7 @@ func (u *user) isSpent() bool {
 
 // spent returns the error for a user whose quota is spent. mu is held.
 func (us *users) spent(u *user) error {
-	return fmt.Errorf("%w by policy: the quota of %s is spent until %s", core.ErrDenied, Size(u.quota.Load()), us.ends.Format(time.DateOnly))
+	return fmt.Errorf("%w by policy: the quota of %s is spent until %s", core.ErrDenied, option.Size(u.quota.Load()), us.ends.Format(time.DateOnly))
 }
 
 // leave removes a flow that enter has counted. A second call does nothing.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
@@ -113,7 +114,7 @@ func TestUsersRate(t *testing.T) {
 // user and what comes; nobody else's is.
 func TestQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		us, log := fresh(Options{QuotaPerUser: 1000, QuotaResetDay: 15, Users: map[string]User{"root": {Quota: ptr(Size(0))}}}, "n")
+		us, log := fresh(Options{QuotaPerUser: 1000, QuotaResetDay: 15, Users: map[string]User{"root": {Quota: ptr(option.Size(0))}}}, "n")
 		_, m := open(t, us, "alice")
 		idle, _ := open(t, us, "alice")
 		bob, other := open(t, us, "bob")
@@ -201,8 +202,8 @@ func TestUsersForgotten(t *testing.T) {
 func TestUsersBandwidth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		us, _ := fresh(Options{
-			BandwidthPerUser: Bandwidth{Up: 1 * mib, Down: 10 * mib}, Bandwidth: Bandwidth{Down: 12 * mib},
-			Users: map[string]User{"root": {Bandwidth: &Bandwidth{}}},
+			BandwidthPerUser: option.Bandwidth{Up: 1 * mib, Down: 10 * mib}, Bandwidth: option.Bandwidth{Down: 12 * mib},
+			Users: map[string]User{"root": {Bandwidth: &option.Bandwidth{}}},
 		}, "n")
 		moved := map[string]*[2]int64{}
 		done := make(chan struct{})

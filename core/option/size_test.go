@@ -1,4 +1,4 @@
-package limit
+package option
 
 import (
 	"strings"
@@ -19,7 +19,7 @@ func TestSize(t *testing.T) {
 		{"1.000001MB", 1_000_001, "1000001B", ""},
 		{"1kB", 1000, "1000B", ""},
 		{"unlimited", 0, "unlimited", ""},
-		{"1048576TiB", maxSize, "1048576TiB", ""},
+		{"1048576TiB", MaxSize, "1048576TiB", ""},
 		{"1048577TiB", 0, "", "is too large"},
 		{"99999999999999999999B", 0, "", "want a size"},
 		{"9999999999999999GiB", 0, "", "is too large"},
@@ -93,7 +93,7 @@ func FuzzSize(f *testing.F) {
 		if s.UnmarshalText([]byte(text)) != nil {
 			return
 		}
-		if s < 0 || s > maxSize || s == 0 && text != unlimited {
+		if s < 0 || s > MaxSize || s == 0 && text != unlimited {
 			t.Errorf("%q: got %d", text, s)
 		}
 		if err := again.UnmarshalText([]byte(s.String())); err != nil || again != s {
@@ -113,7 +113,7 @@ func FuzzBandwidth(f *testing.F) {
 			return
 		}
 		for _, s := range []Size{b.Up, b.Down} {
-			if s != 0 && s < leastBandwidth || s > maxSize {
+			if s != 0 && s < leastBandwidth || s > MaxSize {
 				t.Errorf("%q: got %d", text, s)
 			}
 		}
