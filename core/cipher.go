@@ -26,6 +26,14 @@ type Cipher interface {
 	Method() string
 }
 
+// RequestSizer is a Cipher, or an IdentityRelay, that computes nothing before it has
+// a certain number of bytes of a request. Until as many have arrived a server may wait
+// for them in a way that costs less memory than AcceptStream does.
+type RequestSizer interface {
+	// LeastRequest returns that number. A complete request has at least as many bytes.
+	LeastRequest() int
+}
+
 // Caller is the client of AcceptStream, whose request has not been read yet.
 type Caller struct {
 	Addr netip.AddrPort // the client's own, IPv4 unmapped

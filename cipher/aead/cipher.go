@@ -125,6 +125,9 @@ func (c *Cipher) newBox(u *user, salt []byte) (chunk.Box, error) {
 // session returns the AEAD of one direction of one stream, or of one datagram.
 func (s Spec) session(k, salt []byte) (cipher.AEAD, error) { return s.New(key.Session(k, salt)) }
 
+// LeastRequest returns the size of the salt and the first sealed length.
+func (c *Cipher) LeastRequest() int { return c.spec.KeySize + headSize }
+
 // AcceptStream reads
 //
 //	salt | chunk | …

@@ -33,6 +33,11 @@ func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted
 	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant, Once: core.Once{ID: a.salt, Until: a.until}}, nil
 }
 
+// LeastRequest returns the size of everything up to the fixed-length header.
+func (c *Cipher) LeastRequest() int {
+	return c.spec.KeySize + c.headerSize() + requestHeaderSize + tagSize
+}
+
 // startReply makes the stream send salt and the response header together with its first
 // payload, and nothing before. It keeps both salts.
 func (c *Cipher) startReply(s *chunk.Stream, u *user, salt, requestSalt []byte) error {
@@ -103,7 +108,7 @@ func (a *accept) openFixed() (off, length int, err error) {
 	c := a.cipher
 	identity := c.spec.KeySize
 	fixed := identity + c.headerSize()
-	off = fixed + requestHeaderSize + tagSize
+	off = c.LeastRequest()
 	head, err := a.reader.Await(off)
 	if err != nil {
 		return 0, 0, err

@@ -69,7 +69,7 @@ func (r *relay) AcceptFlight(conn core.Stream, from core.Caller) (next int, flig
 	defer s.Discard()
 	s.Waits = from.Waits
 	size := r.spec.KeySize
-	head, err := s.Await(size + hashSize + requestHeaderSize + tagSize)
+	head, err := s.Await(r.LeastRequest())
 	if err == nil {
 		next, err = r.find(head[:size], head[size:size+hashSize])
 	}
@@ -80,6 +80,11 @@ func (r *relay) AcceptFlight(conn core.Stream, from core.Caller) (next int, flig
 	flight = make([]byte, 0, len(all)-hashSize)
 	flight = append(flight, all[:size]...)
 	return next, append(flight, all[size+hashSize:]...), nil
+}
+
+// LeastRequest returns the size of the identity header and everything around it.
+func (r *relay) LeastRequest() int {
+	return r.spec.KeySize + hashSize + requestHeaderSize + tagSize
 }
 
 // find returns the server of the identity header of a stream. It does not modify header.

@@ -34,6 +34,12 @@ type accept struct {
 	payload []byte
 }
 
+// leastAddress is the size of the shortest address: a name of one byte.
+const leastAddress = 1 + 1 + 1 + 2
+
+// LeastRequest returns the size of the IV and the shortest address.
+func (c *Cipher) LeastRequest() int { return c.spec.IVSize + leastAddress }
+
 // run reads until the request is complete or invalid. After an error a.raw contains all
 // bytes that were read.
 func (a *accept) run() error {

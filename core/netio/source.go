@@ -2,6 +2,7 @@ package netio
 
 import (
 	"io"
+	"net"
 	"syscall"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -132,6 +133,44 @@ func (s *Source) fillByRead(held *Buffer) (*Buffer, int, error) {
 		err = io.ErrNoProgress
 	}
 	return held, 0, err
+}
+
+// WaitBytes waits until n bytes of s have arrived, or until s has ended. At least one byte
+// is waited for. Where the system can't count what has arrived, one is enough.
+func WaitBytes(s *net.TCPConn, n int) error {
+	raw := rawConn(s)
+	if raw == nil {
+		return nil
+	}
+	w := bytesWaiter{n: min(max(n, 1), maxWaitBytes)}
+	err := raw.Read(w.arrived)
+	if w.low {
+		_ = raw.Control(func(fd uintptr) { setReceiveLow(fd, 1) })
+	}
+	return err
+}
+
+// maxWaitBytes is the most that WaitBytes waits for.
+const maxWaitBytes = 128
+
+// bytesWaiter is one call of WaitBytes.
+type bytesWaiter struct {
+	n   int
+	low bool // the receive low-water mark is n
+}
+
+// arrived reports whether the bytes have arrived, or no more will. If some are missing,
+// the system wakes the reader when they are there, or at the end, and not at each byte.
+func (w *bytesWaiter) arrived(fd uintptr) bool {
+	n, err := peek(fd, w.n)
+	switch {
+	case err == syscall.EAGAIN:
+		return false
+	case err != nil || n == 0 || n >= w.n || w.low:
+		return true
+	}
+	w.low = setReceiveLow(fd, w.n)
+	return !w.low || hasEnded(fd) // an end before this call wakes nobody
 }
 
 // WaitReadable waits until a Read of s would not wait for the peer. If s does not

@@ -48,16 +48,17 @@ func readPieces(fd uintptr, b *Buffer) (int, error) {
 
 // readable reports whether a read of fd would not block.
 func readable(fd uintptr) bool {
-	_, err := peek(fd)
+	_, err := peek(fd, 1)
 	return err != unix.EAGAIN
 }
 
-// peek reads the next byte of fd and leaves it in the receive buffer. It returns 0 and
-// nil at the end of the stream, EAGAIN if no bytes have arrived.
-func peek(fd uintptr) (int, error) {
-	var one byte
+// peek reads the next bytes of fd, most at the most and at most maxWaitBytes, and leaves
+// them in the receive buffer. It returns their number: 0 and nil at the end of the
+// stream, EAGAIN if no bytes have arrived.
+func peek(fd uintptr, most int) (int, error) {
+	var bytes [maxWaitBytes]byte
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&one)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&bytes)), uintptr(most), unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			return int(n), nil
@@ -71,4 +72,17 @@ func peek(fd uintptr) (int, error) {
 // wireError returns errno as a *net.OpError, as package net does.
 func wireError(op string, s core.Stream, errno error) error {
 	return &net.OpError{Op: op, Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError(op, errno)}
+}
+
+// setReceiveLow sets the number of bytes from which on fd counts as readable, and reports
+// whether it could.
+func setReceiveLow(fd uintptr, n int) bool {
+	return unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, n) == nil
+}
+
+// hasEnded reports whether the peer has sent its last byte, or the connection has failed.
+func hasEnded(fd uintptr) bool {
+	at := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	_, err := unix.Poll(at, 0)
+	return err != nil || at[0].Revents != 0
 }

@@ -19,4 +19,10 @@ func readPieces(uintptr, *Buffer) (int, error) { return 0, syscall.EINVAL }
 
 func readable(uintptr) bool { return true }
 
+func peek(_ uintptr, most int) (int, error) { return most, nil }
+
+func setReceiveLow(uintptr, int) bool { return false }
+
+func hasEnded(uintptr) bool { return true }
+
 func wireError(_ string, _ core.Stream, err error) error { return err }

@@ -61,7 +61,7 @@ func (s *splicer) arrived(fd uintptr) bool {
 		s.ready = n
 		return true
 	}
-	switch n, err = peek(fd); {
+	switch n, err = peek(fd, 1); {
 	case err == unix.EAGAIN:
 		return false
 	case err != nil:
