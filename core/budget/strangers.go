@@ -1,0 +1,300 @@
+package budget
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// EvictAgain is the time after which MakeRoom is called again for an evicted stranger
+// that has not left.
+const EvictAgain = 50 * time.Millisecond
+
+// Strangers are the strangers of one inbound. They have bounds of their own beside those
+// of the Budget: over one of them a stranger that has failed, or makes no progress, is
+// evicted; if there is none, the new stranger is refused.
+type Strangers struct {
+	budget   *Budget
+	most     int
+	bySource int // most of one source
+
+	// All that follows is guarded by budget.mu.
+	all       crowd
+	sources   map[netip.Prefix]*crowd
+	evicting  map[*Stranger]struct{} // evicted, and not removed yet
+	toldAgain time.Time              // when MakeRoom was last called for all in evicting
+	closed    bool
+	idle      chan struct{} // closed when there are none; nil without a waiter
+}
+
+// Member is a connection that is a stranger.
+type Member interface {
+	// MakeRoom ends the connection soon and without a log line. It must not block. It
+	// may be called more than once.
+	MakeRoom()
+}
+
+// Stranger is the place of a connection among the strangers; its connection contains it.
+// The zero Stranger is ready. All fields are guarded by Budget.mu.
+type Stranger struct {
+	of     *Strangers
+	member Member
+	source netip.Prefix
+	by     *crowd // of source; nil without a source
+	since  time.Time
+	class  class
+	listed bool
+	links  [scopes]link
+}
+
+// NewStrangers returns the strangers of an inbound: at most most, and at most bySource of
+// one client address (IPv6: of one /64). Clients on this machine have no bound by source.
+func (b *Budget) NewStrangers(most, bySource int) *Strangers {
+	return &Strangers{
+		budget: b, most: most, bySource: bySource, all: newCrowd(inInbound),
+		sources: map[netip.Prefix]*crowd{}, evicting: map[*Stranger]struct{}{},
+	}
+}
+
+// Add adds a connection of client. The zero Addr stands for a client that is not known
+// yet. The error is an ErrCrowded; then nothing was added.
+func (s *Strangers) Add(st *Stranger, m Member, client netip.Addr) error {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	st.of, st.member = s, m
+	return s.admit(st, silent, sourceOf(client))
+}
+
+// AddAgain adds a connection whose request was served, and calls begin. Once the set is
+// closed, AddAgain does neither and returns an ErrShutdown.
+func (s *Strangers) AddAgain(st *Stranger, begin func()) error {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	if s.closed {
+		return core.ErrShutdown
+	}
+	s.unlist(st) // a request that was refused before it was served left st listed
+	delete(s.evicting, st)
+	if err := s.admit(st, silent, st.source); err != nil {
+		return err
+	}
+	begin()
+	return nil
+}
+
+// AddFailed adds a connection that was served, or was about to be, and is ended as a
+// stranger. Strangers that have failed before make room for it.
+func (s *Strangers) AddFailed(st *Stranger, m Member) {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	st.of, st.member = s, m
+	s.list(st, failed, netip.Prefix{})
+	if r := s.budget.lacking(s.budget.strangers.len()); r != "" {
+		s.budget.tell(r)
+		s.budget.strangers.oldest().evict()
+	}
+}
+
+// Identify calls begin, and counts st for client from now on. If client is the zero Addr,
+// st stays without a source. If st was evicted, Identify does nothing: begin must not
+// extend the deadline of an evicted connection.
+func (s *Strangers) Identify(st *Stranger, client netip.Addr, begin func()) {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	if !st.listed {
+		return
+	}
+	s.unlist(st)
+	source := sourceOf(client)
+	ok := s.makeRoomAt(source, time.Now())
+	s.list(st, silent, source)
+	if !ok {
+		st.evict()
+		return
+	}
+	begin()
+}
+
+// Started notes that a stranger has sent its first bytes.
+func (s *Strangers) Started(st *Stranger) { s.move(st, started) }
+
+// Failed notes that the handshake of a stranger has failed. It makes room before all
+// others from now on.
+func (s *Strangers) Failed(st *Stranger) { s.move(st, failed) }
+
+func (s *Strangers) move(st *Stranger, to class) {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	if !st.listed {
+		return
+	}
+	source := st.source
+	s.unlist(st)
+	s.list(st, to, source)
+}
+
+// Evicted reports whether st was evicted.
+func (s *Strangers) Evicted(st *Stranger) bool {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	_, ok := s.evicting[st]
+	return ok
+}
+
+// Remove removes st, whose request is known or whose connection has ended. It may be
+// called again.
+func (s *Strangers) Remove(st *Stranger) {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	s.unlist(st)
+	delete(s.evicting, st)
+	if s.idle != nil && s.empty() {
+		close(s.idle)
+		s.idle = nil
+	}
+}
+
+// Len returns how many strangers there are, evicted ones not included.
+func (s *Strangers) Len() int {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	return s.all.len()
+}
+
+// Close makes AddAgain refuse connections.
+func (s *Strangers) Close() {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	s.closed = true
+}
+
+// Wait returns nil when there are no strangers, and the error of ctx if ctx ends first.
+func (s *Strangers) Wait(ctx context.Context) error {
+	s.budget.mu.Lock()
+	if s.empty() {
+		s.budget.mu.Unlock()
+		return nil
+	}
+	if s.idle == nil {
+		s.idle = make(chan struct{})
+	}
+	idle := s.idle
+	s.budget.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// EvictAll evicts every stranger, and calls MakeRoom again for those that were evicted
+// before.
+func (s *Strangers) EvictAll() {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	for st := range s.evicting {
+		st.member.MakeRoom()
+	}
+	for st := s.all.oldest(); st != nil; st = s.all.oldest() {
+		st.evict()
+	}
+}
+
+// admit lists st if the bounds leave room for it, or can be made to. budget.mu is held,
+// as in all that follows.
+func (s *Strangers) admit(st *Stranger, c class, source netip.Prefix) error {
+	now := time.Now()
+	b := s.budget
+	if !s.makeRoomAt(source, now) {
+		return core.ErrCrowded
+	}
+	if s.all.len() >= s.most && !makeRoom(&s.all, now) {
+		return core.ErrCrowded
+	}
+	if r := b.lacking(b.strangers.len() + 1); r != "" {
+		b.tell(r)
+		if b.lacking(1) != "" || !makeRoom(&b.strangers, now) {
+			return core.ErrCrowded
+		}
+	}
+	s.list(st, c, source)
+	return nil
+}
+
+// makeRoomAt makes room for one more stranger of a source. It returns false if it can't.
+func (s *Strangers) makeRoomAt(source netip.Prefix, now time.Time) bool {
+	by := s.sources[source]
+	return by == nil || by.len() < s.bySource || makeRoom(by, now)
+}
+
+// makeRoom evicts the victim of a crowd. It returns false if there is none.
+func makeRoom(c *crowd, now time.Time) bool {
+	v := c.victim(now)
+	if v != nil {
+		v.evict()
+	}
+	return v != nil
+}
+
+// sourceOf returns what a client is counted for: the zero Prefix for a client that is
+// not known, or is on this machine.
+func sourceOf(client netip.Addr) netip.Prefix {
+	if !client.IsValid() || client.IsLoopback() {
+		return netip.Prefix{}
+	}
+	return core.SourceOf(client)
+}
+
+// list adds st to its crowds.
+func (s *Strangers) list(st *Stranger, c class, source netip.Prefix) {
+	st.class, st.source, st.since, st.listed = c, source, time.Now(), true
+	s.budget.strangers.add(st)
+	s.all.add(st)
+	if !source.IsValid() {
+		return
+	}
+	if st.by = s.sources[source]; st.by == nil {
+		by := newCrowd(inSource)
+		st.by = &by
+		s.sources[source] = st.by
+	}
+	st.by.add(st)
+}
+
+// unlist removes st from its crowds.
+func (s *Strangers) unlist(st *Stranger) {
+	if !st.listed {
+		return
+	}
+	st.listed = false
+	s.budget.strangers.remove(st)
+	s.all.remove(st)
+	if st.by == nil {
+		return
+	}
+	if st.by.remove(st); st.by.len() == 0 {
+		delete(s.sources, st.source)
+	}
+	st.by = nil
+}
+
+// evict ends a stranger to make room. Every EvictAgain, MakeRoom is called again for those
+// that were evicted before and have not left: a connection may have reset its deadline
+// concurrently, and must not stay beyond the bound.
+func (st *Stranger) evict() {
+	s, now := st.of, time.Now()
+	if now.Sub(s.toldAgain) >= EvictAgain {
+		s.toldAgain = now
+		for other := range s.evicting {
+			other.member.MakeRoom()
+		}
+	}
+	s.unlist(st)
+	s.evicting[st] = struct{}{}
+	st.member.MakeRoom()
+}
+
+func (s *Strangers) empty() bool { return s.all.len() == 0 && len(s.evicting) == 0 }
