@@ -16,12 +16,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/budget"
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/inbound"
 )
@@ -137,7 +139,7 @@ func TestServerShutdownTwice(t *testing.T) {
 	}
 }
 
-// Over the bound the oldest client ends, in whatever way its kind ends clients,
+// Over the bound the oldest client that is silent ends, in whatever way its kind ends clients,
 // and newer ones go on.
 func TestServerMakesRoom(t *testing.T) {
 	const most = 4
@@ -149,11 +151,15 @@ func TestServerMakesRoom(t *testing.T) {
 		{"of a kind that reads on", readOn},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := startServer(t, func(_ *testServer, cfg *inbound.ServerConfig) { cfg.Max, cfg.Fail = most, tc.fail })
+			var come atomic.Int64
+			s := startServer(t, func(s *testServer, cfg *inbound.ServerConfig) {
+				cfg.Max, cfg.Fail = most, tc.fail
+				s.h.Gate.Deny = func(core.Client) error { come.Add(1); return nil }
+			})
 			var conns []*net.TCPConn
 			for i := range most {
 				conns = append(conns, s.dial(t, ""))
-				coretest.Eventually(t, "a handshake", func() bool { return s.begun.Load() == int64(i+1) })
+				coretest.Eventually(t, "a client", func() bool { return come.Load() == int64(i+1) })
 			}
 			conns = append(conns, s.dial(t, ""))
 			_ = conns[0].SetReadDeadline(time.Now().Add(coretest.Patience / 4))
@@ -214,6 +220,7 @@ func TestDescriptorsServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := startServer(t, func(s *testServer, cfg *inbound.ServerConfig) {
+		budget.Of(cfg.Env.Process).Set(budget.Limits{Descriptors: files}, nil)
 		s.handler = echo{s.h.Gate}
 		cfg.Handshake = func(_ context.Context, conn core.Stream, _ core.Client, next inbound.Requests) error {
 			one := make([]byte, 1)

@@ -54,7 +54,7 @@ func (h *handshake) readFront() bool {
 		h.client.Unattributed = true
 		_ = h.pipeline.handler.Admit(h.client) // an unattributed client is not passed to gates
 		h.observeFailure(err)
-		if !s.handshakes.evicted(h) {
+		if !s.strangers.Evicted(&h.stranger) {
 			h.logHeader(err)
 		}
 		ending.Dismiss(h.conn)
@@ -67,7 +67,7 @@ func (h *handshake) readFront() bool {
 	} else {
 		h.client.Addr = client
 	}
-	s.handshakes.identify(h, source, func() {
+	s.strangers.Identify(&h.stranger, source, func() {
 		h.deadline = time.Now().Add(s.cfg.Timeout)
 		_ = h.conn.SetDeadline(h.deadline)
 	})

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -253,13 +254,13 @@ func TestFrontDeadline(t *testing.T) {
 
 // The front is not one source; each of its clients is.
 func TestFrontSources(t *testing.T) {
-	const most = 64                    // of one source
-	known := make(chan core.Client, 1) // the first of the crowd
+	const most = 64 // of one source
+	var known atomic.Int64
 	s := startBehind(t, new(lineFront), func(s *testServer, cfg *inbound.ServerConfig) {
-		cfg.Timeout = time.Minute
+		cfg.Timeout, cfg.PerClient = time.Minute, most
 		s.h.Gate.Deny = func(c core.Client) error {
-			if c.Addr == netip.MustParseAddrPort("198.51.100.1:0") {
-				known <- c
+			if c.Addr.Addr() == netip.MustParseAddr("198.51.100.1") {
+				known.Add(1)
 			}
 			return nil
 		}
@@ -271,14 +272,14 @@ func TestFrontSources(t *testing.T) {
 	}
 	for i := range most + 1 {
 		crowd = append(crowd, s.dial(t, "198.51.100.1:"+strconv.Itoa(i)+"\n"))
-		if i == 0 {
-			coretest.Await(t, "the first of the crowd to be known", known)
+		if i < most {
+			coretest.Eventually(t, "one of the crowd to be known", func() bool { return known.Load() == int64(i+1) })
 		}
 	}
-	if f := coretest.Await(t, "the oldest of the crowd to make room", s.fails); f.conn.RemoteAddr().String() != crowd[0].LocalAddr().String() {
-		t.Errorf("made room: got %v, want %v", f.conn.RemoteAddr(), crowd[0].LocalAddr())
+	if f := coretest.Await(t, "the last of the crowd to be refused", s.fails); f.conn.RemoteAddr().String() != crowd[most].LocalAddr().String() {
+		t.Errorf("refused: got %v, want %v", f.conn.RemoteAddr(), crowd[most].LocalAddr())
 	}
-	for _, c := range append(others, crowd[1:]...) {
+	for _, c := range append(others, crowd[:most]...) {
 		coretest.Write(t, c, []byte("ok\n"))
 		s.exchange(t, c)
 	}

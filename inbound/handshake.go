@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/budget"
 	"github.com/umbra-proxy/umbra/core/ending"
 	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/panics"
@@ -27,8 +29,8 @@ type handshake struct {
 	client   core.Client
 	front    frontState
 	accepted time.Time
-	deadline time.Time // of the handshake, or, before it, of the front's header
-	place    place     // in Server.handshakes
+	deadline time.Time       // of the handshake, or, before it, of the front's header
+	stranger budget.Stranger // in Server.strangers
 
 	ctx    context.Context // ends with the handshake, or when the handshake is evicted
 	cancel context.CancelFunc
@@ -57,40 +59,83 @@ func (s *Server) AcceptConn(conn *net.TCPConn) {
 	h.deadline = h.accepted.Add(timeout)
 	_ = conn.SetDeadline(h.deadline)
 	h.ctx, h.cancel = context.WithCancel(h.pipeline.ctx)
-	s.handshakes.add(h, source)
+	if err := s.strangers.Add(&h.stranger, h, source); err != nil {
+		h.cancel()
+		conn.Close()
+		s.logRefused(h.client.Addr)
+		return
+	}
 	go h.serve()
 }
 
-// serve runs the handshake of the connection.
+// serve runs the handshake of the connection. A connection that is not served ends in a
+// goroutine of its own: an end may take a minute, and needs less of a stack than the
+// handshake did.
 func (h *handshake) serve() {
-	defer h.cancel()
-	defer h.server.handshakes.remove(h)
-	defer func() {
-		if p := recover(); p != nil {
-			h.log(panics.New(p))
-			if !h.passedOn {
-				h.conn.Close()
-			}
-		}
-	}()
-	if h.front == throughFront && !h.readFront() {
+	wire, cause := h.handle()
+	if cause == nil {
+		h.leave()
 		return
+	}
+	h.server.strangers.Failed(&h.stranger)
+	go func() {
+		defer h.leave()
+		defer h.recover(wire)
+		h.end(wire, cause)
+	}()
+}
+
+// leave is called when the handshake has ended, whatever its end.
+func (h *handshake) leave() {
+	h.server.strangers.Remove(&h.stranger)
+	h.cancel()
+}
+
+// recover logs a panic and closes the connection, if it is still the handshake's.
+func (h *handshake) recover(wire io.Closer) {
+	if p := recover(); p != nil {
+		h.log(panics.New(p))
+		if !h.passedOn {
+			wire.Close()
+		}
+	}
+}
+
+// handle runs the steps of the handshake. If the connection must be ended, handle returns
+// it with the cause.
+func (h *handshake) handle() (wire core.Stream, cause error) {
+	defer h.recover(h.conn)
+	if h.front == throughFront && !h.readFront() {
+		return nil, nil
 	}
 	if err := h.pipeline.handler.Admit(h.client); err != nil {
-		h.end(h.conn, err)
-		return
+		return h.conn, err
 	}
+	h.awaitFirst()
 	wire, err := h.request()
 	switch {
 	case h.refused != nil:
-		h.endRefused(wire, err)
+		return wire, h.causeOfRefusal(wire, err)
 	case err == nil:
 	case !h.passedOn:
-		h.fail(wire, err)
+		return wire, h.fail(err)
 	default: // only a panic leaves the connection without an owner
 		if panics.Log(h.server.cfg.Env.Log, "handshake panicked", err, slog.Any("client", h.client.Addr)) {
 			h.conn.Close()
 		}
+	}
+	return nil, nil
+}
+
+// awaitFirst waits for the client's first bytes. Most of what a silent client costs is
+// the stack of its goroutine, which is small up to here. A failure is left to the
+// handshake's own reads.
+func (h *handshake) awaitFirst() {
+	if h.front == pastFront {
+		return
+	}
+	if netio.WaitBytes(h.conn, h.server.cfg.Least) == nil {
+		h.server.strangers.Started(&h.stranger)
 	}
 }
 
@@ -140,7 +185,7 @@ func (h *handshake) complete(r *core.Request, n core.Network) {
 
 // live ends the handshake: from now on the pipeline counts the connection.
 func (h *handshake) live() {
-	h.server.handshakes.remove(h)
+	h.server.strangers.Remove(&h.stranger)
 	_ = h.conn.SetDeadline(time.Time{}) // a concurrent eviction may have set a deadline
 }
 
@@ -168,41 +213,40 @@ func (h *handshake) readmit() error {
 	}
 	h.accepted = time.Now()
 	h.deadline = h.accepted.Add(h.server.cfg.Timeout)
-	if !h.server.handshakes.addAgain(h, func() { _ = h.conn.SetDeadline(h.deadline) }) {
-		return core.ErrShutdown
-	}
-	return nil
+	return h.server.strangers.AddAgain(&h.stranger, func() { _ = h.conn.SetDeadline(h.deadline) })
 }
 
-// endRefused ends a connection for which Again has returned an error. The connection is
-// closed at once, or, if a gate refused the client, ended as that of any refused client.
-// err is the error of the Handshaker.
-func (h *handshake) endRefused(wire core.Stream, err error) {
+// causeOfRefusal returns the error with which to end a connection for which Again has
+// returned an error, or nil if it is closed at once. A connection that a gate refused is
+// ended as that of any refused client. err is the error of the Handshaker.
+func (h *handshake) causeOfRefusal(wire core.Stream, err error) error {
 	panics.Log(h.server.cfg.Env.Log, "handshake panicked", err, slog.Any("client", h.client.Addr))
 	switch {
 	case h.closing:
 		wire.Close()
+		return nil
 	case errors.Is(err, h.refused): // err may name the protocol that serves the connection
-		h.end(wire, err)
+		return err
 	default:
-		h.end(wire, h.refused)
+		return h.refused
 	}
 }
 
-// fail ends a connection whose handshake failed. If the client has ended, or is silent,
-// after an earlier request, that is the usual end of a connection with several requests:
-// gates are notified of an ErrIdle.
-func (h *handshake) fail(wire core.Stream, err error) {
+// fail notifies gates of a failed handshake, logs it, and returns the error with which to
+// end the connection. If the client has ended, or is silent, after an earlier request,
+// that is the usual end of a connection with several requests: gates are notified of an
+// ErrIdle.
+func (h *handshake) fail(err error) error {
 	if h.later && isSilence(err) {
 		err = fmt.Errorf("%w between requests: %w", core.ErrIdle, err)
 	}
 	h.observeFailure(err)
-	if h.server.handshakes.evicted(h) { // the server caused the error
+	if h.server.strangers.Evicted(&h.stranger) { // the server caused the error
 		h.deadline = time.Now()
 	} else {
 		h.log(err)
 	}
-	h.end(wire, err)
+	return err
 }
 
 // observeFailure notifies gates and observers of a failed handshake.
@@ -226,9 +270,9 @@ func (h *handshake) end(wire core.Stream, cause error) {
 	panics.Log(h.server.cfg.Env.Log, "handshake panicked", err)
 }
 
-// makeRoom ends the handshake soon and without a log line: it sets the connection's
-// deadline to the past and cancels the context.
-func (h *handshake) makeRoom() {
+// MakeRoom ends the handshake soon and without a log line: it sets the connection's
+// deadline to the past and cancels the context. It implements budget.Member.
+func (h *handshake) MakeRoom() {
 	_ = h.conn.SetDeadline(past)
 	h.cancel()
 }

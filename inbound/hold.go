@@ -1,14 +1,15 @@
 package inbound
 
 import (
-	"container/list"
 	"context"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/budget"
 	"github.com/umbra-proxy/umbra/core/ending"
 	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
@@ -116,65 +117,50 @@ func (h *held) Close() error {
 	return nil
 }
 
-// maxHeld is how many connections are held at the most; over the bound the oldest is
-// ended. It bounds the cost of probes with recordings.
-const maxHeld = 256
-
-// holder is a set of connections whose end is delayed.
+// holder is a set of connections whose end is delayed. They count as strangers.
 type holder struct {
-	running sync.WaitGroup
+	strangers *budget.Strangers
+	running   sync.WaitGroup
 
 	mu    sync.Mutex
-	ended bool       // guarded by mu, as is conns
-	conns *list.List // of core.Stream, the oldest first; nil before the first
+	ended bool // guarded by mu
 }
+
+func newHolder(p *core.Process) *holder {
+	return &holder{strangers: budget.Of(p).NewStrangers(math.MaxInt, math.MaxInt)}
+}
+
+// delayed is a connection whose end is delayed.
+type delayed struct {
+	conn     core.Stream
+	stranger budget.Stranger
+}
+
+// MakeRoom ends the connection soon. It implements budget.Member.
+func (d *delayed) MakeRoom() { _ = d.conn.SetDeadline(past) }
 
 // endLater sets the deadline of conn, calls end in a goroutine and then closes conn.
 func (h *holder) endLater(conn core.Stream, deadline time.Time, end func(core.Stream)) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.ended {
-		h.mu.Unlock()
 		conn.Close()
 		return
 	}
-	if h.conns == nil {
-		h.conns = list.New()
-	}
-	if h.conns.Len() >= maxHeld {
-		_ = h.conns.Remove(h.conns.Front()).(core.Stream).SetDeadline(past)
-	}
-	at := h.conns.PushBack(conn)
 	_ = conn.SetDeadline(deadline)
-	h.running.Add(1)
-	h.mu.Unlock()
-	go func() {
-		defer h.running.Done()
+	d := &delayed{conn: conn}
+	h.strangers.AddFailed(&d.stranger, d)
+	h.running.Go(func() {
+		defer h.strangers.Remove(&d.stranger)
 		end(conn)
 		conn.Close()
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.conns.Remove(at) // no effect if conn was evicted
-	}()
-}
-
-// first returns the oldest connection, or nil. mu is held.
-func (h *holder) first() *list.Element {
-	if h.conns == nil {
-		return nil
-	}
-	return h.conns.Front()
+	})
 }
 
 // shutdown waits for all connections, and ends them when ctx ends. Connections that are
 // added later end at once.
 func (h *holder) shutdown(ctx context.Context) {
-	defer context.AfterFunc(ctx, func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		for e := h.first(); e != nil; e = e.Next() {
-			_ = e.Value.(core.Stream).SetDeadline(past)
-		}
-	})()
+	defer context.AfterFunc(ctx, h.strangers.EvictAll)()
 	h.mu.Lock()
 	h.ended = true
 	h.mu.Unlock()

@@ -18,6 +18,10 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 	if err != nil {
 		return nil, err
 	}
+	least := 0
+	if s, ok := h.(core.RequestSizer); ok && len(transports) == 0 {
+		least = s.LeastRequest()
+	}
 	return served{
 		Server: NewServer(ServerConfig{
 			Env:        env,
@@ -26,6 +30,8 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 			Transports: transports,
 			Timeout:    o.HandshakeTimeout.Std(),
 			Max:        o.MaxHandshakes,
+			PerClient:  o.ClientHandshakes,
+			Least:      least,
 			Handshake:  h.Handshake,
 			Fail:       h.Fail,
 		}),

@@ -19,6 +19,7 @@ type Options struct {
 	Mode             option.Mode                `toml:"mode" default:"both" help:"what is served"`
 	HandshakeTimeout option.Duration            `toml:"handshake_timeout" help:"how long a client may take over its request"`
 	MaxHandshakes    int                        `toml:"max_handshakes" default:"4096" min:"1" help:"how many clients may be in their handshake at once"`
+	ClientHandshakes int                        `toml:"client_handshakes" default:"1024" min:"1" help:"how many of them one client address may have; IPv6: one /64"`
 	MaxSessions      int                        `toml:"max_sessions" default:"4096" help:"how many UDP sessions there may be at once"`
 	ClientSessions   int                        `toml:"client_sessions" default:"512" help:"how many of them one client address may have; IPv6: one /64"`
 }
@@ -28,6 +29,8 @@ func (o Options) check() error {
 	switch {
 	case o.MaxHandshakes <= 0:
 		return core.BadOption("max_handshakes", "%d is not positive", o.MaxHandshakes)
+	case o.ClientHandshakes <= 0:
+		return core.BadOption("client_handshakes", "%d is not positive", o.ClientHandshakes)
 	case o.HandshakeTimeout <= 0:
 		return core.BadOption("handshake_timeout", "%s is not positive", o.HandshakeTimeout)
 	case o.Mode.Packets() && o.MaxSessions <= 0:
@@ -52,6 +55,10 @@ type Handshaker interface {
 	// passes the request to next. It sets Target and, if known, User and Payload of the
 	// request; the caller sets the other fields. After an error conn is passed to Fail,
 	// unless a request was passed on: then the connection belongs to the handler.
+	//
+	// The client of every protocol speaks first. Handshake is called when its first
+	// bytes have arrived, when it has ended, or when it is late. A Handshaker that is a
+	// core.RequestSizer says how many bytes these are.
 	Handshake(ctx context.Context, conn core.Stream, c core.Client, next Requests) error
 
 	// Fail ends a connection whose handshake failed with err, or whose client a policy

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/budget"
 	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/panics"
 )
@@ -44,7 +45,7 @@ func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*Packet
 		if old == nil {
 			old = newSessions()
 		}
-		old.bound(min(o.MaxSessions, 2*netio.DescriptorShare()), o.ClientSessions) // each session has at least one descriptor
+		old.bound(budget.Of(env.Process).Sessions(o.MaxSessions), o.ClientSessions)
 		s.sessions = old
 		return old
 	})
@@ -140,7 +141,7 @@ func (s *PacketServer) session(key sessionKey, d *netio.Datagram, now time.Time)
 		table: s.sessions, socket: s.ln.Socket(), key: key, source: core.SourceOf(d.Peer.Addr()), flow: new(core.Flow),
 		peer: d.Peer, local: d.Local, used: now, unbounded: s.cipher.Roams(), // such a cipher refuses replays
 	}
-	for _, old := range s.sessions.add(fresh, now) {
+	for _, old := range s.sessions.add(fresh, now, budget.Of(s.env.Process).Crowded(core.UDP)) {
 		old.flow.Cut(core.ErrCrowded)
 	}
 	r := &core.Request{

@@ -27,7 +27,7 @@ type site struct {
 func newSite(t testing.TB, host string) *site {
 	t.Helper()
 	at := netip.AddrPortFrom(netip.MustParseAddr(host), freePort(t))
-	s := &site{env: coretest.Env(t), options: Options{HandshakeTimeout: option.Duration(time.Minute), MaxHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
+	s := &site{env: coretest.Env(t), options: Options{HandshakeTimeout: option.Duration(time.Minute), MaxHandshakes: 64, ClientHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
 	if err := s.options.Listen.UnmarshalText([]byte(at.String())); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/budget"
 )
 
 // Quota counts the sessions of clients, in all and for each client. It is for kinds that
@@ -29,7 +29,7 @@ func KeepQuota(env core.Env, o Options) *Quota {
 		if old == nil {
 			old = &holdings{clients: map[netip.Prefix]int{}}
 		}
-		old.bound(min(o.MaxSessions, netio.DescriptorShare()), o.ClientSessions)
+		old.bound(budget.Of(env.Process).Sessions(o.MaxSessions), o.ClientSessions)
 		q.holdings = old
 		return old
 	})

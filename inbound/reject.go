@@ -62,7 +62,7 @@ type Rejecter struct {
 	how     option.Reject
 	decoy   core.Addr
 	network core.Dialer
-	held    holder
+	held    *holder
 	decoys  *pipeline.Joiner
 }
 
@@ -77,7 +77,7 @@ func NewRejecter(env core.Env, r Rejection) (*Rejecter, error) {
 		}
 		return nil
 	}
-	return &Rejecter{env: env, how: r.Reject, decoy: r.Decoy.Addr(), network: dial.Net{Control: notOwnSocket, Names: dial.NamesOf(env.Process)}, decoys: pipeline.NewJoiner(decoyIdle)}, nil
+	return &Rejecter{env: env, how: r.Reject, decoy: r.Decoy.Addr(), network: dial.Net{Control: notOwnSocket, Names: dial.NamesOf(env.Process)}, held: newHolder(env.Process), decoys: pipeline.NewJoiner(decoyIdle)}, nil
 }
 
 // Accept calls read, which reads a request from conn as core.Cipher.AcceptStream does
@@ -101,6 +101,15 @@ func (r *Rejecter) Accept(ctx context.Context, conn core.Stream, read func(waits
 	}
 	failed = true
 	return &invalidRequest{NoteProxyHeader(err, soFar), soFar, m}
+}
+
+// LeastOf returns how many bytes of a request a cipher or an identity relay needs, or 0
+// if that is not known, or a decoy answers an incomplete request.
+func (r *Rejecter) LeastOf(c any) int {
+	if s, ok := c.(core.RequestSizer); ok && r.how != option.RejectForward {
+		return s.LeastRequest()
+	}
+	return 0
 }
 
 // Fail ends a connection whose request was invalid, or whose client a policy refused. err

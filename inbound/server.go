@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/budget"
 	"github.com/umbra-proxy/umbra/core/netio"
 )
 
@@ -16,13 +17,14 @@ import (
 // caught, and passes the request to the handler. It is a core.Inbound. The life of one
 // connection is in handshake.go.
 type Server struct {
-	cfg        ServerConfig
-	handshakes *handshakes
-	failures   throttles // of log lines about failed handshakes
-	accepts    throttle  // of log lines about failed accepts
-	headers    throttle  // of log lines about headers of the front
-	ln         *netio.Listener
-	pipeline   atomic.Pointer[serving]
+	cfg       ServerConfig
+	strangers *budget.Strangers // the handshakes in progress
+	failures  throttles         // of log lines about failed handshakes
+	accepts   throttle          // of log lines about failed accepts
+	headers   throttle          // of log lines about headers of the front
+	crowds    throttle          // of log lines about refused connections
+	ln        *netio.Listener
+	pipeline  atomic.Pointer[serving]
 }
 
 // ServerConfig configures a Server. All fields but Front and Transports are required.
@@ -33,7 +35,11 @@ type ServerConfig struct {
 	Transports []core.Transport // from the wire up
 	Timeout    time.Duration
 	Max        int // most handshakes in progress
+	PerClient  int // most of them of one client address; IPv6: of one /64
 
+	// Least is how many bytes of a request there are before Handshake is called; 0
+	// means 1. Handshake is called with fewer if the client ends, or is late.
+	Least int
 	// Handshake reads a request; see Handshaker.
 	Handshake func(ctx context.Context, conn core.Stream, c core.Client, next Requests) error
 	// Fail ends a connection whose handshake failed; see Handshaker.
@@ -48,13 +54,9 @@ type serving struct {
 
 var _ core.Inbound = (*Server)(nil)
 
-// endPause is the time after which makeRoom is repeated for an evicted handshake that
-// has not ended.
-const endPause = 50 * time.Millisecond
-
 // NewServer returns a Server. It binds no address.
 func NewServer(cfg ServerConfig) *Server {
-	return &Server{cfg: cfg, handshakes: newHandshakes(min(cfg.Max, netio.DescriptorShare()))}
+	return &Server{cfg: cfg, strangers: budget.Of(cfg.Env.Process).NewStrangers(cfg.Max, cfg.PerClient)}
 }
 
 // Listen binds the address.
@@ -84,14 +86,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	s.ln.Close()
-	s.handshakes.close()
-	if s.handshakes.wait(ctx) == nil {
+	s.strangers.Close()
+	if s.strangers.Wait(ctx) == nil {
 		return nil
 	}
 	for {
-		s.handshakes.evictAll()
-		again, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPause)
-		err := s.handshakes.wait(again)
+		s.strangers.EvictAll()
+		again, cancel := context.WithTimeout(context.WithoutCancel(ctx), budget.EvictAgain)
+		err := s.strangers.Wait(again)
 		cancel()
 		if err == nil {
 			return nil
@@ -103,5 +105,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) AcceptError(err error) {
 	if more, ok := s.accepts.allow(1, 10*time.Second); ok {
 		s.cfg.Env.Log.Warn("accept", slog.Any("err", err), slog.Int("suppressed", more))
+	}
+}
+
+// logRefused logs a connection that was closed at once, because there are too many
+// handshakes in progress.
+func (s *Server) logRefused(client netip.AddrPort) {
+	if more, ok := s.crowds.allow(1, 10*time.Second); ok {
+		s.cfg.Env.Log.Warn("connection refused: too many handshakes in progress", slog.Any("client", client),
+			slog.Int("max_handshakes", s.cfg.Max), slog.Int("client_handshakes", s.cfg.PerClient), slog.Int("suppressed", more))
 	}
 }

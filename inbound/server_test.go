@@ -50,7 +50,7 @@ type testServer struct {
 func newTestServer(t testing.TB, edit func(*testServer, *inbound.ServerConfig)) *testServer {
 	t.Helper()
 	s := &testServer{h: coretest.NewHandler(), fails: make(chan failure, 64), lines: new(coretest.Lines)}
-	cfg := inbound.ServerConfig{Env: coretest.Env(t), Listen: coretest.AnyPort, Timeout: time.Minute, Max: 4096, Handshake: s.handshake, Fail: s.fail}
+	cfg := inbound.ServerConfig{Env: coretest.Env(t), Listen: coretest.AnyPort, Timeout: time.Minute, Max: 4096, PerClient: 1024, Handshake: s.handshake, Fail: s.fail}
 	cfg.Env.Log = slog.New(slog.NewTextHandler(s.lines, nil))
 	if edit != nil {
 		edit(s, &cfg)

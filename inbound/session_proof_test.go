@@ -58,14 +58,14 @@ func TestSessionsLowered(t *testing.T) {
 	table.bound(20, 20)
 	ip := netip.MustParseAddr("192.0.2.1")
 	for i := range 20 {
-		table.add(newEntry(table, ip, uint16(1+i)), began)
+		table.add(newEntry(table, ip, uint16(1+i)), began, false)
 	}
 	table.bound(5, 3)
-	if cut := table.add(newEntry(table, ip, 100), began); len(cut) != 18 || len(table.all) != 3 {
+	if cut := table.add(newEntry(table, ip, 100), began, false); len(cut) != 18 || len(table.all) != 3 {
 		t.Errorf("one client: got %d driven out and %d left, want 18 and 3", len(cut), len(table.all))
 	}
 	table.bound(2, 3)
-	if cut := table.add(newEntry(table, netip.MustParseAddr("192.0.2.2"), 1), began); len(cut) != 2 || len(table.all) != 2 {
+	if cut := table.add(newEntry(table, netip.MustParseAddr("192.0.2.2"), 1), began, false); len(cut) != 2 || len(table.all) != 2 {
 		t.Errorf("all clients: got %d driven out and %d left, want 2 and 2", len(cut), len(table.all))
 	}
 }

@@ -26,7 +26,7 @@ func newSession(t testing.TB) (*session, *net.UDPConn) {
 	table := newSessions()
 	table.bound(10, 10)
 	s := &session{table: table, socket: socket, key: sessionKey{session: &fakeSession{id: 1}}, flow: new(core.Flow), peer: addrOf(client), used: began}
-	table.add(s, began)
+	table.add(s, began, false)
 	return s, client
 }
 

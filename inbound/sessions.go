@@ -56,8 +56,9 @@ func (t *sessions) find(k sessionKey) *session {
 	return t.all[k]
 }
 
-// add adds a new session and returns the evicted sessions, which the caller cuts.
-func (t *sessions) add(s *session, now time.Time) (cut []*session) {
+// add adds a new session and returns the evicted sessions, which the caller cuts. crowded
+// means that the process has no room for one more, whatever the bound of the inbound.
+func (t *sessions) add(s *session, now time.Time, crowded bool) (cut []*session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !s.source.Addr().IsLoopback() {
@@ -74,7 +75,7 @@ func (t *sessions) add(s *session, now time.Time) (cut []*session) {
 		t.clients[s.source] = of // unlist deletes an empty list
 		s.at.client = of.PushBack(s)
 	}
-	for len(t.all) >= t.max && len(t.all) > 0 {
+	for len(t.all) > 0 && (len(t.all) >= t.max || crowded && len(cut) == 0) {
 		oldest := t.young.Front()
 		if oldest == nil {
 			oldest = t.proven.Front()

@@ -133,7 +133,7 @@ func TestSessionsModel(t *testing.T) {
 				case op < 5 || len(made) == 0:
 					s := newEntry(table, clients[r.IntN(len(clients))], uint16(step))
 					made = append(made, s)
-					if got, want := table.add(s, now), m.add(s); !slices.Equal(got, want) {
+					if got, want := table.add(s, now, false), m.add(s); !slices.Equal(got, want) {
 						t.Fatalf("step %d: add made room by %d sessions, want %d (or others)", step, len(got), len(want))
 					}
 				case op < 9:
@@ -173,7 +173,7 @@ func TestSessionsMakeRoom(t *testing.T) {
 	now := time.Now()
 	add := func(client int, port uint16) (*session, []*session) {
 		s := newEntry(table, clients[client], port)
-		return s, table.add(s, now)
+		return s, table.add(s, now, false)
 	}
 	good, _ := add(0, 1)
 	table.touch(good, now, true)
@@ -185,7 +185,7 @@ func TestSessionsMakeRoom(t *testing.T) {
 	}
 	for port := range uint16(20) { // a flood of forged clients
 		s := newEntry(table, netip.AddrFrom4([4]byte{203, 0, 113, byte(port)}), 1)
-		if cut := table.add(s, now); slices.Contains(cut, good) {
+		if cut := table.add(s, now, false); slices.Contains(cut, good) {
 			t.Errorf("client %d of a flood drove out a conversation", port)
 		}
 	}
@@ -207,6 +207,24 @@ func TestSessionsMakeRoom(t *testing.T) {
 	}
 }
 
+// A process without room makes some for a new session: the one that was silent for the
+// longest ends, and one only.
+func TestSessionsCrowded(t *testing.T) {
+	table := newSessions()
+	table.bound(10, 10)
+	now := time.Now()
+	if cut := table.add(newEntry(table, clients[0], 1), now, true); len(cut) != 0 {
+		t.Errorf("an empty table: got %d driven out, want none", len(cut))
+	}
+	for port := range uint16(4) {
+		table.add(newEntry(table, clients[0], 2+port), now, false)
+	}
+	cut := table.add(newEntry(table, clients[1], 1), now, true)
+	if len(cut) != 1 || cut[0].key.client.Port() != 1 || len(table.all) != 5 {
+		t.Errorf("got %d driven out, %d left, want the first one, 5", len(cut), len(table.all))
+	}
+}
+
 func TestSessionsOf(t *testing.T) {
 	table := newSessions()
 	table.bound(10, 10)
@@ -214,7 +232,7 @@ func TestSessionsOf(t *testing.T) {
 	for i, socket := range []*netio.UDPSocket{a, b, a} {
 		s := newEntry(table, clients[0], uint16(i))
 		s.socket = socket
-		table.add(s, time.Now())
+		table.add(s, time.Now(), false)
 	}
 	if na, nb := len(table.of(a)), len(table.of(b)); na != 2 || nb != 1 {
 		t.Errorf("got %d and %d sessions, want 2 and 1", na, nb)

@@ -64,6 +64,7 @@ func (a *app) run(path string) error {
 	signals, stop := a.Signals()
 	defer stop()
 	defer paceHeap()()
+	defer trimMemory()()
 	s := &service{app: a, path: path, signals: signals}
 	if err := s.openLog(f.Log); err != nil {
 		return fail(err)
@@ -88,6 +89,9 @@ func (a *app) run(path string) error {
 func (s *service) adopt(f *config.File) {
 	s.adoptLog(f.Log)
 	s.grace = f.Process.Grace.Std()
+	limits := limitsOf(f.Process)
+	s.engine.Bound(limits)
+	boundMemory(limits)
 	for _, w := range f.Warnings {
 		s.log.Warn("warning of the file", slog.String("warning", w.Error()))
 	}

@@ -24,6 +24,7 @@ type Process struct {
 	MaxLookups       int             `toml:"max_lookups" default:"256" min:"1" max:"65536" help:"how many names the operating system's resolver may look up at once; further ones wait"`
 	ClientLookups    int             `toml:"client_lookups" default:"0" min:"0" max:"65536" help:"how many of them may be for one client address, or for one user; 0 for half"`
 	AssociationNames int             `toml:"association_names" default:"256" min:"1" max:"65536" help:"how many names one UDP association may have at once; a quarter of them are looked up at once, and each adds 1 KiB of datagrams that may wait"`
+	Memory           Memory          `toml:"memory" default:"auto" help:"how much memory the process may use; beyond it new connections are refused. auto: what the control group or the machine has; or unlimited"`
 }
 
 // Admin is the [admin] table.

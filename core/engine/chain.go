@@ -6,6 +6,7 @@ import (
 
 	"github.com/samber/do/v2"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/budget"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/pipeline"
@@ -34,6 +35,7 @@ func (g *generation) pipeline(i do.Injector, p *config.Pipeline) (*runningPipeli
 	l.pipeline = pipeline.New(pipeline.Config{
 		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Observers: append(c.observers, g.observers...), Dialer: dialer, Path: path,
 		DialTimeout: p.DialTimeout.Std(), IdleTimeout: p.IdleTimeout.Std(), KeepAlive: p.KeepAlive.Std(),
+		Budget: budget.Of(g.process),
 	})
 	return l, nil
 }

@@ -137,7 +137,7 @@ func (w *world) newInbound(env core.Env, o inboundOptions) (core.Inbound, error)
 	in := &fakeInbound{part: w.part(env), o: o}
 	in.target, _ = core.NewAddr("name.test", 443)
 	in.Server = inbound.NewServer(inbound.ServerConfig{
-		Env: env, Listen: o.Listen.AddrPort(), Timeout: time.Hour, Max: 100,
+		Env: env, Listen: o.Listen.AddrPort(), Timeout: time.Hour, Max: 100, PerClient: 100,
 		Handshake: func(_ context.Context, conn core.Stream, _ core.Client, next inbound.Requests) error {
 			if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
 				return err

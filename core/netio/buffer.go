@@ -14,11 +14,12 @@ const (
 	// relay cheap; more than eight gain little.
 	bigBuffer = 8*(16<<10+64) + 1024
 	// smallBuffer is the size of a small buffer: one such chunk. A burst gets a small
-	// buffer while maxBigBuffers are borrowed, so that slow readers can't pin the
-	// machine's memory.
+	// buffer while as many big ones are borrowed as may be, so that slow readers can't
+	// pin the machine's memory.
 	smallBuffer = 16<<10 + 1024
-	// maxBigBuffers bounds the big buffers that are borrowed at once: 32 MiB.
+	// maxBigBuffers and minBigBuffers are the bounds of BoundBuffers.
 	maxBigBuffers = 256
+	minBigBuffers = 4
 	// maxPieces is the largest number of pieces of a Buffer.
 	maxPieces = 16
 )
@@ -44,6 +45,7 @@ type Buffer struct {
 var (
 	bigBuffers   = sync.Pool{New: func() any { return newBuffer(bigBuffer) }}
 	smallBuffers = sync.Pool{New: func() any { return newBuffer(smallBuffer) }}
+	bigMost      atomic.Int32 // how many big buffers may be borrowed at once; 0 means maxBigBuffers
 	bigOut       atomic.Int32 // big buffers that are borrowed now
 	smallOut     atomic.Int32 // small buffers that are borrowed now
 )
@@ -54,10 +56,23 @@ func newBuffer(size int) *Buffer {
 	return b
 }
 
-// BorrowBuffer returns a buffer for one burst: a big buffer, or a small one while 256
-// big buffers are borrowed.
+// BoundBuffers bounds the memory of the big buffers that are borrowed at once. Whatever
+// bytes is, they are at least 4 and at most 256 (32 MiB), and 256 if bytes is 0.
+func BoundBuffers(bytes int64) {
+	if bytes == 0 {
+		bytes = maxBigBuffers * bigBuffer
+	}
+	bigMost.Store(int32(min(max(bytes/bigBuffer, minBigBuffers), maxBigBuffers)))
+}
+
+// BorrowBuffer returns a buffer for one burst: a big buffer, or a small one while as many
+// big buffers are borrowed as BoundBuffers allows.
 func BorrowBuffer() *Buffer {
-	if bigOut.Add(1) > maxBigBuffers {
+	most := bigMost.Load()
+	if most == 0 {
+		most = maxBigBuffers
+	}
+	if bigOut.Add(1) > most {
 		bigOut.Add(-1)
 		return BorrowSmallBuffer()
 	}

@@ -51,10 +51,10 @@ type IdleTimeouter interface {
 // must make room, by an idle timeout, by a meter or by a drain.
 func (p *Pipeline) HandlePackets(ctx context.Context, r *core.Request, pending core.PendingPackets, live func()) core.Association {
 	a := &association{pipeline: p, request: r, requested: time.Now(), from: r.Client}
-	if !p.live.enter(a, live) {
-		pending.Reject(core.ErrShutdown)
+	if err := p.live.enter(a, live); err != nil {
+		pending.Reject(err)
 		a.end()
-		a.tell(core.Refused, core.ErrShutdown)
+		a.tell(core.Refused, err)
 		return a
 	}
 	err := panics.Call(func() error { return a.open(ctx, pending) })

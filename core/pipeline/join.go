@@ -12,7 +12,7 @@ import (
 type Joiner struct{ live *liveSet }
 
 // NewJoiner returns a Joiner that cuts what moves nothing for as long as idle says.
-func NewJoiner(idle time.Duration) *Joiner { return &Joiner{newLiveSet(idle)} }
+func NewJoiner(idle time.Duration) *Joiner { return &Joiner{newLiveSet(idle, nil)} }
 
 // Join relays until both directions have ended, and closes both streams. Cutting f
 // ends it too. It returns the first failure, or nil.
@@ -24,7 +24,7 @@ func (j *Joiner) Join(f *core.Flow, client, upstream core.Stream) error {
 		upstream.Close()
 		ended <- err
 	}}
-	j.live.enter(p, nil)
+	_ = j.live.enter(p, nil) // a pair has no bound of its own, and is never drained
 	defer j.live.leave(p)
 	f.OnCut(p.bytes.cut)
 	p.bytes.start()

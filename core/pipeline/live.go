@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/budget"
 )
 
 // The interval between two sweeps for idle connections is an eighth of the idle
@@ -49,7 +50,8 @@ type connection interface {
 // liveSet is what a pipeline serves at a time: streams and associations. It cuts
 // those that are idle.
 type liveSet struct {
-	idle time.Duration // without progress, after which a connection is cut
+	idle   time.Duration  // without progress, after which a connection is cut
+	budget *budget.Budget // nil for none
 
 	mu           sync.Mutex
 	streams      map[connection]struct{} // guarded by mu, as all that follows
@@ -71,8 +73,8 @@ type activity struct {
 	queued   int       // bytes in the kernel's queues when it grew quiet
 }
 
-func newLiveSet(idle time.Duration) *liveSet {
-	return &liveSet{idle: idle, streams: map[connection]struct{}{}, associations: map[connection]struct{}{}}
+func newLiveSet(idle time.Duration, b *budget.Budget) *liveSet {
+	return &liveSet{idle: idle, budget: b, streams: map[connection]struct{}{}, associations: map[connection]struct{}{}}
 }
 
 // of returns the part of the set that c belongs to.
@@ -83,13 +85,19 @@ func (l *liveSet) of(c connection) map[connection]struct{} {
 	return l.streams
 }
 
-// enter takes a connection in and calls live, if that is not nil. It reports false
-// while draining.
-func (l *liveSet) enter(c connection, live func()) bool {
+// enter takes a connection in and calls live, if that is not nil. It returns an
+// ErrShutdown while draining, and an ErrCrowded if the process has no room left.
+func (l *liveSet) enter(c connection, live func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.draining {
-		return false
+		return core.ErrShutdown
+	}
+	if live != nil {
+		live() // a handshake has room of its own, which is given back first
+	}
+	if !l.budget.Serve(c.network()) {
+		return core.ErrCrowded
 	}
 	now := time.Now()
 	*c.activity() = activity{progress: c.progress(), moved: now}
@@ -97,17 +105,15 @@ func (l *liveSet) enter(c connection, live func()) bool {
 		l.streamsDue = now.Add(l.streamInterval())
 	}
 	l.of(c)[c] = struct{}{}
-	if live != nil {
-		live()
-	}
 	l.schedule(now)
-	return true
+	return nil
 }
 
 // leave takes a connection out.
 func (l *liveSet) leave(c connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.budget.Release(c.network())
 	delete(l.of(c), c)
 	if l.size() > 0 || l.timer == nil {
 		return

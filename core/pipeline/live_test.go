@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -42,7 +43,7 @@ func (c *fakeConnection) lasts() { c.lasting.CompareAndSwap(0, 1) }
 func enter(t *testing.T, l *liveSet, c *fakeConnection) {
 	t.Helper()
 	c.cutBy.OnCut(func() { l.leave(c) })
-	if !l.enter(c, nil) {
+	if l.enter(c, nil) != nil {
 		t.Error("enter: got false")
 	}
 }
@@ -50,7 +51,7 @@ func enter(t *testing.T, l *liveSet, c *fakeConnection) {
 // The timer runs while there is something to look at.
 func TestSweepStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLiveSet(time.Minute)
+		l := newLiveSet(time.Minute, nil)
 		for range 3 {
 			a, b := &fakeConnection{over: core.TCP}, &fakeConnection{over: core.UDP}
 			enter(t, l, a)
@@ -85,7 +86,7 @@ func TestSweepCutsIdle(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l, began := newLiveSet(tc.idle), time.Now()
+				l, began := newLiveSet(tc.idle, nil), time.Now()
 				c := &fakeConnection{over: tc.over, shortest: tc.shortest}
 				enter(t, l, c)
 				<-c.cutBy.Done()
@@ -103,7 +104,7 @@ func TestSweepCutsIdle(t *testing.T) {
 // An association that comes makes the next sweep come sooner.
 func TestSweepComesSooner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLiveSet(time.Hour)
+		l := newLiveSet(time.Hour, nil)
 		enter(t, l, &fakeConnection{over: core.TCP})
 		time.Sleep(time.Second)
 		c := &fakeConnection{over: core.UDP, shortest: time.Second}
@@ -119,7 +120,7 @@ func TestSweepComesSooner(t *testing.T) {
 
 func TestSweepCountsQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLiveSet(time.Minute)
+		l := newLiveSet(time.Minute, nil)
 		c := &fakeConnection{over: core.TCP}
 		enter(t, l, c)
 		for range 10 {
@@ -135,10 +136,10 @@ func TestSweepCountsQueues(t *testing.T) {
 
 // A draining set takes nothing.
 func TestEnterWhileDraining(t *testing.T) {
-	l := newLiveSet(time.Minute)
+	l := newLiveSet(time.Minute, nil)
 	l.drain(context.Background(), context.Background())
 	called := false
-	if l.enter(&fakeConnection{over: core.TCP}, func() { called = true }) || called {
+	if err := l.enter(&fakeConnection{over: core.TCP}, func() { called = true }); !errors.Is(err, core.ErrShutdown) || called {
 		t.Error("a draining set took a connection")
 	}
 }

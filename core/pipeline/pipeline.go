@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/budget"
 )
 
 // Pipeline is one chain at work: it is the Handler of an inbound, and holds the
@@ -33,14 +34,17 @@ type Config struct {
 	Dialer      core.Dialer     // the whole chain after the inbound
 	Path        []string        // names of the chain's outbounds, for Event.Path
 	DialTimeout time.Duration
-	IdleTimeout time.Duration // after which what moves nothing is cut; Never for none
-	KeepAlive   time.Duration // between two probes of a silent peer; 0 for that of netio.KeepAlive, Never for none
+	IdleTimeout time.Duration  // after which what moves nothing is cut; Never for none
+	KeepAlive   time.Duration  // between two probes of a silent peer; 0 for that of netio.KeepAlive, Never for none
+	Budget      *budget.Budget // of the process; nil for none
 }
 
 var _ core.Handler = (*Pipeline)(nil)
 
 // New returns a Pipeline that serves from now on.
-func New(cfg Config) *Pipeline { return &Pipeline{cfg: cfg, live: newLiveSet(cfg.IdleTimeout)} }
+func New(cfg Config) *Pipeline {
+	return &Pipeline{cfg: cfg, live: newLiveSet(cfg.IdleTimeout, cfg.Budget)}
+}
 
 // Drain refuses what is new and waits until what runs has ended, or until the
 // context of streams ends; then it cuts the rest and returns how many there were.

@@ -44,9 +44,9 @@ var _ connection = (*stream)(nil)
 //	reply, first payload, dial, relay
 func (p *Pipeline) HandleStream(ctx context.Context, r *core.Request, pending core.Pending, live func()) {
 	s := &stream{pipeline: p, request: r, pending: pending, requested: time.Now()}
-	if !p.live.enter(s, live) {
-		pending.Reject(core.ErrShutdown)
-		s.tell(core.Refused, core.ErrShutdown)
+	if err := p.live.enter(s, live); err != nil {
+		pending.Reject(err)
+		s.tell(core.Refused, err)
 		s.reported()
 		return
 	}

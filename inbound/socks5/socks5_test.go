@@ -19,7 +19,7 @@ import (
 // options returns options as a file with nothing but listen gives them.
 func options(t *testing.T, listen string) Options {
 	t.Helper()
-	o := Options{Options: inbound.Options{MaxHandshakes: 4096, MaxSessions: 64, ClientSessions: 64}}
+	o := Options{Options: inbound.Options{MaxHandshakes: 4096, ClientHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
 	if err := o.Listen.UnmarshalText([]byte(listen)); err != nil {
 		t.Fatal(err)
 	}

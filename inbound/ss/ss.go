@@ -69,6 +69,9 @@ type server struct {
 	timeout time.Duration // of a handshake
 }
 
+// LeastRequest returns how many bytes the cipher needs. It implements core.RequestSizer.
+func (s server) LeastRequest() int { return s.LeastOf(s.cipher) }
+
 // Handshake reads a request. It never writes to conn.
 func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client, next inbound.Requests) error {
 	deadline := time.Now().Add(s.timeout)

@@ -32,7 +32,7 @@ func env(c core.Cipher) core.Env {
 // options are those of a file that gives listen and cipher.
 func options(t testing.TB, listen string) Options {
 	t.Helper()
-	o := Options{Cipher: "house", Options: inbound.Options{MaxHandshakes: 4096, MaxSessions: 64, ClientSessions: 64}}
+	o := Options{Cipher: "house", Options: inbound.Options{MaxHandshakes: 4096, ClientHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
 	if err := o.Listen.UnmarshalText([]byte(listen)); err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func serve(t testing.TB, c core.Cipher) string {
 	t.Helper()
 	env := coretest.Env(t)
 	env.Graph = coretest.Graph{core.Ref[core.Cipher]("house"): c}
-	o := inss.Options{Cipher: "house", Options: inbound.Options{MaxHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
+	o := inss.Options{Cipher: "house", Options: inbound.Options{MaxHandshakes: 64, ClientHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
 	at := coretest.FreeAddr(t).String()
 	if err := o.Listen.UnmarshalText([]byte(at)); err != nil {
 		t.Fatal(err)

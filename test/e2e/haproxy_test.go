@@ -172,7 +172,7 @@ func serveGate(t *testing.T, h *coretest.Handler, log *slog.Logger) int {
 	t.Helper()
 	port := peer.FreePort(t)
 	o := socks5.Options{Options: inbound.Options{
-		Mode: "tcp", MaxHandshakes: 100,
+		Mode: "tcp", MaxHandshakes: 100, ClientHandshakes: 64,
 		ProxyProtocol: &inbound.ProxyProtocol{
 			Trusted: []option.Prefix{{Prefix: netip.MustParsePrefix(balancerAddr + "/32")}}, Timeout: option.Duration(patience),
 		},

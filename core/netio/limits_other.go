@@ -1,8 +1,0 @@
-//go:build !unix
-
-package netio
-
-import "math"
-
-// DescriptorShare returns math.MaxInt32: this system sets no limit.
-func DescriptorShare() int { return math.MaxInt32 }
