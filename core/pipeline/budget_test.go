@@ -39,6 +39,7 @@ func TestNoRoom(t *testing.T) {
 		v.far.Close()
 		g.request.Flow.Cut(io.EOF)
 		s.gate.WaitEnds(t, 5)
+		synctest.Wait() // the room is given back after the gates were told
 		if streams, associations := b.Served(); streams != 0 || associations != 0 {
 			t.Errorf("served after the ends: got %d and %d, want none", streams, associations)
 		}
