@@ -9,7 +9,7 @@ import (
 
 const (
 	// trimPeriod is the interval between two looks at the memory.
-	trimPeriod = 10 * time.Second
+	trimPeriod = 5 * time.Second
 	// trimLeast is the memory that is worth a trim.
 	trimLeast = 8 << 20
 )
@@ -27,15 +27,14 @@ type trimmer struct {
 func (t *trimmer) due(held, cycles uint64) bool {
 	quiet := cycles == t.cycles
 	t.cycles = cycles
-	if t.held == 0 || held < t.held {
-		t.held = held
-	}
+	t.held = min(t.held, held)
 	return quiet && held-t.held >= trimLeast
 }
 
 // trimMemory begins to trim the process every trimPeriod. stop ends that.
 func trimMemory() (stop func()) {
 	t := new(trimmer)
+	t.held, t.cycles = heldMemory()
 	ticker, done := time.NewTicker(trimPeriod), make(chan struct{})
 	go func() {
 		for {

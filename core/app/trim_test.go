@@ -18,9 +18,9 @@ func TestTrimmerDue(t *testing.T) {
 		"less than before, then a burst": {[][2]uint64{{100, 1}, {20, 2}, {29, 2}}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var tr trimmer
+			tr := trimmer{held: tc.looks[0][0] * mib, cycles: tc.looks[0][1]}
 			due := 0
-			for _, l := range tc.looks {
+			for _, l := range tc.looks[1:] {
 				if due = 0; tr.due(l[0]*mib, l[1]) {
 					due = 1
 				}
@@ -35,8 +35,8 @@ func TestTrimmerDue(t *testing.T) {
 // TestTrim gives back what pools and garbage held.
 func TestTrim(t *testing.T) {
 	var tr trimmer
-	tr.look()
-	before, _ := heldMemory()
+	before, cycles := heldMemory()
+	tr.held, tr.cycles = before, cycles
 	pool := sync.Pool{New: func() any { return new([1 << 20]byte) }}
 	burst := make([]any, 64)
 	for i := range burst {
