@@ -4,6 +4,7 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,8 @@ type Cipher struct {
 	journal  *replay.Journal // of salts and sessions; nil without a replay_file
 	sessions *sessions
 	memo     socksaddr.Memo // of datagrams
+	log      *slog.Logger   // nil for none
+	crowded  core.Alarm     // for refused sessions
 
 	patience time.Duration // how long a server reads on after an invalid request
 }

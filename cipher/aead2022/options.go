@@ -19,6 +19,7 @@ type Options16 struct {
 	option.Password
 	users.Options
 	replay.File
+	SessionOptions
 }
 
 // Options32 are the options of a method with keys of 32 bytes.
@@ -27,6 +28,7 @@ type Options32 struct {
 	option.Password
 	users.Options
 	replay.File
+	SessionOptions
 }
 
 // OptionsPlain are the options of a method without identity headers.
@@ -34,6 +36,12 @@ type OptionsPlain struct {
 	_ core.About `help:"a SIP022 method: needs a key, refuses replays by timestamp" key:"32"`
 	option.Password
 	replay.File
+	SessionOptions
+}
+
+// SessionOptions are the options of the datagrams of a server.
+type SessionOptions struct {
+	RememberedSessions int `toml:"remembered_sessions" default:"65536" min:"256" max:"16777216" help:"how many UDP sessions a server remembers to refuse their replays; 600 bytes each"`
 }
 
 // Register adds the method to the ciphers of reg.
@@ -41,21 +49,21 @@ func Register(reg *core.Registry, s Spec) {
 	switch {
 	case s.Block == nil:
 		core.Add(&reg.Cipher, s.Method, func(env core.Env, o OptionsPlain) (core.Cipher, error) {
-			return s.build(env, o.Password, users.Options{}, o.File)
+			return s.build(env, o.Password, users.Options{}, o.File, o.SessionOptions)
 		}, s.Aliases...)
 	case s.KeySize == 16:
 		core.Add(&reg.Cipher, s.Method, func(env core.Env, o Options16) (core.Cipher, error) {
-			return s.build(env, o.Password, o.Options, o.File)
+			return s.build(env, o.Password, o.Options, o.File, o.SessionOptions)
 		}, s.Aliases...)
 	default:
 		core.Add(&reg.Cipher, s.Method, func(env core.Env, o Options32) (core.Cipher, error) {
-			return s.build(env, o.Password, o.Options, o.File)
+			return s.build(env, o.Password, o.Options, o.File, o.SessionOptions)
 		}, s.Aliases...)
 	}
 }
 
 // build creates a Cipher from the options.
-func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.File) (core.Cipher, error) {
+func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.File, m SessionOptions) (core.Cipher, error) {
 	list, err := users.Open(env, u)
 	if err != nil {
 		return nil, err
@@ -68,7 +76,7 @@ func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.F
 	if err != nil {
 		return nil, err
 	}
-	c.list = list
+	c.list, c.log = list, env.Log
 	core.Keep(env, func(old *replay.Timed) *replay.Timed {
 		if old == nil {
 			old = NewSalts()
@@ -83,6 +91,7 @@ func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.F
 		if old != nil && old.isFor(s.Method, c.first) {
 			c.sessions = old
 		}
+		c.sessions.limit(m.RememberedSessions)
 		return c.sessions
 	})
 	c.journal, err = replay.OpenJournal(env, f, c.restore)

@@ -1,9 +1,13 @@
 package aead2022
 
 import (
+	"context"
 	"crypto/cipher"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
+	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -60,9 +64,21 @@ func (s *packetServer) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, e
 	r.sent = sent
 	session, err := s.cipher.sessions.add(s.cipher, r, now)
 	if err != nil {
+		s.cipher.alarm(r.user, err, now)
 		return core.OpenedPacket{}, err
 	}
 	return core.OpenedPacket{Session: session, Target: target, Payload: rest[n:]}, nil
+}
+
+// alarm logs a refused session, once a minute.
+func (c *Cipher) alarm(u *user, err error, now time.Time) {
+	if c.log == nil || !errors.Is(err, core.ErrCrowded) {
+		return
+	}
+	if count, say := c.crowded.Count(now); say {
+		c.log.LogAttrs(context.Background(), slog.LevelWarn, "UDP sessions refused that could be replays: raise remembered_sessions, or look for a client that begins too many",
+			slog.Int("sessions", count), slog.String("user", u.name))
+	}
 }
 
 // open returns the main header and the bytes after it.

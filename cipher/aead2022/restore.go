@@ -12,6 +12,7 @@ import (
 const (
 	streamSalt    = 1
 	packetSession = 2 // sessionID, 8B be; highest packetID, 8B be; hash of the user's key
+	packetFloor   = 3 // hash of the user's key; see account.floor
 )
 
 // restore adds a record of the journal to the salts or sessions.
@@ -25,13 +26,15 @@ func (c *Cipher) restore(r replay.Record) {
 		c.salts.Add(r.Data, r.Until, now)
 	case r.Kind == packetSession && len(r.Data) == 2*idSize+hashSize:
 		c.sessions.restore(r, now)
+	case r.Kind == packetFloor && len(r.Data) == hashSize:
+		c.sessions.restoreFloor(r, now)
 	}
 }
 
 // journalRecords returns the salts and sessions that are needed to detect replays.
 func (c *Cipher) journalRecords() iter.Seq[replay.Record] {
 	return func(yield func(replay.Record) bool) {
-		for _, r := range c.sessions.records(func(*session) bool { return true }) {
+		for _, r := range c.sessions.records(everything) {
 			if !yield(r) {
 				return
 			}
@@ -46,21 +49,34 @@ func (c *Cipher) noteSessions() {
 	if c.journal == nil {
 		return
 	}
-	for _, r := range c.sessions.records(func(s *session) bool { return s.window.Highest() != s.noted || !s.isNoted }) {
+	for _, r := range c.sessions.records(changes) {
 		c.journal.Note(r)
 	}
 }
 
-// records returns the sessions for which which returns true, and marks them as noted.
-func (t *sessions) records(which func(*session) bool) (records []replay.Record) {
+// selection is which records are made.
+type selection int
+
+const (
+	everything selection = iota
+	changes              // since the records of before
+)
+
+// records returns records of sessions, and of what is known of forgotten ones, and marks
+// them as noted.
+func (t *sessions) records(which selection) (records []replay.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, l := range []*sessionList{t.live, t.closed} {
-		for _, s := range l.Values() {
-			if which(s) {
-				records = append(records, s.record())
-				s.noted, s.isNoted = s.window.Highest(), true
-			}
+	for _, s := range t.byID {
+		if which == everything || !s.isNoted || s.window.Highest() != s.noted {
+			records = append(records, s.record())
+			s.noted, s.isNoted = s.window.Highest(), true
+		}
+	}
+	for _, a := range t.accounts {
+		if !a.floor.IsZero() && (which == everything || !a.isNoted) {
+			records = append(records, replay.Record{Kind: packetFloor, Until: a.floor, Data: a.owner[:]})
+			a.isNoted = true
 		}
 	}
 	return records
@@ -80,9 +96,11 @@ func (t *sessions) restore(r replay.Record, now time.Time) {
 	defer t.mu.Unlock()
 	s := t.get(id)
 	if s == nil {
-		t.makeRoom(now)
 		s = &session{id: id, owner: hash(r.Data[2*idSize:]), serverID: newSessionID()}
-		t.closed.Add(id, s)
+		if t.enter(s, r.Until, now) != nil {
+			t.raise(s.owner, r.Until, now)
+			return
+		}
 	} else if s.replies != nil || highest < s.window.Highest() {
 		return // the session is in use, or the record is older
 	}
@@ -91,4 +109,11 @@ func (t *sessions) restore(r replay.Record, now time.Time) {
 	if r.Until.After(s.until) {
 		s.until = r.Until
 	}
+}
+
+// restoreFloor adds a record of forgotten sessions.
+func (t *sessions) restoreFloor(r replay.Record, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.raise(hash(r.Data), r.Until, now)
 }

@@ -23,7 +23,7 @@ func TestRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		life := func() (*Cipher, func()) {
 			env := core.Env{Section: core.SectionCipher, Name: "house", Process: new(core.Process), Log: coretest.Log(t)}
-			c, err := s.build(env, password(psk(s, 0)), users.Options{}, replay.File{ReplayFile: path})
+			c, err := s.build(env, password(psk(s, 0)), users.Options{}, replay.File{ReplayFile: path}, SessionOptions{maxSessions})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,5 +57,40 @@ func TestRestart(t *testing.T) {
 		if all, _ := third.sessions.len(); all != 0 || third.salts.Len() != 0 {
 			t.Errorf("after two minutes: got %d sessions and %d salts, want none", all, third.salts.Len())
 		}
+	})
+}
+
+// TestRestartFloor: what a server has forgotten at its bound stays refused after a restart,
+// though neither process remembers it.
+func TestRestartFloor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "replay")
+	s := specOf(t, aes128)
+	synctest.Test(t, func(t *testing.T) {
+		life := func() (*Cipher, func()) {
+			env := core.Env{Section: core.SectionCipher, Name: "house", Process: new(core.Process), Log: coretest.Log(t)}
+			c, err := s.build(env, password(psk(s, 0)), users.Options{}, replay.File{ReplayFile: path}, SessionOptions{2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); c.(core.Runner).Run(ctx) }()
+			return c.(*Cipher), func() { cancel(); <-done }
+		}
+		client := fresh(t, s, Keys{PSKs: [][]byte{psk(s, 0)}})
+		server, stop := life()
+		recorded := sealed(t, clientOf(t, client), "x")
+		opens(t, serverOf(t, server), recorded)
+		for range 3 {
+			time.Sleep(2 * time.Second)
+			opens(t, serverOf(t, server), sealed(t, clientOf(t, client), "x"))
+		}
+		for range 3 {
+			drops(t, "a forgotten session", serverOf(t, server), recorded, core.ErrCrowded)
+			stop()
+			server, stop = life()
+		}
+		opens(t, serverOf(t, server), sealed(t, clientOf(t, client), "a new session"))
+		stop()
 	})
 }

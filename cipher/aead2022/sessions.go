@@ -2,22 +2,20 @@ package aead2022
 
 import (
 	"bytes"
+	"container/list"
 	"crypto/cipher"
 	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/umbra-proxy/umbra/cipher/replay"
 	"github.com/umbra-proxy/umbra/core"
 )
 
 const (
-	// maxSessions is the maximum number of sessions that a server remembers. A session
-	// takes about 580 bytes, and with AES 1600 more during its association.
+	// maxSessions is the default of SessionOptions.RememberedSessions. A session takes
+	// about 600 bytes, and with AES 1600 more during its association.
 	maxSessions = 1 << 16
 	// sessionKept is the minimum time for which a session is remembered after its last
 	// valid datagram, so that none of its datagrams can begin it again; see saltsKept.
@@ -38,6 +36,9 @@ type session struct {
 	sent     atomic.Uint64 // number of replies
 
 	// Guarded by sessions.mu.
+	account *account
+	place   *list.Element // in account.live or account.closed
+	ended   *list.Element // in sessions.closed; nil during an association
 	window  replay.Window
 	aead    cipher.AEAD // opens the datagrams; nil without an association
 	replies *replies    // of the association, or nil
@@ -49,41 +50,36 @@ type session struct {
 }
 
 // sessions is the bounded set of a server's sessions. It is kept over a reload.
+//
+// At the bound the user with the most sessions loses one, and from then on that user
+// begins no session with a datagram that is not newer than the datagrams of the lost one.
+// So nobody makes the server forget the sessions of another, and no datagram of a lost
+// session is accepted again.
 type sessions struct {
 	method string
 	key    []byte // shared by all clients
-	max    int
 
-	// Guarded by mu: the sessions with an association, ordered by their last valid
-	// datagram, and those without, ordered by the end of their association.
-	mu           sync.Mutex
-	live, closed *sessionList
-}
-
-// sessionList is a list of sessions by ID. It is unbounded: the limit applies to both lists
-// together.
-type sessionList = simplelru.LRU[uint64, *session]
-
-func newSessionList() *sessionList {
-	l, err := simplelru.NewLRU[uint64, *session](math.MaxInt, nil)
-	if err != nil {
-		panic(err) // only for a size below 1
-	}
-	return l
+	mu       sync.Mutex
+	max      int // guarded by mu, as all that follows
+	byID     map[uint64]*session
+	closed   *list.List // of *session, those without an association, by the end of it
+	accounts map[hash]*account
+	largest  accountHeap
 }
 
 func newSessions(method string, key []byte, most int) *sessions {
-	return &sessions{method: method, key: key, max: most, live: newSessionList(), closed: newSessionList()}
+	return &sessions{method: method, key: key, max: most, byID: map[uint64]*session{}, closed: list.New(), accounts: map[hash]*account{}}
+}
+
+// limit sets the maximum number of sessions. It holds from the next new session on.
+func (t *sessions) limit(most int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.max = most
 }
 
 // get returns a session, or nil. mu is held.
-func (t *sessions) get(id uint64) *session {
-	if s, ok := t.live.Peek(id); ok {
-		return s
-	}
-	s, _ := t.closed.Peek(id)
-	return s
-}
+func (t *sessions) get(id uint64) *session { return t.byID[id] }
 
 // isFor reports whether t holds the sessions of method and key.
 func (t *sessions) isFor(method string, key []byte) bool {
@@ -123,10 +119,12 @@ func (s *session) check(r received) error {
 
 // add records a datagram that was authenticated and parsed. It returns the replies of the
 // session's association, which it creates if necessary. Of equal concurrent datagrams one
-// succeeds.
+// succeeds. It returns ErrCrowded for the first datagram of a session that could be a
+// replay of a session that had to be forgotten.
 func (t *sessions) add(c *Cipher, r received, now time.Time) (*replies, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	until := r.sent.Add(timeGuard)
 	s := t.get(r.sessionID)
 	if s != nil {
 		if err := s.check(r); err != nil {
@@ -140,46 +138,22 @@ func (t *sessions) add(c *Cipher, r received, now time.Time) (*replies, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.open(s, made, r.aead, now)
+		if s.account == nil {
+			if err := t.enter(s, until, now); err != nil {
+				return nil, err
+			}
+		}
+		t.leaveClosed(s)
+		s.place = s.account.live.PushBack(s)
+		s.replies, s.aead = made, r.aead
 	}
 	s.window.Add(r.packetID)
 	s.used = now
-	if until := r.sent.Add(timeGuard); until.After(s.until) {
+	if until.After(s.until) {
 		s.until = until
 	}
-	t.live.Get(s.id) // moves s to the end of the list
+	s.account.live.MoveToBack(s.place)
 	return s.replies, nil
-}
-
-// open moves s to the live sessions and sets its association.
-func (t *sessions) open(s *session, made *replies, aead cipher.AEAD, now time.Time) {
-	if !t.closed.Remove(s.id) {
-		t.makeRoom(now)
-	}
-	t.live.Add(s.id, s)
-	s.replies, s.aead = made, aead
-}
-
-// makeRoom removes sessions that can no longer be replayed. If there are still too many,
-// it removes the one that has been unused for longest, preferably one without an
-// association.
-func (t *sessions) makeRoom(now time.Time) {
-	for {
-		_, s, ok := t.closed.GetOldest()
-		if !ok || !s.isOver(now) {
-			break
-		}
-		t.closed.RemoveOldest()
-	}
-	if t.closed.Len()+t.live.Len() < t.max {
-		return
-	}
-	if _, _, ok := t.closed.RemoveOldest(); ok {
-		return
-	}
-	if _, s, ok := t.live.RemoveOldest(); ok {
-		s.replies = nil
-	}
 }
 
 // isOver reports whether all datagrams of the session are invalid by both clocks; see
@@ -196,14 +170,26 @@ func (t *sessions) close(r *replies) {
 	if s.replies != r {
 		return // closed before, or removed
 	}
-	t.live.Remove(s.id)
-	t.closed.Add(s.id, s)
+	s.account.live.Remove(s.place)
 	s.replies, s.aead = nil, nil
+	t.enterClosed(s)
+}
+
+// enterClosed appends s to the sessions without an association. mu is held.
+func (t *sessions) enterClosed(s *session) {
+	s.place, s.ended = s.account.closed.PushBack(s), t.closed.PushBack(s)
+}
+
+// leaveClosed is the inverse of enterClosed. mu is held.
+func (t *sessions) leaveClosed(s *session) {
+	s.account.closed.Remove(s.place)
+	t.closed.Remove(s.ended)
+	s.ended = nil
 }
 
 // len returns the number of sessions, and the number of sessions with an association.
 func (t *sessions) len() (all, live int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.live.Len() + t.closed.Len(), t.live.Len()
+	return len(t.byID), len(t.byID) - t.closed.Len()
 }

@@ -133,7 +133,10 @@ func TestSessionsBound(t *testing.T) {
 	server := serverOf(t, c)
 	var clients []*packetClient
 	var open []core.PacketSession
+	now := noon
 	begin := func() {
+		now = now.Add(time.Second)
+		at(c, now)
 		clients = append(clients, clientOf(t, c))
 		open = append(open, opens(t, server, sealed(t, clients[len(clients)-1], "x")).Session)
 	}
@@ -153,6 +156,11 @@ func TestSessionsBound(t *testing.T) {
 		t.Errorf("got %d sessions, %d live, want 4 and 4", all, live)
 	}
 	open[1].Close() // closes the association of a removed session
+	drops(t, "as old as a session that was forgotten", server, func() []byte {
+		defer at(c, now)
+		at(c, now.Add(-4*time.Second)) // when session 1 began
+		return sealed(t, clientOf(t, c), "x")
+	}(), core.ErrCrowded)
 	if got := reads(t, clients[1], sealed(t, open[1], "late")); got != "late" {
 		t.Errorf("a session that was forgotten: got %q", got)
 	}

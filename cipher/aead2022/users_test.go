@@ -33,7 +33,7 @@ func TestUsersFile(t *testing.T) {
 	write(map[string]string{"alice": encoded(psk(s, 1)), "bob": encoded(psk(s, 2))})
 	synctest.Test(t, func(t *testing.T) {
 		env := core.Env{Section: core.SectionCipher, Name: "house", Process: new(core.Process), Log: coretest.Log(t)}
-		built, err := s.build(env, password(psk(s, 0)), users.Options{UsersFile: path, CutRemoved: true}, replay.File{})
+		built, err := s.build(env, password(psk(s, 0)), users.Options{UsersFile: path, CutRemoved: true}, replay.File{}, SessionOptions{maxSessions})
 		if err != nil {
 			t.Fatal(err)
 		}
