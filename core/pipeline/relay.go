@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -161,58 +160,6 @@ func (r *relay) settle(way direction, err error) {
 	}
 }
 
-// fail ends both directions because one of them failed.
-//
-// A side that can't be written to any more may have sent its last bytes before: the
-// other direction delivers them, and its end is the relay's.
-func (r *relay) fail(way direction, err error) {
-	switch {
-	case r.flow.Cause() != nil: // cut: this is what comes of it
-	case !isWriting(err):
-		r.passOn(way, err)
-	case !r.lost.CompareAndSwap(nil, &err): // nobody is left to deliver to
-		r.flow.Cut(err)
-	case r.ended.Load() > 0: // the other direction has delivered all
-		r.passOn(!way, err)
-	}
-}
-
-// passOn ends the relay so that the peer a direction goes to sees an error behind all
-// that came before it: what a failure cut must not look complete.
-func (r *relay) passOn(way direction, err error) {
-	if !r.passing.CompareAndSwap(false, true) {
-		return
-	}
-	defer func() {
-		if v := recover(); v != nil { // the streams may be of a third party
-			err = panics.New(v)
-		}
-		r.flow.Cut(err)
-	}()
-	to, _ := r.sides(way)
-	if way == down && r.hidesResets() {
-		if i, ok := to.(core.Interrupter); ok && !r.unproven {
-			_ = i.Interrupt() // it may have gone
-			ending.Deliver(to, r.flow.Done())
-		}
-		return
-	}
-	if !ending.CanReset(to) && !isIncomplete(err) {
-		return
-	}
-	r.broken.Store(&to) // from here on whatever ends the relay resets it
-	if left := ending.Deliver(to, r.flow.Done()); left > 0 {
-		err = fmt.Errorf("%w; the last %d bytes before it were not delivered", err, left)
-	}
-}
-
-// hidesResets reports whether a reset of the client's wire could tell a stranger
-// something.
-func (r *relay) hidesResets() bool {
-	_, hides := r.client.(core.Absorber)
-	return hides || r.unproven
-}
-
 // cut ends both directions at once. A panic of one stream does not keep the other
 // open; done, which closes both again, reports it.
 func (r *relay) cut() {
@@ -245,29 +192,6 @@ func closeOne(c io.Closer) error {
 
 // inQueues returns how many bytes the kernel has yet to deliver to both sides.
 func (r *relay) inQueues() int { return netio.SendQueue(r.client) + netio.SendQueue(r.upstream) }
-
-// isBroken reports whether err says that bytes broke a cipher's rules.
-func isBroken(err error) bool {
-	return errors.Is(err, core.ErrAuth) || errors.Is(err, core.ErrMalformed)
-}
-
-// isIncomplete reports whether err says that a stream was damaged or cut off.
-func isIncomplete(err error) bool { return isBroken(err) || errors.Is(err, io.ErrUnexpectedEOF) }
-
-// isWriting reports whether err comes from writing to a side rather than from reading the
-// other one.
-func isWriting(err error) bool {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return op.Op != "read" && op.Op != "raw-read"
-	}
-	return errors.Is(err, syscall.EPIPE)
-}
-
-// isGone reports whether err says that the peer has gone already.
-func isGone(err error) bool {
-	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) ||
-		errors.Is(err, syscall.ENOTCONN) || errors.Is(err, net.ErrClosed)
-}
 
 // meter counts a burst and waits for as long as the flow's meters say.
 func meter(f *core.Flow, n int, way direction) error {
