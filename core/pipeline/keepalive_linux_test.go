@@ -27,19 +27,17 @@ func TestKeepAlive(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
-			s.cfg.KeepAlive, s.cfg.IdleTimeout = tc.every, 8*time.Second // a sweep every second
+			s.cfg.KeepAlive = tc.every
 			s.Pipeline = pipeline.New(s.cfg)
 			v := s.visit(t, coretest.Pairs[1].Make)
 			target, upstream := coretest.TCPPair(t)
 			s.dialer.Stream = func(context.Context, *core.Request) (core.Stream, error) { return upstream, nil }
 			s.serve(t, v)
 			v.reply(t, nil)
+			s.Sweep()
 			for _, side := range []core.Stream{v.near, upstream} {
-				for keepAliveOf(t, side.(*net.TCPConn)) != tc.want { // until the first sweep
-					if _, err := target.Write([]byte("x")); err != nil {
-						t.Fatalf("keep-alive was not set to %v: %v", tc.want, err)
-					}
-					time.Sleep(10 * time.Millisecond)
+				if got := keepAliveOf(t, side.(*net.TCPConn)); got != tc.want {
+					t.Errorf("SO_KEEPALIVE and its times: got %v, want %v", got, tc.want)
 				}
 			}
 			v.far.Close()
