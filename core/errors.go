@@ -34,6 +34,8 @@ var (
 	ErrProxyHeader = errors.New("a PROXY header, and none is expected")
 	// ErrNoPackets says that a dialer carries streams only.
 	ErrNoPackets = errors.New("carries no UDP")
+	// ErrGone says that the client left before its target was reached.
+	ErrGone = errors.New("the client has gone")
 	// ErrIdle says that a connection moved no byte for its idle timeout.
 	ErrIdle = errors.New("idle")
 	// ErrCrowded says that a bound is reached: a new connection or session is

@@ -30,6 +30,7 @@ var (
 		{"malformed", []error{ErrMalformed}},
 		{"shutdown", []error{ErrShutdown}},
 		{"idle", []error{ErrIdle}},
+		{"gone", []error{ErrGone}},
 		{"short", []error{ErrShort, io.ErrUnexpectedEOF}},
 	}
 	networkReasons = []reason{
@@ -42,7 +43,7 @@ var (
 
 // ReasonOf returns in one word why a connection ended, for logs, metrics and
 // observers: one of proxy_header, replay, identity, auth, clock, untrusted, denied, crowded,
-// malformed, shutdown, idle, short, name (a lookup failed), refused, unreachable,
+// malformed, shutdown, idle, gone, short, name (a lookup failed), refused, unreachable,
 // reset, timeout and other. It returns "" for nil.
 func ReasonOf(err error) string {
 	if err == nil {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"time"
 )
@@ -27,6 +28,14 @@ type Request struct {
 	// Unproven says that the client has not proved that it holds a key or a
 	// password, where the inbound asks for one.
 	Unproven bool
+
+	// Wire is the client's connection, or nil if it has none of its own. Its state may be
+	// looked at; its bytes are the inbound's and then the relay's.
+	Wire net.Conn
+
+	// AwaitsReply says that a client which has sent nothing after its request can't have
+	// ended its direction and still want the reply: its end says that it has gone.
+	AwaitsReply bool
 
 	// Accepted is when the client connected, or its first datagram came.
 	Accepted time.Time

@@ -178,6 +178,7 @@ func (h *handshake) complete(r *core.Request, n core.Network) {
 	h.passedOn = true
 	_ = h.conn.SetDeadline(time.Time{})
 	r.ID, r.Network, r.Client, r.Accepted = h.server.cfg.Env.Process.NextID(), n, h.client, h.accepted
+	r.Wire = h.conn
 	if r.Flow == nil {
 		r.Flow = new(core.Flow)
 	}

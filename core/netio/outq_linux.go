@@ -1,6 +1,8 @@
 package netio
 
 import (
+	"net"
+
 	"github.com/umbra-proxy/umbra/core"
 	"golang.org/x/sys/unix"
 )
@@ -42,20 +44,22 @@ func WaitReset(s core.Stream) error {
 	if err != nil {
 		return nil
 	}
-	var broken error
-	err = raw.Read(func(fd uintptr) bool {
-		if !hasEvent(fd, unix.POLLERR|unix.POLLHUP) || tcpState(fd) != tcpClose {
-			return false
-		}
-		if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); err == nil && n != 0 {
-			broken = wireError("read", s, unix.Errno(n))
-		}
-		return true
-	})
-	if err != nil {
+	var why error
+	if raw.Read(func(fd uintptr) (over bool) { why, over = broken(fd, s); return over }) != nil {
 		return nil
 	}
-	return broken
+	return why
+}
+
+// broken reports whether the connection of fd, which is s, was reset or is broken, and why.
+func broken(fd uintptr, s net.Conn) (why error, over bool) {
+	if !hasEvent(fd, unix.POLLERR|unix.POLLHUP) || tcpState(fd) != tcpClose {
+		return nil, false
+	}
+	if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); err == nil && n != 0 {
+		why = wireError("read", s, unix.Errno(n))
+	}
+	return why, true
 }
 
 // WasReset reports whether s, which has not been closed for writing, is a connection that

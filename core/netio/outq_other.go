@@ -2,7 +2,11 @@
 
 package netio
 
-import "github.com/umbra-proxy/umbra/core"
+import (
+	"net"
+
+	"github.com/umbra-proxy/umbra/core"
+)
 
 // KnowsSendQueue says whether SendQueue can tell what has been delivered.
 const KnowsSendQueue = false
@@ -15,3 +19,6 @@ func WaitReset(core.Stream) error { return nil }
 
 // WasReset returns false: this system's kernel is not queried.
 func WasReset(core.Stream) bool { return false }
+
+// WaitGone returns nil: this system's kernel is not queried.
+func WaitGone(net.Conn, EndOf) error { return nil }

@@ -70,7 +70,7 @@ func peek(fd uintptr, most int) (int, error) {
 }
 
 // wireError returns errno as a *net.OpError, as package net does.
-func wireError(op string, s core.Stream, errno error) error {
+func wireError(op string, s net.Conn, errno error) error {
 	return &net.OpError{Op: op, Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError(op, errno)}
 }
 

@@ -1,8 +1,9 @@
 // Package pipeline serves streams and associations from their request to their end.
 //
 // HandleStream in stream.go is the whole life of a stream, HandlePackets in
-// association.go that of an association. relay.go moves a stream's bytes, live.go
-// cuts what is idle and drains the rest, events.go tells gates and observers.
+// association.go that of an association. gone.go watches the client of a dial,
+// relay.go moves a stream's bytes and reset.go passes its failures on, live.go cuts
+// what is idle and drains the rest, events.go tells gates and observers.
 package pipeline
 
 import (
