@@ -11,6 +11,9 @@ import (
 var (
 	// ErrShort says that the peer ended before a whole message had come.
 	ErrShort = errors.New("too few bytes")
+	// ErrNothing says that the peer ended, or was silent, before its first byte. It is
+	// an ErrShort.
+	ErrNothing = fmt.Errorf("%w: none", ErrShort)
 	// ErrAuth says that a message or a password failed authentication.
 	ErrAuth = errors.New("authentication failed")
 	// ErrIdentity says that a message names an unknown key. It is an ErrAuth.

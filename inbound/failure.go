@@ -27,7 +27,7 @@ func (h *handshake) log(err error) {
 		return
 	}
 	bytes, known := netio.Received(h.conn)
-	if errors.Is(err, io.EOF) || errors.Is(err, core.ErrIdle) || known && bytes == 0 || client.Unattributed && isSilence(err) {
+	if errors.Is(err, io.EOF) || errors.Is(err, core.ErrIdle) || errors.Is(err, core.ErrNothing) || client.Unattributed && isSilence(err) {
 		log.Debug("handshake failed", slog.Any("client", client.Addr), slog.Any("err", err))
 		return
 	}
@@ -52,6 +52,21 @@ func (h *handshake) log(err error) {
 	}
 	log.LogAttrs(context.Background(), slog.LevelWarn, "handshake failed", attrs...)
 }
+
+// sentNothing reports whether the client of a failed handshake has ended, or was silent,
+// without a byte, as monitors and health checks do. Where the system does not tell how many
+// bytes have arrived, an orderly end says it.
+func (h *handshake) sentNothing(err error) bool {
+	if bytes, known := netio.Received(h.conn); known {
+		return bytes == 0 && isSilence(err)
+	}
+	return errors.Is(err, io.EOF)
+}
+
+// nothing is the error of a handshake whose client sent no byte.
+type nothing struct{ error }
+
+func (e *nothing) Unwrap() []error { return []error{core.ErrNothing, e.error} }
 
 // suspectOf returns the client of a failed handshake as an attribute: as a suspect, which
 // tools ban that read the log, unless it is a balancer, which stands for many clients.

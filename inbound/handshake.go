@@ -241,6 +241,9 @@ func (h *handshake) fail(err error) error {
 	if h.later && isSilence(err) {
 		err = fmt.Errorf("%w between requests: %w", core.ErrIdle, err)
 	}
+	if h.sentNothing(err) {
+		err = &nothing{err}
+	}
 	h.observeFailure(err)
 	if h.server.strangers.Evicted(&h.stranger) { // the server caused the error
 		h.deadline = time.Now()

@@ -36,8 +36,9 @@ func (a *app) autobanCommand() *cobra.Command {
 		Short: "ban clients by the failed handshakes in a log",
 		Long: `autoban reads a log on its standard input, umbra's in any format or that of the
 Python original, and has nftables drop all that comes from clients with too many
-failed handshakes: an IPv4 address, or the /64 of an IPv6 one. It writes a line for
-each ban. Where umbra itself is the server, the policy "ban" does better: it needs no
+failed handshakes: an IPv4 address, or the /64 of an IPv6 one. Of umbra's lines, ten
+with reason=short or malformed count as one. It writes a line for each ban, and puts
+bans back that other software deletes. Where umbra itself is the server, the policy "ban" does better: it needs no
 rights and knows the true client behind a balancer.
 
 Its table, inet umbra_autoban, goes with it: at a signal, or after the end of the log

@@ -28,6 +28,7 @@ const (
 type Failure struct {
 	At     time.Time    // time of the line, or the zero Time if it has none
 	Client netip.Prefix // an IPv4 address, or the /64 of an IPv6 address
+	Minor  bool         // ten of them count as one: cut connections and misdirected clients cause it too
 }
 
 // Parse parses a line of umbra, in any of its formats, or of the Python original. It
@@ -44,31 +45,42 @@ func Parse(line []byte) (Failure, bool) {
 		return parseJSON(line)
 	}
 	i := bytes.LastIndex(line, []byte(Phrase+" "))
-	if i < 0 || !marked(line[:i]) {
+	if i < 0 {
+		return Failure{}, false
+	}
+	reason, ok := marked(line[:i])
+	if !ok {
 		return Failure{}, false
 	}
 	client, ok := parseClient(line[i+len(Phrase)+1:])
-	return Failure{At: timeOf(line), Client: client}, ok
+	return Failure{At: timeOf(line), Client: client, Minor: isMinor(reason)}, ok
 }
 
 // marked reports whether head, the part of a line before Phrase, belongs to a line
-// that counts: an error of the Python original, or a failed handshake of umbra.
-func marked(head []byte) bool {
+// that counts: an error of the Python original, which has no reason, or a failed
+// handshake of umbra.
+func marked(head []byte) (reason string, ok bool) {
 	if before, ok := bytes.CutSuffix(head, []byte("; ")); ok {
-		_, attrs, found := bytes.Cut(before, []byte(" "+Message+" "))
-		return found && blames(attrs)
+		if _, attrs, found := bytes.Cut(before, []byte(" "+Message+" ")); found {
+			return blames(attrs)
+		}
+		return "", false
 	}
 	level := bytes.TrimRight(head, " ")
-	return len(level) < len(head) && bytes.HasSuffix(level, []byte("ERROR"))
+	return "", len(level) < len(head) && bytes.HasSuffix(level, []byte("ERROR"))
 }
 
 // blames reports whether the attributes of a line of umbra count against the client.
 // The reason and authenticated precede all attributes that a client can choose.
-func blames(attrs []byte) bool {
+func blames(attrs []byte) (reason string, ok bool) {
 	_, rest, found := bytes.Cut(append([]byte(" "), attrs...), []byte(" reason="))
-	reason, rest, _ := bytes.Cut(rest, []byte(" "))
-	return !found || !excused(string(reason)) && !bytes.HasPrefix(rest, []byte("authenticated=true"))
+	word, rest, _ := bytes.Cut(rest, []byte(" "))
+	reason = string(word)
+	return reason, !found || !excused(reason) && !bytes.HasPrefix(rest, []byte("authenticated=true"))
 }
+
+// isMinor reports whether a reason is weak evidence.
+func isMinor(reason string) bool { return reason == "short" || reason == "malformed" }
 
 // excused reports whether a reason occurs without an attack.
 func excused(reason string) bool {
@@ -107,7 +119,7 @@ func parseJSON(line []byte) (Failure, bool) {
 	if json.Unmarshal(line, &l) != nil || l.Msg != Message || !l.Client.IsValid() || l.Reason == "" {
 		return Failure{}, false
 	}
-	return Failure{l.Time, clientOf(l.Client.Addr())}, !l.Authenticated && !excused(l.Reason)
+	return Failure{l.Time, clientOf(l.Client.Addr()), isMinor(l.Reason)}, !l.Authenticated && !excused(l.Reason)
 }
 
 // timeOf returns the time at the start of a line, or the zero Time.

@@ -71,6 +71,20 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// Cut connections and misdirected clients are weak evidence.
+func TestParseMinor(t *testing.T) {
+	for line, want := range map[string]bool{
+		textLine: false, pythonLine: false, jsonLine: false,
+		strings.Replace(textLine, "reason=auth", "reason=short", 1):     true,
+		strings.Replace(textLine, "reason=auth", "reason=malformed", 1): true,
+		strings.Replace(jsonLine, `"auth"`, `"short"`, 1):               true,
+	} {
+		if f, ok := Parse([]byte(line)); !ok || f.Minor != want {
+			t.Errorf("%s: got minor %t, %t, want %t", line, f.Minor, ok, want)
+		}
+	}
+}
+
 func TestParseTime(t *testing.T) {
 	utc := time.Date(2026, 11, 25, 17, 20, 25, 186e6, time.UTC)
 	for _, tc := range []struct {

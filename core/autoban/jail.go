@@ -13,6 +13,8 @@ const (
 	MaxClients = 1 << 16
 	// MaxCount is the upper limit of Rules.Count.
 	MaxCount = 100
+	// minorPerFailure is the number of minor failures that count as one.
+	minorPerFailure = 10
 )
 
 // Rules are the limits that a Jail applies.
@@ -41,6 +43,7 @@ type Jail struct {
 // record is the state of one client.
 type record struct {
 	times []time.Time // of failures in the window, at most Rules.Count
+	minor []time.Time // of minor failures in the window, at most minorPerFailure
 	bans  int         // bans so far
 	until time.Time   // end of the last ban
 }
@@ -71,12 +74,18 @@ func (j *Jail) Add(f Failure, now time.Time) (Ban, bool) {
 	if now.Sub(r.until) > j.rules.MaxDuration {
 		r.bans = 0
 	}
-	r.add(f.At, j.rules.Window)
+	if f.Minor {
+		if r.minor = within(r.minor, f.At, j.rules.Window); len(r.minor) < minorPerFailure {
+			return Ban{}, false
+		}
+		r.minor = nil
+	}
+	r.times = within(r.times, f.At, j.rules.Window)
 	if len(r.times) < j.rules.Count {
 		return Ban{}, false
 	}
 	b := Ban{Client: f.Client, Duration: j.duration(r.bans), Failures: len(r.times), Took: r.took()}
-	r.times, r.until = nil, now.Add(b.Duration)
+	r.times, r.minor, r.until = nil, nil, now.Add(b.Duration)
 	r.bans++
 	return b, true
 }
@@ -118,16 +127,16 @@ func (j *Jail) duration(bans int) time.Duration {
 	return min(d, j.rules.MaxDuration)
 }
 
-// add counts a failure, and drops those that are not within one window of it. The
+// within adds a time to times, and drops those that are not within one window of it. The
 // times of a log may go backwards when a clock is set.
-func (r *record) add(at time.Time, window time.Duration) {
-	kept := r.times[:0]
-	for _, t := range r.times {
+func within(times []time.Time, at time.Time, window time.Duration) []time.Time {
+	kept := times[:0]
+	for _, t := range times {
 		if at.Sub(t).Abs() < window {
 			kept = append(kept, t)
 		}
 	}
-	r.times = append(kept, at)
+	return append(kept, at)
 }
 
 // took returns the time between the first and the last failure.

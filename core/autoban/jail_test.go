@@ -57,6 +57,30 @@ func TestJail(t *testing.T) {
 	}
 }
 
+// Ten minor failures count as one.
+func TestJailMinor(t *testing.T) {
+	j, now := NewJail(testRules()), time.Now()
+	minor := Failure{Client: one, Minor: true}
+	for n := range 29 {
+		if _, banned := j.Add(minor, now); banned {
+			t.Fatalf("banned after %d minor failures, want after 30", n+1)
+		}
+	}
+	if b, banned := j.Add(minor, now); !banned || b.Failures != 3 {
+		t.Errorf("got %+v, %t, want a ban for 3 failures", b, banned)
+	}
+	for range 9 { // those of before the ban do not count after it
+		if _, banned := j.Add(minor, now.Add(time.Hour)); banned {
+			t.Fatal("banned after less than ten minor failures")
+		}
+	}
+	for n, want := range []bool{false, false, true} {
+		if _, banned := j.Add(Failure{Client: one}, now.Add(time.Hour)); banned != want {
+			t.Errorf("failure %d: got a ban %t, want %t", n+1, banned, want)
+		}
+	}
+}
+
 // A line with a time counts at that time; a ban begins at the current time.
 func TestJailOwnTimes(t *testing.T) {
 	now := time.Now()
@@ -77,7 +101,7 @@ func TestJailOwnTimes(t *testing.T) {
 			var b Ban
 			var banned bool
 			for _, at := range tc.at {
-				b, banned = j.Add(Failure{old.Add(at), one}, now)
+				b, banned = j.Add(Failure{At: old.Add(at), Client: one}, now)
 			}
 			if banned != tc.banned || b.Took != tc.took {
 				t.Errorf("got %+v, %t, want %t, took %s", b, banned, tc.banned, tc.took)

@@ -3,12 +3,15 @@ package autoban
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core/nft"
 )
 
 // maxLogLine is the maximum length in bytes of a line that is parsed. No line that
@@ -18,8 +21,14 @@ const maxLogLine = 64 << 10
 // Banner enforces bans.
 type Banner interface {
 	Ban(client netip.Prefix, d time.Duration) error
+	// Repair puts back what other software has deleted, and returns how many times it had
+	// to, as nft.Table does.
+	Repair() (repairs int, err error)
 	Close() error
 }
+
+// repairEvery is the interval between calls of Banner.Repair while a ban is in force.
+const repairEvery = time.Second
 
 // Run processes one log.
 type Run struct {
@@ -33,7 +42,8 @@ type Run struct {
 	// expired, because Close would lift the bans that are in force.
 	Holds bool
 
-	last time.Time // end of the ban that ends last
+	last   time.Time // end of the ban that ends last
+	failed string    // the last error of Table, "" after a success
 }
 
 // Follow bans clients until the end of the log or a signal, and closes the table.
@@ -48,6 +58,8 @@ func (r *Run) Follow(ctx context.Context, signals <-chan os.Signal) (err error) 
 	failures, end := make(chan Failure), make(chan error, 1)
 	go func() { end <- readFailures(ctx, r.Log, failures) }()
 	var idle <-chan time.Time // set at the end of the log
+	repair := time.NewTicker(repairEvery)
+	defer repair.Stop()
 	for {
 		select {
 		case f := <-failures:
@@ -59,6 +71,10 @@ func (r *Run) Follow(ctx context.Context, signals <-chan os.Signal) (err error) 
 			}
 			fmt.Fprintf(r.Stderr, "umbra autoban: end of the log; bans stay in force for %s, or until a signal\n", left.Round(time.Second))
 			idle = time.After(left)
+		case <-repair.C:
+			if time.Now().Before(r.last) {
+				r.repair()
+			}
 		case <-idle:
 			return nil
 		case sig := <-signals:
@@ -76,15 +92,47 @@ func (r *Run) add(f Failure) {
 	if !banned {
 		return
 	}
-	if err := r.Table.Ban(ban.Client, ban.Duration); err != nil {
-		fmt.Fprintf(r.Stderr, "umbra autoban: ban %s: %v\n", clientName(ban.Client), err)
+	err := r.Table.Ban(ban.Client, ban.Duration)
+	if until := now.Add(ban.Duration); until.After(r.last) && !errors.Is(err, nft.ErrFull) {
+		r.last = until // after other errors Repair tries again
+	}
+	if r.tell("ban "+clientName(ban.Client), err); err != nil {
 		return
 	}
-	if until := now.Add(ban.Duration); until.After(r.last) {
-		r.last = until
-	}
 	fmt.Fprintf(r.Stdout, "ban %s for %s: %s in %s\n", clientName(ban.Client), ban.Duration,
-		failures(ban.Failures), ban.Took.Round(time.Second))
+		count(ban.Failures, "failure"), ban.Took.Round(time.Second))
+	if isPrivate(ban.Client) {
+		fmt.Fprintf(r.Stderr, "umbra autoban: %s is a private address: a balancer, a container network or a gateway may stand behind it for many clients; if so, add --exempt %s\n",
+			clientName(ban.Client), clientName(ban.Client))
+	}
+}
+
+// repair puts back what other software has deleted.
+func (r *Run) repair() {
+	repairs, err := r.Table.Repair()
+	r.tell("put the bans back", err)
+	if repairs > 0 {
+		fmt.Fprintf(r.Stderr, "umbra autoban: bans put back: other software had deleted or changed the table inet %s (%s); \"flush ruleset\" deletes the tables of all programs\n",
+			TableName, count(repairs, "time"))
+	}
+}
+
+// tell writes an error of the table, unless the one before it was the same.
+func (r *Run) tell(what string, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != r.failed && text != "" {
+		fmt.Fprintf(r.Stderr, "umbra autoban: %s: %s\n", what, text)
+	}
+	r.failed = text
+}
+
+// isPrivate reports whether a client is of a private network.
+func isPrivate(client netip.Prefix) bool {
+	ip := client.Addr()
+	return ip.IsPrivate() || ip.IsLoopback() || netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10).Contains(ip)
 }
 
 // clientName formats a client; a single address is written without its prefix length.
@@ -123,12 +171,12 @@ func readFailures(ctx context.Context, log io.Reader, to chan<- Failure) error {
 // DryRun returns a Banner that only writes its actions to to.
 func DryRun(to io.Writer) Banner { return dryRun{to} }
 
-// failures formats a number of failures.
-func failures(n int) string {
+// count formats a number of things.
+func count(n int, thing string) string {
 	if n == 1 {
-		return "1 failure"
+		return "1 " + thing
 	}
-	return fmt.Sprintf("%d failures", n)
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 type dryRun struct{ to io.Writer }
@@ -137,6 +185,8 @@ func (p dryRun) Ban(client netip.Prefix, d time.Duration) error {
 	_, err := fmt.Fprintf(p.to, "would drop packets of %s for %s\n", clientName(client), d)
 	return err
 }
+
+func (p dryRun) Repair() (int, error) { return 0, nil }
 
 func (p dryRun) Close() error {
 	_, err := fmt.Fprintf(p.to, "would delete the table inet %s\n", TableName)

@@ -17,24 +17,33 @@ import (
 // so that dropped packets do not reach their counters and logs.
 const priority = -10
 
+// ruleCount is the number of rules of the chain.
+const ruleCount = 2
+
 // restoreBatch is the number of bans per message when a table is created again. An
 // attribute of netlink has at most 65,535 bytes, and an element takes about 40.
 const restoreBatch = 500
 
 // Table is an nftables table: a set of banned clients for each family, whose elements the
-// kernel removes when they expire, and a rule for each set. If other software deletes the
-// table, the next call creates it again with all bans. A Table is not safe for concurrent
-// use.
+// kernel removes when they expire, and a rule for each set. If other software deletes or
+// changes the table, the next call of Repair, or of a change that fails for it, creates it
+// again with all bans. A Table is not safe for concurrent use.
 type Table struct {
 	options            Options
 	lock               net.Listener
 	conn               *nftables.Conn
 	table              *nftables.Table
-	ports              *nftables.Set // nil for AllPackets
+	chain              *nftables.Chain // with ruleCount rules
+	ports              *nftables.Set   // nil for AllPackets
 	clients4, clients6 *nftables.Set
 	guarded            []uint16
 	until              map[netip.Prefix]time.Time // expiry of each ban in the kernel
 	forgot             time.Time                  // last scan of until for expired bans
+
+	broken   bool      // the last change failed: the table is not what t says
+	repairs  int       // that Repair has not returned yet
+	reported time.Time // when Repair last returned repairs
+	compared time.Time // when Repair last compared the bans
 }
 
 // Open creates the table. It replaces a table of the same name that a killed process has
@@ -56,6 +65,7 @@ func Open(o Options) (*Table, error) {
 		lock.Close()
 		return nil, err
 	}
+	t.compared = time.Now()
 	return t, nil
 }
 
@@ -77,12 +87,12 @@ func (t *Table) create() error {
 			return err
 		}
 	}
-	chain := t.conn.AddChain(&nftables.Chain{
+	t.chain = t.conn.AddChain(&nftables.Chain{
 		Name: "input", Table: t.table, Type: nftables.ChainTypeFilter,
 		Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityRef(priority),
 	})
-	t.conn.AddRule(&nftables.Rule{Table: t.table, Chain: chain, Exprs: t.drop(syscall.AF_INET, saddr4, net.CIDRMask(t.options.Bits4, 32), t.clients4)})
-	t.conn.AddRule(&nftables.Rule{Table: t.table, Chain: chain, Exprs: t.drop(syscall.AF_INET6, saddr6, net.CIDRMask(t.options.Bits6, 128), t.clients6)})
+	t.conn.AddRule(&nftables.Rule{Table: t.table, Chain: t.chain, Exprs: t.drop(syscall.AF_INET, saddr4, net.CIDRMask(t.options.Bits4, 32), t.clients4)})
+	t.conn.AddRule(&nftables.Rule{Table: t.table, Chain: t.chain, Exprs: t.drop(syscall.AF_INET6, saddr6, net.CIDRMask(t.options.Bits6, 128), t.clients6)})
 	if err := t.addPorts(); err != nil {
 		return err
 	}
@@ -120,20 +130,25 @@ func (t *Table) restore(now time.Time) error {
 
 // flush executes the operations queued on t.conn, all of them or none.
 func (t *Table) flush() error {
-	err := t.conn.Flush()
-	if errors.Is(err, syscall.EPERM) {
-		return fmt.Errorf("%w: it needs the capability CAP_NET_ADMIN", err)
+	switch err := t.conn.Flush(); {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EPERM):
+		return fmt.Errorf("nftables table inet %s: %w: it needs the capability CAP_NET_ADMIN", t.options.Name, err)
+	default:
+		return fmt.Errorf("nftables table inet %s: %w", t.options.Name, err)
 	}
-	return err
 }
 
 // change carries out what has been queued. Nothing that change's callers queue fails
-// with ENOENT while the table exists, so that error means that the table was deleted.
+// while the table is as create has made it, so an error means that other software has
+// deleted or changed it.
 func (t *Table) change() error {
 	err := t.flush()
-	if errors.Is(err, syscall.ENOENT) {
-		return t.create()
+	if err != nil && !errors.Is(err, syscall.EPERM) {
+		err = t.recreate()
 	}
+	t.broken = err != nil
 	return err
 }
 
@@ -161,28 +176,22 @@ func (t *Table) addPorts() error {
 
 // Ban drops packets of a client for d, at least one second, from now on. It replaces an
 // earlier ban of the same client. It returns an ErrFull if Options.Max bans are in force.
+// After any other error the next Repair tries again.
 func (t *Table) Ban(client netip.Prefix, d time.Duration) error {
 	d, now := max(d, time.Second), time.Now()
 	t.forget(now)
-	before, held := t.until[client]
+	_, held := t.until[client]
 	if most := t.options.Max; !held && most > 0 && len(t.until) >= most {
 		return ErrFull
 	}
 	t.until[client] = now.Add(d)
-	err := t.remove(client)
-	if err == nil {
-		err = t.conn.SetAddElements(t.setOf(client), []nftables.SetElement{{Key: key(client), Timeout: d}})
+	if err := t.remove(client); err != nil {
+		return err
 	}
-	if err == nil {
-		err = t.change()
+	if err := t.conn.SetAddElements(t.setOf(client), []nftables.SetElement{{Key: key(client), Timeout: d}}); err != nil {
+		return err
 	}
-	switch {
-	case err != nil && held:
-		t.until[client] = before
-	case err != nil:
-		delete(t.until, client)
-	}
-	return err
+	return t.change()
 }
 
 // Free lifts a ban.

@@ -156,3 +156,50 @@ func TestOpen(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Repair puts back what other software deletes: all, the rules, the bans; and returns how
+// often at most once a minute.
+func TestRepair(t *testing.T) {
+	if !peer.InNamespace(t) {
+		return
+	}
+	table := open(t, nft.Options{Scope: nft.NewConnections})
+	if err := table.Guard([]uint16{443}); err != nil {
+		t.Fatal(err)
+	}
+	repair := func(what string, want int) {
+		t.Helper()
+		if got, err := table.Repair(); got != want || err != nil {
+			t.Errorf("%s: got %d repairs and %v, want %d", what, got, err, want)
+		}
+	}
+	ban(t, table, one, time.Hour)
+	ban(t, table, two, time.Hour)
+	before := regexp.MustCompile(`expires \S+`).ReplaceAllString(rules(t), "")
+	repair("nothing deleted", 0)
+	repairs := 1
+	for _, words := range []string{
+		"flush ruleset",
+		"delete table inet " + name,
+		"flush table inet " + name,
+		"flush chain inet " + name + " input",
+	} {
+		peer.Command(t, append([]string{"nft"}, strings.Fields(words)...)...)
+		repair(words, repairs)
+		repairs = 0 // the others come within a minute
+		if got := regexp.MustCompile(`expires \S+|timeout \S+`).ReplaceAllString(rules(t), ""); len(timeouts(t)) != 2 || strings.Count(got, "drop") != 2 || !strings.Contains(got, "443") {
+			t.Errorf("after %s: got the rules\n%s\nwant\n%s", words, rules(t), before)
+		}
+	}
+	// A table of the same name with other content, as a saved file of rules makes it.
+	peer.Command(t, "nft", "flush", "ruleset")
+	peer.Command(t, "nft", "add", "table", "inet", name)
+	peer.Command(t, "nft", "add", "set", "inet", name, "banned4", "{ type inet_service; }")
+	ban(t, table, odd, time.Hour)
+	if got := timeouts(t); len(got) != 3 {
+		t.Errorf("after another table of the name: got the bans %v, want three", got)
+	}
+	if err := table.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -26,5 +26,8 @@ func (*Table) Ban(netip.Prefix, time.Duration) error { return errNone }
 // Free returns an error.
 func (*Table) Free(netip.Prefix) error { return errNone }
 
+// Repair returns an error.
+func (*Table) Repair() (int, error) { return 0, errNone }
+
 // Close returns an error.
 func (*Table) Close() error { return errNone }

@@ -26,10 +26,12 @@ type firewall interface {
 	Guard(ports []uint16) error
 	Ban(client netip.Prefix, d time.Duration) error
 	Free(client netip.Prefix) error
+	Repair() (repairs int, err error)
 	Close() error
 }
 
-// guardEvery is the interval between checks for changed listening ports.
+// guardEvery is the interval between checks for changed listening ports, and for rules
+// that other software has deleted.
 const guardEvery = time.Second
 
 func newKernel(t *table, ports func() []uint16, open func() (firewall, error)) *kernel {
@@ -70,6 +72,9 @@ func (k *kernel) run(ctx context.Context, log *slog.Logger) {
 		if err == nil {
 			err = k.apply(f)
 		}
+		if repaired := k.repair(f, log); err == nil || repaired == nil {
+			err = repaired // a repair makes the changes that failed, too
+		}
 		if text := textOf(err); text != failed {
 			if failed = text; err != nil {
 				log.Error("kernel bans not updated", slog.String("err", text))
@@ -82,6 +87,16 @@ func (k *kernel) run(ctx context.Context, log *slog.Logger) {
 		case <-k.wake:
 		}
 	}
+}
+
+// repair puts the table back if other software has deleted or changed it.
+func (k *kernel) repair(f firewall, log *slog.Logger) error {
+	repairs, err := f.Repair()
+	if repairs > 0 {
+		log.Warn("kernel bans put back: other software had deleted or changed the nftables table", slog.Int("times", repairs),
+			slog.String("hint", "\"flush ruleset\" deletes the tables of all programs: let the rules of /etc/nftables.conf delete their own tables"))
+	}
+	return err
 }
 
 func textOf(err error) string {
@@ -105,8 +120,8 @@ func (k *kernel) guard(f firewall, guarded *[]uint16) error {
 	return err
 }
 
-// apply sends the queued changes to the kernel. A change that fails is retried only
-// with the client's next ban: the table refuses the client in any case.
+// apply sends the queued changes to the kernel. A change that fails is made by repair:
+// until then the table refuses the client.
 func (k *kernel) apply(f firewall) error {
 	k.mu.Lock()
 	pending := k.pending

@@ -109,6 +109,7 @@ type wall map[netip.Prefix]bool
 func (wall) Guard([]uint16) error                        { return nil }
 func (w wall) Ban(c netip.Prefix, _ time.Duration) error { w[c] = true; return nil }
 func (w wall) Free(c netip.Prefix) error                 { delete(w, c); return nil }
+func (wall) Repair() (int, error)                        { return 0, nil }
 func (wall) Close() error                                { return nil }
 
 // A client that has become exempt is removed from the kernel too.

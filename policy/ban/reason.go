@@ -12,7 +12,7 @@ type reason uint8
 const (
 	authFailed reason = iota // bytes or a password that match no key of the server
 	replayed                 // a valid request that was received before
-	cutShort                 // too few bytes, or none, as from a port scan
+	cutShort                 // too few bytes, as from a port scan
 	malformed                // unauthenticated bytes that violate the protocol
 	reasons                  // the number of reasons
 )
@@ -22,7 +22,7 @@ var reasonNames = [reasons]string{"auth", "replay", "short", "malformed"}
 func (r reason) String() string { return reasonNames[r] }
 
 // defaultWeights are the weights of failures: 1 for failures that only attackers
-// cause, 0.1 for those that misdirected clients and health checks cause too.
+// cause, 0.1 for those that misdirected clients and cut connections cause too.
 var defaultWeights = [reasons]float64{1, 1, 0.1, 0.1}
 
 // reasonOf returns the reason for which an event counts against its client. It
@@ -39,6 +39,8 @@ func reasonOf(e core.Event) (reason, bool) {
 	}
 	switch {
 	case errors.Is(e.Err, core.ErrProxyHeader): // a balancer that stands for many clients
+		return 0, false
+	case errors.Is(e.Err, core.ErrNothing): // a connect check, as monitors and balancers make
 		return 0, false
 	case errors.Is(e.Err, core.ErrUntrusted): // a forged PROXY header, or a connection that bypasses the balancer
 		return authFailed, true

@@ -94,8 +94,7 @@ func (t *table) merge(b Ban, now time.Time) {
 	switch is := r.IsActive(now); {
 	case is && !was:
 		t.tallies.Remove(b.Addr)
-		t.log.Info(t.rules.Load().Mode.word(), slog.String("client", name(b.Addr)), slog.Duration("for", b.Until.Sub(now).Round(time.Second)),
-			slog.String("failures", b.Failure), slog.Int("times", max(1, b.Count)), slog.String("by", "the store"))
+		t.logBan(b, now, slog.String("by", "the store"))
 	case was && !is:
 		t.log.Info("ban lifted", slog.String("client", name(b.Addr)), slog.String("by", "the store"))
 	}

@@ -226,8 +226,7 @@ func (t *table) ban(addr netip.Prefix, d time.Duration, evidence string, now tim
 
 // announce logs a new ban and sends it to the store and the kernel. mu is held.
 func (t *table) announce(r *record, now time.Time) {
-	t.log.Info(t.rules.Load().Mode.word(), slog.String("client", name(r.Addr)), slog.Duration("for", r.Until.Sub(now).Round(time.Second)),
-		slog.String("failures", r.Failure), slog.Int("times", max(1, r.Count)))
+	t.logBan(r.Ban, now)
 	t.changed(r.Ban)
 	t.enforce(r.Ban)
 }
