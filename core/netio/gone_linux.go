@@ -38,7 +38,7 @@ func gone(fd uintptr, s net.Conn, end EndOf) error {
 	if end == EndIsHalf {
 		return nil
 	}
-	n, err := peek(fd)
+	n, err := peek(fd, 1)
 	switch {
 	case n > 0, err == unix.EAGAIN:
 		return nil
