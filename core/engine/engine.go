@@ -17,6 +17,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/failures"
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // Engine runs one file at a time, and what is left of earlier ones.
@@ -88,6 +89,7 @@ func (e *Engine) replace(ctx context.Context, f *config.File) error {
 		return errors.Join(err, next.abandon())
 	}
 	dial.NamesOf(e.process).Limit(nameBounds(f), e.log)
+	core.NAT64Of(e.process).Set(option.Prefixes(f.Process.NAT64))
 	e.failures.SetHops(hopsOf(f))
 	next.serve(e.fail)
 	e.number++

@@ -3,15 +3,23 @@ package netio
 import (
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // ownLife is how long the addresses of this machine are cached. The cache bounds the
-// system calls of a client that requests many targets with the port of a listener.
+// system calls that requests cause.
 const ownLife = time.Second
 
 // ownAddrs caches the addresses of this machine. The zero ownAddrs is ready.
 type ownAddrs struct {
+	now   atomic.Pointer[ownSnapshot]
+	query sync.Mutex // held by the one that queries
+}
+
+// ownSnapshot are the addresses of this machine at one time.
+type ownSnapshot struct {
 	all     map[netip.Addr]struct{} // nil if the system returned an error
 	queried time.Time
 }
@@ -21,17 +29,33 @@ func (o *ownAddrs) has(ip netip.Addr) bool {
 	if ip.IsLoopback() || ip.IsUnspecified() {
 		return true
 	}
-	if now := time.Now(); o.queried.IsZero() || now.Sub(o.queried) >= ownLife {
-		o.all, o.queried = queryOwnAddrs(), now
+	s := o.snapshot()
+	if s.all == nil {
+		return routedBack(ip)
 	}
-	if o.all == nil {
-		return true // a refusal is better than a loop
-	}
-	_, own := o.all[ip]
+	_, own := s.all[ip.WithZone("")]
 	return own
 }
 
-// queryOwnAddrs returns the addresses of this machine, or nil on an error.
+// snapshot returns addresses that are not older than ownLife.
+func (o *ownAddrs) snapshot() *ownSnapshot {
+	if s := o.now.Load(); s.fresh() {
+		return s
+	}
+	o.query.Lock()
+	defer o.query.Unlock()
+	s := o.now.Load()
+	if !s.fresh() {
+		s = &ownSnapshot{all: queryOwnAddrs(), queried: time.Now()}
+		o.now.Store(s)
+	}
+	return s
+}
+
+func (s *ownSnapshot) fresh() bool { return s != nil && time.Since(s.queried) < ownLife }
+
+// queryOwnAddrs returns the addresses of this machine, or nil on an error: a service
+// that may not open netlink sockets can't list them.
 func queryOwnAddrs() map[netip.Addr]struct{} {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
@@ -46,4 +70,16 @@ func queryOwnAddrs() map[netip.Addr]struct{} {
 		}
 	}
 	return all
+}
+
+// routedBack reports whether ip is an address of this machine, as its routes tell: the
+// source of packets to an own address is that address. It sends none.
+func routedBack(ip netip.Addr) bool {
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, 9)))
+	if err != nil {
+		return false // no packet gets there
+	}
+	defer c.Close()
+	local, ok := c.LocalAddr().(*net.UDPAddr)
+	return !ok || local.AddrPort().Addr().Unmap().WithZone("") == ip.Unmap().WithZone("")
 }

@@ -21,7 +21,7 @@ type SocketSet struct {
 	mu      sync.Mutex
 	open    map[netip.AddrPort]*socket       // of TCP; guarded by mu
 	packets map[netip.AddrPort]*packetSocket // of UDP; guarded by mu
-	own     ownAddrs                         // guarded by mu
+	own     ownAddrs
 }
 
 // SocketsOf returns the listening sockets of a process.
@@ -164,6 +164,10 @@ func (s *SocketSet) Has(network core.Network, ap netip.AddrPort) bool {
 	}
 	return false
 }
+
+// Own reports whether ip is an address of this machine. Addresses that are added to an
+// interface are known within a second.
+func (s *SocketSet) Own(ip netip.Addr) bool { return s.own.has(ip.Unmap()) }
 
 // covers reports whether a socket bound to at receives connections and datagrams to
 // ap. mu is held.

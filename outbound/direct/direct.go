@@ -15,18 +15,19 @@ import (
 
 // Options are the keys of an [outbound.x] table of kind "direct".
 type Options struct {
-	_             core.About              `help:"connects to targets directly from this machine; to public addresses only, unless others are allowed"`
-	Allow         []option.Prefix         `toml:"allow" help:"address ranges to allow that are denied by default: loopback, private, link-local, multicast and other non-public addresses"`
+	_             core.About              `help:"connects to targets directly from this machine; to public addresses of other machines only, unless others are allowed"`
+	Allow         []option.Prefix         `toml:"allow" help:"address ranges to allow that are denied by default: loopback, private, link-local, multicast and other non-public addresses, and this machine's own"`
 	Resolver      core.Ref[core.Resolver] `toml:"resolver" help:"the [resolver.x] for targets' names, unless the chain has one; else the operating system's"`
 	ProxyProtocol int                     `toml:"proxy_protocol" default:"0" min:"0" max:"2" help:"the version, 1 or 2, of the PROXY header that gives each target the client's address; 0 for none"`
 }
 
 // Outbound connects to targets directly.
 type Outbound struct {
-	allow     []netip.Prefix
-	headers   bool // connections begin with a PROXY header
-	listening func(network core.Network, ap netip.AddrPort) bool
-	net       dial.Net
+	allow   []netip.Prefix
+	headers bool // connections begin with a PROXY header
+	sockets *netio.SocketSet
+	nat64   *core.NAT64
+	net     dial.Net
 }
 
 var (
@@ -39,7 +40,7 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 	if err := option.Check(o); err != nil {
 		return nil, err
 	}
-	d := &Outbound{listening: netio.SocketsOf(env.Process).Has}
+	d := &Outbound{sockets: netio.SocketsOf(env.Process), nat64: core.NAT64Of(env.Process)}
 	for _, p := range o.Allow {
 		d.allow = append(d.allow, p.Prefix)
 	}
@@ -99,28 +100,3 @@ func (d *Outbound) CheckPackets() error {
 // have arrived by then leave in one write with a PROXY header. Without first bytes the
 // header does not wait, because many servers behind PROXY headers speak first.
 func (d *Outbound) PayloadWait(*core.Request) time.Duration { return 0 }
-
-// guard refuses addresses that are neither public nor allowed, and the listeners of
-// this process, which would be a loop. It always refuses the unspecified address, which
-// the kernel treats as this machine.
-func (d *Outbound) guard(_ context.Context, network core.Network, to netip.AddrPort) error {
-	if to.Addr().IsUnspecified() {
-		return fmt.Errorf("%w: %s is not a public address and can't be allowed", core.ErrDenied, to.Addr())
-	}
-	if !IsPublic(to.Addr()) && !d.allowed(to.Addr()) {
-		return fmt.Errorf("%w: %s is not a public address; add it to allow", core.ErrDenied, to.Addr())
-	}
-	if d.listening(network, to) {
-		return fmt.Errorf("%w: %s is an inbound of this process", core.ErrDenied, to)
-	}
-	return nil
-}
-
-func (d *Outbound) allowed(ip netip.Addr) bool {
-	for _, p := range d.allow {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	return false
-}

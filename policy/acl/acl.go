@@ -38,6 +38,7 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.now.nat64 = core.NAT64Of(env.Process)
 	r, err := l.rules()
 	if err != nil {
 		return nil, err

@@ -16,7 +16,8 @@ import (
 // entry of the allow list wins over one of the deny list. A request that matches
 // neither list passes, unless the default is deny and the check has an allow list.
 type rules struct {
-	deny bool // the default
+	deny  bool        // the default
+	nat64 *core.NAT64 // finds the addresses inside of others
 
 	sources pair[*bart.Lite]
 	users   pair[users]
@@ -48,13 +49,7 @@ func (r *rules) passes(v verdict, listed bool) bool {
 
 // who checks the source and the user of a request.
 func (r *rules) who(client netip.Addr, user string) (reason, bool) {
-	ip := plain(client)
-	why, v := reason{check: bySource}, unlisted
-	if _, ok := source(r.sources.allow, ip); ok {
-		v = allows
-	} else if prefix, ok := source(r.sources.deny, ip); ok {
-		v, why.prefix = denies, prefix
-	}
+	why, v := r.inside(client, r.source)
 	if !r.passes(v, r.sources.allows) {
 		return why, false
 	}
@@ -68,14 +63,41 @@ func (r *rules) who(client netip.Addr, user string) (reason, bool) {
 	return why, r.passes(v, r.users.allows)
 }
 
-// source returns the range in sets that contains an address.
-func source(sets []*bart.Lite, ip netip.Addr) (netip.Prefix, bool) {
-	for _, set := range sets {
-		if set.Contains(ip) {
-			return find(set, ip)
+// inside looks an address up by judge, and the IPv4 addresses inside of it: a packet ends
+// at those. If one of them is denied, the address is. Where more than one may be meant,
+// none of them allows it.
+func (r *rules) inside(ip netip.Addr, judge func(netip.Addr) (reason, verdict)) (reason, verdict) {
+	ip = plain(ip)
+	why, v := judge(ip)
+	if v == denies || ip.Is4() {
+		return why, v
+	}
+	in := r.nat64.Inside(ip)
+	for _, v4 := range in.IPs() {
+		switch innerWhy, inner := judge(v4); {
+		case inner == denies:
+			return innerWhy, denies
+		case inner == allows && len(in.IPs()) == 1:
+			v = allows
 		}
 	}
-	return netip.Prefix{}, false
+	return why, v
+}
+
+// source looks a client's address up in the source lists.
+func (r *rules) source(ip netip.Addr) (reason, verdict) {
+	for _, set := range r.sources.allow {
+		if set.Contains(ip) {
+			return reason{check: bySource}, allows
+		}
+	}
+	for _, set := range r.sources.deny {
+		if set.Contains(ip) {
+			prefix, _ := find(set, ip)
+			return reason{check: bySource, prefix: prefix}, denies
+		}
+	}
+	return reason{check: bySource}, unlisted
 }
 
 // port checks a target's port.
@@ -109,9 +131,16 @@ func (r *rules) named(name string) (reason, verdict) {
 	return reason{check: byTarget}, unlisted
 }
 
-// addressed looks an address up in the target lists.
+// addressed looks an address up in the target lists, and what is inside of it.
 func (r *rules) addressed(ip netip.Addr) (reason, verdict) {
-	ip = plain(ip)
+	if ip.Is4() {
+		return r.network(ip) // most datagrams
+	}
+	return r.inside(ip, r.network)
+}
+
+// network looks an address up in the target lists.
+func (r *rules) network(ip netip.Addr) (reason, verdict) {
 	for _, set := range r.targets.allow {
 		if set.has(ip) {
 			return reason{}, allows

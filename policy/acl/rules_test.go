@@ -85,6 +85,15 @@ func TestTarget(t *testing.T) {
 		{"forbidden_ip", "allow", "", "127.0.0.0/8 ::1", "", "", map[string]string{
 			"127.0.0.1:80": "target 127.0.0.0/8", "[::1]:80": "target ::1", "[::ffff:127.0.0.1]:80": "target 127.0.0.0/8", "[::2]:80": "", "128.0.0.1:80": "",
 		}},
+		{"the address inside counts", "allow", "64:ff9b::/96 10.1.0.0/16", "10.0.0.0/8 192.0.2.0/24", "", "", map[string]string{
+			"[64:ff9b::10.0.0.1]:80": "target 10.0.0.0/8", "[64:ff9b::10.1.0.1]:80": "", "[64:ff9b::8.8.8.8]:80": "", "[2002:a00:1::1]:80": "target 10.0.0.0/8",
+			"[2001:0:4136:e378:8000:63bf:f5ff:fffe]:80": "target 10.0.0.0/8", "[2001:0:a00:1:8000:63bf:f7f7:f7f7]:80": "target 10.0.0.0/8",
+			"[64:ff9b:1:a00:0:100::]:80": "target 10.0.0.0/8", "[64:ff9b:1::10.0.0.1]:80": "target 10.0.0.0/8", "[64:ff9b:1::8.8.8.8]:80": "",
+		}},
+		{"the address inside is allowed", "deny", "10.0.0.0/8", "2002::/16", "", "", map[string]string{
+			"[64:ff9b::10.0.0.1]:80": "", "[64:ff9b::8.8.8.8]:80": "target in no allow list", "[2002:a00:1::1]:80": "target 2002::/16",
+			"[2001:0:a00:1:8000:63bf:f7f7:f7f7]:80": "target in no allow list", "[64:ff9b:1::10.0.0.1]:80": "target in no allow list",
+		}},
 		{"names", "allow", "", "example.org domain:ads.example keyword:track regexp:^x[0-9]+\\.", "", "", map[string]string{
 			"example.org:80": "target suffix:.example.org", "WWW.Example.Org.:80": "target suffix:.example.org", "xexample.org:80": "",
 			"ads.example:80": "target domain:ads.example", "ADS.EXAMPLE.:80": "target domain:ads.example", "a.ads.example:80": "",
@@ -146,6 +155,8 @@ func TestWho(t *testing.T) {
 		{"source", "10.1.2.3", "", Options{DenySources: sourcesOf(t, "10.0.0.0/8")}, "source 10.0.0.0/8"},
 		{"mapped source", "::ffff:10.1.2.3", "", Options{DenySources: sourcesOf(t, "10.0.0.0/8")}, "source 10.0.0.0/8"},
 		{"source with a zone", "fe80::1%eth0", "", Options{DenySources: sourcesOf(t, "fe80::/10")}, "source fe80::/10"},
+		{"source inside", "64:ff9b::10.1.2.3", "", Options{DenySources: sourcesOf(t, "10.0.0.0/8")}, "source 10.0.0.0/8"},
+		{"allowed source inside", "64:ff9b::10.1.2.3", "", Options{Default: "deny", AllowSources: sourcesOf(t, "10.0.0.0/8")}, ""},
 		{"allowed source", "10.1.2.3", "", Options{DenySources: sourcesOf(t, "10.0.0.0/8"), AllowSources: sourcesOf(t, "10.1.0.0/16")}, ""},
 		{"source in no list", "192.0.2.1", "", Options{Default: "deny", AllowSources: sourcesOf(t, "10.0.0.0/8")}, "source in no allow list"},
 		{"user", "192.0.2.1", "eve", Options{DenyUsers: []string{"eve"}}, `user "eve"`},
