@@ -155,16 +155,21 @@ const maxWaitBytes = 128
 
 // bytesWaiter is one call of WaitBytes.
 type bytesWaiter struct {
-	n   int
-	low bool // the receive low-water mark is n
+	n      int
+	waited bool
+	low    bool // the receive low-water mark is n
 }
 
 // arrived reports whether the bytes have arrived, or no more will. If some are missing,
 // the system wakes the reader when they are there, or at the end, and not at each byte.
 func (w *bytesWaiter) arrived(fd uintptr) bool {
+	if w.waited && w.n == 1 { // spares a system call
+		return true
+	}
 	n, err := peek(fd, w.n)
 	switch {
 	case err == syscall.EAGAIN:
+		w.waited = true
 		return false
 	case err != nil || n == 0 || n >= w.n || w.low:
 		return true
