@@ -3,6 +3,7 @@ package aead
 import (
 	"crypto/cipher"
 	"crypto/rand"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -31,12 +32,15 @@ type Cipher struct {
 	list     *users.List               // the source of users; nil if they don't change
 	retired  atomic.Bool               // Retire was called
 	searches *searches                 // limits searches for a user
+	log      *slog.Logger              // nil for none
 	memory   *memory                   // kept by the process, as are salts; nil until the cipher serves
 
 	salts    *replay.Salts
 	journal  *replay.Journal // of salts; nil without a replay_file
 	secret   []byte          // the input key of Derive
 	patience time.Duration   // how long a server reads on after an invalid request
+
+	unsearched core.Alarm // for datagrams that were dropped without a search
 }
 
 var (

@@ -2,6 +2,7 @@ package aead
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"sync"
@@ -16,9 +17,9 @@ import (
 const freeTrials = 16
 
 // find returns the user whose key opens a request according to opens, or nil. It first
-// tries the users that were last seen at the client's address. Then it tries all users in
-// a limited number of concurrent searches, because noise costs as many trials as there
-// are users. release is called before a wait.
+// tries the users that were last seen at the client's address, and those that were last
+// found anywhere. Then it tries all users in a limited number of concurrent searches,
+// because noise costs as many trials as there are users. release is called before a wait.
 func (c *Cipher) find(from core.Caller, release func(), opens func(*user) bool) *user {
 	client := from.Addr.Addr()
 	return c.search(client, opens, func() func() {
@@ -41,7 +42,7 @@ func (c *Cipher) search(client netip.Addr, opens func(*user) bool, acquire func(
 		}
 		return nil
 	}
-	var memory [maxRecent]userID
+	var memory [maxRecent + maxLikely]userID
 	tried := c.memory.recent.at(client, memory[:0])
 	for i, id := range tried {
 		if u := t.byID[id]; u != nil && opens(u) {
@@ -52,6 +53,10 @@ func (c *Cipher) search(client netip.Addr, opens func(*user) bool, acquire func(
 		}
 	}
 	if len(t.all) > freeTrials {
+		var u *user
+		if tried, u = c.searchLikely(t, client, opens, tried); u != nil {
+			return u
+		}
 		done := acquire()
 		if done == nil {
 			return nil
@@ -65,6 +70,25 @@ func (c *Cipher) search(client netip.Addr, opens func(*user) bool, acquire func(
 		}
 	}
 	return nil
+}
+
+// searchLikely tries the users that were last found at any address, and appends them to
+// tried. Where time for that is short it tries none.
+func (c *Cipher) searchLikely(t *userTable, client netip.Addr, opens func(*user) bool, tried []userID) ([]userID, *user) {
+	done := c.searches.datagrams.tryLikely()
+	if done == nil {
+		return tried, nil
+	}
+	defer done()
+	known := len(tried)
+	tried = c.memory.recent.likely(tried)
+	for _, id := range tried[known:] {
+		if u := t.byID[id]; u != nil && !slices.Contains(tried[:known], id) && opens(u) {
+			c.memory.recent.add(client, id)
+			return tried, u
+		}
+	}
+	return tried, nil
 }
 
 // Run follows the user file and writes the journal of salts.
@@ -158,7 +182,13 @@ func (m manyPackets) Open(wire []byte, from netip.AddrPort) (core.OpenedPacket, 
 		var err error
 		plain, err = u.packets.unseal(scratch, wire)
 		return err == nil
-	}, c.searches.tryAcquire)
+	}, func() func() {
+		done := c.searches.datagrams.search(from.Addr())
+		if done == nil {
+			c.dropped(from)
+		}
+		return done
+	})
 	if u == nil {
 		return core.OpenedPacket{}, forged(wire, core.ErrAuth)
 	}
@@ -168,6 +198,17 @@ func (m manyPackets) Open(wire []byte, from netip.AddrPort) (core.OpenedPacket, 
 		return core.OpenedPacket{}, err
 	}
 	return u.packets.opened(wire[:size], target, payload)
+}
+
+// dropped counts a datagram whose user was not searched for, and logs that once a minute.
+func (c *Cipher) dropped(from netip.AddrPort) {
+	if c.log == nil {
+		return
+	}
+	if count, say := c.unsearched.Count(time.Now()); say {
+		c.log.LogAttrs(context.Background(), slog.LevelWarn, "datagrams of unknown clients dropped: too many to try the passwords of all users",
+			slog.Int("datagrams", count), slog.String("client", from.String()), slog.String("hint", "a method of the 2022 edition finds users at once"))
+	}
 }
 
 // Roams returns false: a client is identified by its address.

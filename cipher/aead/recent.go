@@ -17,6 +17,9 @@ const (
 	// maxClients is the number of client addresses remembered. At the limit they take 8
 	// MiB.
 	maxClients = 1 << 14
+	// maxLikely is the number of users that are tried before all others for a client
+	// address that is not known.
+	maxLikely = 32
 )
 
 // recents records which users were last seen at which client addresses (IPv6: /64). It
@@ -24,6 +27,7 @@ const (
 type recents struct {
 	mu      sync.Mutex
 	clients *simplelru.LRU[netip.Addr, []userID] // the users of each address, the latest first; guarded by mu
+	latest  []userID                             // the users last found at an address that was new to them, the latest first; guarded by mu
 }
 
 func newRecents() *recents {
@@ -49,8 +53,21 @@ func (r *recents) add(client netip.Addr, id userID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	users, _ := r.clients.Peek(client)
-	if i := slices.Index(users, id); i >= 0 {
-		users = slices.Delete(users, i, i+1)
+	r.clients.Add(client, toFront(users, id, maxRecent))
+	r.latest = toFront(r.latest, id, maxLikely)
+}
+
+// likely appends to ids the users that were last found at any address, the latest first.
+func (r *recents) likely(ids []userID) []userID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append(ids, r.latest...)
+}
+
+// toFront moves id to the front of ids, which have most elements at most.
+func toFront(ids []userID, id userID, most int) []userID {
+	if i := slices.Index(ids, id); i >= 0 {
+		ids = slices.Delete(ids, i, i+1)
 	}
-	r.clients.Add(client, slices.Insert(users[:min(len(users), maxRecent-1)], 0, id))
+	return slices.Insert(ids[:min(len(ids), most-1)], 0, id)
 }

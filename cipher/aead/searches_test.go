@@ -81,24 +81,6 @@ func TestSearchesPatience(t *testing.T) {
 	})
 }
 
-// Datagrams of unknown users get a twentieth of the time, after a first burst.
-func TestSearchesForDatagrams(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		searches := newSearches()
-		searched := time.Duration(0)
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-			if done := searches.tryAcquire(); done != nil {
-				time.Sleep(10 * time.Millisecond)
-				searched += 10 * time.Millisecond
-				done()
-			}
-		}
-		if want := 500*time.Millisecond + datagramBurst; searched < want-20*time.Millisecond || searched > want+20*time.Millisecond {
-			t.Errorf("searched for %s of 10 s, want %s", searched, want)
-		}
-	})
-}
-
 // A waiting search ends when its ended channel is closed.
 func TestSearchesEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -109,7 +109,7 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.list = list
+	c.list, c.log = list, env.Log
 	replay.KeepSalts(env, func(kept *replay.Salts) { c.salts = kept })
 	core.Keep(env, func(old *memory) *memory {
 		if old == nil {
