@@ -62,7 +62,6 @@ func (s *Server) AcceptConn(conn *net.TCPConn) {
 	if err := s.strangers.Add(&h.stranger, h, source); err != nil {
 		h.cancel()
 		conn.Close()
-		s.logRefused(h.client.Addr)
 		return
 	}
 	go h.serve()

@@ -127,7 +127,7 @@ type holder struct {
 }
 
 func newHolder(p *core.Process) *holder {
-	return &holder{strangers: budget.Of(p).NewStrangers(math.MaxInt, math.MaxInt)}
+	return &holder{strangers: budget.Of(p).NewStrangers(math.MaxInt, math.MaxInt, nil)}
 }
 
 // delayed is a connection whose end is delayed.

@@ -56,7 +56,9 @@ var _ core.Inbound = (*Server)(nil)
 
 // NewServer returns a Server. It binds no address.
 func NewServer(cfg ServerConfig) *Server {
-	return &Server{cfg: cfg, strangers: budget.Of(cfg.Env.Process).NewStrangers(cfg.Max, cfg.PerClient)}
+	s := &Server{cfg: cfg}
+	s.strangers = budget.Of(cfg.Env.Process).NewStrangers(cfg.Max, cfg.PerClient, s.logCrowd)
+	return s
 }
 
 // Listen binds the address.
@@ -108,11 +110,10 @@ func (s *Server) AcceptError(err error) {
 	}
 }
 
-// logRefused logs a connection that was closed at once, because there are too many
-// handshakes in progress.
-func (s *Server) logRefused(client netip.AddrPort) {
-	if more, ok := s.crowds.allow(1, 10*time.Second); ok {
-		s.cfg.Env.Log.Warn("connection refused: too many handshakes in progress", slog.Any("client", client),
+// logCrowd logs that there are too many handshakes in progress.
+func (s *Server) logCrowd() {
+	if more, ok := s.crowds.allow(1, time.Minute); ok {
+		s.cfg.Env.Log.Warn("too many handshakes in progress: connections are refused or ended early",
 			slog.Int("max_handshakes", s.cfg.Max), slog.Int("client_handshakes", s.cfg.PerClient), slog.Int("suppressed", more))
 	}
 }

@@ -18,7 +18,8 @@ const EvictAgain = 50 * time.Millisecond
 type Strangers struct {
 	budget   *Budget
 	most     int
-	bySource int // most of one source
+	bySource int    // most of one source
+	full     func() // called when a stranger is refused, or makes room, for most or bySource
 
 	// All that follows is guarded by budget.mu.
 	all       crowd
@@ -51,9 +52,14 @@ type Stranger struct {
 
 // NewStrangers returns the strangers of an inbound: at most most, and at most bySource of
 // one client address (IPv6: of one /64). Clients on this machine have no bound by source.
-func (b *Budget) NewStrangers(most, bySource int) *Strangers {
+// full, which may be nil, is called when one of these bounds, not that of the budget, is
+// reached.
+func (b *Budget) NewStrangers(most, bySource int, full func()) *Strangers {
+	if full == nil {
+		full = func() {}
+	}
 	return &Strangers{
-		budget: b, most: most, bySource: bySource, all: newCrowd(inInbound),
+		budget: b, most: most, bySource: bySource, full: full, all: newCrowd(inInbound),
 		sources: map[netip.Prefix]*crowd{}, evicting: map[*Stranger]struct{}{},
 	}
 }
@@ -62,26 +68,34 @@ func (b *Budget) NewStrangers(most, bySource int) *Strangers {
 // yet. The error is an ErrCrowded; then nothing was added.
 func (s *Strangers) Add(st *Stranger, m Member, client netip.Addr) error {
 	s.budget.mu.Lock()
-	defer s.budget.mu.Unlock()
 	st.of, st.member = s, m
-	return s.admit(st, silent, sourceOf(client))
+	full, err := s.admit(st, sourceOf(client))
+	s.budget.mu.Unlock()
+	if full {
+		s.full()
+	}
+	return err
 }
 
 // AddAgain adds a connection whose request was served, and calls begin. Once the set is
 // closed, AddAgain does neither and returns an ErrShutdown.
 func (s *Strangers) AddAgain(st *Stranger, begin func()) error {
 	s.budget.mu.Lock()
-	defer s.budget.mu.Unlock()
 	if s.closed {
+		s.budget.mu.Unlock()
 		return core.ErrShutdown
 	}
 	s.unlist(st) // a request that was refused before it was served left st listed
 	delete(s.evicting, st)
-	if err := s.admit(st, silent, st.source); err != nil {
-		return err
+	full, err := s.admit(st, st.source)
+	if err == nil {
+		begin()
 	}
-	begin()
-	return nil
+	s.budget.mu.Unlock()
+	if full {
+		s.full()
+	}
+	return err
 }
 
 // AddFailed adds a connection that was served, or was about to be, and is ended as a
@@ -101,20 +115,27 @@ func (s *Strangers) AddFailed(st *Stranger, m Member) {
 // st stays without a source. If st was evicted, Identify does nothing: begin must not
 // extend the deadline of an evicted connection.
 func (s *Strangers) Identify(st *Stranger, client netip.Addr, begin func()) {
+	if s.identify(st, sourceOf(client), begin) {
+		s.full()
+	}
+}
+
+// identify does what Identify says, and reports whether the bound of the source is reached.
+func (s *Strangers) identify(st *Stranger, source netip.Prefix, begin func()) (full bool) {
 	s.budget.mu.Lock()
 	defer s.budget.mu.Unlock()
 	if !st.listed {
-		return
+		return false
 	}
 	s.unlist(st)
-	source := sourceOf(client)
-	ok := s.makeRoomAt(source, time.Now())
+	full, ok := s.makeRoomAt(source, time.Now())
 	s.list(st, silent, source)
-	if !ok {
+	if ok {
+		begin()
+	} else {
 		st.evict()
-		return
 	}
-	begin()
+	return full
 }
 
 // Started notes that a stranger has sent its first bytes.
@@ -203,31 +224,37 @@ func (s *Strangers) EvictAll() {
 	}
 }
 
-// admit lists st if the bounds leave room for it, or can be made to. budget.mu is held,
-// as in all that follows.
-func (s *Strangers) admit(st *Stranger, c class, source netip.Prefix) error {
+// admit lists st, as one that is silent, if the bounds leave room for it, or can be made
+// to. full reports whether a bound of s is reached. budget.mu is held, as in all that
+// follows.
+func (s *Strangers) admit(st *Stranger, source netip.Prefix) (full bool, err error) {
 	now := time.Now()
 	b := s.budget
-	if !s.makeRoomAt(source, now) {
-		return core.ErrCrowded
+	full, ok := s.makeRoomAt(source, now)
+	if ok && s.all.len() >= s.most {
+		full, ok = true, makeRoom(&s.all, now)
 	}
-	if s.all.len() >= s.most && !makeRoom(&s.all, now) {
-		return core.ErrCrowded
+	if !ok {
+		return full, core.ErrCrowded
 	}
 	if r := b.lacking(b.strangers.len() + 1); r != "" {
 		b.tell(r)
 		if b.lacking(1) != "" || !makeRoom(&b.strangers, now) {
-			return core.ErrCrowded
+			return full, core.ErrCrowded
 		}
 	}
-	s.list(st, c, source)
-	return nil
+	s.list(st, silent, source)
+	return full, nil
 }
 
-// makeRoomAt makes room for one more stranger of a source. It returns false if it can't.
-func (s *Strangers) makeRoomAt(source netip.Prefix, now time.Time) bool {
+// makeRoomAt makes room for one more stranger of a source. ok is false if it can't; full
+// reports whether there was none.
+func (s *Strangers) makeRoomAt(source netip.Prefix, now time.Time) (full, ok bool) {
 	by := s.sources[source]
-	return by == nil || by.len() < s.bySource || makeRoom(by, now)
+	if by == nil || by.len() < s.bySource {
+		return false, true
+	}
+	return true, makeRoom(by, now)
 }
 
 // makeRoom evicts the victim of a crowd. It returns false if there is none.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,7 +21,8 @@ const most = 64
 type site struct {
 	*Strangers
 	members []*fakeMember
-	ended   []int // the numbers of those that were told to make room, and of those that were refused
+	full    atomic.Int64 // how often a bound of the inbound was reached
+	ended   []int        // the numbers of those that were told to make room, and of those that were refused
 }
 
 // fakeMember is a connection that calls asked when it is to make room.
@@ -31,7 +33,11 @@ type fakeMember struct {
 
 func (m *fakeMember) MakeRoom() { m.asked() }
 
-func newSite(b *Budget, all int) *site { return &site{Strangers: b.NewStrangers(all, most)} }
+func newSite(b *Budget, all int) *site {
+	s := &site{}
+	s.Strangers = b.NewStrangers(all, most, func() { s.full.Add(1) })
+	return s
+}
 
 // come adds n clients from addr.
 func (s *site) come(addr string, n int) {
@@ -90,8 +96,8 @@ func TestVictims(t *testing.T) {
 				tc.prepare(s)
 				s.come("192.0.2.9", 1)
 				s.check(t, tc.want)
-				if s.Len() != 3 {
-					t.Errorf("got %d strangers, want 3", s.Len())
+				if s.Len() != 3 || s.full.Load() != 1 {
+					t.Errorf("got %d strangers, told %d times, want 3, once", s.Len(), s.full.Load())
 				}
 			})
 		})
@@ -143,7 +149,7 @@ func TestNoCollapse(t *testing.T) {
 			clients = 3000
 			pause   = trip / most / 3 // three times as fast as can be served
 		)
-		s, served := newSite(new(Budget), 4096), 0
+		s, served := newSite(new(Budget), 4096), new(atomic.Int64)
 		var all sync.WaitGroup
 		for i := range clients {
 			all.Go(func() {
@@ -154,15 +160,15 @@ func TestNoCollapse(t *testing.T) {
 				}
 				time.Sleep(trip)
 				if !s.Evicted(&m.Stranger) {
-					served++
+					served.Add(1)
 				}
 				s.Remove(&m.Stranger)
 			})
 			synctest.Wait()
 		}
 		all.Wait()
-		if served < clients/4 {
-			t.Errorf("served %d of %d, want about a third", served, clients)
+		if n := served.Load(); n < clients/4 {
+			t.Errorf("served %d of %d, want about a third", n, clients)
 		}
 		s.checkEmpty(t)
 	})
