@@ -238,10 +238,11 @@ func asks(t *testing.T, port int, target string) net.Conn {
 		t.Fatal(err)
 	}
 	answer := make([]byte, 2+10)
-	if _, err := c.Write(socksaddr.Append([]byte{5, 1, 0, 5, 1, 0}, addr)); err == nil {
+	_, err = c.Write(socksaddr.Append([]byte{5, 1, 0, 5, 1, 0}, addr))
+	if err == nil {
 		_, err = io.ReadFull(c, answer)
 	}
-	if answer[3] != 0 || answer[2] != 5 {
+	if err != nil || answer[3] != 0 || answer[2] != 5 {
 		c.Close()
 		return nil
 	}
