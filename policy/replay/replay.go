@@ -103,7 +103,7 @@ func (p *Policy) check(ctx context.Context, r *core.Request) error {
 	case err != nil:
 		err = core.NoAnswer(err, p.wait)
 		if !p.away.Swap(true) {
-			p.log.Error("the store is away; using local state only", slog.Any("err", err))
+			p.log.Error(store.Trouble(err), slog.Any("err", err))
 		}
 		p.postpone(c)
 	case !free:

@@ -1,10 +1,6 @@
 package store
 
-import (
-	"net/url"
-
-	"github.com/umbra-proxy/umbra/core"
-)
+import "github.com/umbra-proxy/umbra/core"
 
 // Describe returns the description of a component whose option key holds p: the
 // store's server, and whether the option contains a password.
@@ -12,17 +8,20 @@ func (p Place) Describe(key string) core.Description {
 	if !isRedis(p.text) {
 		return core.Description{}
 	}
-	u, err := url.Parse(p.text)
+	a, err := parseAddress(p.text)
 	if err != nil {
 		return core.Description{}
 	}
 	var d core.Description
-	if _, secret := u.User.Password(); secret {
+	if a.password != "" {
 		d.Secrets = []string{key}
 	}
-	if o, err := redisOptions(p.text); err == nil && o.Network == "tcp" {
-		if addr, err := core.ParseAddr(o.Addr); err == nil {
-			d.Servers = []core.Server{{Key: key, Role: core.RoleSide, Addr: addr}}
+	if a.network != "tcp" {
+		return d
+	}
+	for _, host := range a.hosts {
+		if addr, err := core.ParseAddr(host); err == nil {
+			d.Servers = append(d.Servers, core.Server{Key: key, Role: core.RoleSide, Addr: addr})
 		}
 	}
 	return d

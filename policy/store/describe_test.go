@@ -16,6 +16,8 @@ func TestPlaceDescribe(t *testing.T) {
 		{"redis://redis.example:6380", "redis.example:6380", 0},
 		{"redis://redis.example", "redis.example:6379", 0},
 		{"rediss://:secret@192.0.2.1:6379/1", "192.0.2.1:6379", 1},
+		{"redis+sentinel://:secret@192.0.2.1,192.0.2.2:7/main", "192.0.2.1:26379192.0.2.2:7", 1},
+		{"redis+cluster://a:7000,b", "a:7000b:6379", 0},
 		{"unix://:secret@/run/redis.sock", "", 1},
 	} {
 		t.Run(tc.text, func(t *testing.T) {

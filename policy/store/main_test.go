@@ -97,7 +97,7 @@ func startRedis(t testing.TB, port int, more ...string) *peer.Process {
 // openRedis returns a handle of the server at an address.
 func openRedis(t testing.TB, address string) *store.Redis {
 	t.Helper()
-	r, err := store.OpenRedis(address)
+	r, err := store.OpenRedis(address, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,21 +101,21 @@ func (m *Mirror) Run(ctx context.Context) {
 	defer running.Wait()
 	defer stop() // after flushLast, so that the store still saves its entries
 	running.Go(func() { m.store.Run(storing) })
-	away := false
+	trouble := "" // what was logged; "" while the store works
 	for {
 		err := m.session(ctx, func() {
-			if away {
+			if trouble != "" {
 				m.log.Info("the store is back")
 			}
-			away = false
+			trouble = ""
 		})
 		if ctx.Err() != nil {
 			m.flushLast()
 			return
 		}
-		if !away {
-			m.log.Error("the store is away; using local state only", slog.Any("err", err))
-			away = true
+		if text := Trouble(err); text != trouble {
+			m.log.Error(text, slog.Any("err", err))
+			trouble = text
 		}
 		select {
 		case <-ctx.Done():

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // Redis is a Store that the nodes of a fleet share.
@@ -29,11 +28,11 @@ import (
 // Each change is published on one channel, as the size of the Redis key in four
 // digits, the Redis key and the string.
 type Redis struct {
-	options *redis.Options
+	address address
 	channel string // contains the database number: a server's databases share channels
 
 	mu     sync.Mutex
-	client *redis.Client // guarded by mu; nil until the first call and after Close
+	client redis.UniversalClient // guarded by mu; nil until the first call and after Close
 }
 
 var _ Store = (*Redis)(nil)
@@ -65,40 +64,33 @@ redis.call('SET', KEYS[1], ARGV[1], 'PXAT', ARGV[2])
 redis.call('PUBLISH', ARGV[3], string.format('%04d', #KEYS[1]) .. KEYS[1] .. ARGV[1])
 return 1`)
 
-// OpenRedis returns the store on the server at an address such as
-// "redis://:PASSWORD@HOST:PORT/DB". It does not connect yet.
-func OpenRedis(address string) (*Redis, error) {
-	o, err := redisOptions(address)
+// OpenRedis returns the store on the servers at an address such as
+// "redis://:PASSWORD@HOST:PORT/DB"; see Place. It does not connect yet. It logs a warning
+// for a password file that others may read.
+func OpenRedis(text string, log *slog.Logger) (*Redis, error) {
+	a, err := parseAddress(text)
 	if err != nil {
 		return nil, err
 	}
-	redis.SetLogger(discardLogger{}) // errors are returned, and logged once by the caller
-	return &Redis{options: o, channel: fmt.Sprintf("umbra:changes:%d", o.DB)}, nil
-}
-
-// redisOptions parses the address of a server. Its error does not quote the address,
-// which may contain a password.
-func redisOptions(address string) (*redis.Options, error) {
-	o, err := redis.ParseURL(address)
-	if u, _ := url.Parse(address); err != nil || u.Host == "" && u.Path == "" {
-		return nil, errors.New("invalid Redis address: want redis://[:PASSWORD@]HOST:PORT[/DB]")
+	if err := a.checkFiles(log); err != nil {
+		return nil, err
 	}
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialTimeout, answerTimeout, answerTimeout
-	o.ContextTimeoutEnabled = true
-	o.DialerRetries, o.MaxRetries = 1, -1 // the caller retries, with all changes made since
-	o.PoolSize, o.MinIdleConns = poolSize, 0
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return o, nil
+	redis.SetLogger(discardLogger{}) // errors are returned, and logged once by the caller
+	return &Redis{address: a, channel: fmt.Sprintf("umbra:changes:%d", a.db)}, nil
 }
 
 // open returns the client, and creates it if there is none.
-func (r *Redis) open() *redis.Client {
+func (r *Redis) open() (redis.UniversalClient, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.client == nil {
-		r.client = redis.NewClient(r.options)
+		c, err := r.address.client()
+		if err != nil {
+			return nil, err
+		}
+		r.client = c
 	}
-	return r.client
+	return r.client, nil
 }
 
 // appendRedis appends the encoding of an entry in Redis to b.
@@ -143,35 +135,11 @@ func (r *Redis) Put(ctx context.Context, e Entry) error {
 	if e.expired(time.Now()) {
 		return nil
 	}
-	return putScript.Run(ctx, r.open(), []string{keyPrefix + e.Key}, appendRedis(nil, e), e.Until.UnixMilli(), r.channel).Err()
-}
-
-// Load calls each with the entries under prefix.
-func (r *Redis) Load(ctx context.Context, prefix string, each func(Entry)) error {
-	client := r.open()
-	scan := client.Scan(ctx, 0, keyPrefix+escape(prefix)+"*", scanCount).Iterator()
-	var keys []string
-	for more := true; more; {
-		if more = scan.Next(ctx); more {
-			keys = append(keys, scan.Val())
-		}
-		if len(keys) == 0 || more && len(keys) < scanCount {
-			continue
-		}
-		values, err := client.MGet(ctx, keys...).Result()
-		if err != nil {
-			return err
-		}
-		for i, v := range values {
-			if s, there := v.(string); there {
-				if e, ok := parseRedis(keys[i], s); ok {
-					each(e)
-				}
-			}
-		}
-		keys = keys[:0]
+	client, err := r.open()
+	if err != nil {
+		return err
 	}
-	return scan.Err()
+	return explain(putScript.Run(ctx, client, []string{keyPrefix + e.Key}, appendRedis(nil, e), e.Until.UnixMilli(), r.channel).Err())
 }
 
 // escape returns a pattern that matches prefix literally.
@@ -181,7 +149,11 @@ func escape(prefix string) string {
 
 // Watch calls changed with each entry that is put under prefix.
 func (r *Redis) Watch(ctx context.Context, prefix string, ready func(), changed func(Entry)) error {
-	sub := r.open().Subscribe(ctx, r.channel)
+	client, err := r.open()
+	if err != nil {
+		return err
+	}
+	sub := client.Subscribe(ctx, r.channel)
 	defer sub.Close()
 	defer context.AfterFunc(ctx, func() { sub.Close() })()
 	waiting := false // a ping has not been answered yet
@@ -193,12 +165,12 @@ func (r *Redis) Watch(ctx context.Context, prefix string, ready func(), changed 
 			return ctx.Err()
 		case errors.As(err, &timeout) && timeout.Timeout() && !waiting:
 			if err := sub.Ping(ctx); err != nil {
-				return err
+				return explain(err)
 			}
 			waiting = true
 			continue
 		case err != nil:
-			return err
+			return explain(err)
 		}
 		waiting = false
 		switch m := m.(type) {
@@ -218,11 +190,15 @@ func (r *Redis) Claim(ctx context.Context, key string, until time.Time) (bool, e
 	if err := e.check(); err != nil {
 		return false, err
 	}
-	err := r.open().Do(ctx, "SET", keyPrefix+key, appendRedis(nil, e), "PXAT", until.UnixMilli(), "NX").Err()
+	client, err := r.open()
+	if err != nil {
+		return false, err
+	}
+	err = client.Do(ctx, "SET", keyPrefix+key, appendRedis(nil, e), "PXAT", until.UnixMilli(), "NX").Err()
 	if errors.Is(err, redis.Nil) {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil, explain(err)
 }
 
 // Run closes the connections when ctx ends. A later call opens new ones.

@@ -177,8 +177,11 @@ func TestRedisPassword(t *testing.T) {
 		err := openRedis(t, "redis://:"+right+"@"+peer.Addr(port)).Load(t.Context(), "n/", func(store.Entry) { found = true })
 		return err == nil && found
 	})
-	for _, n := range []*node{bad, none} {
-		await(t, "the log", func() bool { return strings.Contains(n.log.String(), "is away") })
+	for n, want := range map[*node]string{bad: "wrong user or password", none: "asks for a password"} {
+		await(t, "the log", func() bool { return strings.Contains(n.log.String(), "the store refuses") })
+		if !strings.Contains(n.log.String(), want) {
+			t.Errorf("got the log %s, want %q", n.log, want)
+		}
 		if text := n.log.String(); strings.Contains(text, "horse") {
 			t.Errorf("got the log %s", text)
 		}
