@@ -21,7 +21,7 @@
 //	           for up to a second                 be sending
 //	Drain      silence until the peer ends, or    a client without a key made no       Drain
 //	           until a time fixed by the key,     request
-//	           then a FIN
+//	           then a FIN and a close at once
 //	DrainReset the same, then a RST               the same, with reject = "reset"      DrainReset
 //	Absorb     silence until the peer ends, or    a client's stream broke after its    core.Absorber
 //	           until a time fixed by the key,     request
@@ -35,7 +35,9 @@
 // A RST destroys what its receiver has not acknowledged, so PassOn waits until the send queue
 // is empty, and gives up when the peer has acknowledged nothing for ten seconds.
 //
-// In TCP a close with unread bytes sends a RST, so Dismiss and Drain read first. Before
+// In TCP a close with unread bytes sends a RST, so Dismiss and Drain read first. Drain
+// waits for nothing after its FIN: a pause there would be a trait of this program. Up to 64
+// KiB are read at once, so a peer's FIN behind them is answered at once too. Before
 // an answer, every failure that a client without a key can cause ends by Drain or
 // DrainReset, at a time that does not depend on the bytes that the client sent.
 package ending

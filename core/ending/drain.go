@@ -2,7 +2,9 @@ package ending
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
+	"os"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -10,11 +12,11 @@ import (
 )
 
 const (
-	drainChunk  = 4 << 10               // bytes of one read
-	drainPause  = time.Second / 16      // between reads: 64 KiB/s
-	drainTail   = 50 * time.Millisecond // for reading the rest of the receive buffer after a drain
-	dismissTail = time.Second           // for reading from the peer of a dismissed connection
-	drainReads  = 64                    // most reads after the FIN, 256 KiB
+	drainChunk  = 4 << 10     // bytes of one read
+	drainRate   = 64 << 10    // mean of bytes read in a second
+	drainBurst  = drainRate   // bytes that are read at once after a silence
+	dismissTail = time.Second // for reading from the peer of a dismissed connection
+	drainReads  = 64          // most reads after the FIN, 256 KiB
 )
 
 // Patience returns how long a server waits for a request, and drains a connection that
@@ -27,34 +29,43 @@ func Patience(c core.Cipher) time.Duration {
 }
 
 // Drain reads and discards the peer's bytes, as readOn does, and then sends a FIN. The
-// caller closes conn.
+// caller closes conn at once. There is no pause between the two ends, which would tell
+// this program from others: a peer that ended has been read to its end, and at the
+// deadline what is in the receive buffer is read without a wait, so that the close is no
+// reset.
 func Drain(conn core.Stream) {
-	readOn(conn)
-	endQuietly(conn, drainTail)
+	err := readOn(conn)
+	_ = conn.CloseWrite()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		netio.DiscardReceived(conn, drainReads*drainChunk)
+	}
 }
 
 // DrainReset is Drain with a RST at the end.
 func DrainReset(conn core.Stream) {
-	readOn(conn)
+	_ = readOn(conn)
 	Reset(conn)
 }
 
-// readOn reads and discards the peer's bytes, at most 64 KiB/s, until the peer ends or
-// until conn's read deadline. It sends nothing and treats every input alike, so a prober
-// can't distinguish inputs. It does not set the deadline: the caller may shorten the
-// deadline concurrently.
-func readOn(conn core.Stream) {
-	for taken := 0; ; {
+// readOn reads and discards the peer's bytes, 64 KiB at once and then 64 KiB/s, until the
+// peer ends or until conn's read deadline, and returns the error of that. It sends nothing
+// and treats every input alike, so a prober can't distinguish inputs. It does not set the
+// deadline: the caller may shorten the deadline concurrently.
+func readOn(conn core.Stream) error {
+	left, since := drainBurst, time.Now()
+	for {
 		if err := netio.WaitReadable(conn); err != nil {
-			break
+			return err
 		}
 		n, err := discard(conn)
 		if err != nil {
-			break
+			return err
 		}
-		if taken += n; taken >= drainChunk {
-			taken = 0
-			time.Sleep(drainPause)
+		now := time.Now()
+		idle := min(now.Sub(since), time.Second)
+		left, since = min(left+int(idle*drainRate/time.Second), drainBurst)-n, now
+		if left < 0 {
+			time.Sleep(time.Duration(-left) * time.Second / drainRate) // a chunk's 62.5 ms at most
 		}
 	}
 }
