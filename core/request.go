@@ -37,6 +37,10 @@ type Request struct {
 	// ended its direction and still want the reply: its end says that it has gone.
 	AwaitsReply bool
 
+	// Passed are the pipelines of this process that the request is in or has come through:
+	// an outbound of one may dial the inbound of another. The pipeline sets it.
+	Passed *Passed
+
 	// Accepted is when the client connected, or its first datagram came.
 	Accepted time.Time
 
@@ -44,6 +48,22 @@ type Request struct {
 	// have been notified. An inbound that reads several requests from a connection waits
 	// for it before it takes the next one.
 	Ended func()
+}
+
+// Passed is a list of pipelines, the latest first.
+type Passed struct {
+	Pipeline string
+	Before   *Passed
+}
+
+// Has reports whether a pipeline is in the list.
+func (p *Passed) Has(pipeline string) bool {
+	for ; p != nil; p = p.Before {
+		if p.Pipeline == pipeline {
+			return true
+		}
+	}
+	return false
 }
 
 // Once identifies a request that may come once: a second one is a replay.

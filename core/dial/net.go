@@ -20,6 +20,7 @@ type Net struct {
 	Control  Control       // nil for none
 	Preamble Preamble      // nil for none
 	Socket   netio.SocketOptions
+	Loops    *netio.Loops // finds requests that come back to this process; nil for none
 }
 
 // Preamble returns the first bytes of a connection that was dialled for r to the
@@ -42,6 +43,7 @@ func (n Net) DialStream(ctx context.Context, r *core.Request) (core.Stream, erro
 	if err != nil {
 		return nil, err
 	}
+	n.Loops.Dialled(r, conn)
 	first := r.Payload
 	if n.Preamble != nil {
 		first = append(n.Preamble(r, netio.RemoteAddr(conn)), first...)

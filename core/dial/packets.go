@@ -19,9 +19,12 @@ type netPackets struct {
 	options netio.SocketOptions
 	control Control
 	flow    *core.Flow
+	request *core.Request
+	loops   *netio.Loops
 
-	mu   sync.Mutex
-	last netip.AddrPort // the last address that control allowed; guarded by mu
+	mu     sync.Mutex
+	last   netip.AddrPort // the last address that control allowed; guarded by mu
+	looped bool           // loops knows the socket; guarded by mu
 }
 
 // OpenPackets opens a socket for the association. The lookup of a name does not block
@@ -31,7 +34,7 @@ func (n Net) OpenPackets(_ context.Context, r *core.Request) (core.PacketConn, e
 	if err != nil {
 		return nil, err
 	}
-	p := &netPackets{socket: socket, options: n.Socket, control: n.Control, flow: r.Flow}
+	p := &netPackets{socket: socket, options: n.Socket, control: n.Control, flow: r.Flow, request: r, loops: n.Loops}
 	return resolvePackets(p, n.resolver(), r, n.Names, p.pick), nil
 }
 
@@ -42,6 +45,9 @@ func (n Net) CheckPackets() error { return nil }
 // of each datagram, not only of the first.
 func (p *netPackets) WritePackets(ps []core.Packet) (sent int, err error) {
 	allowed := p.allowed()
+	if p.loops != nil {
+		p.noteLoops(ps, allowed)
+	}
 	sent, err = p.socket.SendPackets(ps, func(packet *core.Packet) (netip.AddrPort, bool) {
 		to := packet.Addr.AddrPort()
 		if to != allowed {
@@ -66,6 +72,21 @@ func (p *netPackets) setAllowed(to netip.AddrPort) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last = to
+}
+
+// noteLoops tells loops of a socket that sends to this process itself. Datagrams to the
+// address of the last ones are not looked at.
+func (p *netPackets) noteLoops(ps []core.Packet, last netip.AddrPort) {
+	for i := range ps {
+		to := ps[i].Addr.AddrPort()
+		if to == last {
+			continue
+		}
+		last = to
+		p.mu.Lock()
+		p.looped = p.looped || p.loops.Sends(p.request, p.socket, to)
+		p.mu.Unlock()
+	}
 }
 
 // check returns an error if no datagram may be sent to an address.

@@ -9,6 +9,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/budget"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/pipeline"
 )
 
@@ -34,7 +35,7 @@ func (g *generation) pipeline(i do.Injector, p *config.Pipeline) (*runningPipeli
 	l := &runningPipeline{name: p.Name, inbound: inbound, id: p.Inbound(), of: g}
 	l.pipeline = pipeline.New(pipeline.Config{
 		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Observers: append(c.observers, g.observers...), Dialer: dialer, Path: path,
-		DialTimeout: p.DialTimeout.Std(), IdleTimeout: p.IdleTimeout.Std(), KeepAlive: p.KeepAlive.Std(),
+		DialTimeout: p.DialTimeout.Std(), IdleTimeout: p.IdleTimeout.Std(), KeepAlive: p.KeepAlive.Std(), Loops: netio.LoopsOf(g.process),
 		Budget: budget.Of(g.process),
 	})
 	return l, nil
@@ -73,7 +74,7 @@ func (c *chain) refuse(id config.ID, err error) {
 // hops lays each outbound over the one before it, the first over the bare
 // network. packets says whether they must carry UDP.
 func (c *chain) hops(packets bool) core.Dialer {
-	var wire core.Dialer = dial.Net{Names: dial.NamesOf(c.process)}
+	var wire core.Dialer = dial.Net{Names: dial.NamesOf(c.process), Loops: netio.LoopsOf(c.process)}
 	for _, id := range c.table.Outbounds() {
 		out, err := stage[core.Outbound](c, id)
 		if err != nil {

@@ -139,19 +139,45 @@ func (s *UDPSocket) prepare(addr netip.AddrPort) error {
 	if err := unix.Bind(s.fd, s.sockaddr(addr)); err != nil {
 		return os.NewSyscallError("bind", err)
 	}
-	bound, err := unix.Getsockname(s.fd)
+	port, err := boundPort(s.fd)
+	s.addr = netip.AddrPortFrom(addr.Addr(), port)
+	return err
+}
+
+// boundPort returns the port of a socket; 0 for one that is not bound.
+func boundPort(fd int) (uint16, error) {
+	bound, err := unix.Getsockname(fd)
 	if err != nil {
-		return os.NewSyscallError("getsockname", err)
+		return 0, os.NewSyscallError("getsockname", err)
 	}
-	port := uint16(0)
 	switch sa := bound.(type) {
 	case *unix.SockaddrInet4:
-		port = uint16(sa.Port)
+		return uint16(sa.Port), nil
 	case *unix.SockaddrInet6:
-		port = uint16(sa.Port)
+		return uint16(sa.Port), nil
 	}
-	s.addr = netip.AddrPortFrom(addr.Addr(), port)
-	return nil
+	return 0, nil
+}
+
+// Port returns the port that the socket sends from. A socket that has sent nothing is
+// bound to a port first.
+func (s *UDPSocket) Port() (uint16, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return 0, net.ErrClosed
+	}
+	if port, err := boundPort(s.fd); port != 0 || err != nil {
+		return port, err
+	}
+	any := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	if s.inet6 {
+		any = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+	}
+	if err := unix.Bind(s.fd, s.sockaddr(any)); err != nil {
+		return 0, os.NewSyscallError("bind", err)
+	}
+	return boundPort(s.fd)
 }
 
 // recvOriginal makes the kernel report the original destination of each datagram. On an

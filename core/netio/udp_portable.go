@@ -102,6 +102,11 @@ func (s *UDPSocket) Grow(size int) {
 // Addr returns the bound address. It is not valid for a socket of OpenUDP.
 func (s *UDPSocket) Addr() netip.AddrPort { return s.addr }
 
+// Port returns the port that the socket sends from.
+func (s *UDPSocket) Port() (uint16, error) {
+	return s.conn.LocalAddr().(*net.UDPAddr).AddrPort().Port(), nil
+}
+
 // Receive passes arriving datagrams to sink from now on. It is called at most once.
 // panicked is called if sink panics; that burst is lost.
 func (s *UDPSocket) Receive(sink DatagramSink, panicked func(error)) error {

@@ -51,7 +51,7 @@ type IdleTimeouter interface {
 // must make room, by an idle timeout, by a meter or by a drain.
 func (p *Pipeline) HandlePackets(ctx context.Context, r *core.Request, pending core.PendingPackets, live func()) core.Association {
 	a := &association{pipeline: p, request: r, requested: time.Now(), from: r.Client}
-	if err := p.live.enter(a, live); err != nil {
+	if err := p.enter(a, r, live); err != nil {
 		pending.Reject(err)
 		a.end()
 		a.tell(core.Refused, err)

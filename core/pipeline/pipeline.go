@@ -10,10 +10,12 @@ import (
 	"context"
 	"log/slog"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/budget"
+	"github.com/umbra-proxy/umbra/core/netio"
 )
 
 // Pipeline is one chain at work: it is the Handler of an inbound, and holds the
@@ -21,6 +23,9 @@ import (
 type Pipeline struct {
 	cfg  Config
 	live *liveSet
+
+	passed core.Passed     // of a request that comes from elsewhere
+	warned [2]atomic.Int64 // when a loop of TCP and of UDP was logged, in Unix seconds
 }
 
 // Never is the length of a time that does not pass.
@@ -38,13 +43,30 @@ type Config struct {
 	IdleTimeout time.Duration  // after which what moves nothing is cut; Never for none
 	KeepAlive   time.Duration  // between two probes of a silent peer; 0 for that of netio.KeepAlive, Never for none
 	Budget      *budget.Budget // of the process; nil for none
+	Loops       *netio.Loops   // finds requests that come back; nil for none
 }
 
 var _ core.Handler = (*Pipeline)(nil)
 
 // New returns a Pipeline that serves from now on.
 func New(cfg Config) *Pipeline {
-	return &Pipeline{cfg: cfg, live: newLiveSet(cfg.IdleTimeout, cfg.Budget)}
+	return &Pipeline{cfg: cfg, passed: core.Passed{Pipeline: cfg.Name}, live: newLiveSet(cfg.IdleTimeout, cfg.Budget)}
+}
+
+// enter admits a connection to the live set, unless its request has come back to this
+// pipeline.
+func (p *Pipeline) enter(c connection, r *core.Request, live func()) error {
+	if err := p.cfg.Loops.Enter(r, &p.passed); err != nil {
+		warned := &p.warned[0]
+		if r.Network == core.UDP {
+			warned = &p.warned[1]
+		}
+		if now, last := time.Now().Unix(), warned.Load(); now-last >= 60 && warned.CompareAndSwap(last, now) {
+			p.cfg.Log.Warn("a request came back to its own pipeline and was refused: an outbound of it leads to this process; dial another server", slog.String("inbound", r.Client.Inbound), slog.String("network", string(r.Network)))
+		}
+		return err
+	}
+	return p.live.enter(c, live)
 }
 
 // Drain refuses what is new and waits until what runs has ended, or until the

@@ -42,7 +42,7 @@ type stream struct {
 //	reply, first payload, dial, relay
 func (p *Pipeline) HandleStream(ctx context.Context, r *core.Request, pending core.Pending, live func()) {
 	s := &stream{pipeline: p, request: r, pending: pending, requested: time.Now()}
-	if err := p.live.enter(s, live); err != nil {
+	if err := p.enter(s, r, live); err != nil {
 		pending.Reject(err)
 		s.tell(core.Refused, err)
 		s.reported()
