@@ -52,6 +52,10 @@ func (p *Pipeline) HandleStream(ctx context.Context, r *core.Request, pending co
 	defer s.stopDial()
 	r.Flow.OnCut(s.cut)
 	r.Grant.Hold(r.Flow)
+	if l, ok := pending.(core.PendingLookup); ok {
+		s.lookUp(ctx, l)
+		return
+	}
 	if err := panics.Call(func() error { return s.open(ctx) }); err != nil {
 		if ctx.Err() != nil {
 			err = core.NoAnswer(err, p.cfg.DialTimeout)

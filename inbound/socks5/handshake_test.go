@@ -241,7 +241,8 @@ func TestHandshakeErrorTexts(t *testing.T) {
 		{"no method", nil, "\x05\x01\x01", "greeting: neither method 0 nor 2 is offered: denied"},
 		{"wrong password", users, helloLogin + "\x01\x05b\nb\x00b\x06Secret", `login as "b\nb\x00b": authentication failed`},
 		{"bind", nil, hello + "\x05\x02\x00\x01\xc0\x00\x02\x07\x00\x50", "request: BIND is not served: denied"},
-		{"resolve", nil, hello + "\x05\xf0\x00\x03\x01a\x00\x50", "request: command 240 is not served: denied"},
+		{"a command of nobody", nil, hello + "\x05\xf2\x00\x03\x01a\x00\x50", "request: command 242 is not served: denied"},
+		{"the name of a name", nil, hello + "\x05\xf1\x00\x03\x01a\x00\x00", "request: malformed: RESOLVE_PTR of the name a"},
 		{"port 0", nil, hello + "\x05\x01\x00\x03\x01a\x00\x00", "request: malformed: port 0 in target a:0"},
 		{"bad name", nil, hello + "\x05\x01\x00\x03\x03a\nb\x00\x50", `request: malformed: host name "a\nb" has the character '\n'`},
 	} {

@@ -91,6 +91,8 @@ func replyFor(err error) byte {
 	reached, lookupFailed := splitLookups(err)
 	about := errors.Join(reached...)
 	switch {
+	case errors.Is(about, core.ErrNoLookups):
+		return repBadCommand
 	case errors.Is(about, core.ErrDenied):
 		return repNotAllowed
 	case errors.Is(about, syscall.ECONNREFUSED):

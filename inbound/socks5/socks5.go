@@ -99,6 +99,8 @@ func (h *handshaker) request(w *window, c core.Client, user string, requests inb
 	case r.cmd == cmdAssociate:
 		a := newAssociate(h, w.conn, c.Addr.Addr(), r.target)
 		requests.Packets(&core.Request{User: user, Flow: a.flow}, a)
+	case r.isLookup():
+		requests.Stream(&core.Request{User: user, Target: r.target, IPs: r.ips(), AwaitsReply: true}, lookup{pending{w.conn}})
 	default:
 		requests.Stream(&core.Request{User: user, Target: r.target, Payload: w.rest(), AwaitsReply: true}, pending{w.conn})
 	}
@@ -169,7 +171,9 @@ func (h *handshaker) command(w *window) (request, error) {
 		return request{}, refuseMalformed(appendReply(nil, repFailure), err)
 	case r.cmd == cmdConnect && h.mode.Streams() && r.target.Port() == 0:
 		return request{}, refuse(repFailure, fmt.Errorf("request: %w: port 0 in target %s", core.ErrMalformed, r.target))
-	case r.cmd == cmdConnect && h.mode.Streams(), r.cmd == cmdAssociate && h.mode.Packets():
+	case r.cmd == cmdResolveName && h.mode.Streams() && r.target.Name() != "":
+		return request{}, refuse(repFailure, fmt.Errorf("request: %w: RESOLVE_PTR of the name %s", core.ErrMalformed, r.target.Name()))
+	case (r.cmd == cmdConnect || r.isLookup()) && h.mode.Streams(), r.cmd == cmdAssociate && h.mode.Packets():
 		return r, nil
 	}
 	return request{}, refuse(repBadCommand, fmt.Errorf("request: %s is not served: %w", commandName(r.cmd), core.ErrDenied))

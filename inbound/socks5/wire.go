@@ -30,11 +30,13 @@ const (
 	loginFailure = 0x01
 )
 
-// Commands (RFC 1928 §4).
+// Commands (RFC 1928 §4; the last two are Tor's, socks-extensions.txt §2).
 const (
-	cmdConnect   = 1
-	cmdBind      = 2
-	cmdAssociate = 3
+	cmdConnect     = 1
+	cmdBind        = 2
+	cmdAssociate   = 3
+	cmdResolve     = 0xf0
+	cmdResolveName = 0xf1 // RESOLVE_PTR
 )
 
 // Replies (RFC 1928 §6).
@@ -158,6 +160,10 @@ func commandName(cmd byte) string {
 		return "BIND"
 	case cmdAssociate:
 		return "UDP ASSOCIATE"
+	case cmdResolve:
+		return "RESOLVE"
+	case cmdResolveName:
+		return "RESOLVE_PTR"
 	}
 	return fmt.Sprintf("command %d", cmd)
 }

@@ -20,6 +20,7 @@ type Outbound struct{}
 var (
 	_ core.Outbound = Outbound{}
 	_ core.Dialer   = Outbound{}
+	_ core.Finder   = Outbound{}
 )
 
 // New returns the outbound.
@@ -31,6 +32,11 @@ func (o Outbound) Over(core.Dialer) (core.Dialer, error) { return o, nil }
 // DialStream returns core.ErrDenied.
 func (Outbound) DialStream(_ context.Context, r *core.Request) (core.Stream, error) {
 	return nil, fmt.Errorf("%w: %s is blocked", core.ErrDenied, r.Target)
+}
+
+// Find returns core.ErrDenied.
+func (Outbound) Find(_ context.Context, r *core.Request) (core.Answer, error) {
+	return core.Answer{}, fmt.Errorf("%w: %s is blocked", core.ErrDenied, r.Target)
 }
 
 // OpenPackets returns core.ErrDenied.

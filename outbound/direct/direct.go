@@ -33,6 +33,7 @@ type Outbound struct {
 var (
 	_ core.Outbound = (*Outbound)(nil)
 	_ core.Dialer   = (*Outbound)(nil)
+	_ core.Finder   = (*Outbound)(nil)
 )
 
 // New returns the outbound.
@@ -76,6 +77,11 @@ func (d *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
 // an address bypasses the check.
 func (d *Outbound) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
 	return d.net.DialStream(ctx, r)
+}
+
+// Find returns the addresses of the target that a dial would be allowed.
+func (d *Outbound) Find(ctx context.Context, r *core.Request) (core.Answer, error) {
+	return d.net.Find(ctx, r)
 }
 
 // OpenPackets opens one socket for all targets of the association. Each datagram's

@@ -26,6 +26,17 @@ func (d *dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, 
 	return d.next.DialStream(ctx, r)
 }
 
+var _ core.Finder = (*dialer)(nil)
+
+// Find looks up what the rules allow.
+func (d *dialer) Find(ctx context.Context, r *core.Request) (core.Answer, error) {
+	r, err := d.judge(ctx, r)
+	if err != nil {
+		return core.Answer{}, err
+	}
+	return core.Find(ctx, d.next, r)
+}
+
 // judge applies the rules to r. It returns the request to pass on: r itself, or a copy
 // with other addresses.
 func (d *dialer) judge(ctx context.Context, r *core.Request) (*core.Request, error) {

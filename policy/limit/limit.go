@@ -163,6 +163,17 @@ func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, e
 	return s, nil
 }
 
+var _ core.Finder = dialer{}
+
+// Find looks up as a connection of the user, which ends then.
+func (d dialer) Find(ctx context.Context, r *core.Request) (core.Answer, error) {
+	if _, err := d.enter(r); err != nil {
+		return core.Answer{}, err
+	}
+	defer d.policy.users.leave(r.Flow)
+	return core.Find(ctx, d.next, r)
+}
+
 // OpenPackets opens an association if the user may have one more.
 func (d dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
 	if _, err := d.enter(r); err != nil {

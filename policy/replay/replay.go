@@ -180,6 +180,16 @@ func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, e
 	return d.next.DialStream(ctx, r)
 }
 
+var _ core.Finder = dialer{}
+
+// Find looks up for a new request.
+func (d dialer) Find(ctx context.Context, r *core.Request) (core.Answer, error) {
+	if err := d.policy.check(ctx, r); err != nil {
+		return core.Answer{}, err
+	}
+	return core.Find(ctx, d.next, r)
+}
+
 // OpenPackets passes associations on unchecked: a claim for each datagram would cost
 // a round trip to the store, and a replayed datagram is refused by the node that has
 // its session.
