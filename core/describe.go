@@ -32,6 +32,7 @@ type Description struct {
 	Networks  Networks   // what it carries; a component in Wire may carry less
 	Secrets   []string   // the keys of options that hold a secret
 	Domains   []Domain   // a resolver: the domains that have servers of their own
+	Ranges    string     // a policy: the key of address ranges that hold for names only if a stage before it finds their addresses
 }
 
 // Listener is an address that a component listens on.
@@ -150,6 +151,9 @@ func (d Description) With(parts ...Describer) Description {
 		}
 		if !d.Via.Given() {
 			d.Via = p.Via
+		}
+		if d.Ranges == "" {
+			d.Ranges = p.Ranges
 		}
 		if d.Networks == 0 {
 			d.Networks = p.Networks

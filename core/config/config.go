@@ -109,10 +109,12 @@ func Parse(name string, data []byte, reg *core.Registry) (*File, error) {
 	c.checkReferences()
 	c.describe()
 	c.checkListeners()
+	c.checkLoops()
 	if len(c.found) > 0 {
 		return nil, Join(src.problems(c.found)...)
 	}
 	c.warnOfUnused()
+	c.warnOfNames()
 	return c.file, nil
 }
 

@@ -83,6 +83,9 @@ func keysOf(d core.Description) []string {
 	for _, s := range d.Servers {
 		keys = append(keys, s.Key)
 	}
+	if d.Ranges != "" {
+		keys = append(keys, d.Ranges)
+	}
 	for _, n := range d.Named() {
 		keys = append(keys, n.Key)
 	}
