@@ -32,21 +32,28 @@ type Value[T any] struct {
 	due     atomic.Int64 // time.Duration since start of the next check
 	current atomic.Pointer[T]
 
-	mu    sync.Mutex
-	files []*File // guarded by mu
+	mu     sync.Mutex
+	files  []*File // guarded by mu, as is failed
+	failed bool    // the last read made no value
 }
 
 // NewValue builds the first value. The error is that of Make.
 func NewValue[T any](s Source[T]) (*Value[T], error) {
-	v := &Value[T]{source: s, start: s.Now()}
-	for _, path := range s.Paths {
-		v.files = append(v.files, New(path, s.Limit))
-	}
-	v.due.Store(int64(s.Every))
+	v := prepare(s)
 	if err := v.read(); err != nil {
 		return nil, err
 	}
 	return v, nil
+}
+
+// prepare returns a Value that has read nothing.
+func prepare[T any](s Source[T]) *Value[T] {
+	v := &Value[T]{source: s, start: s.Now(), failed: true}
+	for _, path := range s.Paths {
+		v.files = append(v.files, New(path, s.Limit))
+	}
+	v.due.Store(int64(s.Every))
+	return v
 }
 
 // Get returns the value. If the last check of the files is at least Every ago, Get
@@ -84,7 +91,7 @@ func (v *Value[T]) read() error {
 		contents[f.Path()] = c
 	}
 	made, err := v.source.Make(func(path string) ([]byte, error) { return contents[path].data, contents[path].err })
-	if err == nil {
+	if v.failed = err != nil; !v.failed {
 		v.current.Store(&made)
 	}
 	return err

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/follow"
 )
 
 // clock is a time that a test moves.
@@ -41,7 +44,7 @@ type watched struct {
 func watch(t *testing.T, o Options) *watched {
 	t.Helper()
 	w := &watched{t: t, clock: &clock{at: time.Now()}, log: &bytes.Buffer{}}
-	tr, err := newTransport(slog.New(slog.NewTextHandler(w.log, nil)), o, w.clock.now)
+	tr, err := newTransport(new(follow.Files), "test", slog.New(slog.NewTextHandler(w.log, nil)), o, w.clock.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,5 +256,34 @@ func TestFilesConcurrent(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Configurations of one process share the files of a transport with the same name and
+// options, and of no other.
+func TestShared(t *testing.T) {
+	id := selfSigned(t, "example.test")
+	env := core.Env{Name: "front", Log: slog.New(slog.DiscardHandler), Process: new(core.Process)}
+	open := func(env core.Env, o Options) *follow.Value[*material] {
+		t.Helper()
+		tr, err := New(env, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tr.(*Transport).material
+	}
+	o := Options{Cert: id.file, Key: id.key}
+	first := open(env, o)
+	if open(env, o) != first {
+		t.Error("a second transport of the name read the files again")
+	}
+	other := o
+	other.ALPN = []string{"h2"}
+	if open(env, other) == first {
+		t.Error("a transport with other options has the files of the first")
+	}
+	env.Name = "back"
+	if open(env, o) == first {
+		t.Error("a transport of another name has the files of the first")
 	}
 }

@@ -39,8 +39,10 @@ type reader func(file string) ([]byte, error)
 
 // follow reads the files, and reads them again when they change. Files that don't fit
 // together, such as a certificate whose key is not yet written, are not used.
-func (o Options) follow(log *slog.Logger, now func() time.Time) (*follow.Value[*material], error) {
-	return follow.NewValue(follow.Source[*material]{
+// Configurations of the process in which a transport has the same name and options share
+// what was read, with its session tickets.
+func (o Options) follow(files *follow.Files, name string, log *slog.Logger, now func() time.Time) (*follow.Value[*material], error) {
+	return follow.SharedValue(files, fmt.Sprintf("tls %s %#v", name, o), follow.Source[*material]{
 		Paths: o.files(), Limit: maxFile, Every: checkEvery, Now: now,
 		Make: func(read func(string) ([]byte, error)) (*material, error) { return o.load(read, log, now()) },
 		Reloaded: func(err error) {

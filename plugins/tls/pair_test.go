@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/follow"
 	"go.uber.org/goleak"
 )
 
@@ -20,7 +21,7 @@ const patience = 20 * time.Second
 // newPlain makes a component that logs nowhere.
 func newPlain(t testing.TB, o Options) *Transport {
 	t.Helper()
-	tr, err := newTransport(slog.New(slog.DiscardHandler), o, time.Now)
+	tr, err := newTransport(new(follow.Files), "test", slog.New(slog.DiscardHandler), o, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

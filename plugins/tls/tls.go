@@ -44,14 +44,14 @@ var _ core.Transport = (*Transport)(nil)
 // New reads all files that o names. Its errors are OptionErrors; a certificate
 // out of its dates is a warning in the log.
 func New(env core.Env, o Options) (core.Transport, error) {
-	return newTransport(env.Log, o, time.Now)
+	return newTransport(core.Shared[follow.Files](env.Process), env.Name, env.Log, o, time.Now)
 }
 
-func newTransport(log *slog.Logger, o Options, now func() time.Time) (*Transport, error) {
+func newTransport(files *follow.Files, name string, log *slog.Logger, o Options, now func() time.Time) (*Transport, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	m, err := o.follow(log, now)
+	m, err := o.follow(files, name, log, now)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/follow"
 )
 
 func TestNewReportsTheKey(t *testing.T) {
@@ -65,7 +66,7 @@ func TestNewReportsTheKey(t *testing.T) {
 		{"alpn twice", Options{ALPN: []string{"a", "b", "a"}}, "alpn", "twice"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := New(core.Env{Log: slog.New(slog.DiscardHandler)}, tc.options)
+			_, err := New(core.Env{Log: slog.New(slog.DiscardHandler), Process: new(core.Process)}, tc.options)
 			oe, ok := errors.AsType[*core.OptionError](err)
 			switch {
 			case tc.key == "" && err != nil:
@@ -86,7 +87,7 @@ func TestNewRefusesUnreadableKey(t *testing.T) {
 	if err := os.Chmod(id.key, 0); err != nil {
 		t.Fatal(err)
 	}
-	_, err := New(core.Env{Log: slog.New(slog.DiscardHandler)}, Options{Cert: id.file, Key: id.key})
+	_, err := New(core.Env{Log: slog.New(slog.DiscardHandler), Process: new(core.Process)}, Options{Cert: id.file, Key: id.key})
 	if oe, ok := errors.AsType[*core.OptionError](err); !ok || oe.Key != "key" {
 		t.Errorf("got %v, want an error of key", err)
 	}
@@ -106,7 +107,7 @@ func TestErrorsHoldNoKeyMaterial(t *testing.T) {
 			path := filepath.Join(dir, "key.pem")
 			writeFile(t, path, tc.text)
 			for _, o := range []Options{{Cert: id.file, Key: path}, {Cert: path, Key: id.key}, {CA: path}} {
-				_, err := New(core.Env{Log: slog.New(slog.DiscardHandler)}, o)
+				_, err := New(core.Env{Log: slog.New(slog.DiscardHandler), Process: new(core.Process)}, o)
 				if err == nil {
 					t.Fatal("got no error")
 				}
@@ -133,7 +134,7 @@ func TestNewWarnsOfDates(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			var log bytes.Buffer
 			o := Options{Cert: id.file, Key: id.key}
-			if _, err := newTransport(slog.New(slog.NewTextHandler(&log, nil)), o, func() time.Time { return tc.now }); err != nil {
+			if _, err := newTransport(new(follow.Files), "test", slog.New(slog.NewTextHandler(&log, nil)), o, func() time.Time { return tc.now }); err != nil {
 				t.Fatal(err)
 			}
 			if got := log.String(); !strings.Contains(got, tc.want) || (tc.want == "") != (got == "") {

@@ -63,7 +63,7 @@ func New(env core.Env, o Options) (core.Resolver, error) {
 		return r, nil
 	}
 	var err error
-	if r.file, err = r.follow(); err != nil {
+	if r.file, err = r.follow(core.Shared[follow.Files](env.Process)); err != nil {
 		return nil, core.BadOption("file", "%w", err)
 	}
 	return r, nil
@@ -102,24 +102,25 @@ func (r *Resolver) find(name string) (ips []netip.Addr, from string, err error) 
 	return nil, "", &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 
-// follow reads the file and follows its changes.
-func (r *Resolver) follow() (*follow.Value[table], error) {
-	return follow.NewValue(follow.Source[table]{
-		Paths: []string{r.path}, Limit: maxFile, Every: checkEvery, Now: time.Now,
+// follow reads the file and follows its changes, once for the process.
+func (r *Resolver) follow(files *follow.Files) (*follow.Value[table], error) {
+	log, path := r.log, r.path // not r, which an old configuration may have left
+	return follow.SharedValue(files, "hosts", follow.Source[table]{
+		Paths: []string{path}, Limit: maxFile, Every: checkEvery, Now: time.Now,
 		Make: func(read func(string) ([]byte, error)) (table, error) {
-			text, err := read(r.path)
+			text, err := read(path)
 			if err != nil {
 				return nil, err
 			}
 			t, bad, first := parse(text)
 			if bad > 0 {
-				r.log.Warn("invalid lines in the hosts file ignored", slog.String("file", r.path), slog.Int("lines", bad), slog.Int("first", first))
+				log.Warn("invalid lines in the hosts file ignored", slog.String("file", path), slog.Int("lines", bad), slog.Int("first", first))
 			}
 			return t, nil
 		},
 		Reloaded: func(err error) {
 			if err != nil {
-				r.log.Warn("hosts file not read, its old names stay in use", slog.Any("err", err))
+				log.Warn("hosts file not read, its old names stay in use", slog.Any("err", err))
 			}
 		},
 	})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/follow"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -210,5 +211,22 @@ func TestManyAddresses(t *testing.T) {
 	}
 	if got, _, _ := parse([]byte(text.String())); len(got["a.test"]) != maxAddrs {
 		t.Errorf("got %d addresses, want %d", len(got["a.test"]), maxAddrs)
+	}
+}
+
+// Configurations of one process share what they read of a file.
+func TestShared(t *testing.T) {
+	path := write(t, "192.0.2.1 a.example\n")
+	env := coretest.Env(t)
+	var files []*follow.Value[table]
+	for range 2 {
+		r, err := New(env, Options{File: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, r.(*Resolver).file)
+	}
+	if files[0] != files[1] {
+		t.Error("a second resolver of the process read the file again")
 	}
 }
