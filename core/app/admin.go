@@ -45,6 +45,7 @@ type adminAnswer struct {
 // open.
 type admin struct {
 	path   string
+	file   os.FileInfo // of the socket, as it was made
 	server *http.Server
 	done   chan struct{}
 }
@@ -55,7 +56,11 @@ func openAdmin(path string, e *engine.Engine, log *slog.Logger) (*admin, error) 
 	if err != nil {
 		return nil, fmt.Errorf("admin.socket: listen on %s: %w", path, cause(err))
 	}
+	if l, ok := ln.(*net.UnixListener); ok {
+		l.SetUnlinkOnClose(false) // close does it, if the file is still this one
+	}
 	a := &admin{path: path, done: make(chan struct{})}
+	a.file, _ = os.Lstat(path)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+adminPath, func(w http.ResponseWriter, r *http.Request) { answerCommand(w, r, e, log) })
 	a.server = &http.Server{Handler: mux, ReadTimeout: adminTimeout, WriteTimeout: 2 * adminTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
@@ -71,8 +76,18 @@ func (a *admin) close() {
 	if a == nil {
 		return
 	}
-	_ = a.server.Close() // which takes the socket's file away
+	if a.isThere() {
+		_ = os.Remove(a.path)
+	}
+	_ = a.server.Close()
 	<-a.done
+}
+
+// isThere reports whether the socket's file is still at its path: somebody may have deleted
+// it, or another process may have put its own there.
+func (a *admin) isThere() bool {
+	now, err := os.Lstat(a.path)
+	return err == nil && a.file != nil && os.SameFile(a.file, now)
 }
 
 // listenPrivate listens on a socket that no other user may open. What a process that

@@ -97,9 +97,10 @@ func (s *service) adopt(f *config.File) {
 	}
 }
 
-// adoptAdmin opens the socket for commands where the file wants it.
+// adoptAdmin opens the socket for commands where the file wants it, again if it was
+// deleted.
 func (s *service) adoptAdmin(f *config.File) error {
-	if s.admin != nil && s.admin.path == f.Admin.Socket {
+	if s.admin != nil && s.admin.path == f.Admin.Socket && s.admin.isThere() {
 		return nil
 	}
 	var next *admin

@@ -116,6 +116,9 @@ func (p *Policy) add(words []string, now time.Time) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if isTooWide(addr) {
+		return nil, fmt.Errorf("%s is too wide: want /%d or longer for IPv4, /%d or longer for IPv6", addr, minBits4, minBits6)
+	}
 	if p.rules.exempts(addr.Addr()) {
 		return nil, fmt.Errorf("%s is exempt, by exempt or exempt_loopback: a ban would not hold", name(addr))
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/umbra-proxy/umbra/policy/store"
 )
@@ -56,15 +57,63 @@ func (s shared) Merge(e store.Entry) {
 	if err != nil || addr != addr.Masked() {
 		return
 	}
+	if isTooWide(addr) {
+		s.refuse(addr)
+		return
+	}
 	b := Ban{Addr: addr, At: e.At, Lifted: len(e.Value) == 0}
 	if !b.Lifted {
 		var v value
 		if json.Unmarshal(e.Value, &v) != nil {
 			return
 		}
-		b.Since, b.Until, b.Count, b.Failure = time.UnixMilli(v.Since), time.UnixMilli(v.Until), v.Count, v.Failure
+		b.Since, b.Until, b.Count, b.Failure = time.UnixMilli(v.Since), time.UnixMilli(v.Until), v.Count, printable(v.Failure)
 	}
 	s.merge(b, time.Now())
+}
+
+// The shortest prefixes that can be banned, by hand or by the store: those of prefix_v4
+// and prefix_v6. A writer of the store could ban every client with a shorter one.
+const minBits4, minBits6 = 8, 16
+
+// isTooWide reports whether a prefix is too short for a ban.
+func isTooWide(p netip.Prefix) bool {
+	if p.Addr().Is4() {
+		return p.Bits() < minBits4
+	}
+	return p.Bits() < minBits6
+}
+
+// refuseEvery is the shortest time between two log lines about refused bans of the store.
+const refuseEvery = time.Minute
+
+// refuse logs that a ban of the store is ignored.
+func (t *table) refuse(p netip.Prefix) {
+	now := time.Now()
+	t.mu.Lock()
+	due := t.refusedAt.IsZero() || now.Sub(t.refusedAt) >= refuseEvery
+	if due {
+		t.refusedAt = now
+	}
+	t.mu.Unlock()
+	if due {
+		t.log.Warn("ban of the store ignored: the range is too wide; who writes to the store?", slog.String("client", name(p)))
+	}
+}
+
+// maxFailure is the maximum length of the cause of another node's ban in bytes.
+const maxFailure = 255
+
+// printable returns the cause of another node's ban without control characters, which a
+// terminal would execute.
+func printable(s string) string {
+	s = strings.ToValidUTF8(s[:min(len(s), maxFailure)], "?")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // merge adds a ban of another node.

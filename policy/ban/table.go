@@ -64,14 +64,15 @@ type table struct {
 	began    time.Time
 	inKernel chan struct{} // a semaphore, held by the runKernel that owns the rules; capacity 1
 
-	mu      sync.RWMutex
-	changed func(b Ban)     // sends a change made on this node to the store; guarded by mu
-	enforce func(b Ban)     // sends any change to the kernel; guarded by mu
-	tallies list[*tally]    // guarded by mu, as all that follows
-	served  list[time.Time] // when each client was last served
-	bans    map[netip.Prefix]*record
-	queue   queue
-	v4, v6  lengths
+	mu        sync.RWMutex
+	refusedAt time.Time       // when a ban of the store was last logged as refused; guarded by mu
+	changed   func(b Ban)     // sends a change made on this node to the store; guarded by mu
+	enforce   func(b Ban)     // sends any change to the kernel; guarded by mu
+	tallies   list[*tally]    // guarded by mu, as all that follows
+	served    list[time.Time] // when each client was last served
+	bans      map[netip.Prefix]*record
+	queue     queue
+	v4, v6    lengths
 }
 
 // rules are the options with the weights in points.
