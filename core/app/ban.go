@@ -63,7 +63,7 @@ func (a *app) banWord(use, short string, policy *string, long *time.Duration) *c
 			if err != nil {
 				return fail(err)
 			}
-			id, err := banPolicy(f, *policy)
+			id, err := policyOf(f, "ban", *policy)
 			if err != nil {
 				return fail(err)
 			}
@@ -76,11 +76,11 @@ func (a *app) banWord(use, short string, policy *string, long *time.Duration) *c
 	}
 }
 
-// banPolicy returns the policy of kind ban with that name, or the only one.
-func banPolicy(f *config.File, name string) (config.ID, error) {
+// policyOf returns the policy of a kind with that name, or the only one.
+func policyOf(f *config.File, kind, name string) (config.ID, error) {
 	var ids []string
 	for id, c := range f.Components {
-		if id.Section == core.SectionPolicy && c.Kind == "ban" && (name == "" || id.Name == name) {
+		if id.Section == core.SectionPolicy && c.Kind == kind && (name == "" || id.Name == name) {
 			ids = append(ids, id.Name)
 		}
 	}
@@ -89,9 +89,9 @@ func banPolicy(f *config.File, name string) (config.ID, error) {
 	case len(ids) == 1:
 		return config.ID{Section: core.SectionPolicy, Name: ids[0]}, nil
 	case len(ids) > 1:
-		return config.ID{}, fmt.Errorf("%s has several policies of kind ban; say which with --policy %s", f.Name, config.OneOf(ids))
+		return config.ID{}, fmt.Errorf("%s has several policies of kind %s; say which with --policy %s", f.Name, kind, config.OneOf(ids))
 	case name != "":
-		return config.ID{}, fmt.Errorf("%s has no policy.%s of kind ban", f.Name, name)
+		return config.ID{}, fmt.Errorf("%s has no policy.%s of kind %s", f.Name, name, kind)
 	}
-	return config.ID{}, fmt.Errorf("%s has no policy of kind ban", f.Name)
+	return config.ID{}, fmt.Errorf("%s has no policy of kind %s", f.Name, kind)
 }

@@ -75,12 +75,19 @@ func (us *users) list() []store.Entry {
 		for node, r := range u.nodes {
 			add(u, node, r)
 		}
+		if e, ok := us.resetEntry(u); ok {
+			all = append(all, e)
+		}
 	}
 	return all
 }
 
 // Merge adds a node's count, if it is higher than the known one.
 func (s usage) Merge(e store.Entry) {
+	if key, ok := strings.CutPrefix(e.Key, s.prefix+resetKey); ok {
+		s.mergeReset(key, e)
+		return
+	}
 	c, ok := parseCount(strings.TrimPrefix(e.Key, s.prefix), e.Value)
 	if !ok {
 		return

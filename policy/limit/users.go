@@ -43,7 +43,7 @@ type user struct {
 	up, down shaper
 
 	own    atomic.Int64 // bytes in this period, on this node
-	others atomic.Int64 // bytes in this period, on other nodes
+	others atomic.Int64 // bytes in this period, on other nodes, less those that were forgiven
 	quota  atomic.Int64 // in bytes; 0 for no quota
 
 	// guarded by users.mu
@@ -52,7 +52,8 @@ type user struct {
 	rate        *rate.Limiter // of new connections; nil until the first
 	sent        record        // the count last sent to the store
 	nodes       map[string]record
-	logged      bool // the spent quota has been logged
+	forgiven    record // bytes that resets have forgiven
+	logged      bool   // the spent quota has been logged
 }
 
 // record is the byte count of a node at a time.
@@ -101,7 +102,7 @@ func (us *users) turn(now time.Time) {
 	for _, u := range us.all {
 		u.own.Store(0)
 		u.others.Store(0)
-		u.sent, u.nodes, u.logged = record{}, nil, false
+		u.sent, u.nodes, u.forgiven, u.logged = record{}, nil, record{}, false
 	}
 }
 
@@ -223,6 +224,6 @@ func (us *users) tick(now time.Time, put func(store.Entry)) (turned bool) {
 
 // isUnused reports whether a user has no state that must be kept.
 func (u *user) isUnused(now time.Time) bool {
-	counted := u.quota.Load() > 0 && u.own.Load() > 0 || len(u.nodes) > 0
+	counted := u.quota.Load() > 0 && u.own.Load() > 0 || len(u.nodes) > 0 || u.forgiven.bytes > 0
 	return u.connections == 0 && !counted && (u.rate == nil || u.rate.TokensAt(now) >= float64(u.rate.Burst()))
 }
