@@ -100,7 +100,7 @@ func (h *handshaker) request(w *window, c core.Client, user string, requests inb
 		a := newAssociate(h, w.conn, c.Addr.Addr(), r.target)
 		requests.Packets(&core.Request{User: user, Flow: a.flow}, a)
 	case r.isLookup():
-		requests.Stream(&core.Request{User: user, Target: r.target, IPs: r.ips(), AwaitsReply: true}, lookup{pending{w.conn}})
+		requests.Stream(&core.Request{User: user, Target: r.target, IPs: r.ips(), Payload: w.rest(), AwaitsReply: true}, lookup{pending{w.conn}})
 	default:
 		requests.Stream(&core.Request{User: user, Target: r.target, Payload: w.rest(), AwaitsReply: true}, pending{w.conn})
 	}
