@@ -32,6 +32,8 @@ type rarities struct {
 	onCut []func() // beyond those of Flow
 	onEnd []func()
 	path  []string // branches that were chosen
+
+	dropped []Dropped // datagrams, by reason
 }
 
 // rarely returns the rarities. mu is held.

@@ -23,6 +23,8 @@ type PacketServer struct {
 	ln       *netio.PacketListener
 	handler  atomic.Pointer[servingPackets]
 
+	unopened, refused core.Alarm // for dropped datagrams
+
 	burst [netio.MaxBurst]core.Packet // scratch of receive, which runs for one burst at a time
 }
 
@@ -98,6 +100,7 @@ func (s *PacketServer) receive(ds []netio.Datagram) {
 		o, err := s.cipher.Open(ds[i].Data, ds[i].Peer)
 		if err != nil {
 			s.logDropped(ds[i].Peer, len(ds[i].Data), err)
+			s.warn(&s.unopened, now, "datagrams dropped: they can't be opened", ds[i].Peer, err)
 			continue
 		}
 		key := sessionKey{session: o.Session}
@@ -109,6 +112,7 @@ func (s *PacketServer) receive(ds []netio.Datagram) {
 			to, of, n = s.session(key, &ds[i], now), key, 0
 		}
 		if to == nil || s.cipher.Roams() && !to.admits(ds[i].Peer) {
+			s.warn(&s.refused, now, "datagrams dropped: their clients were refused", ds[i].Peer, nil)
 			continue
 		}
 		to.received(&ds[i], o.Target, now)
@@ -160,6 +164,20 @@ func (s *PacketServer) logDropped(from netip.AddrPort, size int, err error) {
 		s.env.Log.LogAttrs(ctx, slog.LevelDebug, "datagram dropped",
 			slog.Any("client", from), slog.Int("bytes", size), slog.Any("err", err))
 	}
+}
+
+// warn counts a dropped datagram, which belongs to no association, and logs the first one
+// and then, once a minute, how many there were.
+func (s *PacketServer) warn(a *core.Alarm, now time.Time, text string, from netip.AddrPort, err error) {
+	count, say := a.Count(now)
+	if !say {
+		return
+	}
+	attrs := []slog.Attr{slog.Int("datagrams", count), slog.Any("client", from)}
+	if err != nil {
+		attrs = append(attrs, slog.String("reason", core.ReasonOf(err)), slog.Any("err", err))
+	}
+	s.env.Log.LogAttrs(context.Background(), slog.LevelWarn, text, attrs...)
 }
 
 // panicked logs a panic during the serving of a burst.

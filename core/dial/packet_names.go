@@ -112,16 +112,19 @@ func (c *resolvingPackets) resolve(ps []core.Packet) (ready []core.Packet, kept 
 		switch {
 		case l == nil:
 			c.bounds.dropped(c.request, name)
+			c.request.Flow.Drop(core.DropCrowded, 1)
 		case l.ip.IsValid():
 			p.Addr = core.NewIPAddr(l.ip, p.Addr.Port())
 			ready = append(ready, p)
 		case !l.running: // its lookup has failed a moment ago
+			c.request.Flow.Drop(core.DropName, 1)
 		case len(l.waiting) < c.atOnce() && c.bytes+len(p.Data) <= c.most<<10:
 			l.waiting = append(l.waiting, clonePacket(p))
 			c.bytes += len(p.Data)
 			kept++
 		default:
 			c.bounds.dropped(c.request, name)
+			c.request.Flow.Drop(core.DropCrowded, 1)
 		}
 	}
 	return ready, kept, nil
@@ -194,6 +197,9 @@ func (c *resolvingPackets) find(ctx context.Context, l *lookup) {
 	waiting, closed := c.finishLookup(l, found)
 	if panicked != nil {
 		c.request.Flow.Cut(panicked)
+	}
+	if !closed && !found.IsValid() {
+		c.request.Flow.Drop(core.DropName, len(waiting))
 	}
 	if closed || !found.IsValid() || len(waiting) == 0 {
 		return

@@ -52,6 +52,7 @@ func (p *netPackets) WritePackets(ps []core.Packet) (sent int, err error) {
 		to := packet.Addr.AddrPort()
 		if to != allowed {
 			if p.check(to) != nil {
+				p.flow.Drop(core.DropDenied, 1)
 				return to, false
 			}
 			allowed = to

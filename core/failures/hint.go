@@ -47,8 +47,23 @@ var hopHints = map[string]string{
 	silence:   "wrong method or password, or its clock?",
 }
 
+// dropHints are the likely mends where datagrams were dropped.
+var dropHints = map[core.DropReason]string{
+	core.DropMalformed: "the client sends what is no SOCKS5 datagram",
+	core.DropFragment:  "the client sends fragments of SOCKS5, which are not supported",
+	core.DropStranger:  "they came from other addresses than the client's",
+	core.DropPaused:    "the client is over its rate limit",
+	core.DropName:      hints["name"],
+	core.DropCrowded:   "raise association_names in [process]",
+	core.DropDenied:    "the outbound does not send to such targets; see its option allow",
+	core.DropAuth:      "the server's answers can't be opened: wrong method or password, or its clock?",
+}
+
 // hint returns the likely mend of a kind of failures, "" if there is none.
 func (r *Reporter) hint(k kind) string {
+	if k.dropped {
+		return dropHints[core.DropReason(k.reason)]
+	}
 	last := k.where[strings.LastIndexByte(k.where, ' ')+1:]
 	if (*r.hops.Load())[last] {
 		if hint := hopHints[k.reason]; hint != "" {

@@ -35,10 +35,14 @@ type Reporter struct {
 var _ core.Observer = (*Reporter)(nil)
 
 // kind is what failures have in common that share a line.
-type kind struct{ where, reason string }
+type kind struct {
+	where, reason string
+	dropped       bool // datagrams, not requests
+}
 
 // tally is a kind of which a line was logged within the last interval.
 type tally struct {
+	first int    // datagrams in that line
 	more  int    // failures since that line
 	err   string // of the last one
 	timer *time.Timer
@@ -57,14 +61,30 @@ func (r *Reporter) SetHops(hops map[string]bool) { r.hops.Store(&hops) }
 
 // Observe counts a failure, or an answer.
 func (r *Reporter) Observe(e core.Event) {
+	if e.Kind.Ends() && e.Request != nil && e.Request.Network == core.UDP {
+		r.dropped(e)
+	}
 	switch {
 	case !e.Kind.Ends() || e.Request == nil && !errors.Is(e.Err, core.ErrCrowded) || errors.Is(e.Err, core.ErrShutdown):
 	case errors.Is(e.Err, core.ErrCrowded):
-		r.count(kind{e.Client.Inbound, "crowded"}, e.Err)
+		r.count(kind{e.Client.Inbound, "crowded", false}, e.Err)
 	case e.Kind == core.DialFailed && !errors.Is(e.Err, context.Canceled): // else the client has left
-		r.count(kind{strings.Join(e.Path, " > "), reasonOf(e.Err)}, e.Err)
+		r.count(kind{strings.Join(e.Path, " > "), reasonOf(e.Err), false}, e.Err)
 	case e.Kind == core.Closed && !e.Stages.Reached.IsZero() && len(e.Path) > 0 && (*r.hops.Load())[e.Path[len(e.Path)-1]]:
 		r.answered(strings.Join(e.Path, " > "), e.Request.Flow.Up.Load() > 0, e.Request.Flow.Down.Load() > 0)
+	}
+}
+
+// dropped counts the datagrams that an association has dropped until its end.
+func (r *Reporter) dropped(e core.Event) {
+	for _, d := range e.Request.Flow.Dropped() {
+		k := kind{strings.Join(e.Path, " > "), string(d.Reason), true}
+		if d.Reason.OfClient() {
+			k.where = e.Client.Inbound
+		}
+		r.mu.Lock()
+		r.add(k, "", d.Count)
+		r.mu.Unlock()
 	}
 }
 
@@ -80,7 +100,7 @@ func (r *Reporter) answered(path string, asked, heard bool) {
 		return
 	}
 	if r.silent[path]++; r.silent[path] >= unheard {
-		r.add(kind{path, silence}, "")
+		r.add(kind{path, silence, false}, "", 1)
 	}
 }
 
@@ -88,25 +108,26 @@ func (r *Reporter) answered(path string, asked, heard bool) {
 func (r *Reporter) count(k kind, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.add(k, strings.ReplaceAll(err.Error(), "\n", "; "))
+	r.add(k, strings.ReplaceAll(err.Error(), "\n", "; "), 1)
 }
 
-// add counts a failure and logs it, if it is the first one of its kind. mu is held.
-func (r *Reporter) add(k kind, err string) {
+// add counts n failures and logs them, if they are the first ones of their kind. mu is
+// held.
+func (r *Reporter) add(k kind, err string, n int) {
 	t := r.kinds[k]
 	if t == nil && len(r.kinds) >= maxKinds {
 		k.where = "others"
 		t = r.kinds[k]
 	}
 	if t != nil {
-		t.more++
+		t.more += n
 		t.err = err
 		return
 	}
 	if r.closed {
 		return
 	}
-	t = &tally{err: err}
+	t = &tally{err: err, first: n}
 	t.timer = time.AfterFunc(every, func() { r.tell(k, t) })
 	r.kinds[k] = t
 	r.write(k, t)
@@ -139,7 +160,16 @@ func (r *Reporter) write(k kind, t *tally) {
 	case "crowded":
 		message, key = "a bound is reached", "inbound"
 	}
-	attrs = append(attrs, slog.String(key, strings.TrimPrefix(k.where, "outbound.")), slog.String("reason", k.reason))
+	if k.dropped {
+		message, key = "datagrams dropped", "outbound"
+		if core.DropReason(k.reason).OfClient() {
+			key = "inbound"
+		}
+		if t.more == 0 {
+			attrs = append(attrs, slog.Int("datagrams", t.first))
+		}
+	}
+	attrs = append(attrs, slog.String(key, strings.TrimPrefix(strings.TrimPrefix(k.where, "inbound."), "outbound.")), slog.String("reason", k.reason))
 	if t.more > 0 {
 		attrs = append(attrs, slog.Int("more", t.more), slog.Duration("within", every))
 	}

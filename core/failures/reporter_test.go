@@ -153,3 +153,37 @@ func TestBounded(t *testing.T) {
 	}
 	r.Close()
 }
+
+// TestDropped: the datagrams that associations dropped are told by reason, in few lines.
+func TestDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, b := logged()
+		ended := func() {
+			e := core.Event{Kind: core.Closed, Client: core.Client{Inbound: "inbound.local"}, Path: []string{"outbound.direct"},
+				Request: &core.Request{Network: core.UDP, Flow: new(core.Flow)}}
+			e.Request.Flow.Drop(core.DropName, 300)
+			e.Request.Flow.Drop(core.DropFragment, 2)
+			e.Request.Flow.Drop(core.DropName, 12)
+			r.Observe(e)
+		}
+		for range 3 {
+			ended()
+		}
+		time.Sleep(every + time.Second)
+		synctest.Wait()
+		r.Close()
+		for _, want := range []string{
+			`msg="datagrams dropped" datagrams=312 outbound=direct reason=name`,
+			`msg="datagrams dropped" datagrams=2 inbound=local reason=fragment`,
+			`msg="datagrams dropped" outbound=direct reason=name more=624 within=1m0s`,
+			`msg="datagrams dropped" inbound=local reason=fragment more=4 within=1m0s`,
+		} {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("got %s, want %q in it", b, want)
+			}
+		}
+		if n := strings.Count(b.String(), "\n"); n != 4 {
+			t.Errorf("got %d lines, want 4:\n%s", n, b)
+		}
+	})
+}

@@ -120,6 +120,7 @@ func (a *association) write(dst core.PacketConn, ps []core.Packet, way direction
 		pause = &a.upPause
 	}
 	if until := pause.Load(); until != 0 && time.Now().UnixNano() < until {
+		a.request.Flow.Drop(core.DropPaused, len(ps))
 		return nil
 	}
 	count, bytes := len(ps), 0

@@ -101,7 +101,17 @@ func (a *associate) Reject(cause error) { pending{a.conn}.Reject(cause) }
 func (a *associate) Receive(sink core.PacketSink) {
 	err := a.socket.ReceivePackets(sink, a.flow.Cut, func(d *netio.Datagram) (core.Packet, bool) {
 		p, err := a.handler.memo.parse(d.Data)
-		return p, err == nil && a.isClient(d.Peer)
+		switch {
+		case errors.Is(err, core.ErrDenied):
+			a.flow.Drop(core.DropFragment, 1)
+		case err != nil:
+			a.flow.Drop(core.DropMalformed, 1)
+		case !a.isClient(d.Peer):
+			a.flow.Drop(core.DropStranger, 1)
+		default:
+			return p, true
+		}
+		return core.Packet{}, false
 	})
 	if err != nil {
 		a.flow.Cut(err)

@@ -25,7 +25,7 @@ func (h *hop) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn
 	if err != nil {
 		return nil, err
 	}
-	return &packetConn{wire: wire, server: h.server, client: client}, nil
+	return &packetConn{wire: wire, server: h.server, client: client, flow: r.Flow}, nil
 }
 
 // CheckPackets returns nil if the cipher protects datagrams and the wire carries
@@ -42,6 +42,7 @@ type packetConn struct {
 	wire   core.PacketConn
 	server core.Addr
 	client core.PacketClient
+	flow   *core.Flow
 }
 
 // WritePackets sends each datagram, sealed with its target, to the server.
@@ -56,6 +57,7 @@ func (c *packetConn) Receive(sink core.PacketSink) {
 		for i := range ps {
 			payload, source, err := c.client.OpenPacket(ps[i].Data)
 			if err != nil {
+				c.flow.Drop(core.DropAuth, 1)
 				continue
 			}
 			ps[n] = core.Packet{Addr: source, Data: payload}

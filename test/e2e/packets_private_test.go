@@ -75,13 +75,13 @@ func TestPacketsPrivateByDefault(t *testing.T) {
 		}
 	}
 	writePacket(t, socket, to, "the end")
-	umbra.WaitOutput(t, "datagram dropped") // the last datagram, so all have been judged
+	umbra.WaitOutput(t, "datagram dropped ") // the last datagram, so all have been judged
 	_ = target.SetReadDeadline(time.Now().Add(quiet))
 	if n, err := target.Read(make([]byte, 100)); err == nil {
 		t.Errorf("a datagram of %d bytes came to a target that is not open", n)
 	}
 	expectNothing(t, socket)
-	quietLog(t, umbra)
+	quietLog(t, umbra, "datagrams dropped")
 }
 
 // ipv6 returns the type and the bytes of an IPv6 address in a header.
