@@ -76,7 +76,6 @@ func (h *handshake) serve() {
 		h.leave()
 		return
 	}
-	h.server.strangers.Failed(&h.stranger)
 	go func() {
 		defer h.leave()
 		defer h.recover(wire)
@@ -107,11 +106,14 @@ func (h *handshake) handle() (wire core.Stream, cause error) {
 	if h.front == throughFront && !h.readFront() {
 		return nil, nil
 	}
-	if err := h.pipeline.handler.Admit(h.client); err != nil {
+	err := h.pipeline.handler.Admit(h.client)
+	if err == nil || h.server.cfg.Hides && isDrained(err) {
+		h.awaitFirst(err == nil)
+	}
+	if err != nil {
 		return h.conn, err
 	}
-	h.awaitFirst()
-	wire, err := h.request()
+	wire, err = h.request()
 	switch {
 	case h.refused != nil:
 		return wire, h.causeOfRefusal(wire, err)
@@ -126,16 +128,25 @@ func (h *handshake) handle() (wire core.Stream, cause error) {
 	return nil, nil
 }
 
-// awaitFirst waits for the client's first bytes. Most of what a silent client costs is
-// the stack of its goroutine, which is small up to here. A failure is left to the
-// handshake's own reads.
-func (h *handshake) awaitFirst() {
-	if h.front == pastFront {
+// awaitFirst waits for the client's first bytes: for the first one, and then, if admitted,
+// for as many as a request has at least. Most of what a silent client costs is the stack
+// of its goroutine, which is small up to here. A failure is left to the reads that follow.
+// A refused client of a kind that hides is waited for too, so that it counts as one that
+// has sent bytes when any other client would.
+func (h *handshake) awaitFirst(admitted bool) {
+	if h.front == pastFront || netio.WaitBytes(h.conn, 1) != nil {
 		return
 	}
-	if netio.WaitBytes(h.conn, h.server.cfg.Least) == nil {
-		h.server.strangers.Started(&h.stranger)
+	h.server.strangers.Started(&h.stranger)
+	if admitted && h.server.cfg.Least > 1 {
+		_ = netio.WaitBytes(h.conn, h.server.cfg.Least)
 	}
+}
+
+// isDrained reports whether the error of a gate leaves the client in silence.
+func isDrained(err error) bool {
+	refusal, ok := errors.AsType[*core.Refusal](err)
+	return !ok || refusal.End == core.EndAsFailed || refusal.End == core.EndDrained
 }
 
 // request runs the transports and the kind's handshake, which passes the request on. It

@@ -136,8 +136,15 @@ type delayed struct {
 	stranger budget.Stranger
 }
 
-// MakeRoom ends the connection soon. It implements budget.Member.
-func (d *delayed) MakeRoom() { _ = d.conn.SetDeadline(past) }
+// MakeRoom ends the connection soon. It implements budget.Member. It uses the connection
+// at the bottom: a transport of a third party might block.
+func (d *delayed) MakeRoom() {
+	if tcp := netio.TCP(d.conn); tcp != nil {
+		_ = tcp.SetDeadline(past)
+	} else {
+		_ = d.conn.SetDeadline(past)
+	}
+}
 
 // endLater sets the deadline of conn, calls end in a goroutine and then closes conn.
 func (h *holder) endLater(conn core.Stream, deadline time.Time, end func(core.Stream)) {
@@ -149,7 +156,7 @@ func (h *holder) endLater(conn core.Stream, deadline time.Time, end func(core.St
 	}
 	_ = conn.SetDeadline(deadline)
 	d := &delayed{conn: conn}
-	h.strangers.AddFailed(&d.stranger, d)
+	h.strangers.AddBack(&d.stranger, d)
 	h.running.Go(func() {
 		defer h.strangers.Remove(&d.stranger)
 		end(conn)

@@ -22,6 +22,11 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 	if s, ok := h.(core.RequestSizer); ok && len(transports) == 0 {
 		least = s.LeastRequest()
 	}
+	hider, hides := h.(interface{ descriptors() int })
+	descriptors := 1
+	if hides {
+		descriptors = hider.descriptors()
+	}
 	return served{
 		Server: NewServer(ServerConfig{
 			Env:        env,
@@ -32,8 +37,9 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 			Max:        o.MaxHandshakes,
 			PerClient:  o.ClientHandshakes,
 			Least:      least,
-			Handshake:  h.Handshake,
-			Fail:       h.Fail,
+			Hides:      hides, Descriptors: descriptors,
+			Handshake: h.Handshake,
+			Fail:      h.Fail,
 		}),
 		mode:       o.Mode,
 		handshaker: h,

@@ -112,6 +112,14 @@ func (r *Rejecter) LeastOf(c any) int {
 	return 0
 }
 
+// descriptors returns how many descriptors a stranger has at most: with a decoy two.
+func (r *Rejecter) descriptors() int {
+	if r.how == option.RejectForward {
+		return 2
+	}
+	return 1
+}
+
 // Fail ends a connection whose request was invalid, or whose client a policy refused. err
 // is the error of Accept or of the policy. Fail implements Handshaker.
 func (r *Rejecter) Fail(conn core.Stream, deadline time.Time, err error) {
@@ -139,7 +147,7 @@ func (r *Rejecter) forward(conn core.Stream, deadline time.Time, cause error) {
 	default:
 		decoy, answer, err := s.mirror.handOver(s.soFar)
 		if err == nil {
-			r.join(conn, decoy, answer)
+			r.join(s.mirror.ctx, conn, decoy, answer)
 			return
 		}
 		r.env.Log.Debug("no decoy", "decoy", r.decoy.String(), "err", err)
@@ -147,9 +155,13 @@ func (r *Rejecter) forward(conn core.Stream, deadline time.Time, cause error) {
 	ending.Drain(conn)
 }
 
-// join relays between a client and the decoy, whose first bytes are answer.
-func (r *Rejecter) join(conn, decoy core.Stream, answer []byte) {
+// join relays between a client and the decoy, whose first bytes are answer. ctx is that of
+// the handshake.
+func (r *Rejecter) join(ctx context.Context, conn, decoy core.Stream, answer []byte) {
 	_ = conn.SetDeadline(time.Time{}) // from here on the decoy's own deadlines apply
+	if ctx.Err() != nil {             // the client was evicted, and the deadline was for that
+		_ = conn.SetDeadline(past)
+	}
 	_ = r.decoys.Join(new(core.Flow), conn, netio.Unread(decoy, answer))
 }
 

@@ -40,6 +40,10 @@ type ServerConfig struct {
 	// Least is how many bytes of a request there are before Handshake is called; 0
 	// means 1. Handshake is called with fewer if the client ends, or is late.
 	Least int
+	// Hides says that the kind ends by a Rejecter, with which a stranger has as many
+	// descriptors as Descriptors says; 0 means 1.
+	Hides       bool
+	Descriptors int
 	// Handshake reads a request; see Handshaker.
 	Handshake func(ctx context.Context, conn core.Stream, c core.Client, next Requests) error
 	// Fail ends a connection whose handshake failed; see Handshaker.
@@ -58,6 +62,7 @@ var _ core.Inbound = (*Server)(nil)
 func NewServer(cfg ServerConfig) *Server {
 	s := &Server{cfg: cfg}
 	s.strangers = budget.Of(cfg.Env.Process).NewStrangers(cfg.Max, cfg.PerClient, s.logCrowd)
+	s.strangers.UseDescriptors(max(1, cfg.Descriptors))
 	return s
 }
 

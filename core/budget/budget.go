@@ -76,24 +76,26 @@ type Budget struct {
 	streams      int
 	associations int
 	strangers    crowd
+	files        int // descriptors of strangers
 	full         func(Resource)
 }
 
 // Of returns the budget of a process.
 func Of(p *core.Process) *Budget { return core.Shared[Budget](p) }
 
-// Set sets the limits, which are applied to connections from now on. full, which may be
-// nil, is called for each connection that is refused or ended for lack of a resource. It
+// Set sets the limits. Strangers that are too many under them are evicted; what is served
+// goes on. full, which may be nil, is called for each connection that is refused or ended for lack of a resource. It
 // must not block.
 func (b *Budget) Set(l Limits, full func(Resource)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.limits, b.full = l, full
+	b.shrink()
 }
 
-// Serve takes the room of a connection that is served from now on, at the expense of
-// strangers if need be. If the served connections leave no room, Serve returns false.
-// The caller calls Release at the end of the connection.
+// Serve takes the room of a connection that is served from now on. If the served
+// connections leave no room, Serve returns false. Otherwise the caller calls Settle once
+// the connection is no stranger any more, and Release at its end.
 func (b *Budget) Serve(n core.Network) bool {
 	if b == nil {
 		return true
@@ -101,13 +103,22 @@ func (b *Budget) Serve(n core.Network) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.count(n, 1)
-	if r := b.lacking(0); r != "" {
+	if r := b.lacking(0, 0); r != "" {
 		b.count(n, -1)
 		b.tell(r)
 		return false
 	}
-	b.shrink()
 	return true
+}
+
+// Settle has strangers make the room that Serve has taken.
+func (b *Budget) Settle() {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shrink()
 }
 
 // Release gives back the room of a served connection.
@@ -144,7 +155,7 @@ func (b *Budget) Crowded(n core.Network) bool {
 	defer b.mu.Unlock()
 	b.count(n, 1)
 	defer b.count(n, -1)
-	return b.lacking(0) != ""
+	return b.lacking(0, 0) != ""
 }
 
 // count adds n to the number of served connections over a network. b.mu is held, as in
@@ -158,11 +169,11 @@ func (b *Budget) count(over core.Network, n int) {
 }
 
 // lacking returns the resource that does not suffice for the served connections and as
-// many strangers, or "".
-func (b *Budget) lacking(strangers int) Resource {
+// many strangers with as many descriptors, or "".
+func (b *Budget) lacking(strangers, files int) Resource {
 	if b.limits.Descriptors > 0 {
 		all, served := b.limits.files(), streamFiles*b.streams+associationFiles*b.associations
-		if served+strangers > all || 2*strangers > all {
+		if served+files > all || 2*files > all {
 			return Descriptors
 		}
 	}
@@ -179,7 +190,7 @@ func (b *Budget) lacking(strangers int) Resource {
 // shrink evicts strangers until the others fit beside the served connections.
 func (b *Budget) shrink() {
 	for b.strangers.len() > 0 {
-		r := b.lacking(b.strangers.len())
+		r := b.lacking(b.strangers.len(), b.files)
 		if r == "" {
 			return
 		}

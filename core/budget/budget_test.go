@@ -49,6 +49,7 @@ func TestServedFirst(t *testing.T) {
 	s.come("127.0.0.1", 112)
 	served := 0
 	for ; b.Serve(core.TCP); served++ {
+		b.Settle()
 		if all := 2*b.streams + b.strangers.len(); all > 224 {
 			t.Fatalf("got %d descriptors in use, want at most 224", all)
 		}
@@ -94,6 +95,7 @@ func TestMemory(t *testing.T) {
 			}
 			served := 0
 			for b.Serve(over) {
+				b.Settle()
 				served++
 			}
 			if served != want || s.Len() != 0 {
@@ -103,26 +105,60 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestFailedLater has a connection that was served end as a stranger.
-func TestFailedLater(t *testing.T) {
+// TestAddBack has connections that were served end as strangers: the silent ones make room
+// first, whose inbound has no say.
+func TestAddBack(t *testing.T) {
 	b := new(Budget)
 	b.Set(Limits{Descriptors: 64}, nil)
 	s, held := newSite(b, 100), newSite(b, 1)
 	s.come("127.0.0.1", 24)
+	s.started(1, 24)
 	for i := range 3 { // the bound of an inbound is not for these
 		m := &fakeMember{asked: func() { held.ended = append(held.ended, i) }}
-		held.AddFailed(&m.Stranger, m)
+		held.AddBack(&m.Stranger, m)
 		held.members = append(held.members, m)
 	}
-	if n := b.strangers.len(); n != 24 {
-		t.Errorf("strangers: got %d, want 24", n)
+	if n := b.strangers.len(); n != 24 || held.Len() != 3 {
+		t.Errorf("strangers: got %d, %d of them back, want 24, 3", n, held.Len())
 	}
-	held.check(t, 0, 1, 2) // each was the one to go
-	s.check(t)
-	s.remove(0)
-	held.AddFailed(&held.members[0].Stranger, held.members[0])
-	if held.Len() != 1 {
-		t.Errorf("got %d that have failed, want 1", held.Len())
+	held.check(t)
+	s.check(t, 0, 1, 2)
+}
+
+// TestDescriptors has strangers with two descriptors each.
+func TestDescriptors(t *testing.T) {
+	b := new(Budget)
+	b.Set(Limits{Descriptors: 256}, nil)
+	one, two := newSite(b, 4096), newSite(b, 4096)
+	two.UseDescriptors(2)
+	two.come("127.0.0.1", 100)
+	if two.Len() != 56 || b.files != 112 {
+		t.Errorf("got %d strangers, %d descriptors, want 56, 112", two.Len(), b.files)
+	}
+	one.come("127.0.0.1", 1)
+	if two.Len() != 55 || one.Len() != 1 || b.files != 111 {
+		t.Errorf("got %d and %d strangers, %d descriptors, want 55, 1, 111", two.Len(), one.Len(), b.files)
+	}
+	for b.Serve(core.TCP) {
+		b.Settle()
+		if all := 2*b.streams + b.files; all > 224 {
+			t.Fatalf("got %d descriptors in use, want at most 224", all)
+		}
+	}
+	if b.files != 0 || b.strangers.len() != 0 {
+		t.Errorf("got %d strangers, %d descriptors, want none", b.strangers.len(), b.files)
+	}
+}
+
+// TestLowered lowers the limits: strangers that are too many end at once.
+func TestLowered(t *testing.T) {
+	b := new(Budget)
+	b.Set(Limits{Descriptors: 256}, nil)
+	s := newSite(b, 4096)
+	s.come("127.0.0.1", 112)
+	b.Set(Limits{Descriptors: 64}, nil)
+	if s.Len() != 24 {
+		t.Errorf("got %d strangers, want 24", s.Len())
 	}
 }
 

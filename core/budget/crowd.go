@@ -11,13 +11,14 @@ const (
 	stalledFor = 5 * time.Second
 )
 
-// class is how far a stranger has come.
+// class is how far a stranger has come. It does not depend on what the stranger has sent,
+// or on whether that was valid: whoever fills a bound sees which of its connections make
+// room, and must not learn by that what a server makes of them.
 type class uint8
 
 const (
 	silent  class = iota // it has sent nothing yet
-	started              // it has sent bytes
-	failed               // its handshake has failed, and the connection is kept open for appearance
+	started              // it has sent bytes, valid or not
 	classes
 )
 
@@ -48,15 +49,11 @@ func (c *crowd) len() int {
 func (c *crowd) add(s *Stranger)    { c.queues[s.class].add(c.scope, s) }
 func (c *crowd) remove(s *Stranger) { c.queues[s.class].remove(c.scope, s) }
 
-// victim returns the stranger that makes room for a new one: one that failed, else one
-// that is silent, else one that was stalled for long. It returns nil if there is none:
-// then the new one must go. Of one source only those count that were silent for long: in
-// a burst of clients that are on their way each would otherwise drive out another, and
-// none would be served.
+// victim returns the stranger that makes room for a new one: one that is silent, else one
+// that has begun long ago. It returns nil if there is none: then the new one must go. Of
+// one source only those count that were silent for long: in a burst of clients that are on
+// their way each would otherwise drive out another, and none would be served.
 func (c *crowd) victim(now time.Time) *Stranger {
-	if s := c.queues[failed].first; s != nil {
-		return s
-	}
 	if s := c.queues[silent].first; s != nil && (c.scope != inSource || now.Sub(s.since) >= silentFor) {
 		return s
 	}
@@ -69,7 +66,7 @@ func (c *crowd) victim(now time.Time) *Stranger {
 // oldest returns the victim, or the stranger that is nearest to being it; nil if there
 // is none at all.
 func (c *crowd) oldest() *Stranger {
-	for _, class := range [...]class{failed, silent, started} {
+	for _, class := range [...]class{silent, started} {
 		if s := c.queues[class].first; s != nil {
 			return s
 		}

@@ -13,12 +13,13 @@ import (
 const EvictAgain = 50 * time.Millisecond
 
 // Strangers are the strangers of one inbound. They have bounds of their own beside those
-// of the Budget: over one of them a stranger that has failed, or makes no progress, is
+// of the Budget: over one of them a stranger that makes no progress is
 // evicted; if there is none, the new stranger is refused.
 type Strangers struct {
 	budget   *Budget
 	most     int
 	bySource int    // most of one source
+	files    int    // descriptors of each
 	full     func() // called when a stranger is refused, or makes room, for most or bySource
 
 	// All that follows is guarded by budget.mu.
@@ -59,10 +60,14 @@ func (b *Budget) NewStrangers(most, bySource int, full func()) *Strangers {
 		full = func() {}
 	}
 	return &Strangers{
-		budget: b, most: most, bySource: bySource, full: full, all: newCrowd(inInbound),
+		budget: b, most: most, bySource: bySource, files: 1, full: full, all: newCrowd(inInbound),
 		sources: map[netip.Prefix]*crowd{}, evicting: map[*Stranger]struct{}{},
 	}
 }
+
+// UseDescriptors sets how many descriptors each stranger has, which is 1 by default. It is
+// called before the first Add.
+func (s *Strangers) UseDescriptors(n int) { s.files = n }
 
 // Add adds a connection of client. The zero Addr stands for a client that is not known
 // yet. The error is an ErrCrowded; then nothing was added.
@@ -98,17 +103,14 @@ func (s *Strangers) AddAgain(st *Stranger, begin func()) error {
 	return err
 }
 
-// AddFailed adds a connection that was served, or was about to be, and is ended as a
-// stranger. Strangers that have failed before make room for it.
-func (s *Strangers) AddFailed(st *Stranger, m Member) {
+// AddBack adds a connection that was served, or was about to be, and is ended as a
+// stranger.
+func (s *Strangers) AddBack(st *Stranger, m Member) {
 	s.budget.mu.Lock()
 	defer s.budget.mu.Unlock()
 	st.of, st.member = s, m
-	s.list(st, failed, netip.Prefix{})
-	if r := s.budget.lacking(s.budget.strangers.len()); r != "" {
-		s.budget.tell(r)
-		s.budget.strangers.oldest().evict()
-	}
+	s.list(st, started, netip.Prefix{})
+	s.budget.shrink()
 }
 
 // Identify calls begin, and counts st for client from now on. If client is the zero Addr,
@@ -139,13 +141,7 @@ func (s *Strangers) identify(st *Stranger, source netip.Prefix, begin func()) (f
 }
 
 // Started notes that a stranger has sent its first bytes.
-func (s *Strangers) Started(st *Stranger) { s.move(st, started) }
-
-// Failed notes that the handshake of a stranger has failed. It makes room before all
-// others from now on.
-func (s *Strangers) Failed(st *Stranger) { s.move(st, failed) }
-
-func (s *Strangers) move(st *Stranger, to class) {
+func (s *Strangers) Started(st *Stranger) {
 	s.budget.mu.Lock()
 	defer s.budget.mu.Unlock()
 	if !st.listed {
@@ -153,7 +149,7 @@ func (s *Strangers) move(st *Stranger, to class) {
 	}
 	source := st.source
 	s.unlist(st)
-	s.list(st, to, source)
+	s.list(st, started, source)
 }
 
 // Evicted reports whether st was evicted.
@@ -237,9 +233,13 @@ func (s *Strangers) admit(st *Stranger, source netip.Prefix) (full bool, err err
 	if !ok {
 		return full, core.ErrCrowded
 	}
-	if r := b.lacking(b.strangers.len() + 1); r != "" {
+	for {
+		r := b.lacking(b.strangers.len()+1, b.files+s.files)
+		if r == "" {
+			break
+		}
 		b.tell(r)
-		if b.lacking(1) != "" || !makeRoom(&b.strangers, now) {
+		if b.lacking(1, s.files) != "" || !makeRoom(&b.strangers, now) {
 			return full, core.ErrCrowded
 		}
 	}
@@ -279,6 +279,7 @@ func sourceOf(client netip.Addr) netip.Prefix {
 func (s *Strangers) list(st *Stranger, c class, source netip.Prefix) {
 	st.class, st.source, st.since, st.listed = c, source, time.Now(), true
 	s.budget.strangers.add(st)
+	s.budget.files += s.files
 	s.all.add(st)
 	if !source.IsValid() {
 		return
@@ -298,6 +299,7 @@ func (s *Strangers) unlist(st *Stranger) {
 	}
 	st.listed = false
 	s.budget.strangers.remove(st)
+	s.budget.files -= s.files
 	s.all.remove(st)
 	if st.by == nil {
 		return

@@ -1,6 +1,7 @@
 package netio
 
 import (
+	"errors"
 	"io"
 	"net"
 	"syscall"
@@ -136,11 +137,12 @@ func (s *Source) fillByRead(held *Buffer) (*Buffer, int, error) {
 }
 
 // WaitBytes waits until n bytes of s have arrived, or until s has ended. At least one byte
-// is waited for. Where the system can't count what has arrived, one is enough.
+// is waited for. Where the system does not support that, the error is an
+// errors.ErrUnsupported.
 func WaitBytes(s *net.TCPConn, n int) error {
 	raw := rawConn(s)
 	if raw == nil {
-		return nil
+		return errors.ErrUnsupported
 	}
 	w := bytesWaiter{n: min(max(n, 1), maxWaitBytes)}
 	err := raw.Read(w.arrived)

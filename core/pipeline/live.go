@@ -92,12 +92,13 @@ func (l *liveSet) enter(c connection, live func()) error {
 	if l.draining {
 		return core.ErrShutdown
 	}
-	if live != nil {
-		live() // a handshake has room of its own, which is given back first
-	}
 	if !l.budget.Serve(c.network()) {
-		return core.ErrCrowded
+		return core.ErrCrowded // its handshake keeps its place until its end
 	}
+	if live != nil {
+		live()
+	}
+	l.budget.Settle()
 	now := time.Now()
 	*c.activity() = activity{progress: c.progress(), moved: now}
 	if len(l.streams) == 0 {
