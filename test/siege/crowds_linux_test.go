@@ -1,9 +1,11 @@
 package siege
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,7 +70,7 @@ func TestBusyGateway(t *testing.T) {
 	)
 	peer.AddAddress(t, gateway)
 	peer.AddAddress(t, server)
-	for bound, least := range map[string]int{"": clients, "client_handshakes = 64": clients / 4} {
+	for bound, least := range map[string]int{"": clients, "client_handshakes = 64": 2 * 64} {
 		port := peer.FreePort(t)
 		at := net.JoinHostPort(server, fmt.Sprint(port))
 		target := listenEcho(t)
@@ -110,6 +112,79 @@ allow = ["127.0.0.1"]
 			t.Errorf("%q: a line about refused connections: got %t", bound, refuses)
 		}
 		p.Stop()
+	}
+}
+
+// TestBoundTellsNothing has a prober fill the bound of its address with one probe among
+// connections of one byte, and then connect once more: which connection ends is the same
+// whatever the probe is, and for a banned prober.
+func TestBoundTellsNothing(t *testing.T) {
+	if !peer.InNamespace(t) {
+		return
+	}
+	const prober, banned, server, bound = "192.0.2.1", "198.51.100.1", "192.0.2.2", 16
+	for _, address := range []string{prober, banned, server} {
+		peer.AddAddress(t, address)
+	}
+	port := peer.FreePort(t)
+	p := startSelf(t, "true", fmt.Sprintf(`
+[pipeline.p]
+chain = ["policy.ban", "inbound.ss", "outbound.direct"]
+[policy.ban]
+failures = 1
+exempt = [%q]
+[inbound.ss]
+listen = ":%d"
+cipher = "c"
+mode = "tcp"
+client_handshakes = %d
+[cipher.c]
+kind = "aes-256-gcm"
+password = "a password of some length"
+[outbound.direct]
+`, prober, port, bound), port)
+	dialFromTo := func(source string) net.Conn {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: patience}
+		c, err := d.Dial("tcp", net.JoinHostPort(server, fmt.Sprint(port)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := dialFromTo(banned)
+	if _, err := c.Write(random(300)); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitOutput(t, "banned")
+	c.Close()
+	for _, source := range []string{prober, banned} {
+		for _, size := range []int{1, 49, 50, 300} {
+			var conns []net.Conn
+			dial := func(size int) {
+				c := dialFromTo(source)
+				if _, err := c.Write(random(size)); err != nil {
+					t.Fatal(err)
+				}
+				conns = append(conns, c)
+			}
+			dial(size)
+			for range bound - 1 {
+				dial(1)
+			}
+			dial(1)
+			last := conns[bound]
+			_ = last.SetReadDeadline(time.Now().Add(patience))
+			if _, err := last.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s, a probe of %d bytes: the last connection got %v, want its end", source, size, err)
+			}
+			for i, c := range conns {
+				_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+				if _, err := c.Read(make([]byte, 1)); i < bound && !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("%s, a probe of %d bytes: connection %d got %v, want silence", source, size, i, err)
+				}
+				c.Close()
+			}
+		}
 	}
 }
 

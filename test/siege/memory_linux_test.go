@@ -132,8 +132,8 @@ password = "a password of some length"
 	})
 }
 
-// heldRequests has 2,000 sources send requests of a method without authentication, each of
-// which is forwarded to a target that does not answer, under 64 MiB.
+// heldRequests has 2,000 sources send requests of a method without authentication under
+// 64 MiB, each of which is forwarded to a target that does not answer.
 func heldRequests(t *testing.T, umbra string) {
 	const limit, clients = 64 << 20, 2000
 	port := peer.FreePort(t)
@@ -147,17 +147,22 @@ listen = %q
 cipher = "c"
 mode = "tcp"
 [cipher.c]
-kind = "aes-256-cfb"
+kind = "none"
 insecure = true
-password = "a password of some length"
 [outbound.direct]
+allow = ["127.0.0.0/8"]
 `, peer.Addr(port)), port)
+	addr, err := core.ParseAddr(listenSilent(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flight := append(socksaddr.Append(nil, addr), random(1400)...)
 	var all sync.WaitGroup
 	for w := range 8 {
 		all.Go(func() {
 			for i := range clients / 8 {
 				if c := dialFrom(port, fmt.Sprintf("127.1.%d.%d", w, 1+i)); c != nil {
-					_, _ = c.Write(random(1400))
+					_, _ = c.Write(flight)
 					t.Cleanup(func() { c.Close() })
 				}
 			}
@@ -190,6 +195,30 @@ func random(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
 	return b
+}
+
+// listenSilent accepts connections, and neither reads nor answers.
+func listenSilent(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+		}
+	})
+	t.Cleanup(func() {
+		ln.Close()
+		accepting.Wait()
+	})
+	return ln.Addr().String()
 }
 
 // listenEndless serves connections by sending zeros until they end.
