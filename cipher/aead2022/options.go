@@ -41,7 +41,7 @@ type OptionsPlain struct {
 
 // SessionOptions are the options of the datagrams of a server.
 type SessionOptions struct {
-	RememberedSessions int `toml:"remembered_sessions" default:"65536" min:"256" max:"16777216" help:"how many UDP sessions a server remembers to refuse their replays; 600 bytes each"`
+	RememberedSessions int `toml:"remembered_sessions" default:"65536" min:"256" max:"2097152" help:"how many UDP sessions a server remembers to refuse their replays; 600 bytes each"`
 }
 
 // Register adds the method to the ciphers of reg.

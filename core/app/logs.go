@@ -77,7 +77,11 @@ func (s *setting) reportMissing(lines int, cause error) (slog.Level, []byte) {
 	}
 	var made madeLine
 	_ = s.logs(&made).Handle(context.Background(), r)
-	return slog.LevelWarn, made.line
+	if len(made.line) == 0 { // a form that drops lines below the level
+		r.Level = slog.LevelError
+		_ = s.logs(&made).Handle(context.Background(), r)
+	}
+	return r.Level, made.line
 }
 
 // madeLine keeps the last line.

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -36,7 +37,8 @@ func trimMemory() (stop func()) {
 	t := new(trimmer)
 	t.held, t.cycles = heldMemory()
 	ticker, done := time.NewTicker(trimPeriod), make(chan struct{})
-	go func() {
+	var running sync.WaitGroup
+	running.Go(func() {
 		for {
 			select {
 			case <-ticker.C:
@@ -45,10 +47,11 @@ func trimMemory() (stop func()) {
 				return
 			}
 		}
-	}()
+	})
 	return func() {
 		ticker.Stop()
 		close(done)
+		running.Wait()
 	}
 }
 

@@ -84,7 +84,7 @@ func isMinor(reason string) bool { return reason == "short" || reason == "malfor
 
 // excused reports whether a reason occurs without an attack.
 func excused(reason string) bool {
-	return reason == "clock" || reason == "denied" || reason == "crowded"
+	return reason == "clock" || reason == "denied" || reason == "crowded" || reason == "proxy_header"
 }
 
 // parseClient reads ADDRESS:PORT, where an IPv6 address may have its brackets.

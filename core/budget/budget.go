@@ -68,6 +68,12 @@ const (
 	Memory      Resource = "memory"
 )
 
+// Shortage says that a connection was refused or ended for lack of a resource.
+type Shortage struct {
+	Of                    Resource
+	Streams, Associations int // that are served
+}
+
 // Budget is the budget of a process. It is safe for concurrent use; the zero Budget, and
 // a nil one, have no limits.
 type Budget struct {
@@ -77,7 +83,7 @@ type Budget struct {
 	associations int
 	strangers    crowd
 	files        int // descriptors of strangers
-	full         func(Resource)
+	full         func(Shortage)
 }
 
 // Of returns the budget of a process.
@@ -85,8 +91,8 @@ func Of(p *core.Process) *Budget { return core.Shared[Budget](p) }
 
 // Set sets the limits. Strangers that are too many under them are evicted; what is served
 // goes on. full, which may be nil, is called for each connection that is refused or ended for lack of a resource. It
-// must not block.
-func (b *Budget) Set(l Limits, full func(Resource)) {
+// must not block or use the budget.
+func (b *Budget) Set(l Limits, full func(Shortage)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.limits, b.full = l, full
@@ -201,6 +207,6 @@ func (b *Budget) shrink() {
 
 func (b *Budget) tell(r Resource) {
 	if b.full != nil {
-		b.full(r)
+		b.full(Shortage{r, b.streams, b.associations})
 	}
 }

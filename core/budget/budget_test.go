@@ -9,7 +9,7 @@ import (
 // full counts what a budget was out of.
 type full map[Resource]int
 
-func (f full) count(r Resource) { f[r]++ }
+func (f full) count(s Shortage) { f[s.Of]++ }
 
 // TestStrangersShare fills four inbounds with strangers: they get half of the descriptors,
 // and a client of the fifth is let in at the expense of one of them.

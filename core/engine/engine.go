@@ -26,6 +26,7 @@ type Engine struct {
 	log       *slog.Logger
 	observers []core.Observer // of every pipeline, and failures
 	failures  *failures.Reporter
+	shortages *shortages
 	process   *core.Process
 	failed    chan error
 
@@ -47,8 +48,9 @@ type Engine struct {
 func New(reg *core.Registry, log *slog.Logger, observers ...core.Observer) *Engine {
 	reporter := failures.New(log)
 	e := &Engine{
-		reg: reg, log: log, observers: append(observers[:len(observers):len(observers)], reporter), failures: reporter, process: new(core.Process),
-		failed: make(chan error, 1), serving: map[*generation]bool{},
+		reg: reg, log: log, observers: append(observers[:len(observers):len(observers)], reporter), failures: reporter, shortages: newShortages(log),
+		process: new(core.Process),
+		failed:  make(chan error, 1), serving: map[*generation]bool{},
 	}
 	e.handshakes, e.drop = context.WithCancel(context.Background())
 	e.streams, e.cut = context.WithCancel(context.Background())
@@ -143,6 +145,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	}
 	e.retired.Wait()
 	e.failures.Close()
+	e.shortages.close()
 	return err
 }
 

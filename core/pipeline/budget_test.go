@@ -16,7 +16,7 @@ import (
 func TestNoRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, told := new(budget.Budget), 0
-		b.Set(budget.Limits{Descriptors: 16 + 5}, func(budget.Resource) { told++ })
+		b.Set(budget.Limits{Descriptors: 16 + 5}, func(budget.Shortage) { told++ })
 		s := newStage(t)
 		s.cfg.Budget = b
 		s.Pipeline = pipeline.New(s.cfg)
