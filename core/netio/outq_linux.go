@@ -74,7 +74,9 @@ func WasReset(s core.Stream) bool {
 		return false
 	}
 	reset := false
-	_ = raw.Control(func(fd uintptr) { reset = tcpState(fd) == tcpClose })
+	_ = raw.Control(func(fd uintptr) { // most have no event, which is cheaper to ask
+		reset = hasEvent(fd, unix.POLLERR|unix.POLLHUP) && tcpState(fd) == tcpClose
+	})
 	return reset
 }
 
