@@ -28,7 +28,7 @@ type relay struct {
 
 	unproven bool // the client may be a stranger: its wire shows no reset
 
-	ended     atomic.Int32                // directions that have ended in order
+	ended     atomic.Int32                // the bits of directions that have ended in order
 	finished  atomic.Int32                // directions that move no more
 	lost      atomic.Pointer[error]       // why one side can't be written to any more
 	passing   atomic.Bool                 // a failure is being passed on
@@ -50,6 +50,14 @@ const (
 	up   direction = true  // to the target
 	down direction = false // to the client
 )
+
+// bit returns the bit of a direction in relay.ended.
+func (d direction) bit() int32 {
+	if d == up {
+		return 1
+	}
+	return 2
+}
 
 // sides returns where a direction goes to and where it comes from.
 func (r *relay) sides(way direction) (dst, src core.Stream) {
@@ -116,7 +124,7 @@ func (r *relay) move(way direction) (err error) {
 // has nothing to miss. What came from a side that was lost is complete only by chance,
 // so its end is passed on as a failure.
 func (r *relay) end(way direction) error {
-	second := r.ended.Add(1) == 2
+	second := r.ended.Or(way.bit()) == (!way).bit()
 	dst, src := r.sides(way)
 	switch lost := r.lost.Load(); {
 	case lost != nil:

@@ -23,7 +23,7 @@ func (r *relay) fail(way direction, err error) {
 		r.passOn(way, err)
 	case !r.lost.CompareAndSwap(nil, &err): // nobody is left to deliver to
 		r.flow.Cut(err)
-	case r.ended.Load() > 0: // the other direction has delivered all
+	case r.ended.Load()&(!way).bit() != 0: // the other direction has delivered all
 		r.passOn(!way, err)
 	}
 }
@@ -73,12 +73,21 @@ func isBroken(err error) bool {
 func isIncomplete(err error) bool { return isBroken(err) || errors.Is(err, io.ErrUnexpectedEOF) }
 
 // isWriting reports whether err comes from writing to a side rather than from reading the
-// other one.
+// other one. An operation that is not listed is not of a socket: crypto/tls has "remote
+// error", which an alert of the peer is read as.
 func isWriting(err error) bool {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return op.Op != "read" && op.Op != "raw-read"
+	if isIncomplete(err) {
+		return false
 	}
-	return errors.Is(err, syscall.EPIPE)
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok {
+		return errors.Is(err, syscall.EPIPE)
+	}
+	switch op.Op {
+	case "write", "raw-write", "writev", "sendmsg", "splice", "sendfile", "readfrom", "close", "shutdown":
+		return true
+	}
+	return false
 }
 
 // isGone reports whether err says that the peer has gone already.

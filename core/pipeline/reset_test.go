@@ -3,9 +3,12 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
@@ -147,4 +150,73 @@ func TestRelayResetsBehindQueue(t *testing.T) {
 	if len(got) != len(all) || !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the client's read: got %d bytes, %v, want %d, ECONNRESET", len(got), err, len(all))
 	}
+}
+
+// The fatal alert of a TLS target comes from reading: a client that only reads hears of it.
+func TestRelayFatalAlert(t *testing.T) {
+	alert := &net.OpError{Op: "remote error", Err: errors.New("tls: internal error")} // as crypto/tls returns it
+	for name, fault := range map[string]error{"as it is": alert, "of an incomplete stream": fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, alert)} {
+		t.Run(name, func(t *testing.T) {
+			r := startRelay(t, sockets[0].Make, sockets[0].Make, func(r *relayed) {
+				r.upstream = &faulty{Stream: r.upstream, bytes: []byte("good"), err: fault}
+			})
+			defer r.close()
+			if got, err := io.ReadAll(r.client); string(got) != "good" || !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the client's read: got %q, %v, want %q, ECONNRESET", got, err, "good")
+			}
+			if err := coretest.Await(t, "the relay's end", r.done); !errors.Is(err, alert) {
+				t.Errorf("relay: got %v, want %v", err, alert)
+			}
+		})
+	}
+}
+
+// unending is a stream whose end can't be passed on.
+type unending struct{ core.Stream }
+
+func (unending) CloseWrite() error { return &net.OpError{Op: "write", Err: syscall.EHOSTUNREACH} }
+
+// slowly is an interrupting stream whose first Write waits. It may not be interrupted then.
+type slowly struct {
+	interrupting
+	writing, goOn chan struct{}
+	busy          *bool
+}
+
+func (s slowly) Write(b []byte) (int, error) {
+	*s.busy = true
+	close(s.writing)
+	<-s.goOn
+	*s.busy = false
+	return s.interrupting.Write(b)
+}
+
+func (s slowly) Interrupt() error {
+	if *s.busy {
+		return errors.New("interrupted during a Write")
+	}
+	return s.interrupting.Interrupt()
+}
+
+// An end that can't be passed on waits for what the other direction is writing.
+func TestRelayInterruptsNoWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := slowly{writing: make(chan struct{}), goOn: make(chan struct{}), busy: new(bool)}
+		pipe := func(testing.TB) (a, b core.Stream) { return coretest.Pipe() }
+		r := startRelay(t, pipe, pipe, func(r *relayed) {
+			s.interrupting = interrupting{hiding{r.near}}
+			r.near, r.upstream = s, unending{r.upstream}
+		})
+		defer r.close()
+		coretest.Write(t, r.target, []byte("before"))
+		<-s.writing
+		coretest.CloseWrite(t, r.client)
+		synctest.Wait() // the end could not be passed on
+		close(s.goOn)
+		coretest.CloseWrite(t, r.target)
+		coretest.ReadAll(t, r.client, []byte("before!"))
+		if err := coretest.Await(t, "the relay's end", r.done); !errors.Is(err, syscall.EHOSTUNREACH) {
+			t.Errorf("relay: got %v, want EHOSTUNREACH", err)
+		}
+	})
 }
