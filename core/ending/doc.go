@@ -12,9 +12,9 @@
 //	PassOn     what came before, then a RST       the other side was reset, broke or   relay.passOn
 //	                                              ended inside a message: the stream
 //	                                              must not look complete
-//	Interrupt  what came before, a part of a      the same, on the wire of a cipher's  core.Interrupter
-//	           message, then a FIN                server: a client with the key sees
-//	                                              an incomplete stream, others an end
+//	Interrupt  what came before, a part of a      the same, on the wire of a cipher's  relay.hide
+//	           message, then a FIN; the server    server: a client with the key sees
+//	           reads on as Linger says            an incomplete stream, others an end
 //	Reply      the protocol's reply, then as      the protocol has a reply for the     socks5.dismiss
 //	           Dismiss                            failure
 //	Dismiss    a FIN at once; the server reads    no reply is due, the peer may still  Dismiss
@@ -35,7 +35,7 @@
 // A RST destroys what its receiver has not acknowledged, so PassOn waits until the send queue
 // is empty, and gives up when the peer has acknowledged nothing for ten seconds.
 //
-// In TCP a close with unread bytes sends a RST, so Dismiss and Drain read first. Drain
+// In TCP a close with unread bytes sends a RST, so Dismiss, Linger and Drain read first. Drain
 // waits for nothing after its FIN: a pause there would be a trait of this program. Up to 64
 // KiB are read at once, so a peer's FIN behind them is answered at once too. Before
 // an answer, every failure that a client without a key can cause ends by Drain or

@@ -78,7 +78,7 @@ func (r *relay) run(way direction) {
 		r.finish()
 		return
 	}
-	if r.flow.Cause() != nil || r.lost.Load() != nil {
+	if r.flow.Cause() != nil || r.lost.Load() != nil || r.passing.Load() {
 		return
 	}
 	_, src := r.sides(way)

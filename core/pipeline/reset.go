@@ -40,12 +40,9 @@ func (r *relay) passOn(way direction, err error) {
 		}
 		r.flow.Cut(err)
 	}()
-	to, _ := r.sides(way)
+	to, from := r.sides(way)
 	if way == down && r.hidesResets() {
-		if i, ok := to.(core.Interrupter); ok && !r.unproven {
-			_ = i.Interrupt() // it may have gone
-			ending.Deliver(to, r.flow.Done())
-		}
+		r.hide(to, from)
 		return
 	}
 	if !ending.CanReset(to) && !isIncomplete(err) {
@@ -55,6 +52,21 @@ func (r *relay) passOn(way direction, err error) {
 	if left := ending.Deliver(to, r.flow.Done()); left > 0 {
 		err = fmt.Errorf("%w; the last %d bytes before it were not delivered", err, left)
 	}
+}
+
+// hide ends a client whose wire shows no reset. A client that is uploading has sent bytes
+// that nobody reads any more, so they are read until it has seen the end: a close before
+// that would be a reset. The broken target is closed first: what the other direction reads
+// from here on has gaps.
+func (r *relay) hide(client, target core.Stream) {
+	if i, ok := client.(core.Interrupter); ok && !r.unproven {
+		_ = i.Interrupt() // it may have gone
+		ending.Deliver(client, r.flow.Done())
+	} else {
+		_ = client.CloseWrite()
+	}
+	_ = closeOne(target)
+	ending.Linger(client, r.flow.Done())
 }
 
 // hidesResets reports whether a reset of the client's wire could tell a stranger

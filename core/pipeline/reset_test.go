@@ -24,6 +24,8 @@ type hiding struct{ core.Stream }
 
 func (hiding) Absorb() {}
 
+func (h hiding) NetConn() net.Conn { return h.Stream }
+
 // interrupting is a hiding stream that marks an incomplete end by "!".
 type interrupting struct{ hiding }
 
@@ -219,4 +221,52 @@ func TestRelayInterruptsNoWrite(t *testing.T) {
 			t.Errorf("relay: got %v, want EHOSTUNREACH", err)
 		}
 	})
+}
+
+// A client that is uploading when its target resets sees an end on its wire, and no reset
+// behind it: what it had sent is read before the close.
+func TestRelayHidesResetOfUpload(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		wrap func(core.Stream) core.Stream
+		want string
+	}{
+		{"a method that can mark the end", func(s core.Stream) core.Stream { return interrupting{hiding{s}} }, "before!"},
+		{"a method that can't", func(s core.Stream) core.Stream { return hiding{s} }, "before"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := startRelay(t, sockets[0].Make, sockets[0].Make, func(r *relayed) {
+				_ = netio.TCP(r.upstream).SetWriteBuffer(4 << 10)
+				_ = netio.TCP(r.target).SetReadBuffer(4 << 10)
+				r.near = tc.wrap(r.near)
+			})
+			defer r.close()
+			sent := make(chan error, 1)
+			go func() {
+				for left := 64; ; left-- { // 4 MiB, which the target does not read
+					if _, err := r.client.Write(make([]byte, 64<<10)); err != nil || left == 0 {
+						sent <- err
+						return
+					}
+				}
+			}()
+			coretest.Write(t, r.target, []byte("before"))
+			coretest.Read(t, r.client, []byte("before"))
+			if err := netio.WaitReadable(r.target); err != nil {
+				t.Fatal(err)
+			}
+			ending.Reset(r.target)
+			coretest.ReadAll(t, r.client, []byte(tc.want[len("before"):]))
+			if err := coretest.Await(t, "the upload", sent); err != nil {
+				t.Errorf("the client's write: got %v, want nil", err)
+			}
+			if err := coretest.Await(t, "the relay's end", r.done); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+				t.Errorf("relay: got %v, want a reset", err)
+			}
+			if netio.WasReset(r.client) {
+				t.Error("the client's connection was reset")
+			}
+		})
+	}
 }
