@@ -13,16 +13,21 @@ import (
 // which a process writes its number to enter. It returns "" where no group can be made.
 func MemoryGroup(t testing.TB, limit int) string {
 	t.Helper()
-	for root, file := range map[string]string{
-		"/sys/fs/cgroup/memory": "memory.limit_in_bytes", // version 1
-		"/sys/fs/cgroup":        "memory.max",            // version 2
+	for _, version := range []struct{ root, file string }{
+		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, // version 1
+		{"/sys/fs/cgroup", "memory.max"},                   // version 2
 	} {
-		group := filepath.Join(root, fmt.Sprintf("umbra-test-%d", os.Getpid()))
+		group := filepath.Join(version.root, fmt.Sprintf("umbra-test-%d", os.Getpid()))
 		if os.Mkdir(group, 0o755) != nil {
 			continue
 		}
 		t.Cleanup(func() { _ = os.Remove(group) }) // runs after the process has ended
-		if os.WriteFile(filepath.Join(group, file), []byte(strconv.Itoa(limit)), 0) == nil {
+		file, err := os.OpenFile(filepath.Join(group, version.file), os.O_WRONLY, 0)
+		if err != nil { // a folder, but no control group of memory
+			continue
+		}
+		_, err = file.WriteString(strconv.Itoa(limit))
+		if file.Close() == nil && err == nil {
 			return filepath.Join(group, "cgroup.procs")
 		}
 	}
