@@ -33,6 +33,8 @@ var sourceLevels = [...]struct {
 // address (IPv6: /64), a quarter for one /24 (/48) and a half for one /16 (/32). So a
 // flood from one source, which may be forged, leaves others their searches.
 type shares struct {
+	burst time.Duration // for all at once
+
 	mu      sync.Mutex
 	total   budget // guarded by mu, as all that follows
 	likely  budget
@@ -44,7 +46,7 @@ func newShares() *shares {
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return &shares{sources: l}
+	return &shares{burst: datagramBurst, sources: l}
 }
 
 // budget is time that may be spent. It may become negative by one search.
@@ -71,17 +73,17 @@ func (t *shares) search(client netip.Addr) (done func()) {
 	began := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	left := t.total.refill(began, datagramShare, datagramBurst)
+	left := t.total.refill(began, datagramShare, t.burst)
 	within := left > 0
 	var charged []*budget // not what lies above an exhausted one: its surplus costs its neighbours nothing
 	for _, l := range sourceLevels {
 		b := t.source(client, l.ipv4, l.ipv6)
 		charged = append(charged, b)
-		if within = b.refill(began, datagramShare*l.part, datagramBurst/l.part) > 0 && within; !within {
+		if within = b.refill(began, datagramShare*l.part, t.burst/l.part) > 0 && within; !within {
 			break
 		}
 	}
-	if !within && left <= datagramBurst/2 {
+	if !within && left <= t.burst/2 {
 		return nil
 	}
 	return func() {
@@ -90,7 +92,7 @@ func (t *shares) search(client netip.Addr) (done func()) {
 		defer t.mu.Unlock()
 		t.total.left -= took
 		for i, b := range charged { // a debt of one burst at most: it ends soon after the flood
-			b.left = max(b.left-took, -datagramBurst/sourceLevels[i].part)
+			b.left = max(b.left-took, -t.burst/sourceLevels[i].part)
 		}
 	}
 }
@@ -101,7 +103,7 @@ func (t *shares) tryLikely() (done func()) {
 	began := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.likely.refill(began, likelyShare, datagramBurst) <= 0 {
+	if t.likely.refill(began, likelyShare, t.burst) <= 0 {
 		return nil
 	}
 	return func() {

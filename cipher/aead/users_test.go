@@ -313,6 +313,7 @@ func TestUsersConformance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		aead.SearchAtWill(c)
 		return c
 	}
 	ciphertest.Run(t, make)
