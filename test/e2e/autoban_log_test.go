@@ -175,13 +175,14 @@ func TestPythonLines(t *testing.T) {
 	}
 }
 
-// umbra autoban finds the same clients in each format.
+// umbra autoban finds the same clients in each format. In the lines of the Python original,
+// which have no reason, a request of too few bytes counts as much as a wrong key.
 func TestAutobanFormats(t *testing.T) {
-	for _, format := range []string{"text", "json", "python"} {
+	for format, failures := range map[string]int{"text": 3, "json": 3, "python": 5} {
 		t.Run(format, func(t *testing.T) {
 			l := logFailures(t, format)
-			out := runAutoban(t, l.text, "--dry-run", "--count", "5", "--no-exempt-loopback")
-			if want := "ban 127.0.0.1 for 10m0s: 5 failures in "; !strings.HasPrefix(out, want) || strings.Count(out, "\n") != 1 {
+			out := runAutoban(t, l.text, "--dry-run", "--count", fmt.Sprint(failures), "--no-exempt-loopback")
+			if want := fmt.Sprintf("ban 127.0.0.1 for 10m0s: %d failures in ", failures); !strings.HasPrefix(out, want) || strings.Count(out, "\n") != 1 {
 				t.Errorf("got %q, want a line %q", out, want)
 			}
 			out = runAutoban(t, l.text, "--dry-run", "--count", "1", "--no-exempt-loopback")

@@ -122,9 +122,12 @@ func TestBoundTellsNothing(t *testing.T) {
 	if !peer.InNamespace(t) {
 		return
 	}
-	const prober, banned, server, bound = "192.0.2.1", "198.51.100.1", "192.0.2.2", 16
-	for _, address := range []string{prober, banned, server} {
-		peer.AddAddress(t, address)
+	const prober, banned, server, bound = "192.0.2.%d", "198.51.100.%d", "203.0.113.1", 16
+	sizes := []int{1, 49, 50, 300}
+	peer.AddAddress(t, server)
+	for n := range sizes { // an address for each: the server may be late to see that the earlier ones have gone
+		peer.AddAddress(t, fmt.Sprintf(prober, n+1))
+		peer.AddAddress(t, fmt.Sprintf(banned, n+1))
 	}
 	port := peer.FreePort(t)
 	p := startSelf(t, "true", fmt.Sprintf(`
@@ -132,7 +135,7 @@ func TestBoundTellsNothing(t *testing.T) {
 chain = ["policy.ban", "inbound.ss", "outbound.direct"]
 [policy.ban]
 failures = 1
-exempt = [%q]
+exempt = ["192.0.2.0/24"]
 [inbound.ss]
 listen = ":%d"
 cipher = "c"
@@ -142,7 +145,7 @@ client_handshakes = %d
 kind = "aes-256-gcm"
 password = "a password of some length"
 [outbound.direct]
-`, prober, port, bound), port)
+`, port, bound), port)
 	dialFromTo := func(source string) net.Conn {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: patience}
 		c, err := d.Dial("tcp", net.JoinHostPort(server, fmt.Sprint(port)))
@@ -151,14 +154,17 @@ password = "a password of some length"
 		}
 		return c
 	}
-	c := dialFromTo(banned)
-	if _, err := c.Write(random(300)); err != nil {
-		t.Fatal(err)
+	for n := range sizes {
+		c := dialFromTo(fmt.Sprintf(banned, n+1))
+		if _, err := c.Write(random(300)); err != nil {
+			t.Fatal(err)
+		}
+		p.WaitOutput(t, "client="+fmt.Sprintf(banned, n+1)+" for=")
+		c.Close()
 	}
-	p.WaitOutput(t, "banned")
-	c.Close()
 	for _, source := range []string{prober, banned} {
-		for _, size := range []int{1, 49, 50, 300} {
+		for n, size := range sizes {
+			source := fmt.Sprintf(source, n+1)
 			var conns []net.Conn
 			dial := func(size int) {
 				c := dialFromTo(source)
