@@ -22,7 +22,7 @@ type Server struct {
 	failures  throttles         // of log lines about failed handshakes
 	accepts   throttle          // of log lines about failed accepts
 	headers   throttle          // of log lines about headers of the front
-	crowds    throttle          // of log lines about refused connections
+	crowds    core.Alarm        // for refused connections
 	ln        *netio.Listener
 	pipeline  atomic.Pointer[serving]
 }
@@ -117,8 +117,8 @@ func (s *Server) AcceptError(err error) {
 
 // logCrowd logs that there are too many handshakes in progress.
 func (s *Server) logCrowd() {
-	if more, ok := s.crowds.allow(1, time.Minute); ok {
+	if count, say := s.crowds.Count(time.Now()); say {
 		s.cfg.Env.Log.Warn("too many handshakes in progress: connections are refused or ended early",
-			slog.Int("max_handshakes", s.cfg.Max), slog.Int("client_handshakes", s.cfg.PerClient), slog.Int("suppressed", more))
+			slog.Int("max_handshakes", s.cfg.Max), slog.Int("client_handshakes", s.cfg.PerClient), slog.Int("suppressed", count-1))
 	}
 }

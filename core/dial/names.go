@@ -26,7 +26,7 @@ type Names struct {
 	system      Slots
 	association atomic.Int32
 	log         atomic.Pointer[slog.Logger]
-	slow, lost  Alarm
+	slow, lost  core.Alarm
 }
 
 // NamesOf returns the Names of a process.
@@ -98,6 +98,3 @@ func (n *Names) warn(text string, attrs ...slog.Attr) {
 		log.LogAttrs(context.Background(), slog.LevelWarn, text, attrs...)
 	}
 }
-
-// Alarm is core.Alarm.
-type Alarm = core.Alarm

@@ -10,7 +10,6 @@ import (
 	"context"
 	"log/slog"
 	"math"
-	"sync/atomic"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -24,8 +23,8 @@ type Pipeline struct {
 	cfg  Config
 	live *liveSet
 
-	passed core.Passed     // of a request that comes from elsewhere
-	warned [2]atomic.Int64 // when a loop of TCP and of UDP was logged, in Unix seconds
+	passed core.Passed   // of a request that comes from elsewhere
+	looped [2]core.Alarm // for loops of TCP and of UDP
 }
 
 // Never is the length of a time that does not pass.
@@ -57,11 +56,11 @@ func New(cfg Config) *Pipeline {
 // pipeline.
 func (p *Pipeline) enter(c connection, r *core.Request, live func()) error {
 	if err := p.cfg.Loops.Enter(r, &p.passed); err != nil {
-		warned := &p.warned[0]
+		looped := &p.looped[0]
 		if r.Network == core.UDP {
-			warned = &p.warned[1]
+			looped = &p.looped[1]
 		}
-		if now, last := time.Now().Unix(), warned.Load(); now-last >= 60 && warned.CompareAndSwap(last, now) {
+		if _, say := looped.Count(time.Now()); say {
 			p.cfg.Log.Warn("a request came back to its own pipeline and was refused: an outbound of it leads to this process; dial another server", slog.String("inbound", r.Client.Inbound), slog.String("network", string(r.Network)))
 		}
 		return err

@@ -84,19 +84,9 @@ func isTooWide(p netip.Prefix) bool {
 	return p.Bits() < minBits6
 }
 
-// refuseEvery is the shortest time between two log lines about refused bans of the store.
-const refuseEvery = time.Minute
-
-// refuse logs that a ban of the store is ignored.
+// refuse logs that a ban of the store is ignored, once a minute.
 func (t *table) refuse(p netip.Prefix) {
-	now := time.Now()
-	t.mu.Lock()
-	due := t.refusedAt.IsZero() || now.Sub(t.refusedAt) >= refuseEvery
-	if due {
-		t.refusedAt = now
-	}
-	t.mu.Unlock()
-	if due {
+	if _, say := t.tooWide.Count(time.Now()); say {
 		t.log.Warn("ban of the store ignored: the range is too wide; who writes to the store?", slog.String("client", name(p)))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/umbra-proxy/umbra/core"
 )
 
 const (
@@ -62,17 +63,17 @@ type table struct {
 	rules    atomic.Pointer[rules]
 	log      *slog.Logger
 	began    time.Time
+	tooWide  core.Alarm    // for bans of the store that are refused
 	inKernel chan struct{} // a semaphore, held by the runKernel that owns the rules; capacity 1
 
-	mu        sync.RWMutex
-	refusedAt time.Time       // when a ban of the store was last logged as refused; guarded by mu
-	changed   func(b Ban)     // sends a change made on this node to the store; guarded by mu
-	enforce   func(b Ban)     // sends any change to the kernel; guarded by mu
-	tallies   list[*tally]    // guarded by mu, as all that follows
-	served    list[time.Time] // when each client was last served
-	bans      map[netip.Prefix]*record
-	queue     queue
-	v4, v6    lengths
+	mu      sync.RWMutex
+	changed func(b Ban)     // sends a change made on this node to the store; guarded by mu
+	enforce func(b Ban)     // sends any change to the kernel; guarded by mu
+	tallies list[*tally]    // guarded by mu, as all that follows
+	served  list[time.Time] // when each client was last served
+	bans    map[netip.Prefix]*record
+	queue   queue
+	v4, v6  lengths
 }
 
 // rules are the options with the weights in points.

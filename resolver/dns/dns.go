@@ -32,7 +32,7 @@ type Resolver struct {
 	staleFor    time.Duration
 	prefetch    bool
 	slots       *dial.Slots        // running queries; belongs to the process, nil until served
-	crowded     dial.Alarm         // for queries that wait for a slot
+	crowded     core.Alarm         // for queries that wait for a slot
 	life        context.Context    // of all queries and connections
 	end         context.CancelFunc // ends life
 	running     sync.WaitGroup     // all goroutines
