@@ -12,19 +12,10 @@ import (
 // end. It reads no bytes, and nothing else may read s meanwhile. It returns nil if s can't
 // be waited on in this way, was closed, or has passed its read deadline.
 func WaitGone(s net.Conn, end EndOf) error {
-	tcp := TCP(s)
-	if tcp == nil {
-		return nil
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	var why error
-	if raw.Read(func(fd uintptr) bool { why = gone(fd, s, end); return why != nil }) != nil {
-		return nil
-	}
-	return why
+	return waitFor(s, func(fd uintptr) (why error, over bool) {
+		why = gone(fd, s, end)
+		return why, why != nil
+	})
 }
 
 // gone returns why the peer of fd, which is s, has gone, or nil.

@@ -2,6 +2,7 @@ package netio
 
 import (
 	"net"
+	"syscall"
 
 	"github.com/umbra-proxy/umbra/core"
 	"golang.org/x/sys/unix"
@@ -13,12 +14,8 @@ const KnowsSendQueue = true
 // SendQueue returns how many bytes of s the peer's kernel has not acknowledged, or 0 if
 // the connection has ended or is no TCP connection.
 func SendQueue(s core.Stream) int {
-	tcp := TCP(s)
-	if tcp == nil {
-		return 0
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
+	raw := rawUnder(s)
+	if raw == nil {
 		return 0
 	}
 	n := 0
@@ -36,6 +33,26 @@ func SendQueue(s core.Stream) int {
 // returns why. It returns nil if s can't be waited on in this way, is closed, or has ended
 // in order.
 func WaitReset(s core.Stream) error {
+	return waitFor(s, func(fd uintptr) (why error, over bool) { return broken(fd, s) })
+}
+
+// waitFor waits until look says that it is over, and returns why. look is called whenever
+// the connection under s has news. waitFor returns nil if s can't be waited on in this way,
+// was closed, or has passed its read deadline.
+func waitFor(s net.Conn, look func(fd uintptr) (why error, over bool)) error {
+	raw := rawUnder(s)
+	if raw == nil {
+		return nil
+	}
+	var why error
+	if raw.Read(func(fd uintptr) (over bool) { why, over = look(fd); return over }) != nil {
+		return nil
+	}
+	return why
+}
+
+// rawUnder returns the descriptor of the TCP connection under s, or nil.
+func rawUnder(s net.Conn) syscall.RawConn {
 	tcp := TCP(s)
 	if tcp == nil {
 		return nil
@@ -44,11 +61,7 @@ func WaitReset(s core.Stream) error {
 	if err != nil {
 		return nil
 	}
-	var why error
-	if raw.Read(func(fd uintptr) (over bool) { why, over = broken(fd, s); return over }) != nil {
-		return nil
-	}
-	return why
+	return raw
 }
 
 // broken reports whether the connection of fd, which is s, was reset or is broken, and why.
@@ -65,12 +78,8 @@ func broken(fd uintptr, s net.Conn) (why error, over bool) {
 // WasReset reports whether s, which has not been closed for writing, is a connection that
 // was reset. A read of such a connection returns io.EOF if a write has returned the reset.
 func WasReset(s core.Stream) bool {
-	tcp := TCP(s)
-	if tcp == nil {
-		return false
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
+	raw := rawUnder(s)
+	if raw == nil {
 		return false
 	}
 	reset := false

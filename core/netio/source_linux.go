@@ -82,7 +82,5 @@ func setReceiveLow(fd uintptr, n int) bool {
 
 // hasEnded reports whether the peer has sent its last byte, or the connection has failed.
 func hasEnded(fd uintptr) bool {
-	at := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-	_, err := unix.Poll(at, 0)
-	return err != nil || at[0].Revents != 0
+	return hasEvent(fd, unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR)
 }
