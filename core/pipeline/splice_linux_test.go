@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core/coretest"
@@ -37,7 +38,8 @@ func TestSpliceIdleDescriptors(t *testing.T) {
 		coretest.Together(func() { coretest.Write(t, r.client, data) }, func() { coretest.Read(t, r.target, data) })
 		coretest.Together(func() { coretest.Write(t, r.target, data) }, func() { coretest.Read(t, r.client, data) })
 	}
-	if after := openFiles(t); after > before+relays/2 {
-		t.Errorf("descriptors of %d idle relays: got %d more after they moved bytes, want a few pipes at most", relays, after-before)
-	}
+	coretest.Eventually(t, "no more descriptors of idle relays than a few pipes", func() bool {
+		runtime.GC() // with the race detector the pool drops some pipes, which are closed then
+		return openFiles(t) <= before+relays/2
+	})
 }
