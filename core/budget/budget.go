@@ -71,7 +71,8 @@ const (
 // Shortage says that a connection was refused or ended for lack of a resource.
 type Shortage struct {
 	Of                    Resource
-	Streams, Associations int // that are served
+	Limit                 int64 // of the resource
+	Streams, Associations int   // that are served
 }
 
 // Budget is the budget of a process. It is safe for concurrent use; the zero Budget, and
@@ -207,6 +208,10 @@ func (b *Budget) shrink() {
 
 func (b *Budget) tell(r Resource) {
 	if b.full != nil {
-		b.full(Shortage{r, b.streams, b.associations})
+		limit := int64(b.limits.Descriptors)
+		if r == Memory {
+			limit = b.limits.Memory
+		}
+		b.full(Shortage{r, limit, b.streams, b.associations})
 	}
 }

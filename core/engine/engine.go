@@ -26,7 +26,6 @@ type Engine struct {
 	log       *slog.Logger
 	observers []core.Observer // of every pipeline, and failures
 	failures  *failures.Reporter
-	shortages *shortages
 	process   *core.Process
 	failed    chan error
 
@@ -48,9 +47,8 @@ type Engine struct {
 func New(reg *core.Registry, log *slog.Logger, observers ...core.Observer) *Engine {
 	reporter := failures.New(log)
 	e := &Engine{
-		reg: reg, log: log, observers: append(observers[:len(observers):len(observers)], reporter), failures: reporter, shortages: newShortages(log),
-		process: new(core.Process),
-		failed:  make(chan error, 1), serving: map[*generation]bool{},
+		reg: reg, log: log, observers: append(observers[:len(observers):len(observers)], reporter), failures: reporter, process: new(core.Process),
+		failed: make(chan error, 1), serving: map[*generation]bool{},
 	}
 	e.handshakes, e.drop = context.WithCancel(context.Background())
 	e.streams, e.cut = context.WithCancel(context.Background())
@@ -145,7 +143,6 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	}
 	e.retired.Wait()
 	e.failures.Close()
-	e.shortages.close()
 	return err
 }
 

@@ -2,10 +2,12 @@ package failures
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 	"syscall"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/budget"
 )
 
 // Reasons beyond those of core.ReasonOf.
@@ -71,4 +73,19 @@ func (r *Reporter) hint(k kind) string {
 		}
 	}
 	return hints[k.reason]
+}
+
+// shortHints are what to do about the lack of a resource.
+var shortHints = map[budget.Resource]string{
+	budget.Descriptors: "raise the limit of open files (ulimit -n, LimitNOFILE= of systemd)",
+	budget.Memory:      "raise [process] memory, or the memory of the machine or control group",
+}
+
+// writeShort logs a line about the lack of a resource. mu is held.
+func (r *Reporter) writeShort(k kind, t *tally) {
+	what, attr := "connections are refused or ended early: the process is out of "+k.reason, slog.String("mend", shortHints[t.short.Of])
+	if t.more > 0 {
+		what, attr = "the process was out of "+k.reason+" again", slog.Int("connections", t.more)
+	}
+	r.log.Warn(what, slog.Int64("limit", t.short.Limit), slog.Int("streams", t.short.Streams), slog.Int("associations", t.short.Associations), attr)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/budget"
 )
 
 const (
@@ -38,6 +39,7 @@ var _ core.Observer = (*Reporter)(nil)
 type kind struct {
 	where, reason string
 	dropped       bool // datagrams, not requests
+	short         bool // connections, for lack of a resource, which is the reason
 }
 
 // tally is a kind of which a line was logged within the last interval.
@@ -45,6 +47,7 @@ type tally struct {
 	first int    // datagrams in that line
 	more  int    // failures since that line
 	err   string // of the last one
+	short budget.Shortage
 	timer *time.Timer
 }
 
@@ -67,9 +70,9 @@ func (r *Reporter) Observe(e core.Event) {
 	switch {
 	case !e.Kind.Ends() || e.Request == nil && !errors.Is(e.Err, core.ErrCrowded) || errors.Is(e.Err, core.ErrShutdown):
 	case errors.Is(e.Err, core.ErrCrowded):
-		r.count(kind{e.Client.Inbound, "crowded", false}, e.Err)
+		r.count(kind{where: e.Client.Inbound, reason: "crowded"}, e.Err)
 	case e.Kind == core.DialFailed && !errors.Is(e.Err, context.Canceled): // else the client has left
-		r.count(kind{strings.Join(e.Path, " > "), reasonOf(e.Err), false}, e.Err)
+		r.count(kind{where: strings.Join(e.Path, " > "), reason: reasonOf(e.Err)}, e.Err)
 	case e.Kind == core.Closed && !e.Stages.Reached.IsZero() && len(e.Path) > 0 && (*r.hops.Load())[e.Path[len(e.Path)-1]]:
 		r.answered(strings.Join(e.Path, " > "), e.Request.Flow.Up.Load() > 0, e.Request.Flow.Down.Load() > 0)
 	}
@@ -78,12 +81,12 @@ func (r *Reporter) Observe(e core.Event) {
 // dropped counts the datagrams that an association has dropped until its end.
 func (r *Reporter) dropped(e core.Event) {
 	for _, d := range e.Request.Flow.Dropped() {
-		k := kind{strings.Join(e.Path, " > "), string(d.Reason), true}
+		k := kind{where: strings.Join(e.Path, " > "), reason: string(d.Reason), dropped: true}
 		if d.Reason.OfClient() {
 			k.where = e.Client.Inbound
 		}
 		r.mu.Lock()
-		r.add(k, "", d.Count)
+		r.add(k, tally{first: d.Count})
 		r.mu.Unlock()
 	}
 }
@@ -100,7 +103,7 @@ func (r *Reporter) answered(path string, asked, heard bool) {
 		return
 	}
 	if r.silent[path]++; r.silent[path] >= unheard {
-		r.add(kind{path, silence, false}, "", 1)
+		r.add(kind{where: path, reason: silence}, tally{first: 1})
 	}
 }
 
@@ -108,26 +111,35 @@ func (r *Reporter) answered(path string, asked, heard bool) {
 func (r *Reporter) count(k kind, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.add(k, strings.ReplaceAll(err.Error(), "\n", "; "), 1)
+	r.add(k, tally{first: 1, err: strings.ReplaceAll(err.Error(), "\n", "; ")})
 }
 
-// add counts n failures and logs them, if they are the first ones of their kind. mu is
-// held.
-func (r *Reporter) add(k kind, err string, n int) {
+// Short counts a connection that was refused or ended for lack of a resource. It does not
+// block.
+func (r *Reporter) Short(s budget.Shortage) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.add(kind{reason: string(s.Of), short: true}, tally{first: 1, short: s})
+}
+
+// add counts the failures of next.first, and logs them if they are the first ones of their
+// kind. mu is held.
+func (r *Reporter) add(k kind, next tally) {
 	t := r.kinds[k]
 	if t == nil && len(r.kinds) >= maxKinds {
 		k.where = "others"
 		t = r.kinds[k]
 	}
 	if t != nil {
-		t.more += n
-		t.err = err
+		t.more += next.first
+		t.err, t.short = next.err, next.short
 		return
 	}
 	if r.closed {
 		return
 	}
-	t = &tally{err: err, first: n}
+	first := next // so that next stays on the stack of other calls
+	t = &first
 	t.timer = time.AfterFunc(every, func() { r.tell(k, t) })
 	r.kinds[k] = t
 	r.write(k, t)
@@ -151,6 +163,10 @@ func (r *Reporter) tell(k kind, t *tally) {
 
 // write logs a line. mu is held.
 func (r *Reporter) write(k kind, t *tally) {
+	if k.short {
+		r.writeShort(k, t)
+		return
+	}
 	message, key := "requests failed", "outbound"
 	attrs := make([]slog.Attr, 0, 6)
 	switch k.reason {
