@@ -26,7 +26,6 @@ func (h *handshake) log(err error) {
 	if panics.Log(log, "handshake panicked", err, slog.Any("client", client.Addr)) {
 		return
 	}
-	bytes, known := netio.Received(h.conn)
 	if errors.Is(err, io.EOF) || errors.Is(err, core.ErrIdle) || errors.Is(err, core.ErrNothing) || client.Unattributed && isSilence(err) {
 		log.Debug("handshake failed", slog.Any("client", client.Addr), slog.Any("err", err))
 		return
@@ -35,6 +34,7 @@ func (h *handshake) log(err error) {
 	if !ok {
 		return
 	}
+	bytes, known := netio.Received(h.conn)
 	attrs := make([]slog.Attr, 0, 7)
 	attrs = append(attrs, suspectOf(client, err), slog.String("reason", core.HandshakeReasonOf(err)))
 	if core.IsAuthenticated(err) {
