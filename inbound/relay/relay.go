@@ -88,6 +88,10 @@ type next struct {
 	server core.Addr
 }
 
+// LeastRequest returns how many bytes the identity relay needs. It implements
+// core.RequestSizer.
+func (r *relay) LeastRequest() int { return r.LeastOf(r.identity) }
+
 func newRelay(c core.Cipher, servers map[string]Next) (*relay, error) {
 	rc, ok := c.(core.RelayCipher)
 	if !ok {
