@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,9 +14,6 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/core/textfile"
 )
-
-// maxCAFile is the maximum size of a file of certificates in bytes.
-const maxCAFile = 16 << 20
 
 // checkFiles reads the files that an address names, and warns of a password file that
 // others may read.
@@ -61,13 +57,9 @@ func (a address) tlsConfig() (*tls.Config, error) {
 	if a.caFile == "" {
 		return c, nil
 	}
-	pem, err := textfile.Read(a.caFile, maxCAFile)
-	if err != nil {
+	var err error
+	if c.RootCAs, err = textfile.Authorities(a.caFile); err != nil {
 		return nil, fmt.Errorf("ca_file: %w", err)
-	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file: no PEM certificate in %s", a.caFile)
 	}
 	return c, nil
 }

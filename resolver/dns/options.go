@@ -130,21 +130,14 @@ func (o *Options) fixed(server option.NameServer) []netip.Addr {
 	return nil
 }
 
-// maxCA is the maximum size of a file of CAs in bytes: a system's CAs take 0.3 MB.
-const maxCA = 16 << 20
-
 // trust returns the CAs to trust, or nil for the system's CAs.
 func (o *Options) trust() (*x509.CertPool, error) {
 	if o.CA == "" {
 		return nil, nil
 	}
-	pem, err := textfile.Read(o.CA, maxCA)
+	pool, err := textfile.Authorities(o.CA)
 	if err != nil {
 		return nil, core.BadOption("ca", "%w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, core.BadOption("ca", "no PEM certificate in %s", o.CA)
 	}
 	return pool, nil
 }
