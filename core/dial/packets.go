@@ -18,7 +18,6 @@ type netPackets struct {
 	socket  *netio.UDPSocket
 	options netio.SocketOptions
 	control Control
-	flow    *core.Flow
 	request *core.Request
 	loops   *netio.Loops
 
@@ -34,7 +33,7 @@ func (n Net) OpenPackets(_ context.Context, r *core.Request) (core.PacketConn, e
 	if err != nil {
 		return nil, err
 	}
-	p := &netPackets{socket: socket, options: n.Socket, control: n.Control, flow: r.Flow, request: r, loops: n.Loops}
+	p := &netPackets{socket: socket, options: n.Socket, control: n.Control, request: r, loops: n.Loops}
 	return resolvePackets(p, n.resolver(), r, n.Names, p.pick), nil
 }
 
@@ -52,7 +51,7 @@ func (p *netPackets) WritePackets(ps []core.Packet) (sent int, err error) {
 		to := packet.Addr.AddrPort()
 		if to != allowed {
 			if p.check(to) != nil {
-				p.flow.Drop(core.DropDenied, 1)
+				p.request.Flow.Drop(core.DropDenied, 1)
 				return to, false
 			}
 			allowed = to
@@ -140,11 +139,11 @@ func (p *netPackets) hasRoute(to netip.AddrPort) bool {
 
 // Receive passes datagrams with their true source to sink.
 func (p *netPackets) Receive(sink core.PacketSink) {
-	err := p.socket.ReceivePackets(sink, p.flow.Cut, func(d *netio.Datagram) (core.Packet, bool) {
+	err := p.socket.ReceivePackets(sink, p.request.Flow.Cut, func(d *netio.Datagram) (core.Packet, bool) {
 		return core.Packet{Addr: core.AddrFrom(d.Peer), Data: d.Data}, true
 	})
 	if err != nil {
-		p.flow.Cut(err)
+		p.request.Flow.Cut(err)
 	}
 }
 
