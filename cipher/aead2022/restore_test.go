@@ -15,23 +15,28 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 )
 
+// lifeOf builds the table of a new process with a replay file and a number of remembered
+// sessions, and runs it. The caller ends it by stop.
+func lifeOf(t *testing.T, s Spec, path string, sessions int) (c *Cipher, stop func()) {
+	t.Helper()
+	env := core.Env{Section: core.SectionCipher, Name: "house", Process: new(core.Process), Log: coretest.Log(t)}
+	built, err := s.build(env, password(psk(s, 0)), users.Options{}, replay.File{ReplayFile: path}, SessionOptions{sessions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); built.(core.Runner).Run(ctx) }()
+	return built.(*Cipher), func() { cancel(); <-done }
+}
+
 // TestRestart builds a table in a new process: requests and datagrams in the file of the
 // earlier process are refused, and removed once they are too old.
 func TestRestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "replay")
 	s := specOf(t, aes128)
 	synctest.Test(t, func(t *testing.T) {
-		life := func() (*Cipher, func()) {
-			env := core.Env{Section: core.SectionCipher, Name: "house", Process: new(core.Process), Log: coretest.Log(t)}
-			c, err := s.build(env, password(psk(s, 0)), users.Options{}, replay.File{ReplayFile: path}, SessionOptions{maxSessions})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan struct{})
-			go func() { defer close(done); c.(core.Runner).Run(ctx) }()
-			return c.(*Cipher), func() { cancel(); <-done }
-		}
+		life := func() (*Cipher, func()) { return lifeOf(t, s, path, maxSessions) }
 		client := fresh(t, s, Keys{PSKs: [][]byte{psk(s, 0)}})
 		p, b := clientOf(t, client), flight(t, client, "192.0.2.1:80", "x")
 		first, stop := life()
@@ -66,17 +71,7 @@ func TestRestartFloor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "replay")
 	s := specOf(t, aes128)
 	synctest.Test(t, func(t *testing.T) {
-		life := func() (*Cipher, func()) {
-			env := core.Env{Section: core.SectionCipher, Name: "house", Process: new(core.Process), Log: coretest.Log(t)}
-			c, err := s.build(env, password(psk(s, 0)), users.Options{}, replay.File{ReplayFile: path}, SessionOptions{2})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan struct{})
-			go func() { defer close(done); c.(core.Runner).Run(ctx) }()
-			return c.(*Cipher), func() { cancel(); <-done }
-		}
+		life := func() (*Cipher, func()) { return lifeOf(t, s, path, 2) }
 		client := fresh(t, s, Keys{PSKs: [][]byte{psk(s, 0)}})
 		server, stop := life()
 		recorded := sealed(t, clientOf(t, client), "x")
