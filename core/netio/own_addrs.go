@@ -14,8 +14,9 @@ const ownLife = time.Second
 
 // ownAddrs caches the addresses of this machine. The zero ownAddrs is ready.
 type ownAddrs struct {
-	now   atomic.Pointer[ownSnapshot]
-	query sync.Mutex // held by the one that queries
+	now    atomic.Pointer[ownSnapshot]
+	query  sync.Mutex // held by the one that queries
+	routes ownRoutes  // where the addresses can't be listed
 }
 
 // ownSnapshot are the addresses of this machine at one time.
@@ -31,7 +32,7 @@ func (o *ownAddrs) has(ip netip.Addr) bool {
 	}
 	s := o.snapshot()
 	if s.all == nil {
-		return routedBack(ip)
+		return o.routes.back(ip)
 	}
 	_, own := s.all[ip.WithZone("")]
 	return own
@@ -70,16 +71,4 @@ func queryOwnAddrs() map[netip.Addr]struct{} {
 		}
 	}
 	return all
-}
-
-// routedBack reports whether ip is an address of this machine, as its routes tell: the
-// source of packets to an own address is that address. It sends none.
-func routedBack(ip netip.Addr) bool {
-	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, 9)))
-	if err != nil {
-		return false // no packet gets there
-	}
-	defer c.Close()
-	local, ok := c.LocalAddr().(*net.UDPAddr)
-	return !ok || local.AddrPort().Addr().Unmap().WithZone("") == ip.Unmap().WithZone("")
 }

@@ -21,12 +21,12 @@ func TestOwnAddrs(t *testing.T) {
 		if ip.IsLinkLocalUnicast() {
 			continue // can't be sent to without its interface
 		}
-		if !o.has(ip) || !routedBack(ip) {
-			t.Errorf("%s: got own %t by interfaces, %t by routes", ip, o.has(ip), routedBack(ip))
+		if !o.has(ip) || !o.routes.back(ip) {
+			t.Errorf("%s: got own %t by interfaces, %t by routes", ip, o.has(ip), o.routes.back(ip))
 		}
 	}
 	other := netip.MustParseAddr("192.0.2.1") // documentation
-	if o.has(other) || routedBack(other) {
-		t.Errorf("%s: got own %t by interfaces, %t by routes", other, o.has(other), routedBack(other))
+	if o.has(other) || o.routes.back(other) {
+		t.Errorf("%s: got own %t by interfaces, %t by routes", other, o.has(other), o.routes.back(other))
 	}
 }
