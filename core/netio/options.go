@@ -77,6 +77,13 @@ func (o SocketOptions) checkPackets() error {
 
 func (o SocketOptions) hasSource() bool { return o.Source4.IsValid() || o.Source6.IsValid() }
 
+// serves reports whether a bound socket with the options o serves a lease with the options
+// want.
+func (o SocketOptions) serves(want SocketOptions) bool {
+	o.FreeBind = want.FreeBind
+	return o == want
+}
+
 // errOtherOptions returns the error of a lease whose options differ from those of the
 // socket, which is bound already.
 func errOtherOptions(addr netip.AddrPort, have, want SocketOptions) error {

@@ -69,7 +69,7 @@ func TestSocketOptionsBadSource(t *testing.T) {
 	}
 }
 
-// All leases of an address have the same options.
+// All leases of an address have the same options, but for FreeBind: the socket is bound.
 func TestLeaseOtherOptions(t *testing.T) {
 	set := new(netio.SocketSet)
 	at, o := coretest.FreeAddr(t), netio.SocketOptions{Interface: "nowhere0"}
@@ -86,6 +86,16 @@ func TestLeaseOtherOptions(t *testing.T) {
 		t.Errorf("another lease without options: %v", err)
 	} else {
 		again.Close()
+	}
+	if free, err := set.ListenWith(t.Context(), at, netio.SocketOptions{FreeBind: true}); err != nil {
+		t.Errorf("another lease with FreeBind: %v", err)
+	} else {
+		free.Close()
+	}
+	if free, err := set.ListenPacketsWith(t.Context(), at, netio.SocketOptions{FreeBind: true}); err != nil {
+		t.Errorf("another lease with FreeBind, UDP: %v", err)
+	} else {
+		free.Close()
 	}
 	first.Close()
 }

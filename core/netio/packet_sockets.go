@@ -41,7 +41,7 @@ func (s *SocketSet) ListenPackets(ctx context.Context, addr netip.AddrPort) (*Pa
 }
 
 // ListenPacketsWith is ListenPackets for a socket with options. All leases of an
-// address must have the same options.
+// address must have the same options, but for FreeBind, which matters to the bind alone.
 func (s *SocketSet) ListenPacketsWith(_ context.Context, addr netip.AddrPort, o SocketOptions) (*PacketListener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *SocketSet) ListenPacketsWith(_ context.Context, addr netip.AddrPort, o 
 			s.packets = map[netip.AddrPort]*packetSocket{}
 		}
 		s.packets[addr] = sock
-	case sock.options != o:
+	case !sock.options.serves(o):
 		return nil, errOtherOptions(addr, sock.options, o)
 	}
 	sock.number++

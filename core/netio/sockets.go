@@ -75,7 +75,7 @@ func (s *SocketSet) Listen(ctx context.Context, addr netip.AddrPort) (*Listener,
 }
 
 // ListenWith is Listen for a socket with options. All leases of an address must have
-// the same options.
+// the same options, but for FreeBind, which matters to the bind alone.
 func (s *SocketSet) ListenWith(ctx context.Context, addr netip.AddrPort, o SocketOptions) (*Listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,7 +91,7 @@ func (s *SocketSet) ListenWith(ctx context.Context, addr netip.AddrPort, o Socke
 			s.open = map[netip.AddrPort]*socket{}
 		}
 		s.open[addr] = sock
-	case sock.options != o:
+	case !sock.options.serves(o):
 		return nil, errOtherOptions(addr, sock.options, o)
 	}
 	sock.leases++
