@@ -35,12 +35,17 @@ type Description struct {
 	Ranges    string     // a policy: the key of address ranges that hold for names only if a stage before it finds their addresses
 }
 
-// Listener is an address that a component listens on.
+// Listener is an address that a component listens on, or a name, for all addresses that
+// it has.
 type Listener struct {
 	Key      string
 	Addr     netip.AddrPort // the unspecified IPv6 address stands for every address
+	Name     Addr           // in place of Addr: a name that is looked up when the component starts to listen
 	Networks Networks
 }
+
+// IsValid reports whether l has an address or a name.
+func (l Listener) IsValid() bool { return l.Addr.IsValid() || l.Name.IsValid() }
 
 // Server is a server that a component dials.
 type Server struct {

@@ -68,6 +68,8 @@ type Kind[T any] struct {
 //	Example() string   a text that it reads: "30s"
 //	Values() []string  all texts that it reads, if they are few
 //
+// A type of lists with a method TakesOne() takes one element in place of a list.
+//
 // A blank field of type About has the kind's own help line. Embedded structs
 // without a tag are part of the table. A name has lower-case letters, digits, "_"
 // and "-". Add panics on another one, and on a name or an alias that is taken: that

@@ -9,7 +9,7 @@ import (
 )
 
 // Both returns an inbound that combines streams, which serves streams, with packets,
-// which serves datagrams at the same address.
+// which serves datagrams at the same addresses.
 func Both(streams core.Inbound, packets *PacketServer) core.Inbound {
 	return both{streams, packets}
 }
@@ -46,5 +46,6 @@ func (b both) Shutdown(ctx context.Context) error {
 // ServesPackets returns true.
 func (both) ServesPackets() bool { return true }
 
-// Listening returns the listening address. It may be called after Listen.
-func (b both) Listening() netip.AddrPort { return b.packets.Listening() }
+// Listening returns the addresses on which both inbounds listen. It may be called after
+// Listen.
+func (b both) Listening() []netip.AddrPort { return b.packets.Listening() }

@@ -42,7 +42,7 @@ func newBoth(t testing.TB, s *site) core.Inbound {
 func TestBoth(t *testing.T) {
 	site, h := newSite(t, "127.0.0.1"), newHost()
 	in := newBoth(t, site)
-	at := site.options.Listen.AddrPort()
+	at := site.options.Listen[0].AddrPort()
 	if p, ok := in.(core.PacketInbound); !ok || !p.ServesPackets() {
 		t.Error("serves UDP: got false")
 	}
@@ -81,7 +81,7 @@ func TestBoth(t *testing.T) {
 // If one half can't listen, a shutdown gives back what the other has.
 func TestBothInUse(t *testing.T) {
 	site := newSite(t, "127.0.0.1")
-	at := site.options.Listen.AddrPort()
+	at := site.options.Listen[0].AddrPort()
 	taken, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 	if err != nil {
 		t.Fatal(err)
@@ -89,8 +89,8 @@ func TestBothInUse(t *testing.T) {
 	defer taken.Close()
 	in := newBoth(t, site)
 	var option *core.OptionError
-	if err := in.Listen(t.Context()); !errors.As(err, &option) || option.Key != "listen" || !errors.Is(err, syscall.EADDRINUSE) {
-		t.Errorf("listen: got %v, want an error for listen, an EADDRINUSE", err)
+	if err := in.Listen(t.Context()); !errors.As(err, &option) || option.Key != "listen.0" || !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("listen: got %v, want an error for listen.0, an EADDRINUSE", err)
 	}
 	if err := in.Shutdown(t.Context()); err != nil {
 		t.Errorf("shutdown: %v", err)

@@ -7,13 +7,13 @@ var (
 	_ core.Describer = Rejection{}
 )
 
-// Describe returns the listening address with its networks, and the transports. A kind
-// that embeds Options and serves fewer networks than mode lists, or more than one
-// address, implements Describe itself.
+// Describe returns the listening addresses with their networks, and the transports. A kind
+// that embeds Options and serves fewer networks than mode lists, or addresses of other
+// options, implements Describe itself.
 func (o Options) Describe() core.Description {
 	networks := o.Mode.Networks()
 	return core.Description{
-		Listeners: []core.Listener{{Key: "listen", Addr: o.Listen.AddrPort(), Networks: networks}},
+		Listeners: o.Listen.Describe("listen", networks),
 		Wire:      core.NamedList("transport", o.Transport),
 		Networks:  networks,
 	}

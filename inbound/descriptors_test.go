@@ -25,6 +25,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/budget"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/inbound"
 )
 
@@ -87,7 +88,7 @@ func TestServerChurn(t *testing.T) {
 	for w := range workers {
 		all.Go(func() {
 			for i := range clients / workers {
-				c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(s.Listening()))
+				c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(s.Listening()[0]))
 				if err != nil {
 					t.Errorf("client %d of worker %d: %v", i, w, err)
 					return
@@ -122,7 +123,7 @@ func TestServerShutdownTwice(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			at := coretest.FreeAddr(t)
-			s := newTestServer(t, func(_ *testServer, cfg *inbound.ServerConfig) { cfg.Listen = at })
+			s := newTestServer(t, func(_ *testServer, cfg *inbound.ServerConfig) { cfg.Listen = option.ListenList{option.ListenOn(at)} })
 			if tc.listen {
 				if err := s.Listen(t.Context()); err != nil {
 					t.Fatal(err)
@@ -234,7 +235,7 @@ func TestDescriptorsServer(t *testing.T) {
 			return nil
 		}
 	})
-	fmt.Println("listening", s.Listening())
+	fmt.Println("listening", s.Listening()[0])
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		var used syscall.Rusage
 		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -82,8 +83,9 @@ var errNoise = errors.New("noise")
 // fakeSession, with its target; the id 0xff is noise.
 type fakeServer struct {
 	roams    bool
-	sessions map[byte]*fakeSession
-	asked    atomic.Int64 // calls of Open
+	mu       sync.Mutex
+	sessions map[byte]*fakeSession // guarded by mu
+	asked    atomic.Int64          // calls of Open
 }
 
 func newFakeServer(roams bool) *fakeServer {
@@ -99,6 +101,8 @@ func (f *fakeServer) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, err
 	if err != nil {
 		return core.OpenedPacket{}, err
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	s := f.sessions[wire[0]]
 	if s == nil {
 		s = &fakeSession{id: wire[0]}
@@ -124,6 +128,8 @@ type host struct {
 	requests []*core.Request   // guarded by mu
 	conns    []core.PacketConn // of the same; guarded by mu
 	came     chan string       // bursts, as "user: text text"
+
+	overlaps atomic.Int64 // bursts that came to a sink while it had another
 }
 
 func newHost() *host { return &host{Gate: new(coretest.Gate), came: make(chan string, 256)} }
@@ -145,7 +151,13 @@ func (h *host) HandlePackets(_ context.Context, r *core.Request, p core.PendingP
 	h.requests, h.conns = append(h.requests, r), append(h.conns, conn)
 	h.mu.Unlock()
 	r.Flow.OnCut(func() { conn.Close() })
+	var inside atomic.Int64
 	conn.Receive(func(ps []core.Packet) {
+		if inside.Add(1) > 1 {
+			h.overlaps.Add(1)
+		}
+		defer inside.Add(-1)
+		runtime.Gosched()
 		if h.panics {
 			panic("slice bounds")
 		}

@@ -30,7 +30,8 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 	return served{
 		Server: NewServer(ServerConfig{
 			Env:        env,
-			Listen:     o.Listen.AddrPort(),
+			Listen:     o.Listen,
+			FreeBind:   o.FreeBind,
 			Front:      newFront(o.ProxyProtocol),
 			Transports: transports,
 			Timeout:    o.HandshakeTimeout.Std(),

@@ -64,11 +64,7 @@ func (p pending) Reject(error) {
 // options are what a file would say.
 func options(t testing.TB, at netip.AddrPort) inbound.Options {
 	t.Helper()
-	var listen option.Listen
-	if err := listen.UnmarshalText([]byte(at.String())); err != nil {
-		t.Fatal(err)
-	}
-	return inbound.Options{Listen: listen, HandshakeTimeout: option.Duration(time.Minute), MaxHandshakes: 64, ClientHandshakes: 64, MaxSessions: 64, ClientSessions: 64}
+	return inbound.Options{Listen: option.ListenList{option.ListenOn(at)}, HandshakeTimeout: option.Duration(time.Minute), MaxHandshakes: 64, ClientHandshakes: 64, MaxSessions: 64, ClientSessions: 64}
 }
 
 // ask sends a request and returns a function that reads the answer.

@@ -13,7 +13,8 @@ import (
 
 // Options are the keys that every inbound has. A kind embeds them in its own options.
 type Options struct {
-	Listen           option.Listen              `toml:"listen" required:"true" help:"address and port to accept clients on; \":port\" means every address"`
+	Listen           option.ListenList          `toml:"listen" required:"true" help:"address and port to accept clients on, or a list of them; \":port\" means every address, \"localhost:port\" and other names all addresses that they have"`
+	FreeBind         bool                       `toml:"free_bind" default:"false" help:"listen on addresses that this machine does not have yet (IP_FREEBIND; Linux)"`
 	Transport        []core.Ref[core.Transport] `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the other end"`
 	ProxyProtocol    *ProxyProtocol             `toml:"proxy_protocol" help:"for an inbound behind a balancer: the PROXY header names the client"`
 	Mode             option.Mode                `toml:"mode" default:"both" help:"what is served"`
@@ -27,6 +28,8 @@ type Options struct {
 // check validates the options. Its errors name the key to correct.
 func (o Options) check() error {
 	switch {
+	case len(o.Listen) == 0:
+		return core.BadOption("listen", "an empty list; write an address such as %q", "127.0.0.1:1080")
 	case o.MaxHandshakes <= 0:
 		return core.BadOption("max_handshakes", "%d is not positive", o.MaxHandshakes)
 	case o.ClientHandshakes <= 0:

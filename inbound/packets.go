@@ -10,22 +10,29 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/budget"
 	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/core/panics"
 )
 
-// PacketServer is a core.Inbound whose UDP clients share one socket. The cipher
-// determines the session of each datagram.
+// PacketServer is a core.Inbound whose UDP clients share one socket for each address. The
+// cipher determines the session of each datagram, whichever socket receives it.
 type PacketServer struct {
 	env      core.Env
-	listen   netip.AddrPort
+	listen   option.ListenList
+	options  netio.SocketOptions
 	cipher   core.PacketServer
 	sessions *sessions // kept by the process over a reload; nil until served
-	ln       *netio.PacketListener
+	sockets  []*packetSocket
 	handler  atomic.Pointer[servingPackets]
 
 	unopened, refused core.Alarm // for dropped datagrams
+}
 
-	burst [netio.MaxBurst]core.Packet // scratch of receive, which runs for one burst at a time
+// packetSocket is one address of a PacketServer.
+type packetSocket struct {
+	*PacketServer
+	ln    *netio.PacketListener
+	burst [netio.MaxBurst]core.Packet // scratch of receive, which runs for one burst of a socket at a time
 }
 
 // servingPackets are the arguments of Serve.
@@ -42,7 +49,7 @@ func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*Packet
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &PacketServer{env: env, listen: o.Listen.AddrPort(), cipher: cipher}
+	s := &PacketServer{env: env, listen: o.Listen, options: netio.SocketOptions{FreeBind: o.FreeBind}, cipher: cipher}
 	core.Keep(env, func(old *sessions) *sessions {
 		if old == nil {
 			old = newSessions()
@@ -54,44 +61,64 @@ func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*Packet
 	return s, nil
 }
 
-// Listen binds the address.
+// Listen binds the addresses.
 func (s *PacketServer) Listen(ctx context.Context) error {
-	ln, err := netio.SocketsOf(s.env.Process).ListenPackets(ctx, s.listen)
-	if err != nil {
-		return &core.OptionError{Key: "listen", Err: err}
+	of := leases[*netio.PacketListener]{
+		env: s.env, network: core.UDP, lease: netio.SocketsOf(s.env.Process).ListenPacketsWith, options: s.options,
 	}
-	s.ln = ln
-	return nil
+	listeners, err := of.of(ctx, s.listen)
+	for _, ln := range listeners {
+		s.sockets = append(s.sockets, &packetSocket{PacketServer: s, ln: ln})
+	}
+	return err
 }
 
-// Listening returns the listening address. It may be called after Listen.
-func (s *PacketServer) Listening() netip.AddrPort { return s.ln.Addr() }
+// Listening returns the listening addresses. It may be called after Listen.
+func (s *PacketServer) Listening() []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, socket := range s.sockets {
+		all = append(all, socket.ln.Addr())
+	}
+	return all
+}
 
 // ServesPackets returns true.
 func (*PacketServer) ServesPackets() bool { return true }
 
-// Serve receives datagrams until Shutdown.
+// Serve receives datagrams until Shutdown. It returns as soon as a socket has failed; the
+// others continue until Shutdown.
 func (s *PacketServer) Serve(ctx context.Context, h core.Handler) error {
 	s.handler.Store(&servingPackets{ctx, h})
-	return s.ln.Serve(s.receive, s.panicked)
+	ended := make(chan error, len(s.sockets))
+	for _, socket := range s.sockets {
+		go func() { ended <- socket.ln.Serve(socket.receive, s.panicked) }()
+	}
+	for range s.sockets {
+		if err := <-ended; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Shutdown stops receiving datagrams. If another generation has a lease of the socket,
-// the sessions continue, and that generation passes them their datagrams. Otherwise
-// Shutdown cuts the sessions.
+// Shutdown stops receiving datagrams. If another generation has a lease of a socket, the
+// sessions of that socket continue, and that generation passes them their datagrams.
+// Otherwise Shutdown cuts them.
 func (s *PacketServer) Shutdown(context.Context) error {
-	if s.ln == nil || !s.ln.Close() || s.sessions == nil {
-		return nil // sessions is nil if the file was refused
-	}
-	for _, left := range s.sessions.of(s.ln.Socket()) {
-		left.flow.Cut(core.ErrShutdown)
+	for _, socket := range s.sockets {
+		if !socket.ln.Close() || s.sessions == nil {
+			continue // sessions is nil if the file was refused
+		}
+		for _, left := range s.sessions.of(socket.ln.Socket()) {
+			left.flow.Cut(core.ErrShutdown)
+		}
 	}
 	return nil
 }
 
 // receive opens a burst of datagrams and passes them to their sessions. A datagram that
 // can't be opened is dropped without an answer, because its source may be forged.
-func (s *PacketServer) receive(ds []netio.Datagram) {
+func (s *packetSocket) receive(ds []netio.Datagram) {
 	now := time.Now()
 	var to *session
 	var of sessionKey
@@ -115,7 +142,7 @@ func (s *PacketServer) receive(ds []netio.Datagram) {
 			s.warn(&s.refused, now, "datagrams dropped: their clients were refused", ds[i].Peer, nil)
 			continue
 		}
-		to.received(&ds[i], o.Target, now)
+		to.received(s.ln.Socket(), &ds[i], o.Target, now)
 		s.burst[n] = core.Packet{Addr: o.Target, Data: o.Payload}
 		n++
 	}
@@ -123,7 +150,7 @@ func (s *PacketServer) receive(ds []netio.Datagram) {
 }
 
 // deliver passes the first n datagrams of s.burst to their session.
-func (s *PacketServer) deliver(to *session, n int) {
+func (s *packetSocket) deliver(to *session, n int) {
 	if n > 0 {
 		to.deliver(s.burst[:n])
 	}
@@ -131,8 +158,13 @@ func (s *PacketServer) deliver(to *session, n int) {
 
 // session returns the session of a datagram. It creates a session if there is none, and
 // returns nil if the session is refused.
-func (s *PacketServer) session(key sessionKey, d *netio.Datagram, now time.Time) *session {
+func (s *packetSocket) session(key sessionKey, d *netio.Datagram, now time.Time) *session {
 	if known := s.sessions.find(key); known != nil {
+		return known
+	}
+	s.sessions.creating.Lock()
+	defer s.sessions.creating.Unlock()
+	if known := s.sessions.find(key); known != nil { // by a datagram to another address
 		return known
 	}
 	on := s.handler.Load()

@@ -30,7 +30,7 @@ func TestPacketServerPanics(t *testing.T) {
 	h.panics = true
 	g := site.start(t, newFakeServer(true), h)
 	for range 2 {
-		say(t, listenPlain(t), g.Listening(), wire(1, web, "x"))
+		say(t, listenPlain(t), g.at(), wire(1, web, "x"))
 		line := coretest.Await(t, "a line", log)
 		for _, want := range []string{"level=ERROR", `msg="datagrams panicked"`, "slice bounds", "goroutine"} {
 			if !strings.Contains(line, want) {
@@ -47,7 +47,7 @@ func TestPacketServerLogsNoise(t *testing.T) {
 	site.env.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	g := site.start(t, newFakeServer(true), newHost())
 	client := listenPlain(t)
-	say(t, client, g.Listening(), append([]byte{0xff}, "secret"...))
+	say(t, client, g.at(), append([]byte{0xff}, "secret"...))
 	line := coretest.Await(t, "a line", log)
 	for _, want := range []string{"level=DEBUG", `msg="datagram dropped"`, "client=" + addrOf(client).String(), "bytes=7", "err=noise"} {
 		if !strings.Contains(line, want) {
@@ -64,7 +64,7 @@ func TestPacketServerCrowded(t *testing.T) {
 	site, h := newSite(t, "127.0.0.1"), newHost()
 	site.options.MaxSessions = 2
 	g := site.start(t, newFakeServer(true), h)
-	g.receive(burst("1a", "2b", "3c", "2d"))
+	g.sockets[0].receive(burst("1a", "2b", "3c", "2d"))
 	requests, _ := h.served()
 	if len(requests) != 3 {
 		t.Fatalf("requests: got %d, want 3", len(requests))
@@ -83,7 +83,7 @@ func TestPacketServerCrowded(t *testing.T) {
 func TestPacketServerShutdown(t *testing.T) {
 	site, h := newSite(t, "127.0.0.1"), newHost()
 	g := site.start(t, newFakeServer(true), h)
-	g.receive(burst("1a", "2b"))
+	g.sockets[0].receive(burst("1a", "2b"))
 	g.shutdown(t)
 	g.shutdown(t) // may come again
 	requests, conns := h.served()
@@ -98,7 +98,7 @@ func TestPacketServerShutdown(t *testing.T) {
 	if n := len(g.sessions.all); n != 0 {
 		t.Errorf("sessions: got %d, want 0", n)
 	}
-	again, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(site.options.Listen.AddrPort()))
+	again, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(site.options.Listen[0].AddrPort()))
 	if err != nil {
 		t.Fatalf("the address is not free: %v", err)
 	}
@@ -129,7 +129,7 @@ func (g *generation) owns(t *testing.T, cipher *fakeServer) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for until := time.Now().Add(patience); cipher.asked.Load() == 0; <-tick.C {
-		say(t, c, g.Listening(), []byte{0xff})
+		say(t, c, g.at(), []byte{0xff})
 		if time.Now().After(until) {
 			t.Fatalf("the socket has no new owner within %s", patience)
 		}
@@ -144,7 +144,7 @@ func TestPacketServerReload(t *testing.T) {
 	reloaded.sessions = cipher.sessions // as a cipher keeps them
 	first := site.start(t, cipher, before)
 	client := listenPlain(t)
-	say(t, client, first.Listening(), wire(1, web, "before"))
+	say(t, client, first.at(), wire(1, web, "before"))
 	coretest.Await(t, "a datagram", before.came)
 
 	site.options.MaxSessions, site.options.ClientSessions = 7, 3 // hold from now on
@@ -158,7 +158,7 @@ func TestPacketServerReload(t *testing.T) {
 	if cause := requests[0].Flow.Cause(); cause != nil {
 		t.Fatalf("the session was cut: %v", cause)
 	}
-	say(t, client, second.Listening(), wire(1, web, "after"))
+	say(t, client, second.at(), wire(1, web, "after"))
 	if got := coretest.Await(t, "a datagram of the old session", before.came); got != "user1: after" {
 		t.Errorf("got %q, want what was sent after the reload", got)
 	}
@@ -166,7 +166,7 @@ func TestPacketServerReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	hears(t, client, wire(1, web, "answer"))
-	say(t, client, second.Listening(), wire(2, web, "new"))
+	say(t, client, second.at(), wire(2, web, "new"))
 	coretest.Await(t, "a datagram of a new session", after.came)
 	if made, _ := after.served(); len(made) != 1 {
 		t.Errorf("requests of the second generation: got %d, want 1", len(made))
@@ -186,11 +186,11 @@ func TestPacketServerMoves(t *testing.T) {
 	site, before, after := newSite(t, "127.0.0.1"), newHost(), newHost()
 	cipher := newFakeServer(false)
 	first := site.start(t, cipher, before)
-	say(t, listenPlain(t), first.Listening(), wire(1, web, "x"))
+	say(t, listenPlain(t), first.at(), wire(1, web, "x"))
 	coretest.Await(t, "a datagram", before.came)
 	site.options.Listen = newSite(t, "127.0.0.1").options.Listen
 	second := site.start(t, cipher, after)
-	say(t, listenPlain(t), second.Listening(), wire(1, web, "y"))
+	say(t, listenPlain(t), second.at(), wire(1, web, "y"))
 	coretest.Await(t, "a datagram", after.came)
 	first.shutdown(t)
 	old, _ := before.served()
@@ -210,15 +210,15 @@ func TestNewPacketServerChecks(t *testing.T) {
 	}
 	taken := listenPlain(t)
 	site = newSite(t, "127.0.0.1")
-	if err := site.options.Listen.UnmarshalText([]byte(netip.AddrPort(addrOf(taken)).String())); err != nil {
+	if err := site.options.Listen[0].UnmarshalText([]byte(netip.AddrPort(addrOf(taken)).String())); err != nil {
 		t.Fatal(err)
 	}
 	p, err = NewPacketServer(site.env, site.options, newFakeServer(true))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Listen(t.Context()); !errors.As(err, &option) || option.Key != "listen" {
-		t.Errorf("an address in use: got %v, want an error for listen", err)
+	if err := p.Listen(t.Context()); !errors.As(err, &option) || option.Key != "listen.0" {
+		t.Errorf("an address in use: got %v, want an error for listen.0", err)
 	}
 	if err := p.Shutdown(context.Background()); err != nil {
 		t.Errorf("shutdown after a failed listen: %v", err)

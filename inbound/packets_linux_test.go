@@ -17,7 +17,7 @@ func TestPacketServerLocal(t *testing.T) {
 	site, h := newSite(t, "0.0.0.0"), newHost()
 	g := site.start(t, newFakeServer(true), h)
 	for _, local := range []string{"127.0.0.5", "127.0.0.1", "127.0.0.6"} {
-		to := netip.AddrPortFrom(netip.MustParseAddr(local), g.Listening().Port())
+		to := netip.AddrPortFrom(netip.MustParseAddr(local), g.at().Port())
 		c, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(to)) // hears nothing of another source
 		if err != nil {
 			t.Fatal(err)

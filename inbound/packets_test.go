@@ -28,9 +28,7 @@ func newSite(t testing.TB, host string) *site {
 	t.Helper()
 	at := netip.AddrPortFrom(netip.MustParseAddr(host), freePort(t))
 	s := &site{env: coretest.Env(t), options: Options{HandshakeTimeout: option.Duration(time.Minute), MaxHandshakes: 64, ClientHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
-	if err := s.options.Listen.UnmarshalText([]byte(at.String())); err != nil {
-		t.Fatal(err)
-	}
+	s.options.Listen = option.ListenList{option.ListenOn(at)}
 	return s
 }
 
@@ -75,6 +73,9 @@ func (s *site) start(t testing.TB, cipher core.PacketServer, h *host) *generatio
 	return g
 }
 
+// at returns the first address.
+func (g *generation) at() netip.AddrPort { return g.Listening()[0] }
+
 func (g *generation) shutdown(t testing.TB) {
 	t.Helper()
 	if err := g.Shutdown(context.Background()); err != nil {
@@ -97,12 +98,12 @@ var web = core.AddrFrom(netip.MustParseAddrPort("192.0.2.1:443"))
 func TestPacketServer(t *testing.T) {
 	site, h := newSite(t, "127.0.0.1"), newHost()
 	g := site.start(t, newFakeServer(true), h)
-	if !g.ServesPackets() || g.Listening() != site.options.Listen.AddrPort() {
-		t.Errorf("got serves UDP %t, at %v, want true, %v", g.ServesPackets(), g.Listening(), site.options.Listen)
+	if !g.ServesPackets() || g.at() != site.options.Listen[0].AddrPort() {
+		t.Errorf("got serves UDP %t, at %v, want true, %v", g.ServesPackets(), g.at(), site.options.Listen)
 	}
 	client := listenPlain(t)
 	for _, text := range []string{"one", "two", "three"} {
-		say(t, client, g.Listening(), wire(1, web, text))
+		say(t, client, g.at(), wire(1, web, text))
 		if got := coretest.Await(t, "a datagram", h.came); got != "user1: "+text {
 			t.Errorf("got %q, want %q", got, "user1: "+text)
 		}
@@ -117,8 +118,8 @@ func TestPacketServer(t *testing.T) {
 	if n, err := conns[0].WritePackets([]core.Packet{{Addr: web, Data: []byte("answer")}}); n != 1 || err != nil {
 		t.Errorf("write: got %d, %v, want 1, nil", n, err)
 	}
-	if from := hears(t, client, wire(1, web, "answer")); from != g.Listening() {
-		t.Errorf("the answer came from %v, want %v", from, g.Listening())
+	if from := hears(t, client, wire(1, web, "answer")); from != g.at() {
+		t.Errorf("the answer came from %v, want %v", from, g.at())
 	}
 }
 
@@ -135,12 +136,12 @@ func TestPacketServerRoams(t *testing.T) {
 			g := site.start(t, newFakeServer(tc.roams), h)
 			first, second, stranger := listenPlain(t), listenPlain(t), listenPlain(t)
 			for _, c := range []*net.UDPConn{first, second} {
-				say(t, c, g.Listening(), wire(1, web, "x"))
+				say(t, c, g.at(), wire(1, web, "x"))
 				coretest.Await(t, "a datagram", h.came)
 			}
-			say(t, stranger, g.Listening(), []byte{0xff})
-			say(t, stranger, g.Listening(), nil)
-			say(t, second, g.Listening(), wire(1, web, "after noise"))
+			say(t, stranger, g.at(), []byte{0xff})
+			say(t, stranger, g.at(), nil)
+			say(t, second, g.at(), wire(1, web, "after noise"))
 			coretest.Await(t, "a datagram", h.came)
 			requests, conns := h.served()
 			if len(requests) != tc.requests {
@@ -199,7 +200,7 @@ func TestPacketServerGroups(t *testing.T) {
 				return nil
 			}
 			g := site.start(t, newFakeServer(false), h)
-			g.receive(burst(tc.burst...))
+			g.sockets[0].receive(burst(tc.burst...))
 			var got []string
 			for len(h.came) > 0 {
 				got = append(got, <-h.came)
@@ -227,7 +228,7 @@ func TestPacketServerAdmits(t *testing.T) {
 		}
 	}
 	deny = core.ErrDenied
-	g.receive(burst("1a", "1b"))
+	g.sockets[0].receive(burst("1a", "1b"))
 	count("refused", len(asked), 0)
 	if len(asked) == 0 || asked[0] != (core.Client{Addr: burst("1a")[0].Peer, Network: "udp", Inbound: "test"}) {
 		t.Errorf("asked about %v", asked)
@@ -236,11 +237,11 @@ func TestPacketServerAdmits(t *testing.T) {
 		t.Error("the cipher was not told that the session is refused")
 	}
 	asked, deny, h.reject = nil, nil, errors.New("no route")
-	g.receive(burst("1a"))
+	g.sockets[0].receive(burst("1a"))
 	count("rejected", 1, 0)
 	asked, h.reject = nil, nil
-	g.receive(burst("1a", "1b", "2c", "1d"))
-	g.receive(burst("1e", "2f"))
+	g.sockets[0].receive(burst("1a", "1b", "2c", "1d"))
+	g.sockets[0].receive(burst("1e", "2f"))
 	count("admitted", 2, 2)
 }
 
@@ -260,8 +261,8 @@ func TestPacketServerAdmitsAgain(t *testing.T) {
 		client := listenPlain(t)
 		here := netio.Datagram{Peer: addrOf(client), Data: wire(1, web, "here")}
 		there := netio.Datagram{Peer: netip.AddrPortFrom(moved, 4711), Data: wire(1, web, "there")}
-		g.receive([]netio.Datagram{here})
-		g.receive([]netio.Datagram{there, here})
+		g.sockets[0].receive([]netio.Datagram{here})
+		g.sockets[0].receive([]netio.Datagram{there, here})
 		var got []string
 		for len(h.came) > 0 {
 			got = append(got, <-h.came)

@@ -71,7 +71,7 @@ func serve(t *testing.T, env core.Env, o inbound.Options) *coretest.Handler {
 // send connects to an inbound from 127.0.0.1 and sends b in one segment.
 func send(t *testing.T, o inbound.Options, b []byte) *net.TCPConn {
 	t.Helper()
-	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(o.Listen.AddrPort()))
+	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(o.Listen[0].AddrPort()))
 	if err != nil {
 		t.Fatal(err)
 	}

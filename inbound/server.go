@@ -4,16 +4,18 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/budget"
 	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// Server is the common part of stream inbounds. It accepts connections on one address,
-// runs the handshake of each connection, under a deadline, within bounds and with panics
+// Server is the common part of stream inbounds. It accepts connections on its
+// addresses, runs the handshake of each connection, under a deadline, within bounds and with panics
 // caught, and passes the request to the handler. It is a core.Inbound. The life of one
 // connection is in handshake.go.
 type Server struct {
@@ -23,14 +25,16 @@ type Server struct {
 	accepts   throttle          // of log lines about failed accepts
 	headers   throttle          // of log lines about headers of the front
 	crowds    core.Alarm        // for refused connections
-	ln        *netio.Listener
+	listeners []*netio.Listener // one for each address
 	pipeline  atomic.Pointer[serving]
 }
 
-// ServerConfig configures a Server. All fields but Front and Transports are required.
+// ServerConfig configures a Server. All fields but FreeBind, Front and Transports are
+// required.
 type ServerConfig struct {
 	Env        core.Env
-	Listen     netip.AddrPort
+	Listen     option.ListenList
+	FreeBind   bool             // listen on addresses that this machine does not have yet
 	Front      Front            // nil if clients connect directly
 	Transports []core.Transport // from the wire up
 	Timeout    time.Duration
@@ -66,33 +70,45 @@ func NewServer(cfg ServerConfig) *Server {
 	return s
 }
 
-// Listen binds the address.
-func (s *Server) Listen(ctx context.Context) error {
-	ln, err := netio.SocketsOf(s.cfg.Env.Process).Listen(ctx, s.cfg.Listen)
-	if err != nil {
-		return &core.OptionError{Key: "listen", Err: err}
+// Listen binds the addresses.
+func (s *Server) Listen(ctx context.Context) (err error) {
+	of := leases[*netio.Listener]{
+		env: s.cfg.Env, network: core.TCP, lease: netio.SocketsOf(s.cfg.Env.Process).ListenWith,
+		options: netio.SocketOptions{FreeBind: s.cfg.FreeBind},
 	}
-	s.ln = ln
-	return nil
+	s.listeners, err = of.of(ctx, s.cfg.Listen)
+	return err
 }
 
-// Listening returns the listening address. It may be called after Listen.
-func (s *Server) Listening() netip.AddrPort { return s.ln.Addr() }
+// Listening returns the listening addresses. It may be called after Listen.
+func (s *Server) Listening() []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, l := range s.listeners {
+		all = append(all, l.Addr())
+	}
+	return all
+}
 
 // Serve accepts connections until Shutdown.
 func (s *Server) Serve(ctx context.Context, h core.Handler) error {
 	s.pipeline.Store(&serving{ctx: ctx, handler: h})
-	s.ln.Serve(s)
+	var serving sync.WaitGroup
+	for _, l := range s.listeners {
+		serving.Go(func() { l.Serve(s) })
+	}
+	serving.Wait()
 	return nil
 }
 
 // Shutdown stops accepting, waits for the handshakes in progress until ctx ends, and then
 // evicts them.
 func (s *Server) Shutdown(ctx context.Context) error {
-	if s.ln == nil {
+	if len(s.listeners) == 0 {
 		return nil
 	}
-	s.ln.Close()
+	for _, l := range s.listeners {
+		l.Close()
+	}
 	s.strangers.Close()
 	if s.strangers.Wait(ctx) == nil {
 		return nil

@@ -20,7 +20,7 @@ func TestServerShutdownWaits(t *testing.T) {
 	coretest.Eventually(t, "the handshake", func() bool { return s.begun.Load() == 1 })
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(context.Background()) }()
-	coretest.Refusing(t, s.Listening())
+	coretest.Refusing(t, s.Listening()[0])
 	select {
 	case err := <-done:
 		t.Errorf("shutdown during a handshake: got %v, want it to wait", err)
@@ -44,7 +44,7 @@ func TestServerShutdownDrops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(ctx) }()
-	at := s.Listening()
+	at := s.Listening()[0]
 	coretest.Eventually(t, "the end of listening", func() bool { return !netio.SocketsOf(process).Has(core.TCP, at) })
 	cancel()
 	if err := coretest.Await(t, "the shutdown", done); err != nil {

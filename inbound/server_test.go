@@ -17,6 +17,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/ending"
+	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/inbound"
 )
 
@@ -50,7 +51,7 @@ type testServer struct {
 func newTestServer(t testing.TB, edit func(*testServer, *inbound.ServerConfig)) *testServer {
 	t.Helper()
 	s := &testServer{h: coretest.NewHandler(), fails: make(chan failure, 64), lines: new(coretest.Lines)}
-	cfg := inbound.ServerConfig{Env: coretest.Env(t), Listen: coretest.AnyPort, Timeout: time.Minute, Max: 4096, PerClient: 1024, Handshake: s.handshake, Fail: s.fail}
+	cfg := inbound.ServerConfig{Env: coretest.Env(t), Listen: option.ListenList{option.ListenOn(coretest.AnyPort)}, Timeout: time.Minute, Max: 4096, PerClient: 1024, Handshake: s.handshake, Fail: s.fail}
 	cfg.Env.Log = slog.New(slog.NewTextHandler(s.lines, nil))
 	if edit != nil {
 		edit(s, &cfg)
@@ -143,7 +144,7 @@ func (p *lineEnd) Reject(error)                 { p.Close() }
 // dial connects to the server and says text.
 func (s *testServer) dial(t testing.TB, text string) *net.TCPConn {
 	t.Helper()
-	return coretest.DialTCP(t, s.Listening(), text)
+	return coretest.DialTCP(t, s.Listening()[0], text)
 }
 
 // served checks that the server takes requests.

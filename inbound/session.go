@@ -33,18 +33,20 @@ const (
 // request and the PacketConn of the client's association.
 type session struct {
 	table  *sessions
-	socket *netio.UDPSocket
 	key    sessionKey
 	source netip.Prefix // of the client, for the bound on sessions
 	flow   *core.Flow
 	at     places
 
+	delivering sync.Mutex // held during a call of sink: each of the inbound's sockets delivers; before mu
+
 	mu              sync.Mutex
 	sink            core.PacketSink  // guarded by mu, as all that follows
 	association     core.Association // nil until the session is served
 	closed          bool
-	peer            netip.AddrPort // the client's last address
-	local           netip.Addr     // this machine's address that the client used last
+	socket          *netio.UDPSocket // that the client used last
+	peer            netip.AddrPort   // the client's last address
+	local           netip.Addr       // this machine's address that the client used last
 	used            time.Time
 	unbounded       bool // no amplification budget: the cipher refuses every replay
 	in, out         int  // bytes on the wire before the client is proven
@@ -73,11 +75,11 @@ func (s *session) Receive(sink core.PacketSink) {
 	s.sink = sink
 }
 
-// received records an authenticated datagram of the client. Answers are sent to its
-// source address from now on.
-func (s *session) received(d *netio.Datagram, target core.Addr, now time.Time) {
+// received records an authenticated datagram of the client, which a socket received.
+// Answers are sent to its source address by that socket from now on.
+func (s *session) received(by *netio.UDPSocket, d *netio.Datagram, target core.Addr, now time.Time) {
 	s.mu.Lock()
-	s.peer, s.local = d.Peer, d.Local
+	s.socket, s.peer, s.local = by, d.Peer, d.Local
 	s.asked++
 	s.other = s.other || target.Port() != dnsPort
 	touch := now.Sub(s.used) >= time.Second
@@ -99,6 +101,13 @@ func (s *session) received(d *netio.Datagram, target core.Addr, now time.Time) {
 	}
 }
 
+// usedLast reports whether a socket received the client's last datagram.
+func (s *session) usedLast(socket *netio.UDPSocket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.socket == socket
+}
+
 // setAssociation sets the association of the session.
 func (s *session) setAssociation(a core.Association) {
 	s.mu.Lock()
@@ -117,6 +126,8 @@ func (s *session) admits(from netip.AddrPort) bool {
 
 // deliver passes datagrams of the client to the sink.
 func (s *session) deliver(ps []core.Packet) {
+	s.delivering.Lock()
+	defer s.delivering.Unlock()
 	s.mu.Lock()
 	sink := s.sink
 	if s.closed {
@@ -139,12 +150,12 @@ func (s *session) WritePackets(ps []core.Packet) (int, error) {
 	if !s.proven && !s.unbounded {
 		ps = s.affordable(ps)
 	}
-	peer, local := s.peer, s.local
+	socket, peer, local := s.socket, s.peer, s.local
 	s.mu.Unlock()
 	if len(ps) == 0 {
 		return 0, nil
 	}
-	return s.socket.SendSealed(peer, local, s.key.session, ps)
+	return socket.SendSealed(peer, local, s.key.session, ps)
 }
 
 // affordable filters ps to the amplification budget of an unproven client. mu is held.

@@ -33,7 +33,7 @@ func newSession(t testing.TB) (*session, *net.UDPConn) {
 // ask has a datagram of size bytes come from a client.
 func (s *session) ask(t testing.TB, to string, size int, after time.Duration) {
 	t.Helper()
-	s.received(&netio.Datagram{Peer: s.peer, Data: make([]byte, size)}, target(t, to), began.Add(after))
+	s.received(s.socket, &netio.Datagram{Peer: s.peer, Data: make([]byte, size)}, target(t, to), began.Add(after))
 }
 
 // answers writes n answers of size bytes on the wire each, and returns how many were
@@ -156,7 +156,7 @@ func TestSessionFollows(t *testing.T) {
 	second := listenPlain(t)
 	to := target(t, "192.0.2.1:443")
 	for _, client := range []*net.UDPConn{first, second, first} {
-		s.received(&netio.Datagram{Peer: addrOf(client), Data: make([]byte, 10)}, to, began)
+		s.received(s.socket, &netio.Datagram{Peer: addrOf(client), Data: make([]byte, 10)}, to, began)
 		if n, err := s.WritePackets([]core.Packet{{Addr: to, Data: []byte("answer")}}); n != 1 || err != nil {
 			t.Fatalf("write: got %d, %v, want 1, nil", n, err)
 		}

@@ -23,8 +23,9 @@ type sessionKey struct {
 // least recently used session. So a flood of new clients, forged or not, evicts unproven
 // sessions, and one client evicts its own sessions.
 type sessions struct {
-	mu        sync.Mutex
-	max       int // guarded by mu, as all that follows
+	creating  sync.Mutex // held while a session is made, so that two sockets don't make one for the same client; before mu
+	mu        sync.Mutex // before that of a session
+	max       int        // guarded by mu, as all that follows
 	perClient int
 	all       map[sessionKey]*session
 	young     *list.List // of *session, the unproven ones, the least recently used first
@@ -138,13 +139,13 @@ func (t *sessions) unlist(s *session) {
 	s.at.client = nil
 }
 
-// of returns the sessions of one socket.
+// of returns the sessions whose clients used one socket last.
 func (t *sessions) of(socket *netio.UDPSocket) []*session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var all []*session
 	for _, s := range t.all {
-		if s.socket == socket {
+		if s.usedLast(socket) {
 			all = append(all, s)
 		}
 	}

@@ -50,6 +50,9 @@ func typeWords(t reflect.Type) string {
 	case reflect.Float32, reflect.Float64:
 		return "number"
 	case reflect.Slice:
+		if config.TakesOne(t) {
+			return typeWords(t.Elem()) + ", or a list"
+		}
 		return "list: " + typeWords(t.Elem())
 	case reflect.Map:
 		return "table of names: " + typeWords(t.Elem())

@@ -125,7 +125,8 @@ func (c *checker) mapping(values map[string]any, into reflect.Value, bounds opti
 	}
 }
 
-// list decodes a list, or a list of tables. It returns false for other values.
+// list decodes a list, or a list of tables. It returns false for other values, unless the
+// list takes one.
 func (c *checker) list(value any, into reflect.Value, bounds option.Bounds, n *node, path string) bool {
 	var values []any
 	switch v := value.(type) {
@@ -136,7 +137,10 @@ func (c *checker) list(value any, into reflect.Value, bounds option.Bounds, n *n
 			values = append(values, table)
 		}
 	default:
-		return false
+		if !TakesOne(into.Type()) {
+			return false
+		}
+		values = []any{value}
 	}
 	into.Set(reflect.MakeSlice(into.Type(), len(values), len(values)))
 	for i, v := range values {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -35,11 +34,12 @@ func describe(options any) (d core.Description, err error) {
 }
 
 // place returns where the option with a key stands, and its path in messages,
-// which has no indexes of lists. What is missing is missing from its table.
+// which has no indexes of lists. What is missing is missing from its table, and the
+// element of a list that the file gives without brackets stands where the list does.
 func (c *Component) place(key string) (at int, path string) {
 	n, path := c.at, c.ID.String()
 	for _, part := range core.SplitOptionKey(key) {
-		if i, err := strconv.Atoi(part); err == nil && n.fields[part] == nil && i < len(n.items) {
+		if i, isElement := n.element(part); isElement {
 			n = n.item(i)
 			continue
 		}

@@ -25,7 +25,7 @@ func (k *base64Key) UnmarshalText(text []byte) error {
 }
 
 type listenOptions struct {
-	Listen    option.Listen              `toml:"listen" required:"true" help:"address to accept clients on"`
+	Listen    option.ListenList          `toml:"listen" required:"true" help:"address to accept clients on"`
 	Mode      string                     `toml:"mode" help:"tcp or udp; both if left out"`
 	Transport []core.Ref[core.Transport] `toml:"transport" help:"what carries the wire"`
 	Max       int                        `toml:"max_handshakes" default:"4096" help:"handshakes at once"`
@@ -33,7 +33,7 @@ type listenOptions struct {
 
 func (o listenOptions) Describe() core.Description {
 	networks := option.Mode(o.Mode).Networks()
-	return core.Description{Listeners: []core.Listener{{Key: "listen", Addr: o.Listen.AddrPort(), Networks: networks}}}
+	return core.Description{Listeners: o.Listen.Describe("listen", networks)}
 }
 
 type ssOptions struct {

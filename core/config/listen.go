@@ -23,16 +23,16 @@ func (c *checker) checkListeners() {
 	var all []listener
 	for _, component := range c.order {
 		for _, l := range component.Description.Listeners {
-			if l.Addr.IsValid() {
+			if l.IsValid() {
 				at, path := component.place(l.Key)
-				all = append(all, listener{option.ListenOn(l.Addr), l.Networks, component.ID, at, path})
+				all = append(all, listener{option.ListenAt(l), l.Networks, component.ID, at, path})
 			}
 		}
 	}
 	slices.SortStableFunc(all, func(a, b listener) int { return cmp.Compare(a.at, b.at) })
 	byPort := map[uint16][]listener{}
 	for _, l := range all {
-		port := l.addr.AddrPort().Port()
+		port := l.addr.Port()
 		same := byPort[port]
 		byPort[port] = append(same, l)
 		if i := slices.IndexFunc(same, l.conflicts); i >= 0 {

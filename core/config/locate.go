@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -31,6 +32,13 @@ func (n *node) item(i int) *node {
 		return n
 	}
 	return n.items[i]
+}
+
+// element returns the index that a part of a key is, if n is a list or one value in place
+// of a list.
+func (n *node) element(part string) (i int, ok bool) {
+	i, err := strconv.Atoi(part)
+	return i, err == nil && n.fields[part] == nil && (i < len(n.items) || len(n.fields)+len(n.items) == 0)
 }
 
 // grow returns the node of a key, made if need be, inside the last element of a

@@ -70,7 +70,7 @@ func (c *checker) dialled(p *Pipeline) *Pipeline {
 			continue
 		}
 		for _, l := range component.Description.Listeners {
-			if leadsTo(to, l.Addr) {
+			if l.Name.IsValid() && to == l.Name || leadsTo(to, l.Addr) {
 				return other
 			}
 		}

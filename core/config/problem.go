@@ -74,6 +74,10 @@ func (f *File) Problem(id ID, err error) Problem {
 		text = strings.Replace(text, oe.Error(), oe.Err.Error(), 1)
 		missing := false
 		for _, key := range core.SplitOptionKey(oe.Key) {
+			if i, isElement := n.element(key); isElement && n != f.root && !missing {
+				n = n.item(i)
+				continue
+			}
 			path = join(path, key)
 			if missing = missing || n.fields[key] == nil; !missing {
 				n = n.fields[key]

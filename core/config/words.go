@@ -48,7 +48,11 @@ type (
 	hasType    interface{ Type() string }
 	hasExample interface{ Example() string }
 	hasValues  interface{ Values() []string }
+	takesOne   interface{ TakesOne() }
 )
+
+// TakesOne reports whether a file may give one element in place of a list of type t.
+func TakesOne(t reflect.Type) bool { return t.Implements(reflect.TypeFor[takesOne]()) }
 
 // TypeOf returns what an option of type t is called, or "" if the type does not say.
 func TypeOf(t reflect.Type) string {

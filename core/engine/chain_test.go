@@ -120,9 +120,9 @@ func (w *world) newCipher(env core.Env, o mistakes) (core.Cipher, error) {
 
 type inboundOptions struct {
 	mistakes
-	Listen option.Listen `toml:"listen" required:"true" help:"address"`
-	Late   bool          `toml:"late" help:"serve when told to"`
-	Breaks bool          `toml:"breaks" help:"stop serving with an error"`
+	Listen option.ListenList `toml:"listen" required:"true" help:"address"`
+	Late   bool              `toml:"late" help:"serve when told to"`
+	Breaks bool              `toml:"breaks" help:"stop serving with an error"`
 }
 
 // inbound reads one byte as the request of each client.
@@ -137,7 +137,7 @@ func (w *world) newInbound(env core.Env, o inboundOptions) (core.Inbound, error)
 	in := &fakeInbound{part: w.part(env), o: o}
 	in.target, _ = core.NewAddr("name.test", 443)
 	in.Server = inbound.NewServer(inbound.ServerConfig{
-		Env: env, Listen: o.Listen.AddrPort(), Timeout: time.Hour, Max: 100, PerClient: 100,
+		Env: env, Listen: o.Listen, Timeout: time.Hour, Max: 100, PerClient: 100,
 		Handshake: func(_ context.Context, conn core.Stream, _ core.Client, next inbound.Requests) error {
 			if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
 				return err

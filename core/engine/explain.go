@@ -60,11 +60,15 @@ func (d *drawing) pipeline(p *plan.Pipeline) {
 	}
 }
 
-// listener returns the address that the clients of a pipeline dial.
+// listener returns the addresses that the clients of a pipeline dial.
 func (d *drawing) listener(p *plan.Pipeline) string {
 	for _, s := range p.Stages {
 		if c := d.plan.Components[s.Component]; s.Role == plan.Inbound && len(c.Listeners) > 0 {
-			return "to " + c.Listeners[0].Address
+			all := make([]string, len(c.Listeners))
+			for i, l := range c.Listeners {
+				all[i] = l.Address
+			}
+			return clip("to "+strings.Join(all, ", "), d.width()-8)
 		}
 	}
 	return ""

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,10 +64,60 @@ func (g *generation) listen(ctx context.Context) error {
 	var problems []config.Problem
 	for _, l := range g.pipelines {
 		if err := l.inbound.Listen(ctx); err != nil {
-			problems = append(problems, g.file.Problem(l.id, err))
+			problems = append(problems, g.file.Problems(l.id, err)...)
 		}
 	}
+	if len(problems) == 0 {
+		problems = g.shared()
+	}
 	return config.Join(problems...)
+}
+
+// shared finds addresses that two inbounds listen on: the addresses of names are not known
+// before, and only one of the two would have the clients.
+func (g *generation) shared() []config.Problem {
+	type socket struct {
+		network string
+		at      netip.AddrPort
+	}
+	var problems []config.Problem
+	owner := map[socket]config.ID{}
+	for _, l := range g.pipelines {
+		var networks core.Networks
+		key := ""
+		for _, d := range g.file.Components[l.id].Description.Listeners {
+			if networks |= d.Networks; d.Name.IsValid() {
+				key = d.Key
+			}
+		}
+		if networks == 0 { // not known
+			networks = core.OverTCP | core.OverUDP
+		}
+		for _, at := range listening(l.inbound) {
+			for _, network := range networks.Strings() {
+				other, taken := owner[socket{network, at}]
+				if !taken {
+					owner[socket{network, at}] = l.id
+					continue
+				}
+				err := fmt.Errorf("%s is also taken by %s", at, other)
+				if key != "" {
+					err = &core.OptionError{Key: key, Err: err}
+				}
+				problems = append(problems, g.file.Problem(l.id, err))
+				break
+			}
+		}
+	}
+	return problems
+}
+
+// listening returns the addresses that an inbound listens on, if it says so.
+func listening(in core.Inbound) []netip.AddrPort {
+	if l, ok := in.(interface{ Listening() []netip.AddrPort }); ok {
+		return l.Listening()
+	}
+	return nil
 }
 
 // serve starts all components that work by themselves, and all inbounds. failed
@@ -81,14 +132,23 @@ func (g *generation) serve(failed func(error)) {
 				failed(fmt.Errorf("%s: %w", l.id, err))
 			}
 		})
-		attrs := []any{slog.String("pipeline", l.name), slog.String("inbound", l.id.Name)}
-		if at, ok := l.inbound.(interface{ Listening() netip.AddrPort }); ok {
-			attrs = append(attrs, slog.Any("address", at.Listening()))
-		}
-		if in, ok := l.inbound.(core.PacketInbound); ok && in.ServesPackets() {
-			attrs = append(attrs, slog.Bool("udp", true))
-		}
-		g.log.Info("listening", attrs...)
+		g.logListening(l)
+	}
+}
+
+// logListening logs a line for each address of an inbound.
+func (g *generation) logListening(l *runningPipeline) {
+	attrs := []any{slog.String("pipeline", l.name), slog.String("inbound", l.id.Name)}
+	var udp []any
+	if in, ok := l.inbound.(core.PacketInbound); ok && in.ServesPackets() {
+		udp = []any{slog.Bool("udp", true)}
+	}
+	all := listening(l.inbound)
+	if len(all) == 0 { // the inbound does not say
+		g.log.Info("listening", slices.Concat(attrs, udp)...)
+	}
+	for _, at := range all {
+		g.log.Info("listening", slices.Concat(attrs, []any{slog.Any("address", at)}, udp)...)
 	}
 }
 

@@ -62,9 +62,10 @@ func TestListenRefuses(t *testing.T) {
 		{":8388.5", `port "8388.5" is not`},
 		{":http", `port "http" is not`},
 		{":80 ", `port "80 " is not`},
-		{"localhost:80", `"localhost" is not an IP address`},
-		{"127.1:80", `"127.1" is not an IP address`},
-		{"*:80", `"*" is not an IP address`},
+		{"127.1:80", `"127.1" is not an IP address and not a name`},
+		{"*:80", `"*" is not an IP address and not a name`},
+		{"127.0.0.0x1:80", `"127.0.0.0x1" is not`},
+		{"exa mple:80", `"exa mple" is not`},
 	} {
 		t.Run(tc.text, func(t *testing.T) {
 			var l option.Listen

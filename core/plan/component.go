@@ -18,8 +18,8 @@ func (b *builder) component(c *config.Component) *Component {
 		Networks: networks(b.carried(c)), Secrets: d.Secrets, References: b.references(c),
 	}
 	for _, l := range d.Listeners {
-		if l.Addr.IsValid() {
-			to.Listeners = append(to.Listeners, Listener{l.Key, option.ListenOn(l.Addr).String(), networks(l.Networks)})
+		if l.IsValid() {
+			to.Listeners = append(to.Listeners, Listener{l.Key, option.ListenAt(l).String(), networks(l.Networks)})
 		}
 	}
 	for _, s := range d.Servers {

@@ -157,7 +157,7 @@ func TestComponents(t *testing.T) {
 		name      string
 		got, want any
 	}{
-		{"listeners", socks.Listeners, []plan.Listener{{Key: "listen", Address: ":1080", Networks: []string{"tcp"}}}},
+		{"listeners", socks.Listeners, []plan.Listener{{Key: "listen.0", Address: ":1080", Networks: []string{"tcp"}}}},
 		{"secrets of users", socks.Secrets, []string{`users."a.b"`}},
 		{"secrets of a relay", relay.Secrets, []string{`next."tokyo.1".key`}},
 		{"secrets of a cipher", p.Components["cipher.team"].Secrets, []string{"password", "users.alice"}},

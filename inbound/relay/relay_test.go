@@ -313,7 +313,7 @@ func TestNew(t *testing.T) {
 		{"another cipher", other{}, good, "tcp", "cipher", "use 2022-blake3-aes-128-gcm"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			o := Options{Cipher: "own", Next: tc.next, Options: inbound.Options{MaxHandshakes: 1, ClientHandshakes: 64, MaxSessions: 1, ClientSessions: 1, Mode: tc.mode}}
+			o := Options{Cipher: "own", Next: tc.next, Options: inbound.Options{Listen: option.ListenList{option.ListenOn(coretest.AnyPort)}, MaxHandshakes: 1, ClientHandshakes: 64, MaxSessions: 1, ClientSessions: 1, Mode: tc.mode}}
 			in, err := New(env(tc.cipher), o)
 			bad, ok := errors.AsType[*core.OptionError](err)
 			if ok != (tc.key != "") || ok && (bad.Key != tc.key || !bytes.Contains([]byte(err.Error()), []byte(tc.text))) || (in == nil) != ok {

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -40,16 +42,19 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(known) == 0 && !o.Listen.AddrPort().Addr().IsLoopback() {
+	if i := slices.IndexFunc(o.Listen, isOpen); len(known) == 0 && i >= 0 {
 		if !o.AllowOpen {
-			return nil, core.BadOption("listen", "%s is open to other machines and there are no users; add users, listen on %q, or set allow_open = true",
-				o.Listen, fmt.Sprintf("127.0.0.1:%d", o.Listen.AddrPort().Port()))
+			return nil, core.BadOption(core.OptionKey("listen", strconv.Itoa(i)), "%s is open to other machines and there are no users; add users, listen on %q, or set allow_open = true",
+				o.Listen[i], fmt.Sprintf("127.0.0.1:%d", o.Listen[i].Port()))
 		}
 		env.Log.LogAttrs(context.Background(), slog.LevelWarn, "no users: every client that can reach this address is served",
-			slog.String("listen", o.Listen.String()))
+			slog.String("listen", o.Listen[i].String()))
 	}
 	return inbound.New(env, o.Options, &handshaker{users: known, mode: o.Mode, ports: o.UDPPorts, told: o.UDPAddress.Addr, quota: inbound.KeepQuota(env, o.Options)})
 }
+
+// isOpen reports whether other machines may reach an address.
+func isOpen(l option.Listen) bool { return !l.IsLoopback() }
 
 // handshaker is the Handshaker of SOCKS5: greeting, login and request.
 type handshaker struct {

@@ -20,8 +20,12 @@ import (
 func options(t *testing.T, listen string) Options {
 	t.Helper()
 	o := Options{Options: inbound.Options{MaxHandshakes: 4096, ClientHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
-	if err := o.Listen.UnmarshalText([]byte(listen)); err != nil {
-		t.Fatal(err)
+	for text := range strings.FieldsSeq(listen) {
+		var l option.Listen
+		if err := l.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		o.Listen = append(o.Listen, l)
 	}
 	return o
 }
@@ -52,9 +56,12 @@ func TestNew(t *testing.T) {
 		{"IPv6 loopback", "[::1]:1080", nil, false, "", "", false},
 		{"mapped loopback", "[::ffff:127.0.0.1]:1080", nil, false, "", "", false},
 		{"loopback, allowed to be open", "127.0.0.1:1080", nil, true, "", "", false},
-		{"every address", ":1080", nil, false, "listen", `:1080 is open to other machines and there are no users; add users, listen on "127.0.0.1:1080", or set allow_open = true`, false},
-		{"every IPv4 address", "0.0.0.0:1080", nil, false, "listen", "0.0.0.0:1080 is open", false},
-		{"an address", "192.0.2.1:1080", map[string]option.Text{}, false, "listen", "192.0.2.1:1080 is open", false},
+		{"every address", ":1080", nil, false, "listen.0", `:1080 is open to other machines and there are no users; add users, listen on "127.0.0.1:1080", or set allow_open = true`, false},
+		{"every IPv4 address", "0.0.0.0:1080", nil, false, "listen.0", "0.0.0.0:1080 is open", false},
+		{"an address", "192.0.2.1:1080", map[string]option.Text{}, false, "listen.0", "192.0.2.1:1080 is open", false},
+		{"localhost", "localhost:1080", nil, false, "", "", false},
+		{"a name", "proxy.example:1080", nil, false, "listen.0", "proxy.example:1080 is open", false},
+		{"second of a list", "127.0.0.1:1080 192.0.2.1:1080", nil, false, "listen.1", "192.0.2.1:1080 is open", false},
 		{"every address, allowed", ":1080", nil, true, "", "", true},
 		{"every address, users", ":1080", bob, false, "", "", false},
 		{"every address, users, allowed", ":1080", bob, true, "", "", false},

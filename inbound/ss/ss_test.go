@@ -33,7 +33,8 @@ func env(c core.Cipher) core.Env {
 func options(t testing.TB, listen string) Options {
 	t.Helper()
 	o := Options{Cipher: "house", Options: inbound.Options{MaxHandshakes: 4096, ClientHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
-	if err := o.Listen.UnmarshalText([]byte(listen)); err != nil {
+	o.Listen = make(option.ListenList, 1)
+	if err := o.Listen[0].UnmarshalText([]byte(listen)); err != nil {
 		t.Fatal(err)
 	}
 	return o
@@ -137,7 +138,7 @@ func serve(t *testing.T, c core.Cipher, wait time.Duration, p *fakePipeline) net
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return o.Listen.AddrPort()
+	return o.Listen[0].AddrPort()
 }
 
 func dial(t testing.TB, to netip.AddrPort) *net.TCPConn {

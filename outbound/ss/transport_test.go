@@ -11,6 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/core/pipeline"
 	"github.com/umbra-proxy/umbra/inbound"
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
@@ -71,7 +72,8 @@ func serve(t testing.TB, c core.Cipher) string {
 	env.Graph = coretest.Graph{core.Ref[core.Cipher]("house"): c}
 	o := inss.Options{Cipher: "house", Options: inbound.Options{MaxHandshakes: 64, ClientHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
 	at := coretest.FreeAddr(t).String()
-	if err := o.Listen.UnmarshalText([]byte(at)); err != nil {
+	o.Listen = make(option.ListenList, 1)
+	if err := o.Listen[0].UnmarshalText([]byte(at)); err != nil {
 		t.Fatal(err)
 	}
 	in, err := inss.New(env, o)

@@ -177,7 +177,8 @@ func serveGate(t *testing.T, h *coretest.Handler, log *slog.Logger) int {
 			Trusted: []option.Prefix{{Prefix: netip.MustParsePrefix(balancerAddr + "/32")}}, Timeout: option.Duration(patience),
 		},
 	}}
-	if err := o.Listen.UnmarshalText([]byte(peer.Addr(port))); err != nil {
+	o.Listen = make(option.ListenList, 1)
+	if err := o.Listen[0].UnmarshalText([]byte(peer.Addr(port))); err != nil {
 		t.Fatal(err)
 	}
 	env := coretest.Env(t)
