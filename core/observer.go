@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Observer is notified of each step of connections once. Observe must not block.
 //
@@ -52,6 +55,10 @@ type Event struct {
 	// nearest hop first, with every branch chosen on the way. It is empty until the
 	// request is known, and must not be changed.
 	Path []string
+
+	// Next is the address that the client of a Moved goes on from. It is not valid in other
+	// events, nor if the connection ended while its client moved.
+	Next netip.AddrPort
 
 	Authenticated bool  // the client proved that it holds a key or a password
 	Err           error // nil for an orderly end

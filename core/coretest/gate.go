@@ -100,7 +100,7 @@ func gateLives() []gateLife {
 		if g.Admit(next) != nil {
 			next = c
 		} else {
-			g.Observe(core.Event{Kind: core.Moved, Client: c, Request: r, Authenticated: true})
+			g.Observe(core.Event{Kind: core.Moved, Client: c, Next: next.Addr, Request: r, Authenticated: true})
 		}
 		g.Observe(core.Event{Kind: core.Closed, Client: next, Request: r, Authenticated: true})
 	}})

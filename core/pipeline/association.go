@@ -168,6 +168,9 @@ func (a *association) Move(to netip.AddrPort) error {
 		a.from = next
 	}
 	moved := a.event(core.Moved, left, nil)
+	if !ended {
+		moved.Next = to
+	}
 	a.mu.Unlock()
 	if ended {
 		a.pipeline.tellGates(moved)

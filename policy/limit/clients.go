@@ -20,11 +20,14 @@ type clients struct {
 	mu   sync.Mutex
 	busy map[netip.Prefix]*client              // clients with connections; guarded by mu, as is idle
 	idle *simplelru.LRU[netip.Prefix, *client] // clients without, by their last arrival or end
+
+	sessions map[*core.Flow]*session // the UDP sessions of all clients, and those whose place is given but whose end was not seen yet
 }
 
 // client is the state of an address.
 type client struct {
 	connections int
+	sessions    sessions      // of the connections, the UDP sessions
 	rate        *rate.Limiter // of new connections; nil until the first
 }
 
@@ -33,11 +36,13 @@ func newClients() *clients {
 	if err != nil {
 		panic(err) // only for a bound below 1
 	}
-	return &clients{busy: map[netip.Prefix]*client{}, idle: idle}
+	return &clients{busy: map[netip.Prefix]*client{}, idle: idle, sessions: map[*core.Flow]*session{}}
 }
 
-// enter counts one more connection, or returns an error if a limit is reached.
-func (cs *clients) enter(ip netip.Addr, o *Options, now time.Time) error {
+// enter counts one more connection, or returns an error if a limit is reached. At the limit
+// on connections the new one may have the place of a silent UDP session, whose flow the
+// caller cuts.
+func (cs *clients) enter(ip netip.Addr, o *Options, now time.Time) (cut *core.Flow, err error) {
 	source := core.SourceOf(ip)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -47,23 +52,64 @@ func (cs *clients) enter(ip netip.Addr, o *Options, now time.Time) error {
 			c = &client{}
 		}
 	}
-	err := c.admit(source, o, now)
-	if err == nil {
+	silent, err := c.admit(source, o, now)
+	switch {
+	case err != nil:
+	case silent != nil:
+		silent.given, cut = true, silent.flow
+		c.sessions.remove(cut)
+	default:
 		c.connections++
 	}
 	cs.settle(source, c, o, now)
-	return err
+	return cut, err
 }
 
-// admit returns an error if the client may not have one more connection.
-func (c *client) admit(source netip.Prefix, o *Options, now time.Time) error {
+// admit returns an error if the client may not have one more connection. It returns the
+// UDP session that must give its place, if one must.
+func (c *client) admit(source netip.Prefix, o *Options, now time.Time) (silent *session, err error) {
 	if most := o.ConnectionsPerClient; most > 0 && c.connections >= most {
-		return fmt.Errorf("%w by policy: %s has %d connections already", core.ErrDenied, source, c.connections)
+		if c.connections == most {
+			silent = c.sessions.idle(o.UDPIdle.Std(), now)
+		}
+		if silent == nil {
+			return nil, fmt.Errorf("%w by policy: %s has %d connections already", core.ErrDenied, source, c.connections)
+		}
 	}
 	if !allow(&c.rate, o.NewPerSecondPerClient, o, now) {
-		return fmt.Errorf("%w by policy: %s opens too many connections a second", core.ErrDenied, source)
+		return nil, fmt.Errorf("%w by policy: %s opens too many connections a second", core.ErrDenied, source)
 	}
-	return nil
+	return silent, nil
+}
+
+// follow notes that a connection of an address is a UDP session, which may give its place.
+func (cs *clients) follow(ip netip.Addr, f *core.Flow, now time.Time) {
+	source := core.SourceOf(ip)
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	// The end of a flow that was cut may have been seen already.
+	if c := cs.busy[source]; c != nil && f.Cause() == nil {
+		s := c.sessions.add(f, now)
+		s.source, cs.sessions[f] = source, s
+	}
+}
+
+// end removes a connection that enter has counted for an address, unless it is a UDP session
+// that has given its place there.
+func (cs *clients) end(ip netip.Addr, f *core.Flow, o *Options, now time.Time) {
+	source := core.SourceOf(ip)
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if s := cs.sessions[f]; s != nil && s.source == source { // else it moves, and that event comes
+		delete(cs.sessions, f)
+		if s.given {
+			return
+		}
+		if c := cs.busy[source]; c != nil {
+			c.sessions.remove(f)
+		}
+	}
+	cs.drop(source, o, now)
 }
 
 // allow takes one event from a limiter, which it first creates or adjusts to the
@@ -85,9 +131,13 @@ func allow(l **rate.Limiter, perSecond float64, o *Options, now time.Time) bool 
 
 // leave removes a connection that enter has counted.
 func (cs *clients) leave(ip netip.Addr, o *Options, now time.Time) {
-	source := core.SourceOf(ip)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	cs.drop(core.SourceOf(ip), o, now)
+}
+
+// drop removes a connection of a client. mu is held.
+func (cs *clients) drop(source netip.Prefix, o *Options, now time.Time) {
 	c := cs.busy[source]
 	if c == nil {
 		return // enter has counted no connection of this address
@@ -121,10 +171,13 @@ func (c *client) isFresh(now time.Time) bool {
 	return c.rate == nil || c.rate.TokensAt(now) >= float64(c.rate.Burst())
 }
 
-// sweep removes the idle clients without state.
+// sweep looks at the UDP sessions and removes the idle clients without state.
 func (cs *clients) sweep(now time.Time) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	for _, s := range cs.sessions {
+		s.look(now)
+	}
 	for {
 		_, c, ok := cs.idle.GetOldest()
 		if !ok || !c.isFresh(now) {

@@ -17,7 +17,7 @@ func TestClientsConnections(t *testing.T) {
 	cs, o, now := newClients(), &Options{ConnectionsPerClient: 3, MaxClients: 10}, time.Now()
 	enter := func(addr string, want bool) {
 		t.Helper()
-		err := cs.enter(netip.MustParseAddr(addr), o, now)
+		_, err := cs.enter(netip.MustParseAddr(addr), o, now)
 		if (err == nil) != want || err != nil && !errors.Is(err, core.ErrDenied) {
 			t.Errorf("%s: got %v, want admitted %t", addr, err, want)
 		}
@@ -49,7 +49,7 @@ func TestClientsRate(t *testing.T) {
 	o := &Options{NewPerSecondPerClient: 2, NewBurst: 5, MaxClients: 10}
 	count := func() (n int) {
 		for range 50 {
-			if cs.enter(ip(1), o, now) == nil {
+			if _, err := cs.enter(ip(1), o, now); err == nil {
 				cs.leave(ip(1), o, now)
 				n++
 			}
@@ -83,7 +83,7 @@ func TestClientsBounded(t *testing.T) {
 	cs, now := newClients(), time.Now()
 	o := &Options{NewPerSecondPerClient: 1, NewBurst: 2, MaxClients: 100}
 	for n := range 1000 {
-		if err := cs.enter(ip(n), o, now); err != nil {
+		if _, err := cs.enter(ip(n), o, now); err != nil {
 			t.Fatal(err)
 		}
 		if n%2 == 0 {
@@ -110,7 +110,7 @@ func TestClientsBounded(t *testing.T) {
 		t.Errorf("got %d clients, want none", cs.idle.Len())
 	}
 	o.NewPerSecondPerClient = 0
-	_ = cs.enter(ip(1), o, now)
+	_, _ = cs.enter(ip(1), o, now)
 	cs.leave(ip(1), o, now)
 	if len(cs.busy) != 0 || cs.idle.Len() != 0 {
 		t.Errorf("without a rate: got %d busy clients and %d idle ones, want none", len(cs.busy), cs.idle.Len())

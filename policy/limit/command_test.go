@@ -90,7 +90,7 @@ func TestReset(t *testing.T) {
 func TestResetFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "quota")
 	start := func(do func(p *Policy)) {
-		o := Options{QuotaPerUser: option.Size(100), QuotaResetDay: 1, MaxClients: 10}
+		o := Options{QuotaPerUser: option.Size(100), QuotaResetDay: 1, MaxClients: 10, UDPIdle: option.Off}
 		if err := o.Store.UnmarshalText([]byte("file:" + path)); err != nil {
 			t.Fatal(err)
 		}

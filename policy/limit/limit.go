@@ -2,6 +2,8 @@ package limit
 
 import (
 	"context"
+	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -12,9 +14,11 @@ import (
 // user is known only after the request has been read.
 type Policy struct {
 	options Options
-	clients *clients // belongs to the process and outlives a reload; nil until served
-	users   *users   // likewise
-	link    *link    // likewise; connects users to a store
+	log     *slog.Logger
+	alarm   core.Alarm // for silent UDP sessions that make room
+	clients *clients   // belongs to the process and outlives a reload; nil until served
+	users   *users     // likewise
+	link    *link      // likewise; connects users to a store
 }
 
 var (
@@ -36,7 +40,7 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	if err != nil {
 		return nil, &core.OptionError{Key: "store", Err: err}
 	}
-	p := &Policy{options: o}
+	p := &Policy{options: o, log: env.Log}
 	core.Keep(env, func(old *clients) *clients {
 		if old == nil {
 			old = newClients()
@@ -103,20 +107,56 @@ func (p *Policy) Admit(c core.Client) error {
 	if p.options.exempts(ip) {
 		return nil
 	}
-	return p.clients.enter(ip, &p.options, time.Now())
+	silent, err := p.clients.enter(ip, &p.options, time.Now())
+	p.end(silent, slog.String("client", core.SourceOf(ip).String()))
+	return err
+}
+
+// end ends a UDP session that has given its place; nil is none. whose is the attribute that
+// names its client or its user.
+func (p *Policy) end(silent *core.Flow, whose slog.Attr) {
+	if silent == nil {
+		return
+	}
+	idle := p.options.UDPIdle.Std()
+	if count, say := p.alarm.Count(time.Now()); say {
+		p.log.LogAttrs(context.Background(), slog.LevelInfo, "idle UDP sessions ended for new connections",
+			slog.Int("sessions", count), whose, slog.Duration("udp_idle", idle))
+	}
+	silent.Cut(errSilent(idle))
 }
 
 // Observe removes an ended connection from the counts of its address and its user,
-// and a moved one from the count of its earlier address.
+// and a moved one from the count of its earlier address. It follows UDP sessions.
 func (p *Policy) Observe(e core.Event) {
-	if e.Kind != core.Moved && !e.Kind.Ends() {
-		return
+	var flow *core.Flow
+	if e.Request != nil {
+		flow = e.Request.Flow
 	}
-	if ip := e.Client.Addr.Addr(); !p.options.exempts(ip) {
-		p.clients.leave(ip, &p.options, time.Now())
+	switch {
+	case e.Kind == core.Opened:
+		p.follow(e.Client.Addr.Addr(), e.Client, flow)
+	case e.Kind == core.Moved && !e.Next.IsValid(): // it ended where it was before, which is another event
+		if ip := e.Client.Addr.Addr(); !p.options.exempts(ip) {
+			p.clients.leave(ip, &p.options, time.Now())
+		}
+	case e.Kind == core.Moved, e.Kind.Ends():
+		if ip := e.Client.Addr.Addr(); !p.options.exempts(ip) {
+			p.clients.end(ip, flow, &p.options, time.Now())
+		}
+		if e.Kind == core.Moved {
+			p.follow(e.Next.Addr(), e.Client, flow)
+		} else if flow != nil {
+			p.users.leave(flow)
+		}
 	}
-	if e.Kind.Ends() && e.Request != nil && e.Request.Flow != nil {
-		p.users.leave(e.Request.Flow)
+}
+
+// follow follows a UDP session at an address, if its number there is limited. What a client
+// holds by a connection, such as an association of SOCKS5, it can end itself.
+func (p *Policy) follow(ip netip.Addr, c core.Client, f *core.Flow) {
+	if f != nil && c.Network == core.UDP && p.options.ConnectionsPerClient > 0 && !p.options.exempts(ip) {
+		p.clients.follow(ip, f, time.Now())
 	}
 }
 
@@ -132,10 +172,11 @@ type dialer struct {
 // enter counts a connection of the request's user. The gate is notified of its end,
 // except where a balancer names no client: then the flow is.
 func (d dialer) enter(r *core.Request) (*meter, error) {
-	m, err := d.policy.users.enter(r.User, r.Flow, time.Now())
+	m, silent, err := d.policy.users.enter(r.User, r.Flow, time.Now())
 	if err != nil {
 		return nil, err
 	}
+	d.policy.end(silent, slog.String("user", r.User))
 	r.Flow.Use(m)
 	if r.Client.Unattributed {
 		r.Flow.OnEnd(func() { d.policy.users.leave(r.Flow) })
@@ -183,6 +224,9 @@ func (d dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketCo
 	if err != nil {
 		d.policy.users.leave(r.Flow)
 		return nil, err
+	}
+	if r.Client.Network == core.UDP {
+		d.policy.users.follow(r.Flow, time.Now())
 	}
 	return conn, nil
 }

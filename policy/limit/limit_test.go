@@ -32,6 +32,9 @@ func policy(t testing.TB, env core.Env, o Options) *Policy {
 	if o.MaxClients == 0 {
 		o.MaxClients = 1000
 	}
+	if o.UDPIdle == 0 {
+		o.UDPIdle = option.Timeout(10 * time.Second)
+	}
 	p, err := New(env, o)
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +72,7 @@ func TestMiddlewareConforms(t *testing.T) {
 }
 
 func TestNewErrors(t *testing.T) {
-	good := Options{QuotaResetDay: 1, MaxClients: 1}
+	good := Options{QuotaResetDay: 1, MaxClients: 1, UDPIdle: option.Off}
 	user := func(u User) func(*Options) {
 		return func(o *Options) { o.Users = map[string]User{"alice": u} }
 	}
@@ -85,6 +88,7 @@ func TestNewErrors(t *testing.T) {
 		"no number":          {func(o *Options) { o.NewPerSecondPerClient = nan }, "new_per_second_per_client"},
 		"user rate":          {func(o *Options) { o.NewPerSecondPerUser = 1e9 }, "new_per_second_per_user"},
 		"burst":              {func(o *Options) { o.NewBurst = -1 }, "new_burst"},
+		"udp idle":           {func(o *Options) { o.UDPIdle = 1 }, "udp_idle"},
 		"day 0":              {func(o *Options) { o.QuotaResetDay = 0 }, "quota_reset_day"},
 		"day 32":             {func(o *Options) { o.QuotaResetDay = 32 }, "quota_reset_day"},
 		"clients":            {func(o *Options) { o.MaxClients = 0 }, "max_clients"},

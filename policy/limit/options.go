@@ -18,6 +18,7 @@ type Options struct {
 	_                     core.About       `help:"limits clients and users: connections, bandwidth, bytes a month"`
 	ConnectionsPerClient  int              `toml:"connections_per_client" min:"0" help:"how many connections and UDP sessions an address may have at once; left out, no limit"`
 	ConnectionsPerUser    int              `toml:"connections_per_user" min:"0" help:"the same for a user"`
+	UDPIdle               option.Timeout   `toml:"udp_idle" default:"10s" min:"1s" help:"at a limit on connections, a new one has the place of the UDP session that has been silent for the longest, if for this long or more; off for none"`
 	NewPerSecondPerClient float64          `toml:"new_per_second_per_client" min:"0" max:"1000000" help:"how many new connections a second an address may open, on average"`
 	NewPerSecondPerUser   float64          `toml:"new_per_second_per_user" min:"0" max:"1000000" help:"the same for a user"`
 	NewBurst              int              `toml:"new_burst" min:"0" max:"10000000" help:"how many new connections may come in one burst; left out, ten seconds' worth of new_per_second"`

@@ -49,6 +49,7 @@ type user struct {
 	// guarded by users.mu
 	bounds
 	connections int
+	sessions    sessions      // of the connections, the UDP sessions
 	rate        *rate.Limiter // of new connections; nil until the first
 	sent        record        // the count last sent to the store
 	nodes       map[string]record
@@ -119,42 +120,55 @@ func (us *users) user(name string, now time.Time) *user {
 }
 
 // enter counts a flow for its user and returns the flow's meter, or an error if a
-// limit of the user is reached.
-func (us *users) enter(name string, f *core.Flow, now time.Time) (*meter, error) {
+// limit of the user is reached. At the limit on connections the flow may have the place of a
+// silent UDP session, whose flow the caller cuts.
+func (us *users) enter(name string, f *core.Flow, now time.Time) (m *meter, cut *core.Flow, err error) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
-	m := &meter{users: us}
+	m = &meter{users: us}
 	if name == "" && !us.options.Nameless {
 		if !us.warned && us.options.boundsUsers() {
 			us.warned = true
 			us.log.Warn("limits on users do not apply to requests without a user; set nameless = true to count these as one user's")
 		}
-		return m, nil
+		return m, nil, nil
 	}
 	us.turn(now)
 	m.user = us.user(name, now)
 	if m.user == nil {
-		return nil, fmt.Errorf("%w by policy: the table of users is full: %d users", core.ErrDenied, maxUsers)
+		return nil, nil, fmt.Errorf("%w by policy: the table of users is full: %d users", core.ErrDenied, maxUsers)
 	}
-	if err := us.admit(m.user, now); err != nil {
-		return nil, err
+	silent, err := us.admit(m.user, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	if silent != nil {
+		cut = silent.flow
+		us.remove(cut)
 	}
 	m.user.connections++
 	us.flows[f] = m
-	return m, nil
+	return m, cut, nil
 }
 
-// admit returns an error if the user may not have one more flow. mu is held.
-func (us *users) admit(u *user, now time.Time) error {
-	switch {
-	case u.isSpent():
-		return us.spent(u)
-	case u.bounds.connections > 0 && u.connections >= u.bounds.connections:
-		return fmt.Errorf("%w by policy: the user has %d connections already", core.ErrDenied, u.connections)
-	case !allow(&u.rate, u.perSecond, us.options, now):
-		return fmt.Errorf("%w by policy: the user opens too many connections a second", core.ErrDenied)
+// admit returns an error if the user may not have one more flow. It returns the UDP session
+// that must give its place, if one must. mu is held.
+func (us *users) admit(u *user, now time.Time) (silent *session, err error) {
+	if u.isSpent() {
+		return nil, us.spent(u)
 	}
-	return nil
+	if most := u.bounds.connections; most > 0 && u.connections >= most {
+		if u.connections == most {
+			silent = u.sessions.idle(us.options.UDPIdle.Std(), now)
+		}
+		if silent == nil {
+			return nil, fmt.Errorf("%w by policy: the user has %d connections already", core.ErrDenied, u.connections)
+		}
+	}
+	if !allow(&u.rate, u.perSecond, us.options, now) {
+		return nil, fmt.Errorf("%w by policy: the user opens too many connections a second", core.ErrDenied)
+	}
+	return silent, nil
 }
 
 // isSpent reports whether the user has no bytes left in this period.
@@ -172,8 +186,14 @@ func (us *users) spent(u *user) error {
 func (us *users) leave(f *core.Flow) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
+	us.remove(f)
+}
+
+// remove is leave. mu is held.
+func (us *users) remove(f *core.Flow) {
 	if m := us.flows[f]; m != nil {
 		delete(us.flows, f)
+		m.user.sessions.remove(f)
 		m.user.connections--
 	}
 }
@@ -190,6 +210,7 @@ func (us *users) tick(now time.Time, put func(store.Entry)) (turned bool) {
 	us.turn(now)
 	turned, us.turned = us.turned, false
 	for name, u := range us.all {
+		u.sessions.look(now)
 		if !turned {
 			if e, ok := us.changedEntry(u, now); ok {
 				changed = append(changed, e)

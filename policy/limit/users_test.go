@@ -31,7 +31,7 @@ func fresh(o Options, node string) (*users, *strings.Builder) {
 func open(t testing.TB, us *users, name string) (*core.Flow, *meter) {
 	t.Helper()
 	f := new(core.Flow)
-	m, err := us.enter(name, f, time.Now())
+	m, _, err := us.enter(name, f, time.Now())
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -41,7 +41,7 @@ func open(t testing.TB, us *users, name string) (*core.Flow, *meter) {
 // refused checks that a user may not enter, and why.
 func refused(t testing.TB, us *users, name, why string) {
 	t.Helper()
-	_, err := us.enter(name, new(core.Flow), time.Now())
+	_, _, err := us.enter(name, new(core.Flow), time.Now())
 	if !errors.Is(err, core.ErrDenied) || !strings.Contains(err.Error(), why) {
 		t.Errorf("%s: got %v, want that %s", name, err, why)
 	}
