@@ -22,17 +22,19 @@ type Describer interface{ Describe() Description }
 // left out, which needs no case of its own. Keys are those of the table, as OptionKey
 // makes them.
 type Description struct {
-	Listeners []Listener // the addresses on which it accepts clients
-	Servers   []Server   // what it dials beside the targets of its clients
-	Targets   Targets    // what becomes of the names of targets
-	Asks      []Named    // a resolver: the resolvers that it asks, in order
-	Via       Named      // a resolver: the outbound through which it asks its name servers
-	Wire      []Named    // the transports and the cipher of its connections
-	Branches  []Branch   // an outbound: the chains among which it chooses
-	Networks  Networks   // what it carries; a component in Wire may carry less
-	Secrets   []string   // the keys of options that hold a secret
-	Domains   []Domain   // a resolver: the domains that have servers of their own
-	Ranges    string     // a policy: the key of address ranges that hold for names only if a stage before it finds their addresses
+	Listeners []Listener  // the addresses on which it accepts clients
+	Servers   []Server    // what it dials beside the targets of its clients
+	Targets   Targets     // what becomes of the names of targets
+	Asks      []Named     // a resolver: the resolvers that it asks, in order
+	Via       Named       // a resolver: the outbound through which it asks its name servers
+	Wire      []Named     // the transports and the cipher of its connections
+	Branches  []Branch    // an outbound: the chains among which it chooses
+	Networks  Networks    // what it carries; a component in Wire may carry less
+	Secrets   []string    // the keys of options that hold a secret
+	Domains   []Domain    // a resolver: the domains that have servers of their own
+	Ranges    string      // a policy: the key of address ranges that hold for names only if a stage before it finds their addresses
+	Users     *Users      // an inbound or a cipher: who its clients can be; nil if that is not known
+	ForUsers  []NamedUser // a policy: the users for whom it has options of their own
 }
 
 // Listener is an address that a component listens on, or a name, for all addresses that
@@ -163,6 +165,8 @@ func (d Description) With(parts ...Describer) Description {
 		if d.Networks == 0 {
 			d.Networks = p.Networks
 		}
+		d.Users = d.Users.With(p.Users)
+		d.ForUsers = slices.Concat(d.ForUsers, p.ForUsers)
 	}
 	return d
 }

@@ -92,3 +92,16 @@ func TestNetworksStrings(t *testing.T) {
 		}
 	}
 }
+
+func TestUsersWith(t *testing.T) {
+	alice, file := UsersOf(map[string]int{"alice": 1}), &Users{More: true}
+	for _, tc := range []struct{ of, with, want *Users }{
+		{nil, nil, nil}, {alice, nil, alice}, {nil, alice, alice},
+		{alice, &Users{Names: []string{"bob"}}, &Users{Names: []string{"alice", "bob"}}},
+		{alice, file, &Users{Names: []string{"alice"}, More: true}}, {file, alice, &Users{Names: []string{"alice"}, More: true}},
+	} {
+		if got := tc.of.With(tc.with); !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("%v with %v: got %v, want %v", tc.of, tc.with, got, tc.want)
+		}
+	}
+}

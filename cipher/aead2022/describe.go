@@ -18,5 +18,5 @@ func (o Options32) Describe() core.Description { return describe(o.Password, o.O
 func (o OptionsPlain) Describe() core.Description { return describe(o.Password) }
 
 func describe(parts ...core.Describer) core.Description {
-	return core.Description{Networks: core.OverTCP | core.OverUDP}.With(parts...)
+	return core.Description{Networks: core.OverTCP | core.OverUDP, Users: new(core.Users)}.With(parts...)
 }

@@ -9,10 +9,10 @@ var (
 
 // Describe implements core.Describer.
 func (o Options) Describe() core.Description {
-	return core.Description{Networks: core.OverTCP | core.OverUDP}.With(o.Password)
+	return core.Description{Networks: core.OverTCP | core.OverUDP, Users: new(core.Users)}.With(o.Password)
 }
 
 // Describe implements core.Describer.
 func (o PlainOptions) Describe() core.Description {
-	return core.Description{Networks: core.OverTCP | core.OverUDP}.With(o.Password)
+	return core.Description{Networks: core.OverTCP | core.OverUDP, Users: new(core.Users)}.With(o.Password)
 }

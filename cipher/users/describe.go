@@ -7,7 +7,9 @@ import (
 
 var _ core.Describer = Options{}
 
-// Describe returns the keys of the users' secrets.
+// Describe returns the users and the keys of their secrets. A users_file may have any user.
 func (o Options) Describe() core.Description {
-	return core.Description{Secrets: option.SecretKeys("users", o.Users)}
+	known := core.UsersOf(o.Users)
+	known.More = o.UsersFile != ""
+	return core.Description{Secrets: option.SecretKeys("users", o.Users), Users: known}
 }

@@ -115,6 +115,7 @@ func Parse(name string, data []byte, reg *core.Registry) (*File, error) {
 	}
 	c.warnOfUnused()
 	c.warnOfNames()
+	c.warnOfUsers()
 	return c.file, nil
 }
 

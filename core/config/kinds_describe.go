@@ -86,6 +86,9 @@ func keysOf(d core.Description) []string {
 	if d.Ranges != "" {
 		keys = append(keys, d.Ranges)
 	}
+	for _, u := range d.ForUsers {
+		keys = append(keys, u.Key)
+	}
 	for _, n := range d.Named() {
 		keys = append(keys, n.Key)
 	}

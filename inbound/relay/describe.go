@@ -10,9 +10,9 @@ import (
 var _ core.Describer = Options{}
 
 // Describe implements core.Describer. The servers of next are targets: the chain after
-// the inbound dials them.
+// the inbound dials them, and a policy knows requests to them by their names.
 func (o Options) Describe() core.Description {
-	d := core.Description{Wire: []core.Named{{Key: "cipher", To: o.Cipher}}}
+	d := core.Description{Wire: []core.Named{{Key: "cipher", To: o.Cipher}}, Users: core.UsersOf(o.Next)}
 	for _, name := range slices.Sorted(maps.Keys(o.Next)) {
 		next := o.Next[name]
 		server := core.OptionKey("next", name, "server")

@@ -9,5 +9,5 @@ var _ core.Describer = Options{}
 
 // Describe implements core.Describer.
 func (o Options) Describe() core.Description {
-	return core.Description{Secrets: option.SecretKeys("users", o.Users)}.With(o.Options)
+	return core.Description{Secrets: option.SecretKeys("users", o.Users), Users: core.UsersOf(o.Users)}.With(o.Options)
 }

@@ -2,6 +2,7 @@ package acl
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -11,12 +12,23 @@ var _ core.Describer = Options{}
 // Describe implements core.Describer. Without a resolver names are passed on, and
 // walk around denied ranges.
 func (o Options) Describe() core.Description {
+	d := core.Description{ForUsers: append(namedUsers("allow_users", o.AllowUsers), namedUsers("deny_users", o.DenyUsers)...)}
 	resolver := core.Named{Key: "resolver", To: o.Resolver}
-	if !resolver.Given() {
-		if slices.ContainsFunc(o.DenyTargets, func(t Target) bool { return t.kind == network }) {
-			return core.Description{Ranges: "deny_targets"}
-		}
-		return core.Description{}
+	switch {
+	case resolver.Given():
+		d.Targets = core.Targets{Names: core.NamesLookedUp, Resolver: resolver}
+	case slices.ContainsFunc(o.DenyTargets, func(t Target) bool { return t.kind == network }):
+		d.Ranges = "deny_targets"
 	}
-	return core.Description{Targets: core.Targets{Names: core.NamesLookedUp, Resolver: resolver}}
+	return d
+}
+
+// namedUsers returns the users of a list. Those of its files may be users of the past.
+func namedUsers(key string, list []string) (all []core.NamedUser) {
+	for i, name := range list {
+		if _, ok := cutFile(name); !ok {
+			all = append(all, core.NamedUser{Key: core.OptionKey(key, strconv.Itoa(i)), Name: name})
+		}
+	}
+	return all
 }
