@@ -10,13 +10,20 @@ import (
 
 // Both returns an inbound that combines streams, which serves streams, with packets,
 // which serves datagrams at the same addresses.
-func Both(streams core.Inbound, packets *PacketServer) core.Inbound {
+func Both(streams core.Inbound, packets Listening) core.Inbound {
 	return both{streams, packets}
+}
+
+// Listening is an inbound that says where it listens.
+type Listening interface {
+	core.Inbound
+	// Listening returns the listening addresses. It may be called after Listen.
+	Listening() []netip.AddrPort
 }
 
 type both struct {
 	streams core.Inbound
-	packets *PacketServer
+	packets Listening
 }
 
 var _ core.PacketInbound = both{}

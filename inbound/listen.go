@@ -33,6 +33,13 @@ type leases[L any] struct {
 	all   []L
 }
 
+// ListenPackets leases a UDP socket for each address of a list. With an error it returns what
+// it has leased too, which the caller closes. Its errors name the elements of the list.
+func ListenPackets(ctx context.Context, env core.Env, list option.ListenList, o netio.SocketOptions) ([]*netio.PacketListener, error) {
+	of := leases[*netio.PacketListener]{env: env, network: core.UDP, lease: netio.SocketsOf(env.Process).ListenPacketsWith, options: o}
+	return of.of(ctx, list)
+}
+
 // of leases the sockets of all addresses. Its errors name the elements of the list.
 func (s *leases[L]) of(ctx context.Context, list option.ListenList) ([]L, error) {
 	s.taken = map[netip.AddrPort]bool{}

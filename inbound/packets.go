@@ -63,10 +63,7 @@ func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*Packet
 
 // Listen binds the addresses.
 func (s *PacketServer) Listen(ctx context.Context) error {
-	of := leases[*netio.PacketListener]{
-		env: s.env, network: core.UDP, lease: netio.SocketsOf(s.env.Process).ListenPacketsWith, options: s.options,
-	}
-	listeners, err := of.of(ctx, s.listen)
+	listeners, err := ListenPackets(ctx, s.env, s.listen, s.options)
 	for _, ln := range listeners {
 		s.sockets = append(s.sockets, &packetSocket{PacketServer: s, ln: ln})
 	}

@@ -20,12 +20,15 @@ import (
 type associate struct {
 	handler *handshaker
 	conn    core.Stream
+	user    string     // for routes
 	client  netip.Addr // the peer's address of the control connection; without a zone
 	flow    *core.Flow
 
 	mu     sync.Mutex
-	peer   netip.AddrPort // the source address of the client's datagrams; guarded by mu
-	port   uint16         // the source port from the request; 0 for that of the first datagram
+	peer   netip.AddrPort  // the source address of the client's datagrams; guarded by mu
+	local  netip.Addr      // this machine's address that the client used last, on a shared socket; guarded by mu
+	sink   core.PacketSink // of a shared socket; guarded by mu
+	port   uint16          // the source port from the request; 0 for that of the first datagram; on a shared socket guarded by routes.mu
 	socket *netio.UDPSocket
 	end    sync.Once
 }
@@ -48,10 +51,18 @@ func newAssociate(h *handshaker, conn core.Stream, client netip.Addr, named core
 }
 
 // Accept opens a socket on the local address of the control connection and sends the
-// socket's address to the client, or udp_address with the socket's port.
+// socket's address to the client, or udp_address with the socket's port. If the inbound has
+// a shared socket, that is told by Receive: before, datagrams would be lost.
 func (a *associate) Accept() (core.PacketConn, error) {
 	if !a.handler.quota.Take(a.client) {
 		return nil, fmt.Errorf("associate: %w", core.ErrCrowded)
+	}
+	if a.handler.shared != nil {
+		if err := a.share(); err != nil {
+			a.handler.quota.Give(a.client)
+			return nil, fmt.Errorf("associate: %w", err)
+		}
+		return a, nil
 	}
 	socket, err := a.open()
 	if err != nil {
@@ -59,25 +70,31 @@ func (a *associate) Accept() (core.PacketConn, error) {
 		return nil, fmt.Errorf("associate: %w", err)
 	}
 	a.socket = socket
-	at := socket.Addr()
+	if err := a.reply(socket.Addr()); err != nil {
+		_ = a.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// reply tells the client where to send its datagrams.
+func (a *associate) reply(at netip.AddrPort) error {
 	if told := a.handler.told; told.IsValid() {
 		at = netip.AddrPortFrom(told, at.Port())
 	}
 	if _, err := a.conn.Write(appendReplyAt(nil, repSuccess, core.AddrFrom(at))); err != nil {
-		_ = a.Close()
-		return nil, fmt.Errorf("reply: %w", err)
+		return fmt.Errorf("reply: %w", err)
 	}
-	return a, nil
+	return nil
 }
 
 // open binds a port of the kernel's choice or, if udp_ports is given, the first free port
 // in it, beginning with a random one.
 func (a *associate) open() (*netio.UDPSocket, error) {
-	local, ok := a.conn.LocalAddr().(*net.TCPAddr)
-	if !ok {
-		return nil, fmt.Errorf("local address %v of the control connection is not a TCP address", a.conn.LocalAddr())
+	ip, err := a.localIP()
+	if err != nil {
+		return nil, err
 	}
-	ip := local.AddrPort().Addr().Unmap()
 	ports := a.handler.ports
 	if !ports.IsValid() {
 		return netio.ListenUDP(netip.AddrPortFrom(ip, 0))
@@ -93,12 +110,36 @@ func (a *associate) open() (*netio.UDPSocket, error) {
 	return nil, fmt.Errorf("no port of udp_ports %s is free: %w", ports, last)
 }
 
+// localIP returns the local IP address of the control connection.
+func (a *associate) localIP() (netip.Addr, error) {
+	local, err := a.localAddr()
+	return local.Addr(), err
+}
+
+// localAddr returns the local address of the control connection.
+func (a *associate) localAddr() (netip.AddrPort, error) {
+	local, ok := a.conn.LocalAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}, fmt.Errorf("local address %v of the control connection is not a TCP address", a.conn.LocalAddr())
+	}
+	at := local.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
+}
+
 // Reject sends the reply for cause, waits up to a second for the client to read it, and
 // closes the connection.
 func (a *associate) Reject(cause error) { pending{a.conn}.Reject(cause) }
 
 // Receive passes the client's datagrams to sink, until the control connection ends.
 func (a *associate) Receive(sink core.PacketSink) {
+	if a.handler.shared != nil {
+		if err := a.receiveShared(sink); err != nil {
+			a.flow.Cut(err)
+			return
+		}
+		go a.watch()
+		return
+	}
 	err := a.socket.ReceivePackets(sink, a.flow.Cut, func(d *netio.Datagram) (core.Packet, bool) {
 		p, err := a.handler.memo.parse(d.Data)
 		switch {
@@ -151,18 +192,25 @@ func (a *associate) isClient(from netip.AddrPort) bool {
 // them.
 func (a *associate) WritePackets(ps []core.Packet) (int, error) {
 	a.mu.Lock()
-	peer := a.peer
+	peer, local := a.peer, a.local
 	a.mu.Unlock()
 	if !peer.IsValid() {
 		return 0, nil
 	}
-	return a.socket.SendSealed(peer, netip.Addr{}, header{}, ps)
+	return a.socket.SendSealed(peer, local, header{}, ps)
 }
 
 // Close ends the association and its control connection.
 func (a *associate) Close() error {
 	a.end.Do(func() {
-		_ = a.socket.Close() // an error loses nothing: the socket has no connection
+		if shared := a.handler.shared; shared != nil {
+			shared.routes.remove(a)
+			a.mu.Lock()
+			a.sink = nil
+			a.mu.Unlock()
+		} else {
+			_ = a.socket.Close() // an error loses nothing: the socket has no connection
+		}
 		_ = a.conn.Close()
 		a.handler.quota.Give(a.client)
 	})

@@ -29,6 +29,7 @@ type Options struct {
 	Users      map[string]option.Text `toml:"users" help:"names and passwords of the users; without any, every client that can reach the address is served"`
 	AllowOpen  bool                   `toml:"allow_open" default:"false" help:"serve other machines although there are no users"`
 	UDPPorts   option.Ports           `toml:"udp_ports" help:"the ports that associations use, as \"20000-20100\"; without it, the system picks each port"`
+	UDPShared  bool                   `toml:"udp_shared" help:"all associations share one UDP socket, on the address and port of listen; else each has a port of its own"`
 	UDPAddress option.IP              `toml:"udp_address" help:"the address that clients are told to send their datagrams to, where a NAT or a container hides this machine's own"`
 }
 
@@ -50,7 +51,19 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 		env.Log.LogAttrs(context.Background(), slog.LevelWarn, "no users: every client that can reach this address is served",
 			slog.String("listen", o.Listen[i].String()))
 	}
-	return inbound.New(env, o.Options, &handshaker{users: known, mode: o.Mode, ports: o.UDPPorts, told: o.UDPAddress.Addr, quota: inbound.KeepQuota(env, o.Options)})
+	switch {
+	case o.UDPShared && o.UDPPorts.IsValid():
+		return nil, core.BadOption("udp_shared", "give only one of udp_shared and udp_ports")
+	case o.UDPShared && !o.Mode.Packets():
+		return nil, core.BadOption("udp_shared", "mode = %q serves no UDP", o.Mode)
+	}
+	h := &handshaker{users: known, mode: o.Mode, ports: o.UDPPorts, told: o.UDPAddress.Addr, quota: inbound.KeepQuota(env, o.Options)}
+	streams, err := inbound.New(env, o.Options, h)
+	if err != nil || !o.UDPShared {
+		return streams, err
+	}
+	h.shared = newShared(env, o.Options, &h.memo)
+	return inbound.Both(streams, h.shared), nil
 }
 
 // isOpen reports whether other machines may reach an address.
@@ -64,6 +77,8 @@ type handshaker struct {
 	told  netip.Addr     // in replies to ASSOCIATE, if valid
 	quota *inbound.Quota // of associations
 	memo  memo           // parses datagrams of associations
+
+	shared *shared // the socket of all associations; nil if each has its own
 }
 
 var _ inbound.Handshaker = (*handshaker)(nil)
@@ -103,6 +118,7 @@ func (h *handshaker) request(w *window, c core.Client, user string, requests inb
 		return err
 	case r.cmd == cmdAssociate:
 		a := newAssociate(h, w.conn, c.Addr.Addr(), r.target)
+		a.user = user
 		requests.Packets(&core.Request{User: user, Flow: a.flow}, a)
 	case r.isLookup():
 		requests.Stream(&core.Request{User: user, Target: r.target, IPs: r.ips(), Payload: w.rest(), AwaitsReply: true}, lookup{pending{w.conn}})
