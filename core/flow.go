@@ -33,7 +33,7 @@ type rarities struct {
 	onEnd []func()
 	path  []string // branches that were chosen
 
-	dropped []Dropped // datagrams, by reason
+	dropped []Dropped // datagrams that were not taken by TakeDropped, by reason
 }
 
 // rarely returns the rarities. mu is held.

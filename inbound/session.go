@@ -147,15 +147,17 @@ func (s *session) WritePackets(ps []core.Packet) (int, error) {
 		return 0, net.ErrClosed
 	}
 	s.answered += len(ps)
+	count := len(ps)
 	if !s.proven && !s.unbounded {
 		ps = s.affordable(ps)
 	}
 	socket, peer, local := s.socket, s.peer, s.local
 	s.mu.Unlock()
+	s.flow.DropAnswers(core.DropUnproven, count-len(ps))
 	if len(ps) == 0 {
 		return 0, nil
 	}
-	return socket.SendSealed(peer, local, s.key.session, ps)
+	return socket.SendSealed(s.flow, peer, local, s.key.session, ps)
 }
 
 // affordable filters ps to the amplification budget of an unproven client. mu is held.
@@ -163,10 +165,12 @@ func (s *session) affordable(ps []core.Packet) []core.Packet {
 	kept := ps[:0]
 	for _, p := range ps {
 		size := len(p.Data) + s.key.session.Overhead(p.Addr)
-		if size > core.MaxDatagram || s.out+size > maxAmplification*s.in+freeAnswer {
+		if size <= core.MaxDatagram && s.out+size > maxAmplification*s.in+freeAnswer {
 			continue
 		}
-		s.out += size
+		if size <= core.MaxDatagram { // else the socket drops it
+			s.out += size
+		}
 		kept = append(kept, p)
 	}
 	return kept

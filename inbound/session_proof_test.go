@@ -2,8 +2,11 @@ package inbound
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // A download by QUIC acknowledges every second datagram in a few bytes: it is a
@@ -39,6 +42,8 @@ func TestSessionNotProvenAlone(t *testing.T) {
 	}
 	if got, want := s.answers(t, 60, 1000), (10*200+8<<10)/1000; got != want {
 		t.Errorf("answers: got %d, want %d", got, want)
+	} else if got, want := s.flow.TakeDropped(), []core.Dropped{{Reason: core.DropUnproven, AtInbound: true, Count: 60 - want}}; !slices.Equal(got, want) {
+		t.Errorf("dropped: got %v, want %v", got, want)
 	}
 }
 

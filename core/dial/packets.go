@@ -47,7 +47,7 @@ func (p *netPackets) WritePackets(ps []core.Packet) (sent int, err error) {
 	if p.loops != nil {
 		p.noteLoops(ps, allowed)
 	}
-	sent, err = p.socket.SendPackets(ps, func(packet *core.Packet) (netip.AddrPort, bool) {
+	sent, err = p.socket.SendPackets(p.request.Flow, ps, func(packet *core.Packet) (netip.AddrPort, bool) {
 		to := packet.Addr.AddrPort()
 		if to != allowed {
 			if p.check(to) != nil {

@@ -59,6 +59,11 @@ var dropHints = map[core.DropReason]string{
 	core.DropCrowded:   "raise association_names in [process]",
 	core.DropDenied:    "the outbound does not send to such targets; see its option allow",
 	core.DropAuth:      "the server's answers can't be opened: wrong method or password, or its clock?",
+
+	core.DropLong:        "longer than a datagram or the MTU of the route, the headers of the protocol included",
+	core.DropFull:        "the socket's send buffer was full: the sender is faster than this machine's network",
+	core.DropUnreachable: "no route from this machine, or its firewall refuses them",
+	core.DropUnproven:    "a client gets at most ten times what it sent before it has answered: its address may be forged",
 }
 
 // hint returns the likely mend of a kind of failures, "" if there is none.

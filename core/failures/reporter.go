@@ -33,12 +33,13 @@ type Reporter struct {
 	closed bool
 }
 
-var _ core.Observer = (*Reporter)(nil)
+var _ core.DropObserver = (*Reporter)(nil)
 
 // kind is what failures have in common that share a line.
 type kind struct {
 	where, reason string
 	dropped       bool // datagrams, not requests
+	atInbound     bool // where is an inbound
 	short         bool // connections, for lack of a resource, which is the reason
 }
 
@@ -64,9 +65,6 @@ func (r *Reporter) SetHops(hops map[string]bool) { r.hops.Store(&hops) }
 
 // Observe counts a failure, or an answer.
 func (r *Reporter) Observe(e core.Event) {
-	if e.Kind.Ends() && e.Request != nil && e.Request.Network == core.UDP {
-		r.dropped(e)
-	}
 	switch {
 	case !e.Kind.Ends() || e.Request == nil && !errors.Is(e.Err, core.ErrCrowded) || errors.Is(e.Err, core.ErrShutdown):
 	case errors.Is(e.Err, core.ErrCrowded):
@@ -78,12 +76,12 @@ func (r *Reporter) Observe(e core.Event) {
 	}
 }
 
-// dropped counts the datagrams that an association has dropped until its end.
-func (r *Reporter) dropped(e core.Event) {
-	for _, d := range e.Request.Flow.Dropped() {
-		k := kind{where: strings.Join(e.Path, " > "), reason: string(d.Reason), dropped: true}
-		if d.Reason.OfClient() {
-			k.where = e.Client.Inbound
+// ObserveDrops counts datagrams that an association has dropped.
+func (r *Reporter) ObserveDrops(from core.Client, path []string, ds []core.Dropped) {
+	for _, d := range ds {
+		k := kind{where: strings.Join(path, " > "), reason: string(d.Reason), dropped: true, atInbound: d.AtInbound}
+		if d.AtInbound {
+			k.where = from.Inbound
 		}
 		r.mu.Lock()
 		r.add(k, tally{first: d.Count})
@@ -178,7 +176,7 @@ func (r *Reporter) write(k kind, t *tally) {
 	}
 	if k.dropped {
 		message, key = "datagrams dropped", "outbound"
-		if core.DropReason(k.reason).OfClient() {
+		if k.atInbound {
 			key = "inbound"
 		}
 		if t.more == 0 {

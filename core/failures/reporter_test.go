@@ -159,12 +159,12 @@ func TestDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, b := logged()
 		ended := func() {
-			e := core.Event{Kind: core.Closed, Client: core.Client{Inbound: "inbound.local"}, Path: []string{"outbound.direct"},
-				Request: &core.Request{Network: core.UDP, Flow: new(core.Flow)}}
-			e.Request.Flow.Drop(core.DropName, 300)
-			e.Request.Flow.Drop(core.DropFragment, 2)
-			e.Request.Flow.Drop(core.DropName, 12)
-			r.Observe(e)
+			var f core.Flow
+			f.Drop(core.DropName, 300)
+			f.Drop(core.DropFragment, 2)
+			f.Drop(core.DropName, 12)
+			r.ObserveDrops(core.Client{Inbound: "inbound.local"}, []string{"outbound.direct"}, f.TakeDropped())
+			r.ObserveDrops(core.Client{Inbound: "inbound.local"}, []string{"outbound.direct"}, f.TakeDropped())
 		}
 		for range 3 {
 			ended()

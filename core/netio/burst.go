@@ -30,8 +30,8 @@ func borrowBurst() *burst { return bursts.Get().(*burst) }
 func (b *burst) release() { bursts.Put(b) }
 
 // seal seals datagrams of ps until b is full, and returns how many of ps it consumed.
-// Datagrams that can't be sealed, or would be too long, are dropped.
-func (b *burst) seal(s core.PacketSealer, ps []core.Packet) (done int) {
+// Datagrams that can't be sealed, or would be too long, are dropped and counted in lost.
+func (b *burst) seal(lost losses, s core.PacketSealer, ps []core.Packet) (done int) {
 	b.n, b.slab = 0, b.slab[:0]
 	for done < len(ps) && b.n < MaxBurst {
 		p := &ps[done]
@@ -41,11 +41,13 @@ func (b *burst) seal(s core.PacketSealer, ps []core.Packet) (done int) {
 		}
 		done++
 		if size > core.MaxDatagram {
+			lost.Drop(core.DropLong, 1)
 			continue
 		}
 		start := len(b.slab)
 		sealed, err := s.AppendPacket(b.slab[start:], p.Data, p.Addr)
 		if err != nil || len(sealed) > size {
+			lost.Drop(core.DropSeal, 1)
 			continue
 		}
 		b.slab = b.slab[:start+len(sealed)]
@@ -56,12 +58,12 @@ func (b *burst) seal(s core.PacketSealer, ps []core.Packet) (done int) {
 }
 
 // SealPackets seals ps with s and writes them through dst to the address to. It
-// implements WritePackets of a hop.
-func SealPackets(dst core.PacketConn, to core.Addr, s core.PacketSealer, ps []core.Packet) (sent int, err error) {
+// implements WritePackets of a hop. What is dropped is counted in flow.
+func SealPackets(flow *core.Flow, dst core.PacketConn, to core.Addr, s core.PacketSealer, ps []core.Packet) (sent int, err error) {
 	b := borrowBurst()
 	defer b.release()
 	for len(ps) > 0 && err == nil {
-		ps = ps[b.seal(s, ps):]
+		ps = ps[b.seal(flow, s, ps):]
 		for i := range b.n {
 			b.ps[i] = core.Packet{Addr: to, Data: b.data[i]}
 		}
@@ -74,16 +76,17 @@ func SealPackets(dst core.PacketConn, to core.Addr, s core.PacketSealer, ps []co
 
 // SendSealed is SealPackets for a client of this socket: the datagrams are sent to
 // peer, and from local if local is valid.
-func (s *UDPSocket) SendSealed(peer netip.AddrPort, local netip.Addr, f core.PacketSealer, ps []core.Packet) (sent int, err error) {
+func (s *UDPSocket) SendSealed(flow *core.Flow, peer netip.AddrPort, local netip.Addr, f core.PacketSealer, ps []core.Packet) (sent int, err error) {
+	lost := answers{flow}
 	b := borrowBurst()
 	defer b.release()
 	for len(ps) > 0 && err == nil {
-		ps = ps[b.seal(f, ps):]
+		ps = ps[b.seal(lost, f, ps):]
 		for i := range b.n {
 			b.ds[i] = Datagram{Peer: peer, Local: local, Data: b.data[i]}
 		}
 		var n int
-		n, err = s.Send(b.ds[:b.n])
+		n, err = s.send(lost, b.ds[:b.n])
 		sent += n
 	}
 	return sent, err
@@ -110,8 +113,8 @@ func (s *UDPSocket) ReceivePackets(sink core.PacketSink, panicked func(error), p
 }
 
 // SendPackets is Send for an association. address returns the destination of a
-// packet, or false to drop the packet.
-func (s *UDPSocket) SendPackets(ps []core.Packet, address func(*core.Packet) (netip.AddrPort, bool)) (sent int, err error) {
+// packet, or false to drop the packet, which it counts itself.
+func (s *UDPSocket) SendPackets(flow *core.Flow, ps []core.Packet, address func(*core.Packet) (netip.AddrPort, bool)) (sent int, err error) {
 	b := borrowBurst()
 	defer b.release()
 	for len(ps) > 0 && err == nil {
@@ -124,7 +127,7 @@ func (s *UDPSocket) SendPackets(ps []core.Packet, address func(*core.Packet) (ne
 			}
 		}
 		ps = ps[k:]
-		n, err = s.Send(b.ds[:n])
+		n, err = s.send(flow, b.ds[:n])
 		sent += n
 	}
 	return sent, err

@@ -91,15 +91,19 @@ func (c *collector) WritePackets(ps []core.Packet) (int, error) {
 func TestSealPackets(t *testing.T) {
 	all, want := sealed()
 	c := &collector{to: coretest.Addr(t, "server.test:8388")}
-	n, err := netio.SealPackets(c, c.to, sealer{}, packetsOf(all))
+	var f core.Flow
+	n, err := netio.SealPackets(&f, c, c.to, sealer{}, packetsOf(all))
 	if n != len(want) || err != nil {
 		t.Errorf("got %d, %v, want %d, nil", n, err, len(want))
 	}
 	if !slices.EqualFunc(c.got, want, bytes.Equal) {
 		t.Errorf("got %d datagrams that differ from the %d that were sealed", len(c.got), len(want))
 	}
+	if got, want := f.TakeDropped(), []core.Dropped{{Reason: core.DropSeal, Count: 4}, {Reason: core.DropLong, Count: 1}}; !slices.Equal(got, want) {
+		t.Errorf("dropped: got %v, want %v", got, want)
+	}
 	c = &collector{to: c.to, fail: 1}
-	if n, err := netio.SealPackets(c, c.to, sealer{}, packetsOf(all)); n != netio.MaxBurst || err != io.ErrClosedPipe {
+	if n, err := netio.SealPackets(&f, c, c.to, sealer{}, packetsOf(all)); n != netio.MaxBurst || err != io.ErrClosedPipe {
 		t.Errorf("on a connection that fails: got %d, %v, want %d, %v", n, err, netio.MaxBurst, io.ErrClosedPipe)
 	}
 }
@@ -108,9 +112,10 @@ func TestSealPackets(t *testing.T) {
 func TestSealPacketsAllocates(t *testing.T) {
 	c, to := new(coretest.Discard), coretest.Addr(t, "server.test:8388")
 	var s core.PacketSealer = sealer{}
+	var f core.Flow
 	ps := packetsOf(slices.Repeat([][]byte{make([]byte, 1200)}, 2*netio.MaxBurst))
 	// A garbage collection may empty the pool in the middle.
-	if n := testing.AllocsPerRun(200, func() { _, _ = netio.SealPackets(c, to, s, ps) }); n >= 1 && !detecting {
+	if n := testing.AllocsPerRun(200, func() { _, _ = netio.SealPackets(&f, c, to, s, ps) }); n >= 1 && !detecting {
 		t.Errorf("got %v allocations a burst, want 0", n)
 	}
 }
@@ -121,7 +126,8 @@ func TestSendSealed(t *testing.T) {
 	s, client := coretest.ListenUDP(t, "127.0.0.1:0"), coretest.ListenUDP(t, "127.0.0.1:0")
 	client.Grow(4 << 20)
 	in := coretest.Gather(t, client)
-	n, err := s.SendSealed(client.Addr(), netip.Addr{}, sealer{}, packetsOf(all))
+	var f core.Flow
+	n, err := s.SendSealed(&f, client.Addr(), netip.Addr{}, sealer{}, packetsOf(all))
 	if n != len(want) || err != nil {
 		t.Errorf("got %d, %v, want %d, nil", n, err, len(want))
 	}
@@ -129,6 +135,9 @@ func TestSendSealed(t *testing.T) {
 		if got := coretest.Await(t, "a datagram", in.Got); !bytes.Equal(got.Data, data) || got.Peer != s.Addr() {
 			t.Fatalf("datagram %d: got %d bytes from %v, want %d from %v (or they differ)", i, len(got.Data), got.Peer, len(data), s.Addr())
 		}
+	}
+	if got, want := f.TakeDropped(), []core.Dropped{{Reason: core.DropSeal, AtInbound: true, Count: 4}, {Reason: core.DropLong, AtInbound: true, Count: 1}}; !slices.Equal(got, want) {
+		t.Errorf("dropped: got %v, want %v", got, want)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // maxSegmented is the largest segmented message in bytes: the payload of one IP
@@ -36,10 +38,9 @@ func borrowSender() *sender {
 	return x
 }
 
-// Send sends datagrams in order, and returns how many the kernel accepted. It does not
-// wait: the others are lost. Runs of one size to one peer leave as one message that
-// the kernel segments, if it supports that. Send returns net.ErrClosed after Close.
-func (s *UDPSocket) Send(ds []Datagram) (int, error) {
+// send is Send, which counts in lost what the kernel did not accept. Runs of one size to
+// one peer leave as one message that the kernel segments, if it supports that.
+func (s *UDPSocket) send(lost losses, ds []Datagram) (int, error) {
 	x := borrowSender()
 	defer senders.Put(x)
 	s.mu.RLock()
@@ -48,12 +49,12 @@ func (s *UDPSocket) Send(ds []Datagram) (int, error) {
 		return 0, net.ErrClosed
 	}
 	if len(ds) == 1 && !s.choose {
-		return x.sendTo(s, &ds[0]), nil
+		return x.sendTo(lost, s, &ds[0]), nil
 	}
 	sent := 0
 	for len(ds) > 0 {
 		n := x.pack(s, ds)
-		sent += x.send(s, ds[:n])
+		sent += x.send(lost, s, ds[:n])
 		ds = ds[n:]
 	}
 	return sent, nil
@@ -170,8 +171,8 @@ func (s *UDPSocket) putControl(c *control, local netip.Addr, size int) int {
 }
 
 // send sends the packed messages of ds and returns how many datagrams the kernel
-// accepted.
-func (x *sender) send(s *UDPSocket, ds []Datagram) int {
+// accepted. The others are counted in lost.
+func (x *sender) send(lost losses, s *UDPSocket, ds []Datagram) int {
 	sent, total := 0, x.n
 	x.n = 0
 	for m := 0; m < total; {
@@ -187,13 +188,16 @@ func (x *sender) send(s *UDPSocket, ds []Datagram) int {
 		case errno == unix.EINTR:
 			continue
 		case errno == unix.EAGAIN: // the socket's send buffer is full
+			lost.Drop(core.DropFull, len(ds))
 			return sent
 		case x.parts[m] > 1 && isSegmentError(errno):
-			n := s.sendOne(ds[:x.parts[m]])
+			n := s.sendOne(lost, ds[:x.parts[m]])
 			if n > 0 { // segmentation was the cause
 				s.lowerSegment(errno, x.size[m])
 			}
 			sent += n
+		default:
+			lost.Drop(lossOf(errno), x.parts[m])
 		}
 		ds = ds[x.parts[m]:]
 		m++
@@ -202,7 +206,7 @@ func (x *sender) send(s *UDPSocket, ds []Datagram) int {
 }
 
 // sendTo sends one datagram by the cheapest call.
-func (x *sender) sendTo(s *UDPSocket, d *Datagram) int {
+func (x *sender) sendTo(lost losses, s *UDPSocket, d *Datagram) int {
 	size := s.putName(&x.names[0], d.Peer)
 	for {
 		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(d.Data))), uintptr(len(d.Data)),
@@ -212,6 +216,7 @@ func (x *sender) sendTo(s *UDPSocket, d *Datagram) int {
 			return 1
 		case unix.EINTR:
 		default:
+			lost.Drop(lossOf(errno), 1)
 			return 0
 		}
 	}
@@ -233,11 +238,11 @@ func (s *UDPSocket) lowerSegment(errno error, size int) {
 }
 
 // sendOne sends each datagram as a message of its own.
-func (s *UDPSocket) sendOne(ds []Datagram) int {
+func (s *UDPSocket) sendOne(lost losses, ds []Datagram) int {
 	x := borrowSender()
 	defer senders.Put(x)
 	for i := range ds {
 		x.put(s, i, ds[i:i+1])
 	}
-	return x.send(s, ds)
+	return x.send(lost, s, ds)
 }

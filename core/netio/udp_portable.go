@@ -135,12 +135,12 @@ func (s *UDPSocket) run(sink DatagramSink, panicked func(error)) {
 	}
 }
 
-// Send sends datagrams in order, and returns how many the kernel accepted. The others
-// are lost. Send returns net.ErrClosed after Close.
-func (s *UDPSocket) Send(ds []Datagram) (int, error) {
+// send is Send, which counts in lost what the kernel did not accept.
+func (s *UDPSocket) send(lost losses, ds []Datagram) (int, error) {
 	sent := 0
 	for _, d := range ds {
 		if !d.Peer.IsValid() {
+			lost.Drop(core.DropUnreachable, 1)
 			continue
 		}
 		peer := d.Peer
@@ -151,9 +151,11 @@ func (s *UDPSocket) Send(ds []Datagram) (int, error) {
 		if errors.Is(err, net.ErrClosed) {
 			return sent, err
 		}
-		if err == nil {
-			sent++
+		if err != nil {
+			lost.Drop(lossOf(err), 1)
+			continue
 		}
+		sent++
 	}
 	return sent, nil
 }

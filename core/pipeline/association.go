@@ -197,6 +197,7 @@ func (a *association) cut() {
 func (a *association) leave(kind core.EventKind, err error) {
 	from := a.end()
 	a.pipeline.log("association", from, a.request, a.requested, err)
+	a.tellDrops()
 	a.tell(kind, err)
 	a.pipeline.endFlow(a.request.Flow)
 	a.request.Grant.Release(a.request.Flow)
@@ -242,7 +243,7 @@ func (a *association) flow() *core.Flow    { return a.request.Flow }
 func (*association) network() core.Network { return core.UDP }
 func (a *association) progress() int64     { return a.packets.Load() }
 func (*association) inQueues() int         { return 0 }
-func (*association) lasts()                {}
+func (a *association) lasts()              { a.tellDrops() }
 func (a *association) activity() *activity { return &a.sweeps }
 func (a *association) id() uint64          { return a.request.ID }
 

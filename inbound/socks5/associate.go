@@ -195,9 +195,10 @@ func (a *associate) WritePackets(ps []core.Packet) (int, error) {
 	peer, local := a.peer, a.local
 	a.mu.Unlock()
 	if !peer.IsValid() {
+		a.flow.DropAnswers(core.DropUnproven, len(ps))
 		return 0, nil
 	}
-	return a.socket.SendSealed(peer, local, header{}, ps)
+	return a.socket.SendSealed(a.flow, peer, local, header{}, ps)
 }
 
 // Close ends the association and its control connection.

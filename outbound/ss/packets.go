@@ -47,7 +47,7 @@ type packetConn struct {
 
 // WritePackets sends each datagram, sealed with its target, to the server.
 func (c *packetConn) WritePackets(ps []core.Packet) (int, error) {
-	return netio.SealPackets(c.wire, c.server, c.client, ps)
+	return netio.SealPackets(c.flow, c.wire, c.server, c.client, ps)
 }
 
 // Receive opens the server's datagrams. A datagram that can't be opened is dropped.
