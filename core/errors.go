@@ -63,6 +63,38 @@ type authenticated struct{ err error }
 func (a *authenticated) Error() string { return a.err.Error() }
 func (a *authenticated) Unwrap() error { return a.err }
 
+// Sent marks err as the failure of a stream that may have carried some of the client's bytes
+// to a peer already: the request is not tried again another way. A Dialer that writes a
+// request's payload itself marks the failure of that write; all other failures of
+// DialStream say that no byte of the client's was sent.
+func Sent(err error) error { return &sent{err} }
+
+// IsSent reports whether err was marked by Sent.
+func IsSent(err error) bool {
+	var s *sent
+	return errors.As(err, &s)
+}
+
+type sent struct{ err error }
+
+func (s *sent) Error() string { return s.err.Error() }
+func (s *sent) Unwrap() error { return s.err }
+
+// AtTarget marks err as the failure of the request's target rather than of a server on the
+// way: it says nothing of the health of the outbound.
+func AtTarget(err error) error { return &atTarget{err} }
+
+// IsAtTarget reports whether err was marked by AtTarget.
+func IsAtTarget(err error) bool {
+	var a *atTarget
+	return errors.As(err, &a)
+}
+
+type atTarget struct{ err error }
+
+func (a *atTarget) Error() string { return a.err.Error() }
+func (a *atTarget) Unwrap() error { return a.err }
+
 // An OptionError is a mistake in one option of a component's table. A
 // constructor returns it so that the report can name the option's place in the
 // file.

@@ -9,26 +9,41 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 )
 
-func TestAuthenticated(t *testing.T) {
+// TestMarks marks errors: each mark is found through wrapping, and changes neither text nor
+// cause.
+func TestMarks(t *testing.T) {
 	plain := fmt.Errorf("header: %w", core.ErrMalformed)
-	for _, tc := range []struct {
+	marks := []struct {
 		name string
-		err  error
-		want bool
+		mark func(error) error
+		is   func(error) bool
 	}{
-		{"nil", nil, false},
-		{"plain", plain, false},
-		{"marked", core.Authenticated(plain), true},
-		{"wrapped", fmt.Errorf("inbound.ss: %w", core.Authenticated(plain)), true},
-		{"joined", errors.Join(io.EOF, core.Authenticated(plain)), true},
-	} {
-		if got := core.IsAuthenticated(tc.err); got != tc.want {
-			t.Errorf("%s: got %t, want %t", tc.name, got, tc.want)
-		}
+		{"authenticated", core.Authenticated, core.IsAuthenticated},
+		{"sent", core.Sent, core.IsSent},
+		{"at target", core.AtTarget, core.IsAtTarget},
 	}
-	marked := core.Authenticated(plain)
-	if !errors.Is(marked, core.ErrMalformed) || marked.Error() != plain.Error() {
-		t.Errorf("marked: got %q, want the text and the cause of %q", marked, plain)
+	for i, m := range marks {
+		marked := m.mark(plain)
+		for _, tc := range []struct {
+			name string
+			err  error
+			want bool
+		}{
+			{"nil", nil, false},
+			{"plain", plain, false},
+			{"marked", marked, true},
+			{"wrapped", fmt.Errorf("inbound.ss: %w", marked), true},
+			{"joined", errors.Join(io.EOF, marked), true},
+			{"marked otherwise", marks[(i+1)%len(marks)].mark(plain), false},
+			{"marked twice", marks[(i+1)%len(marks)].mark(marked), true},
+		} {
+			if got := m.is(tc.err); got != tc.want {
+				t.Errorf("%s: %s: got %t, want %t", m.name, tc.name, got, tc.want)
+			}
+		}
+		if !errors.Is(marked, core.ErrMalformed) || marked.Error() != plain.Error() {
+			t.Errorf("%s: got %q, want the text and the cause of %q", m.name, marked, plain)
+		}
 	}
 }
 

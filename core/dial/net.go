@@ -55,7 +55,8 @@ func (n Net) DialStream(ctx context.Context, r *core.Request) (core.Stream, erro
 	return conn, nil
 }
 
-// writeFirst writes the first bytes of a stream within ctx's deadline.
+// writeFirst writes the first bytes of a stream within ctx's deadline. Its error is marked
+// by core.Sent.
 func writeFirst(ctx context.Context, s core.Stream, first []byte) error {
 	if len(first) == 0 {
 		return nil
@@ -64,8 +65,10 @@ func writeFirst(ctx context.Context, s core.Stream, first []byte) error {
 		_ = s.SetWriteDeadline(deadline)
 		defer s.SetWriteDeadline(time.Time{})
 	}
-	_, err := s.Write(first)
-	return err
+	if _, err := s.Write(first); err != nil {
+		return core.Sent(err)
+	}
+	return nil
 }
 
 // WithResolver returns a Dialer over wire that resolves the names of targets, such as an

@@ -228,6 +228,37 @@ func TestOverTransports(t *testing.T) {
 	}
 }
 
+// TestSentMarks has the dial and the first write fail: only a failed write is marked, since
+// some of the client's bytes may have left by then.
+func TestSentMarks(t *testing.T) {
+	r := &core.Request{Target: coretest.Addr(t, "front.test:443"), Payload: []byte("payload")}
+	for _, tc := range []struct {
+		name string
+		over core.Transport
+		sent bool
+	}{
+		{"handshake", seal{err: io.ErrUnexpectedEOF}, false},
+		{"first write", closing{}, true},
+	} {
+		_, err := dial.OverTransports(coretest.NewDialer(), []core.Transport{tc.over}).DialStream(t.Context(), r)
+		if err == nil || core.IsSent(err) != tc.sent {
+			t.Errorf("%s: got %v, marked %t, want %t", tc.name, err, core.IsSent(err), tc.sent)
+		}
+	}
+	refused := &core.Request{Target: core.AddrFrom(coretest.FreeAddr(t)), Payload: []byte("payload")}
+	if _, err := (dial.Net{}).DialStream(t.Context(), refused); err == nil || core.IsSent(err) {
+		t.Errorf("refused: got %v, want an error that is not marked", err)
+	}
+}
+
+// closing is a transport whose streams are closed already.
+type closing struct{ seal }
+
+func (closing) Client(_ context.Context, s core.Stream, _ core.Addr) (core.Stream, error) {
+	s.Close()
+	return s, nil
+}
+
 func TestOverTransportsFails(t *testing.T) {
 	errHello := errors.New("no hello")
 	wire := coretest.NewDialer()

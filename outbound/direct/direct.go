@@ -3,8 +3,10 @@ package direct
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -74,9 +76,24 @@ func (d *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
 
 // DialStream connects to the target, racing its addresses. Each address is checked at
 // the socket, in the form that the kernel receives, so no DNS answer and no spelling of
-// an address bypasses the check.
+// an address bypasses the check. Its errors are marked by core.AtTarget, except for those
+// of this machine.
 func (d *Outbound) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
-	return d.net.DialStream(ctx, r)
+	s, err := d.net.DialStream(ctx, r)
+	if err != nil && !isOwn(err) {
+		err = core.AtTarget(err)
+	}
+	return s, err
+}
+
+// isOwn reports whether a dial failed for a reason of this machine.
+func isOwn(err error) bool {
+	for _, own := range []error{syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
 }
 
 // Find returns the addresses of the target that a dial would be allowed.

@@ -224,8 +224,8 @@ func TestOwnListener(t *testing.T) {
 func TestErrors(t *testing.T) {
 	d := newDialer(t, new(core.Process), "127.0.0.0/8")
 	free := coretest.FreeAddr(t)
-	if s, err := d.DialStream(t.Context(), &core.Request{Target: core.AddrFrom(free)}); s != nil || !errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, core.ErrDenied) {
-		t.Errorf("no listener: got %v, %v, want ECONNREFUSED", s, err)
+	if s, err := d.DialStream(t.Context(), &core.Request{Target: core.AddrFrom(free)}); s != nil || !errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, core.ErrDenied) || !core.IsAtTarget(err) {
+		t.Errorf("no listener: got %v, %v, want ECONNREFUSED at the target", s, err)
 	}
 	if s, err := d.DialStream(t.Context(), &core.Request{Target: core.NewIPAddr(free.Addr(), 0)}); s != nil || !errors.Is(err, core.ErrMalformed) {
 		t.Errorf("port 0: got %v, %v, want core.ErrMalformed", s, err)
