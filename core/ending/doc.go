@@ -6,8 +6,9 @@
 //	---------  ---------------------------------  -----------------------------------  ------------------------
 //	HalfClose  a FIN; the peer may go on sending  the other side sent a FIN            relay.end
 //	Close      a FIN                              both directions have ended           stream.relayed
-//	Cut        a FIN, at once                     idle, over a quota, a user revoked,  Flow.Cut
-//	                                              the end of a drain
+//	Cut        a FIN, at once; a RST if the peer  idle, over a quota, a user revoked,  Flow.Cut
+//	           is still sending: nothing is read  the end of a drain
+//	           for a client that may have no more
 //	Reset      a RST, at once                     a dial that failed after the reply   Reset
 //	PassOn     what came before, then a RST       the other side was reset, broke or   relay.passOn
 //	                                              ended inside a message: the stream
@@ -19,6 +20,8 @@
 //	           Dismiss                            failure
 //	Dismiss    a FIN at once; the server reads    no reply is due, the peer may still  Dismiss
 //	           for up to a second                 be sending
+//	Finish     a FIN at once; the server reads    the target of a request that proves a  Finish
+//	           on as Linger says                  key can't be reached
 //	Drain      silence until the peer ends, or    a client without a key made no       Drain
 //	           until a time fixed by the key,     request
 //	           then a FIN and a close at once

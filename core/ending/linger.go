@@ -15,6 +15,18 @@ const (
 	lingerLast    = 100 * time.Millisecond // between two looks after a while
 )
 
+// Finish is Dismiss for a peer that has proved a key. It may be uploading, by any number of
+// bytes, which are read as Linger does: a close before their end would be a reset.
+func Finish(s core.Stream, stop <-chan struct{}) {
+	if netio.TCP(s) == nil {
+		Dismiss(s)
+		return
+	}
+	_ = s.CloseWrite()
+	Linger(s, stop)
+	_ = s.Close()
+}
+
 // Linger reads and discards what the peer of s is still sending after our FIN, so that the
 // close that follows is no reset. It ends with the peer's end, after a second of silence,
 // after ten seconds or 16 MiB, and when stop is closed. It reads the TCP connection below s,

@@ -84,7 +84,7 @@ func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client, 
 		return err
 	}
 	r := &core.Request{Target: a.Target, User: a.User, Payload: a.Payload, Grant: a.Grant, Once: a.Once, Unproven: a.Unproven}
-	next.Stream(r, pending{a, conn, s.Rejecter, deadline})
+	next.Stream(r, pending{a, conn, s.Rejecter, deadline, ctx.Done()})
 	return nil
 }
 
@@ -95,15 +95,17 @@ type pending struct {
 	conn     core.Stream
 	rejecter *inbound.Rejecter
 	deadline time.Time
+	ended    <-chan struct{} // closed when the inbound can't wait for clients any more
 }
 
 // Accept returns the stream.
 func (p pending) Accept() (core.Stream, error) { return p.Stream, nil }
 
 // Reject closes the connection with a FIN if the client has proved the key: that end
-// reveals nothing to a prober. Where the method can, it marks the answer as incomplete, so
-// that the client does not take it for the empty answer of its target. An unproven client, and a client whose request turned out
-// to be a replay, is treated as a client with an invalid request.
+// reveals nothing to a prober, and an upload does not make it a reset. Where the method
+// can, it marks the answer as incomplete, so that the client does not take it for the
+// empty answer of its target. An unproven client, and a client whose request turned out to
+// be a replay, is treated as a client with an invalid request.
 func (p pending) Reject(cause error) {
 	if p.Unproven || errors.Is(cause, core.ErrReplay) {
 		if s, ok := p.Stream.(interface{ Discard() }); ok { // drops bytes that were read and not delivered
@@ -115,5 +117,5 @@ func (p pending) Reject(cause error) {
 	if i, ok := p.Stream.(core.Interrupter); ok {
 		_ = i.Interrupt() // the client may have gone
 	}
-	ending.Dismiss(p.Stream)
+	ending.Finish(p.Stream, p.ended)
 }
