@@ -19,8 +19,9 @@ type account struct {
 	// floor is when the last datagram of the sessions that were forgotten becomes
 	// invalid. A datagram that becomes invalid no later begins no session.
 	floor   time.Time
-	raised  time.Time // when floor was set
-	isNoted bool      // floor is in the journal
+	raised  time.Time     // when floor was set
+	barred  *list.Element // in sessions.barred; nil without a floor
+	isNoted bool          // floor is in the journal
 }
 
 func (a *account) size() int { return a.live.Len() + a.closed.Len() }
@@ -82,14 +83,35 @@ func (t *sessions) enter(s *session, until, now time.Time) error {
 	return nil
 }
 
-// dropOver removes sessions that can no longer be replayed. mu is held.
+// dropOver removes sessions that can no longer be replayed, and floors that have passed.
+// mu is held.
 func (t *sessions) dropOver(now time.Time) {
+	t.dropFloors(now)
 	for e := t.closed.Front(); e != nil; e = t.closed.Front() {
 		s := e.Value.(*session)
 		if !s.isOver(now) {
 			return
 		}
-		t.remove(s, now)
+		t.remove(s)
+	}
+}
+
+// dropFloors removes the floors that have passed by both clocks, and the accounts that
+// have nothing else. mu is held.
+func (t *sessions) dropFloors(now time.Time) {
+	for e := t.barred.Front(); e != nil; e = t.barred.Front() {
+		a := e.Value.(*account)
+		switch {
+		case now.Sub(a.raised) < sessionKept:
+			return
+		case !now.Round(0).After(a.floor): // the wall clock has gone back
+			a.raised = now
+			t.barred.MoveToBack(e)
+		default:
+			t.barred.Remove(e)
+			a.barred, a.floor = nil, time.Time{}
+			t.tidy(a)
+		}
 	}
 }
 
@@ -112,11 +134,11 @@ func (t *sessions) victim(a *account) *session {
 // forget removes a session whose datagrams may still be valid. mu is held.
 func (t *sessions) forget(s *session, now time.Time) {
 	t.raise(s.owner, s.until, now)
-	t.remove(s, now)
+	t.remove(s)
 }
 
 // remove removes a session. mu is held.
-func (t *sessions) remove(s *session, now time.Time) {
+func (t *sessions) remove(s *session) {
 	a := s.account
 	if s.replies != nil {
 		a.live.Remove(s.place)
@@ -126,12 +148,12 @@ func (t *sessions) remove(s *session, now time.Time) {
 	}
 	delete(t.byID, s.id)
 	heap.Fix(&t.largest, a.index)
-	t.tidy(a, now)
+	t.tidy(a)
 }
 
 // tidy removes an account that says nothing any more. mu is held.
-func (t *sessions) tidy(a *account, now time.Time) {
-	if a.size() > 0 || now.Sub(a.raised) < sessionKept || !now.Round(0).After(a.floor) {
+func (t *sessions) tidy(a *account) {
+	if a.size() > 0 || a.barred != nil {
 		return
 	}
 	heap.Remove(&t.largest, a.index)
@@ -142,6 +164,11 @@ func (t *sessions) tidy(a *account, now time.Time) {
 func (t *sessions) raise(owner hash, until, now time.Time) {
 	a := t.accountOf(owner)
 	a.raised = now
+	if a.barred == nil {
+		a.barred = t.barred.PushBack(a)
+	} else {
+		t.barred.MoveToBack(a.barred)
+	}
 	if until.After(a.floor) {
 		a.floor, a.isNoted = until, false
 	}

@@ -34,7 +34,7 @@ func (c *Cipher) restore(r replay.Record) {
 // journalRecords returns the salts and sessions that are needed to detect replays.
 func (c *Cipher) journalRecords() iter.Seq[replay.Record] {
 	return func(yield func(replay.Record) bool) {
-		for _, r := range c.sessions.records(everything) {
+		for _, r := range c.sessions.records(everything, c.now()) {
 			if !yield(r) {
 				return
 			}
@@ -49,7 +49,7 @@ func (c *Cipher) noteSessions() {
 	if c.journal == nil {
 		return
 	}
-	for _, r := range c.sessions.records(changes) {
+	for _, r := range c.sessions.records(changes, c.now()) {
 		c.journal.Note(r)
 	}
 }
@@ -63,10 +63,11 @@ const (
 )
 
 // records returns records of sessions, and of what is known of forgotten ones, and marks
-// them as noted.
-func (t *sessions) records(which selection) (records []replay.Record) {
+// them as noted. What can no longer be replayed is removed.
+func (t *sessions) records(which selection, now time.Time) (records []replay.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.dropOver(now)
 	for _, s := range t.byID {
 		if which == everything || !s.isNoted || s.window.Highest() != s.noted {
 			records = append(records, s.record())
@@ -74,7 +75,7 @@ func (t *sessions) records(which selection) (records []replay.Record) {
 		}
 	}
 	for _, a := range t.accounts {
-		if !a.floor.IsZero() && (which == everything || !a.isNoted) {
+		if a.barred != nil && (which == everything || !a.isNoted) {
 			records = append(records, replay.Record{Kind: packetFloor, Until: a.floor, Data: a.owner[:]})
 			a.isNoted = true
 		}

@@ -65,10 +65,11 @@ type sessions struct {
 	closed   *list.List // of *session, those without an association, by the end of it
 	accounts map[hash]*account
 	largest  accountHeap
+	barred   *list.List // of *account, those with a floor, by the time when it was set
 }
 
 func newSessions(method string, key []byte, most int) *sessions {
-	return &sessions{method: method, key: key, max: most, byID: map[uint64]*session{}, closed: list.New(), accounts: map[hash]*account{}}
+	return &sessions{method: method, key: key, max: most, byID: map[uint64]*session{}, closed: list.New(), accounts: map[hash]*account{}, barred: list.New()}
 }
 
 // limit sets the maximum number of sessions. It holds from the next new session on.
