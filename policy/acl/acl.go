@@ -59,7 +59,7 @@ func (p *Policy) Wrap(next core.Dialer) core.Dialer { return &dialer{p, next} }
 func (p *Policy) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	if len(p.lists.origins) > 0 {
+	if p.lists.Followed() {
 		running.Go(func() { follow.Watch(ctx, p.env.Log, "list file not read, its old entries stay in use", p.reload) })
 	}
 	p.tally.run(ctx, p.env.Log)
@@ -67,7 +67,7 @@ func (p *Policy) Run(ctx context.Context) {
 
 // reload reads the files that have changed.
 func (p *Policy) reload() error {
-	changed, failed := p.lists.reload(p.env.Log)
+	changed, failed := p.lists.Reload(p.env.Log)
 	if !changed {
 		return failed
 	}

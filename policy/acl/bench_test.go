@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/match"
 )
 
 // sizes are how many entries lists have.
@@ -49,50 +49,19 @@ func listFile(n int, entry func(int) string) []byte {
 	return b.Bytes()
 }
 
-func load(b *testing.B, t *targets, text []byte) {
+func load(b *testing.B, text []byte) *match.Targets {
 	b.Helper()
-	if err := eachLine("list", bytes.NewReader(text), func(line []byte) error { return targetLine(t, line) }); err != nil {
+	t, err := match.ReadTargets("list", bytes.NewReader(text))
+	if err != nil {
 		b.Fatal(err)
 	}
-	t.seal()
-}
-
-// heap returns how many bytes are in use.
-func heap() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
-}
-
-// BenchmarkLoad reads a list, and tells how much it takes then.
-func BenchmarkLoad(b *testing.B) {
-	for what, entry := range map[string]func(int) string{
-		"names": listName, "hosts": func(n int) string { return "0.0.0.0 " + listName(n) }, "ranges": rangeText,
-	} {
-		for _, n := range sizes {
-			b.Run(fmt.Sprintf("%s/%d", what, n), func(b *testing.B) {
-				text := listFile(n, entry)
-				var t *targets
-				before := heap()
-				for b.Loop() {
-					t = new(targets)
-					load(b, t, text)
-				}
-				b.ReportMetric(float64(heap()-before)/float64(t.len()), "B/entry")
-				runtime.KeepAlive(t)
-				runtime.KeepAlive(text)
-			})
-		}
-	}
+	return t
 }
 
 // BenchmarkName asks a list of names about names that are in it and that are not.
 func BenchmarkName(b *testing.B) {
 	for _, n := range sizes {
-		r := &rules{targets: pair[*targets]{deny: []*targets{new(targets)}}}
-		load(b, r.targets.deny[0], listFile(n, listName))
+		r := &rules{targets: pair[*match.Targets]{deny: []*match.Targets{load(b, listFile(n, listName))}}}
 		for _, what := range []string{"in", "below", "not in"} {
 			asked := make([]core.Addr, 1<<16)
 			for i := range asked {
@@ -118,8 +87,7 @@ func BenchmarkName(b *testing.B) {
 // BenchmarkAddress asks a list of ranges about addresses.
 func BenchmarkAddress(b *testing.B) {
 	for _, n := range sizes {
-		r := &rules{targets: pair[*targets]{deny: []*targets{new(targets)}}}
-		load(b, r.targets.deny[0], listFile(n, rangeText))
+		r := &rules{targets: pair[*match.Targets]{deny: []*match.Targets{load(b, listFile(n, rangeText))}}}
 		asked := make([]core.Addr, 1<<16)
 		for i := range asked {
 			asked[i] = core.NewIPAddr(listRange(n+i).Addr(), 443)
@@ -130,31 +98,6 @@ func BenchmarkAddress(b *testing.B) {
 				_, _ = r.target(asked[i%len(asked)])
 			}
 		})
-	}
-}
-
-// BenchmarkPatterns asks as many keywords and expressions as there may be about an
-// ordinary name and the longest.
-func BenchmarkPatterns(b *testing.B) {
-	var words, plain, worst targets
-	for i := range maxKeywords {
-		_ = words.keywords.add([]byte(listName(i)[:5]))
-	}
-	for i := range maxPatterns {
-		_ = plain.patterns.add(fmt.Appendf(nil, `^ads?[0-9]+\.%d`, i))
-	}
-	for worst.patterns.add([]byte("(?:a|aa|a[b.]*){20}z")) == nil {
-	}
-	for name, host := range map[string]string{"ordinary": "www.some-site.example", "longest": strings.Repeat(strings.Repeat("a", 62)+".", 4)} {
-		for what, t := range map[string]*targets{"keywords": &words, "expressions": &plain, "worst expressions": &worst} {
-			folded := fold(nil, host)
-			b.Run(what+"/"+name, func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					_, _ = t.name(host, folded)
-				}
-			})
-		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/match"
 )
 
 var _ core.Describer = Options{}
@@ -17,7 +18,7 @@ func (o Options) Describe() core.Description {
 	switch {
 	case resolver.Given():
 		d.Targets = core.Targets{Names: core.NamesLookedUp, Resolver: resolver}
-	case slices.ContainsFunc(o.DenyTargets, func(t Target) bool { return t.kind == network }):
+	case slices.ContainsFunc(o.DenyTargets, match.Target.IsRange):
 		d.Ranges = "deny_targets"
 	}
 	return d
@@ -26,7 +27,7 @@ func (o Options) Describe() core.Description {
 // namedUsers returns the users of a list. Those of its files may be users of the past.
 func namedUsers(key string, list []string) (all []core.NamedUser) {
 	for i, name := range list {
-		if _, ok := cutFile(name); !ok {
+		if _, ok := match.CutFile(name); !ok {
 			all = append(all, core.NamedUser{Key: core.OptionKey(key, strconv.Itoa(i)), Name: name})
 		}
 	}

@@ -2,10 +2,9 @@ package acl
 
 import (
 	"fmt"
-	"net/netip"
-	"strings"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/match"
 )
 
 // check is one of the checks that a request must pass.
@@ -23,11 +22,10 @@ var checks = [...]string{bySource: "source", byUser: "user", byTarget: "target",
 // reason is the entry that denies a request, or, without an entry, that no allow list
 // matches. Creating a reason does not allocate; String does.
 type reason struct {
-	check  check
-	kind   kind
-	text   string
-	prefix netip.Prefix
-	port   uint16
+	check check
+	entry match.Found // of a list of sources or targets
+	user  string
+	port  uint16
 }
 
 // String returns the entry in the form of a list.
@@ -37,17 +35,9 @@ func (r reason) String() string {
 	case r.check == byPort:
 		return fmt.Sprint("port ", r.port)
 	case r.check == byUser:
-		return fmt.Sprintf("user %q", r.text)
-	case r.prefix.IsValid() && r.prefix.IsSingleIP():
-		return what + " " + r.prefix.Addr().String()
-	case r.prefix.IsValid():
-		return what + " " + r.prefix.String()
-	case r.kind == below:
-		return what + " suffix:." + strings.ToLower(r.text)
-	case r.kind == exact:
-		return what + " domain:" + strings.ToLower(r.text)
-	case r.kind != 0:
-		return what + " " + words[r.kind] + ":" + r.text
+		return fmt.Sprintf("user %q", r.user)
+	case !r.entry.IsZero():
+		return what + " " + r.entry.String()
 	}
 	return what + " in no allow list"
 }

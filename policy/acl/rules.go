@@ -7,6 +7,7 @@ import (
 
 	"github.com/gaissmai/bart"
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/match"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -20,8 +21,8 @@ type rules struct {
 	nat64 *core.NAT64 // finds the addresses inside of others
 
 	sources pair[*bart.Lite]
-	users   pair[users]
-	targets pair[*targets]
+	users   pair[match.Users]
+	targets pair[*match.Targets]
 	ports   pair[option.Ports]
 }
 
@@ -53,8 +54,8 @@ func (r *rules) who(client netip.Addr, user string) (reason, bool) {
 	if !r.passes(v, r.sources.allows) {
 		return why, false
 	}
-	why, v = reason{check: byUser, text: user}, unlisted
-	among := func(set users) bool { _, ok := set[user]; return ok }
+	why, v = reason{check: byUser, user: user}, unlisted
+	among := func(set match.Users) bool { _, ok := set[user]; return ok }
 	if slices.ContainsFunc(r.users.allow, among) {
 		v = allows
 	} else if slices.ContainsFunc(r.users.deny, among) {
@@ -67,7 +68,7 @@ func (r *rules) who(client netip.Addr, user string) (reason, bool) {
 // at those. If one of them is denied, the address is. Where more than one may be meant,
 // none of them allows it.
 func (r *rules) inside(ip netip.Addr, judge func(netip.Addr) (reason, verdict)) (reason, verdict) {
-	ip = plain(ip)
+	ip = match.Plain(ip)
 	why, v := judge(ip)
 	if v == denies || ip.Is4() {
 		return why, v
@@ -93,8 +94,8 @@ func (r *rules) source(ip netip.Addr) (reason, verdict) {
 	}
 	for _, set := range r.sources.deny {
 		if set.Contains(ip) {
-			prefix, _ := find(set, ip)
-			return reason{check: bySource, prefix: prefix}, denies
+			entry, _ := match.RangeOf(set, ip)
+			return reason{check: bySource, entry: entry}, denies
 		}
 	}
 	return reason{check: bySource}, unlisted
@@ -116,16 +117,15 @@ func (r *rules) port(port uint16) (reason, bool) {
 func (r *rules) named(name string) (reason, verdict) {
 	var space [core.MaxName + 1]byte
 	name = strings.TrimSuffix(name, ".")
-	folded := fold(space[:0], name)
+	folded := match.Fold(space[:0], name)
 	for _, set := range r.targets.allow {
-		if _, ok := set.name(name, folded); ok {
+		if _, ok := set.Name(name, folded); ok {
 			return reason{}, allows
 		}
 	}
 	for _, set := range r.targets.deny {
-		if why, ok := set.name(name, folded); ok {
-			why.check = byTarget
-			return why, denies
+		if entry, ok := set.Name(name, folded); ok {
+			return reason{check: byTarget, entry: entry}, denies
 		}
 	}
 	return reason{check: byTarget}, unlisted
@@ -142,14 +142,14 @@ func (r *rules) addressed(ip netip.Addr) (reason, verdict) {
 // network looks an address up in the target lists.
 func (r *rules) network(ip netip.Addr) (reason, verdict) {
 	for _, set := range r.targets.allow {
-		if set.has(ip) {
+		if set.Has(ip) {
 			return reason{}, allows
 		}
 	}
 	for _, set := range r.targets.deny {
-		if set.has(ip) {
-			prefix, _ := find(&set.networks, ip)
-			return reason{check: byTarget, kind: network, prefix: prefix}, denies
+		if set.Has(ip) {
+			entry, _ := set.Range(ip)
+			return reason{check: byTarget, entry: entry}, denies
 		}
 	}
 	return reason{check: byTarget}, unlisted
@@ -216,6 +216,3 @@ func (r *rules) open(name string, ips []netip.Addr) ([]netip.Addr, reason) {
 	}
 	return kept, why
 }
-
-// plain returns an address in the form of ranges: unmapped and without a zone.
-func plain(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }

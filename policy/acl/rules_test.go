@@ -11,13 +11,14 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/follow"
+	"github.com/umbra-proxy/umbra/core/match"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // targetsOf returns a list of targets.
-func targetsOf(t testing.TB, texts ...string) []Target {
+func targetsOf(t testing.TB, texts ...string) []match.Target {
 	t.Helper()
-	list := make([]Target, len(texts))
+	list := make([]match.Target, len(texts))
 	for i, text := range texts {
 		if err := list[i].UnmarshalText([]byte(text)); err != nil {
 			t.Fatal(err)
@@ -26,9 +27,9 @@ func targetsOf(t testing.TB, texts ...string) []Target {
 	return list
 }
 
-func sourcesOf(t testing.TB, texts ...string) []Source {
+func sourcesOf(t testing.TB, texts ...string) []match.Source {
 	t.Helper()
-	list := make([]Source, len(texts))
+	list := make([]match.Source, len(texts))
 	for i, text := range texts {
 		if err := list[i].UnmarshalText([]byte(text)); err != nil {
 			t.Fatal(err)
@@ -121,7 +122,7 @@ func TestTarget(t *testing.T) {
 			o := Options{Default: tc.policy}
 			for _, set := range []struct {
 				text string
-				list *[]Target
+				list *[]match.Target
 			}{{tc.allow, &o.AllowTargets}, {tc.deny, &o.DenyTargets}} {
 				if set.text != "" {
 					*set.list = targetsOf(t, strings.Fields(set.text)...)
@@ -224,21 +225,24 @@ func TestOpen(t *testing.T) {
 
 // naive is the rules as they are documented, word by word.
 func naive(o Options, target core.Addr) bool {
-	match := func(list []Target) bool {
+	in := func(list []match.Target) bool {
 		name := strings.ToLower(strings.TrimSuffix(target.Name(), "."))
 		for _, e := range list {
-			text, hit := string(e.text), false
-			switch e.kind {
-			case below:
-				hit = name == text || strings.HasSuffix(name, "."+text)
-			case exact:
+			hit := false
+			word, text, _ := strings.Cut(e.String(), ":")
+			switch {
+			case e.IsRange():
+				var p option.Prefix
+				_ = p.UnmarshalText([]byte(e.String()))
+				hit = target.IP().IsValid() && p.Contains(target.IP())
+			case word == "domain":
 				hit = name == text
-			case keyword:
+			case word == "keyword":
 				hit = name != "" && strings.Contains(name, text)
-			case pattern:
+			case word == "regexp":
 				hit = name != "" && regexp.MustCompile(text).MatchString(name)
-			case network:
-				hit = target.IP().IsValid() && e.prefix.Contains(target.IP())
+			default:
+				hit = name == e.String() || strings.HasSuffix(name, "."+e.String())
 			}
 			if hit {
 				return true
@@ -247,12 +251,21 @@ func naive(o Options, target core.Addr) bool {
 		return false
 	}
 	switch {
-	case match(o.AllowTargets):
+	case in(o.AllowTargets):
 		return true
-	case match(o.DenyTargets):
+	case in(o.DenyTargets):
 		return false
 	}
 	return o.Default == "allow" || o.AllowTargets == nil
+}
+
+// randomName returns a name of few letters, so that names meet.
+func randomName(r *rand.Rand) string {
+	labels := make([]string, 1+r.IntN(4))
+	for i := range labels {
+		labels[i] = strings.Repeat(string(rune('a'+r.IntN(3))), 1+r.IntN(2))
+	}
+	return strings.Join(labels, ".")
 }
 
 // TestRandomRules compares random rules with the naive ones.
@@ -265,7 +278,7 @@ func TestRandomRules(t *testing.T) {
 		}
 		return netip.AddrFrom4([4]byte{10, byte(r.IntN(2)), byte(r.IntN(2)), byte(r.IntN(4))})
 	}
-	list := func() []Target {
+	list := func() []match.Target {
 		var texts []string
 		for range r.IntN(12) {
 			switch name := randomName(r); r.IntN(6) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/match"
 )
 
 // TestFollow changes a file while an association runs.
@@ -110,7 +111,7 @@ func TestFollowTwo(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); p.Run(ctx) }()
-		many := strings.Repeat("keyword:zzz\n", maxKeywords/2+1)
+		many := strings.Repeat("keyword:zzz\n", match.MaxKeywords/2+1)
 		for _, step := range []struct{ do, a, b, want string }{
 			{"both read", "a.test\n", "b.test\n", "a.test b.test"},
 			{"one wrong, the other changed", "a test\n", "b.test\nc.test\n", "a.test b.test c.test"},

@@ -1,4 +1,4 @@
-package acl
+package match
 
 import (
 	"bufio"
@@ -44,9 +44,17 @@ func eachLine(path string, r io.Reader, add func(line []byte) error) error {
 	return err
 }
 
+// ReadTargets reads the text of a file of targets. path stands for it in errors.
+func ReadTargets(path string, r io.Reader) (*Targets, error) {
+	set := new(Targets)
+	err := eachLine(path, r, func(line []byte) error { return targetLine(set, line) })
+	set.seal()
+	return set, err
+}
+
 // targetLine adds the entries of a line: one entry, or the names of a line of a hosts
 // file, which match exactly.
-func targetLine(t *targets, line []byte) error {
+func targetLine(t *Targets, line []byte) error {
 	line = uncomment(line)
 	first, rest := field(line)
 	if len(rest) > 0 {
@@ -65,7 +73,7 @@ func targetLine(t *targets, line []byte) error {
 	return t.add(e)
 }
 
-func hostsLine(t *targets, rest []byte) error {
+func hostsLine(t *Targets, rest []byte) error {
 	for len(rest) > 0 {
 		var name []byte
 		name, rest = field(rest)
@@ -86,7 +94,7 @@ func hostsLine(t *targets, rest []byte) error {
 // sourceLine adds the range of a line.
 func sourceLine(set *bart.Lite, line []byte) error {
 	line = uncomment(line)
-	if _, ok := cutFile(string(line)); ok {
+	if _, ok := CutFile(string(line)); ok {
 		return errNested
 	}
 	var p option.Prefix

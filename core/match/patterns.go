@@ -1,4 +1,4 @@
-package acl
+package match
 
 import (
 	"bytes"
@@ -11,14 +11,14 @@ import (
 // of the slowest entries the longest name takes about ten milliseconds; an ordinary
 // name takes ten microseconds.
 const (
-	maxKeywords   = 10_000
+	MaxKeywords   = 10_000
 	maxPatterns   = 256
 	maxExpression = 255  // bytes in one expression
 	maxSteps      = 4096 // instructions in the programs of all expressions
 )
 
 var (
-	errKeywords = fmt.Errorf("too many keywords: want at most %d in a list", maxKeywords)
+	errKeywords = fmt.Errorf("too many keywords: want at most %d in a list", MaxKeywords)
 	errPatterns = fmt.Errorf("too many regular expressions: want at most %d in a list, of %d steps in all", maxPatterns, maxSteps)
 )
 
@@ -28,8 +28,9 @@ type keywords struct {
 	len int
 }
 
-// checkAll returns an error if the sets of a list together exceed the bounds.
-func checkAll(sets []*targets) error {
+// CheckAll returns an error if the sets of a list together exceed the bounds on keywords and
+// regular expressions.
+func CheckAll(sets []*Targets) error {
 	words, steps, expressions := 0, 0, 0
 	for _, t := range sets {
 		words += t.keywords.len
@@ -37,7 +38,7 @@ func checkAll(sets []*targets) error {
 		expressions += len(t.patterns.all)
 	}
 	switch {
-	case words > maxKeywords:
+	case words > MaxKeywords:
 		return errKeywords
 	case steps > maxSteps || expressions > maxPatterns:
 		return errPatterns
@@ -46,7 +47,7 @@ func checkAll(sets []*targets) error {
 }
 
 func (k *keywords) add(text []byte) error {
-	if k.len++; k.len > maxKeywords {
+	if k.len++; k.len > MaxKeywords {
 		return errKeywords
 	}
 	if k.by == nil {

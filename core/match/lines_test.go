@@ -1,4 +1,4 @@
-package acl
+package match
 
 import (
 	"bytes"
@@ -12,33 +12,29 @@ import (
 )
 
 // read reads the text of a file of targets.
-func read(text string) (*targets, error) {
-	t := new(targets)
-	err := eachLine("list.txt", textfile.NewReader("list.txt", strings.NewReader(text)), func(line []byte) error { return targetLine(t, line) })
-	t.seal()
-	return t, err
+func read(text string) (*Targets, error) {
+	return ReadTargets("list.txt", textfile.NewReader("list.txt", strings.NewReader(text)))
 }
 
 // matches asks a list about a host.
-func (t *targets) matches(host string) string {
+func (t *Targets) matches(host string) string {
 	a, err := core.NewAddr(host, 1)
 	if err != nil {
 		return err.Error()
 	}
 	if a.Name() == "" {
-		p, ok := find(&t.networks, a.IP())
-		if ok != t.has(a.IP()) {
-			return "find and has disagree"
+		found, ok := t.Range(a.IP())
+		if ok != t.Has(a.IP()) {
+			return "Range and Has disagree"
 		}
 		if !ok {
 			return ""
 		}
-		return reason{check: byTarget, kind: network, prefix: p}.String()
+		return found.String()
 	}
 	name := strings.TrimSuffix(a.Name(), ".")
-	if why, ok := t.name(name, fold(nil, name)); ok {
-		why.check = byTarget
-		return why.String()
+	if found, ok := t.Name(name, Fold(nil, name)); ok {
+		return found.String()
 	}
 	return ""
 }
@@ -60,28 +56,28 @@ func TestLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	for host, want := range map[string]string{
-		"plain.example":      "target suffix:.plain.example",
-		"a.plain.example":    "target suffix:.plain.example",
-		"A.Plain.Example.":   "target suffix:.plain.example",
+		"plain.example":      "suffix:.plain.example",
+		"a.plain.example":    "suffix:.plain.example",
+		"A.Plain.Example.":   "suffix:.plain.example",
 		"xplain.example":     "",
-		"wild.example":       "target suffix:.wild.example",
-		"a.b.dot.example":    "target suffix:.dot.example",
-		"localhost":          "target domain:localhost",
-		"local":              "target domain:local",
-		"ip6-localhost":      "target domain:ip6-localhost",
-		"ads.example":        "target domain:ads.example",
+		"wild.example":       "suffix:.wild.example",
+		"a.b.dot.example":    "suffix:.dot.example",
+		"localhost":          "domain:localhost",
+		"local":              "domain:local",
+		"ip6-localhost":      "domain:ip6-localhost",
+		"ads.example":        "domain:ads.example",
 		"x.ads.example":      "",
-		"tracker.example":    "target domain:tracker.example",
-		"EXACT.example":      "target domain:exact.example",
+		"tracker.example":    "domain:tracker.example",
+		"EXACT.example":      "domain:exact.example",
 		"x.exact.example":    "",
-		"freePornsite.com":   "target keyword:porn",
-		"198.51.100.9":       "target 198.51.100.0/24",
+		"freePornsite.com":   "keyword:porn",
+		"198.51.100.9":       "198.51.100.0/24",
 		"198.51.101.9":       "",
-		"2001:db8::9":        "target 2001:db8::/32",
-		"203.0.113.7":        "target 203.0.113.7",
+		"2001:db8::9":        "2001:db8::/32",
+		"203.0.113.7":        "203.0.113.7",
 		"0.0.0.0":            "",
 		"127.0.0.1":          "",
-		"::ffff:203.0.113.7": "target 203.0.113.7",
+		"::ffff:203.0.113.7": "203.0.113.7",
 	} {
 		if got := list.matches(host); got != want {
 			t.Errorf("%s: got %q, want %q", host, got, want)
@@ -107,7 +103,7 @@ func TestLinesErrors(t *testing.T) {
 		{"many expressions", many.String(), fmt.Sprintf("list.txt:%d: too many regular expressions", maxPatterns+1)},
 		{"long programs", strings.Repeat("regexp:(?:abc){500}\n", 3), "list.txt:3: too many regular expressions"},
 		{"repeats", "regexp:((a{100}){100}){100}", "list.txt:1: regular expression: "},
-		{"many keywords", strings.Repeat("keyword:abc\n", maxKeywords+1), fmt.Sprintf("list.txt:%d: too many keywords", maxKeywords+1)},
+		{"many keywords", strings.Repeat("keyword:abc\n", MaxKeywords+1), fmt.Sprintf("list.txt:%d: too many keywords", MaxKeywords+1)},
 	} {
 		if _, err := read(tc.text); err == nil || !strings.HasPrefix(err.Error(), tc.want) {
 			t.Errorf("%s: got %v, want %s…", tc.name, err, tc.want)
@@ -147,11 +143,11 @@ func FuzzLines(f *testing.F) {
 					t.Errorf("%q does not match itself", line)
 				}
 			case network:
-				if !list.has(e.prefix.Addr()) || e.prefix.Addr().Is4In6() {
+				if !list.Has(e.prefix.Addr()) || e.prefix.Addr().Is4In6() {
 					t.Errorf("%q does not match itself", line)
 				}
 			}
 		}
-		_ = list.has(netip.Addr{})
+		_ = list.Has(netip.Addr{})
 	})
 }

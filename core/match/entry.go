@@ -1,4 +1,4 @@
-package acl
+package match
 
 import (
 	"bytes"
@@ -122,6 +122,3 @@ func lower(b []byte) []byte {
 	}
 	return b
 }
-
-// fold appends a name in the form of sets: in lower case, without a trailing dot.
-func fold(b []byte, name string) []byte { return lower(append(b, strings.TrimSuffix(name, ".")...)) }
