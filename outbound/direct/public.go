@@ -5,7 +5,9 @@ import "net/netip"
 // closed are the ranges that clients of a server must not reach by default, although
 // they are in IPv4 or in 2000::/3: the ranges of the IANA special-purpose registries that
 // are not globally reachable, the multicast ranges, and addresses at which a hosting
-// platform serves the machines of a customer alone.
+// platform serves the machines of a customer alone, as the platform's own documentation
+// says. Most platforms serve theirs in ranges of the registries, such as 100.100.100.200 of Alibaba
+// and 192.0.0.192 of Oracle.
 var closed = [...]netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),        // this network, RFC 791
 	netip.MustParsePrefix("10.0.0.0/8"),       // private, RFC 1918
@@ -22,10 +24,10 @@ var closed = [...]netip.Prefix{
 	netip.MustParsePrefix("203.0.113.0/24"),   // documentation, RFC 5737
 	netip.MustParsePrefix("224.0.0.0/4"),      // multicast, RFC 5771
 	netip.MustParsePrefix("240.0.0.0/4"),      // reserved and broadcast, RFC 1112
-	netip.MustParsePrefix("161.26.0.0/16"),    // IBM Cloud's services for its machines
-	netip.MustParsePrefix("166.8.0.0/14"),     // IBM Cloud's service endpoints
-	netip.MustParsePrefix("168.63.129.16/32"), // Azure's wire server
-	netip.MustParsePrefix("192.80.8.124/32"),  // Equinix Metal's metadata
+	netip.MustParsePrefix("161.26.0.0/16"),    // IBM Cloud VPC, "IaaS endpoints": name servers, NTP, mirrors
+	netip.MustParsePrefix("166.8.0.0/14"),     // IBM Cloud VPC, "Cloud Service Endpoints"
+	netip.MustParsePrefix("168.63.129.16/32"), // Azure: the wire server, DHCP, DNS
+	netip.MustParsePrefix("192.80.8.124/32"),  // Packet, later Equinix Metal: metadata.packet.net
 	netip.MustParsePrefix("2001::/23"),        // protocol assignments, RFC 2928
 	netip.MustParsePrefix("2001:db8::/32"),    // documentation, RFC 3849
 	netip.MustParsePrefix("3fff::/20"),        // documentation, RFC 9637
