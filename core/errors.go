@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // The sentinel errors are the vocabulary of policy: a cipher, an inbound or an
@@ -69,31 +70,61 @@ func (a *authenticated) Unwrap() error { return a.err }
 // DialStream say that no byte of the client's was sent.
 func Sent(err error) error { return &sent{err} }
 
+// Unsent hides the mark of Sent in err. A Dialer calls it on the error of a dialer below to
+// which it gave a greeting of its own as the payload, and nothing of the client's.
+func Unsent(err error) error { return &unsent{err} }
+
 // IsSent reports whether err was marked by Sent.
-func IsSent(err error) bool {
-	var s *sent
-	return errors.As(err, &s)
-}
+func IsSent(err error) bool { return isMarked[*sent, *unsent](err) }
 
 type sent struct{ err error }
 
 func (s *sent) Error() string { return s.err.Error() }
 func (s *sent) Unwrap() error { return s.err }
 
+type unsent struct{ err error }
+
+func (u *unsent) Error() string { return u.err.Error() }
+func (u *unsent) Unwrap() error { return u.err }
+
 // AtTarget marks err as the failure of the request's target rather than of a server on the
 // way: it says nothing of the health of the outbound.
 func AtTarget(err error) error { return &atTarget{err} }
 
+// AtServer hides the mark of AtTarget in err. A Dialer that reaches targets through a server
+// calls it on the error of the dialer below, whose target was the server.
+func AtServer(err error) error { return &atServer{err} }
+
 // IsAtTarget reports whether err was marked by AtTarget.
-func IsAtTarget(err error) bool {
-	var a *atTarget
-	return errors.As(err, &a)
-}
+func IsAtTarget(err error) bool { return isMarked[*atTarget, *atServer](err) }
 
 type atTarget struct{ err error }
 
 func (a *atTarget) Error() string { return a.err.Error() }
 func (a *atTarget) Unwrap() error { return a.err }
+
+type atServer struct{ err error }
+
+func (a *atServer) Error() string { return a.err.Error() }
+func (a *atServer) Unwrap() error { return a.err }
+
+// isMarked reports whether err, or an error that it wraps, is a Mark, and no Hides wraps
+// that.
+func isMarked[Mark, Hides error](err error) bool {
+	switch err.(type) {
+	case Mark:
+		return true
+	case Hides:
+		return false
+	}
+	switch u := err.(type) {
+	case interface{ Unwrap() error }:
+		return isMarked[Mark, Hides](u.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(u.Unwrap(), isMarked[Mark, Hides])
+	}
+	return false
+}
 
 // An OptionError is a mistake in one option of a component's table. A
 // constructor returns it so that the report can name the option's place in the

@@ -47,6 +47,36 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// A dialer hides what the dialer below says of its own target and of bytes that were none of
+// the client's. What it says itself counts.
+func TestHiddenMarks(t *testing.T) {
+	plain := fmt.Errorf("dial: %w", core.ErrMalformed)
+	for _, tc := range []struct {
+		name           string
+		err            error
+		target, isSent bool
+	}{
+		{"the server refuses", core.AtServer(core.AtTarget(plain)), false, false},
+		{"the greeting was cut off", core.Unsent(core.Sent(plain)), false, false},
+		{"one mark hides nothing of the other", core.AtServer(core.Sent(core.AtTarget(plain))), false, true},
+		{"nor the other way", core.Unsent(core.Sent(core.AtTarget(plain))), true, false},
+		{"within", fmt.Errorf("hop: %w", core.AtServer(fmt.Errorf("dial: %w", core.AtTarget(plain)))), false, false},
+		{"marked above", core.AtTarget(core.AtServer(plain)), true, false},
+		{"one of two", errors.Join(core.AtServer(core.AtTarget(plain)), core.AtTarget(plain)), true, false},
+		{"neither of two", core.AtServer(errors.Join(plain, core.AtTarget(plain))), false, false},
+	} {
+		if got := core.IsAtTarget(tc.err); got != tc.target {
+			t.Errorf("%s: at the target: got %t, want %t", tc.name, got, tc.target)
+		}
+		if got := core.IsSent(tc.err); got != tc.isSent {
+			t.Errorf("%s: sent: got %t, want %t", tc.name, got, tc.isSent)
+		}
+		if !errors.Is(tc.err, core.ErrMalformed) {
+			t.Errorf("%s: got %v, want the cause in it", tc.name, tc.err)
+		}
+	}
+}
+
 // Policies tell failures apart by errors.Is alone, so no sentinel is another.
 func TestSentinels(t *testing.T) {
 	all := []error{

@@ -48,16 +48,16 @@ func (n Net) DialStream(ctx context.Context, r *core.Request) (core.Stream, erro
 	if n.Preamble != nil {
 		first = append(n.Preamble(r, netio.RemoteAddr(conn)), first...)
 	}
-	if err := writeFirst(ctx, conn, first); err != nil {
+	if err := WriteFirst(ctx, conn, first); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return conn, nil
 }
 
-// writeFirst writes the first bytes of a stream within ctx's deadline. Its error is marked
+// WriteFirst writes the first bytes of a stream within ctx's deadline. Its error is marked
 // by core.Sent.
-func writeFirst(ctx context.Context, s core.Stream, first []byte) error {
+func WriteFirst(ctx context.Context, s core.Stream, first []byte) error {
 	if len(first) == 0 {
 		return nil
 	}

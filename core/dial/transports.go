@@ -40,7 +40,7 @@ func (c carried) DialStream(ctx context.Context, r *core.Request) (core.Stream, 
 		}
 		s = over
 	}
-	if err := writeFirst(ctx, s, r.Payload); err != nil {
+	if err := WriteFirst(ctx, s, r.Payload); err != nil {
 		s.Close()
 		return nil, err
 	}

@@ -1,5 +1,6 @@
 // Package socksaddr has the form of an address that SOCKS5 and Shadowsocks share
-// (RFC 1928 §5).
+// (RFC 1928 §5), and what both ends of SOCKS5 share: its numbers and the header of its
+// datagrams.
 package socksaddr
 
 import (

@@ -12,6 +12,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // associate is a client of UDP ASSOCIATE: the PendingPackets of the client's request and
@@ -82,7 +83,7 @@ func (a *associate) reply(at netip.AddrPort) error {
 	if told := a.handler.told; told.IsValid() {
 		at = netip.AddrPortFrom(told, at.Port())
 	}
-	if _, err := a.conn.Write(appendReplyAt(nil, repSuccess, core.AddrFrom(at))); err != nil {
+	if _, err := a.conn.Write(appendReplyAt(nil, socksaddr.RepSuccess, core.AddrFrom(at))); err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
 	return nil
@@ -198,7 +199,7 @@ func (a *associate) WritePackets(ps []core.Packet) (int, error) {
 		a.flow.DropAnswers(core.DropUnproven, len(ps))
 		return 0, nil
 	}
-	return a.socket.SendSealed(a.flow, peer, local, header{}, ps)
+	return a.socket.SendSealed(a.flow, peer, local, socksaddr.Datagram{}, ps)
 }
 
 // Close ends the association and its control connection.

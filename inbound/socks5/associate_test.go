@@ -13,6 +13,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 	"github.com/umbra-proxy/umbra/inbound"
 )
 
@@ -105,7 +106,7 @@ func TestAppendReplyAt(t *testing.T) {
 		{"192.0.2.7:4711", "x\x05\x00\x00\x01\xc0\x00\x02\x07\x12\x67"},
 		{"[2001:db8::1]:4711", "x\x05\x00\x00\x04\x20\x01\x0d\xb8" + strings.Repeat("\x00", 11) + "\x01\x12\x67"},
 	} {
-		if got := string(appendReplyAt([]byte("x"), repSuccess, addr(t, tc.bound))); got != tc.want {
+		if got := string(appendReplyAt([]byte("x"), socksaddr.RepSuccess, addr(t, tc.bound))); got != tc.want {
 			t.Errorf("%s: got %x, want %x", tc.bound, got, tc.want)
 		}
 	}
@@ -172,7 +173,7 @@ func TestAssociateTellsAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		want := appendReplyAt(nil, repSuccess, core.NewIPAddr(netip.MustParseAddr(told), conn.(*associate).socket.Addr().Port()))
+		want := appendReplyAt(nil, socksaddr.RepSuccess, core.NewIPAddr(netip.MustParseAddr(told), conn.(*associate).socket.Addr().Port()))
 		got := make([]byte, len(want))
 		if _, err := io.ReadFull(a.control, got); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("reply: got %x, %v, want %x", got, err, want)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 func TestParseDatagram(t *testing.T) {
@@ -92,11 +93,11 @@ func TestAppendDatagram(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := header{}.AppendPacket([]byte("before"), []byte("hello"), source)
+			got, err := socksaddr.Datagram{}.AppendPacket([]byte("before"), []byte("hello"), source)
 			if string(got) != "before"+tc.want || err != nil {
 				t.Errorf("got %x, %v, want %x behind what was there", got, err, tc.want)
 			}
-			if n := (header{}).Overhead(source); n != len(tc.want)-len("hello") {
+			if n := (socksaddr.Datagram{}).Overhead(source); n != len(tc.want)-len("hello") {
 				t.Errorf("overhead: got %d, want %d", n, len(tc.want)-len("hello"))
 			}
 		})
@@ -131,8 +132,8 @@ func FuzzDatagram(f *testing.F) {
 		if !p.Addr.IsValid() || p.Addr.Port() == 0 || !bytes.HasSuffix(wire, p.Data) {
 			t.Fatalf("got %q to %v of %x", p.Data, p.Addr, wire)
 		}
-		again, err := header{}.AppendPacket(nil, p.Data, p.Addr)
-		if size := len(p.Data) + (header{}).Overhead(p.Addr); err != nil || len(again) != size {
+		again, err := socksaddr.Datagram{}.AppendPacket(nil, p.Data, p.Addr)
+		if size := len(p.Data) + (socksaddr.Datagram{}).Overhead(p.Addr); err != nil || len(again) != size {
 			t.Fatalf("written: got %d bytes, %v, want %d", len(again), err, size)
 		}
 		q, err := m.parse(again)

@@ -5,14 +5,17 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // isLookup reports whether the client asks for a lookup and no stream.
-func (r request) isLookup() bool { return r.cmd == cmdResolve || r.cmd == cmdResolveName }
+func (r request) isLookup() bool {
+	return r.cmd == socksaddr.CmdResolve || r.cmd == socksaddr.CmdResolveName
+}
 
 // ips returns the target of a RESOLVE that is an address, and so its own answer.
 func (r request) ips() []netip.Addr {
-	if ip := r.target.IP(); r.cmd == cmdResolve && ip.IsValid() {
+	if ip := r.target.IP(); r.cmd == socksaddr.CmdResolve && ip.IsValid() {
 		return []netip.Addr{ip}
 	}
 	return nil
@@ -27,9 +30,9 @@ var _ core.PendingLookup = lookup{}
 // the first address if there is none. It waits up to a second for the client to read it,
 // and closes the connection.
 func (l lookup) Answer(a core.Answer) {
-	reply := appendReply(nil, repHostUnreachable)
+	reply := appendReply(nil, socksaddr.RepHostUnreachable)
 	if bound, ok := answered(a); ok {
-		reply = appendReplyAt(nil, repSuccess, bound)
+		reply = appendReplyAt(nil, socksaddr.RepSuccess, bound)
 	}
 	dismiss(l.conn, time.Now().Add(lingerTime), reply)
 	_ = l.conn.Close()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 const (
@@ -53,7 +54,7 @@ var _ core.Pending = pending{}
 
 // Accept sends the success reply. After an error it closes the connection.
 func (p pending) Accept() (core.Stream, error) {
-	if _, err := p.conn.Write(appendReply(nil, repSuccess)); err != nil {
+	if _, err := p.conn.Write(appendReply(nil, socksaddr.RepSuccess)); err != nil {
 		_ = p.conn.Close()
 		return nil, fmt.Errorf("reply: %w", err)
 	}
@@ -92,19 +93,19 @@ func replyFor(err error) byte {
 	about := errors.Join(reached...)
 	switch {
 	case errors.Is(about, core.ErrNoLookups):
-		return repBadCommand
+		return socksaddr.RepBadCommand
 	case errors.Is(about, core.ErrDenied):
-		return repNotAllowed
+		return socksaddr.RepNotAllowed
 	case errors.Is(about, syscall.ECONNREFUSED):
-		return repRefused
+		return socksaddr.RepRefused
 	case lookupFailed, errors.Is(about, syscall.EHOSTUNREACH):
-		return repHostUnreachable
+		return socksaddr.RepHostUnreachable
 	case isTimeout(about):
-		return repExpired
+		return socksaddr.RepExpired
 	case errors.Is(about, syscall.ENETUNREACH):
-		return repNetUnreachable
+		return socksaddr.RepNetUnreachable
 	}
-	return repFailure
+	return socksaddr.RepFailure
 }
 
 // splitLookups returns the errors that err wraps, without those of lookups and what

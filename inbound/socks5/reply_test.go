@@ -16,6 +16,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 // slow is a timeout that only its method tells of.
@@ -121,7 +122,7 @@ func TestRejectBoundsTime(t *testing.T) {
 
 // A client that never reads holds Fail and Reject for a second, too.
 func TestFailBoundsTime(t *testing.T) {
-	denied := refuse(repBadCommand, core.ErrDenied)
+	denied := refuse(socksaddr.RepBadCommand, core.ErrDenied)
 	for _, tc := range []struct {
 		name string
 		left time.Duration // to the deadline
@@ -151,7 +152,7 @@ func TestFailBoundsTime(t *testing.T) {
 
 func TestFailWithoutDeadline(t *testing.T) {
 	conn := &script{}
-	new(handshaker).Fail(conn, time.Time{}, refuse(repBadCommand, core.ErrDenied))
+	new(handshaker).Fail(conn, time.Time{}, refuse(socksaddr.RepBadCommand, core.ErrDenied))
 	if conn.deadline.IsZero() {
 		t.Error("set no deadline, want one within a second")
 	}

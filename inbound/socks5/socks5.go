@@ -15,6 +15,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 	"github.com/umbra-proxy/umbra/inbound"
 )
 
@@ -95,7 +96,7 @@ func (h *handshaker) Handshake(_ context.Context, conn core.Stream, c core.Clien
 	if err != nil {
 		return err
 	}
-	if method == methodNone {
+	if method == socksaddr.MethodNone {
 		return h.request(w, c, "", requests)
 	}
 	user, err := h.login(w)
@@ -116,7 +117,7 @@ func (h *handshaker) request(w *window, c core.Client, user string, requests inb
 	switch {
 	case err != nil:
 		return err
-	case r.cmd == cmdAssociate:
+	case r.cmd == socksaddr.CmdAssociate:
 		a := newAssociate(h, w.conn, c.Addr.Addr(), r.target)
 		a.user = user
 		requests.Packets(&core.Request{User: user, Flow: a.flow}, a)
@@ -150,27 +151,27 @@ func (h *handshaker) greet(w *window) (method byte, err error) {
 	if err != nil {
 		return 0, inbound.NoteProxyHeader(err, w.b[w.from:w.to]) // another protocol, which gets no answer
 	}
-	refused := []byte{version, methodRefused}
+	refused := []byte{socksaddr.Version, socksaddr.MethodRefused}
 	if len(offered) == 0 {
 		return 0, &refusal{refused, fmt.Errorf("greeting: %w: no methods", core.ErrMalformed)}
 	}
-	method = methodPassword
-	if len(h.users) == 0 && bytes.Contains(offered, []byte{methodNone}) {
-		method = methodNone
+	method = socksaddr.MethodPassword
+	if len(h.users) == 0 && bytes.Contains(offered, []byte{socksaddr.MethodNone}) {
+		method = socksaddr.MethodNone
 	}
 	if !bytes.Contains(offered, []byte{method}) {
 		if len(h.users) == 0 {
-			return 0, &refusal{refused, fmt.Errorf("greeting: neither method %d nor %d is offered: %w", methodNone, methodPassword, core.ErrDenied)}
+			return 0, &refusal{refused, fmt.Errorf("greeting: neither method %d nor %d is offered: %w", socksaddr.MethodNone, socksaddr.MethodPassword, core.ErrDenied)}
 		}
 		return 0, &refusal{refused, fmt.Errorf("greeting: method %d is not offered: %w", method, core.ErrDenied)}
 	}
-	return method, w.answer("greeting", version, method)
+	return method, w.answer("greeting", socksaddr.Version, method)
 }
 
 // login returns the user name that the client has proved by the password. Without users
 // it takes any login, and returns no name.
 func (h *handshaker) login(w *window) (string, error) {
-	failed := []byte{loginVersion, loginFailure}
+	failed := []byte{socksaddr.LoginVersion, socksaddr.LoginFailure}
 	l, err := next(w, "login", parseLogin)
 	if err != nil {
 		return "", refuseMalformed(failed, err)
@@ -179,7 +180,7 @@ func (h *handshaker) login(w *window) (string, error) {
 	if !ok && len(h.users) > 0 {
 		return "", &refusal{failed, fmt.Errorf("login as %q: %w", l.name, core.ErrAuth)}
 	}
-	return name, w.answer("login", loginVersion, loginSuccess)
+	return name, w.answer("login", socksaddr.LoginVersion, socksaddr.LoginSuccess)
 }
 
 // command reads a request and returns it if the inbound serves it.
@@ -187,15 +188,15 @@ func (h *handshaker) command(w *window) (request, error) {
 	r, err := next(w, "request", parseRequest)
 	switch {
 	case errors.Is(err, core.ErrAddrType):
-		return request{}, refuse(repBadAddrType, err)
+		return request{}, refuse(socksaddr.RepBadAddrType, err)
 	case err != nil:
-		return request{}, refuseMalformed(appendReply(nil, repFailure), err)
-	case r.cmd == cmdConnect && h.mode.Streams() && r.target.Port() == 0:
-		return request{}, refuse(repFailure, fmt.Errorf("request: %w: port 0 in target %s", core.ErrMalformed, r.target))
-	case r.cmd == cmdResolveName && h.mode.Streams() && r.target.Name() != "":
-		return request{}, refuse(repFailure, fmt.Errorf("request: %w: RESOLVE_PTR of the name %s", core.ErrMalformed, r.target.Name()))
-	case (r.cmd == cmdConnect || r.isLookup()) && h.mode.Streams(), r.cmd == cmdAssociate && h.mode.Packets():
+		return request{}, refuseMalformed(appendReply(nil, socksaddr.RepFailure), err)
+	case r.cmd == socksaddr.CmdConnect && h.mode.Streams() && r.target.Port() == 0:
+		return request{}, refuse(socksaddr.RepFailure, fmt.Errorf("request: %w: port 0 in target %s", core.ErrMalformed, r.target))
+	case r.cmd == socksaddr.CmdResolveName && h.mode.Streams() && r.target.Name() != "":
+		return request{}, refuse(socksaddr.RepFailure, fmt.Errorf("request: %w: RESOLVE_PTR of the name %s", core.ErrMalformed, r.target.Name()))
+	case (r.cmd == socksaddr.CmdConnect || r.isLookup()) && h.mode.Streams(), r.cmd == socksaddr.CmdAssociate && h.mode.Packets():
 		return r, nil
 	}
-	return request{}, refuse(repBadCommand, fmt.Errorf("request: %s is not served: %w", commandName(r.cmd), core.ErrDenied))
+	return request{}, refuse(socksaddr.RepBadCommand, fmt.Errorf("request: %s is not served: %w", commandName(r.cmd), core.ErrDenied))
 }

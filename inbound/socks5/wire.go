@@ -8,49 +8,9 @@ import (
 	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
-const (
-	version      = 5 // of the protocol, RFC 1928 §3
-	loginVersion = 1 // of the login by password, RFC 1929 §2
-
-	// maxMessage is the longest message of a client in bytes: a login with a
-	// name and a password of 255 bytes.
-	maxMessage = 1 + 1 + 255 + 1 + 255
-)
-
-// Methods of authentication (RFC 1928 §3).
-const (
-	methodNone     = 0x00
-	methodPassword = 0x02
-	methodRefused  = 0xff
-)
-
-// Results of a login (RFC 1929 §2): 0 is success, all else is failure.
-const (
-	loginSuccess = 0x00
-	loginFailure = 0x01
-)
-
-// Commands (RFC 1928 §4; the last two are Tor's, socks-extensions.txt §2).
-const (
-	cmdConnect     = 1
-	cmdBind        = 2
-	cmdAssociate   = 3
-	cmdResolve     = 0xf0
-	cmdResolveName = 0xf1 // RESOLVE_PTR
-)
-
-// Replies (RFC 1928 §6).
-const (
-	repSuccess         = 0x00
-	repFailure         = 0x01
-	repNotAllowed      = 0x02
-	repNetUnreachable  = 0x03
-	repHostUnreachable = 0x04
-	repRefused         = 0x05
-	repExpired         = 0x06
-	repBadCommand      = 0x07
-	repBadAddrType     = 0x08
-)
+// maxMessage is the longest message of a client in bytes: a login with a name and a
+// password of 255 bytes.
+const maxMessage = 1 + 1 + 255 + 1 + 255
 
 // parseGreeting reads the message that b begins with and returns the offered
 // methods, which alias b, and its length in bytes:
@@ -66,7 +26,7 @@ func parseGreeting(b []byte) (methods []byte, n int, err error) {
 	if len(b) == 0 {
 		return nil, 0, core.ErrShort
 	}
-	if b[0] != version {
+	if b[0] != socksaddr.Version {
 		return nil, 0, fmt.Errorf("%w: first byte 0x%02x%s, not 5", core.ErrMalformed, b[0], looksLike(b[0]))
 	}
 	if len(b) < 2 || len(b) < 2+int(b[1]) {
@@ -104,7 +64,7 @@ type login struct{ name, password []byte }
 // It returns ErrMalformed for a VER other than 1 and for an empty name,
 // ErrShort if b ends before the message does. See RFC 1929 §2.
 func parseLogin(b []byte) (l login, n int, err error) {
-	if len(b) > 0 && b[0] != loginVersion {
+	if len(b) > 0 && b[0] != socksaddr.LoginVersion {
 		return login{}, 0, fmt.Errorf("%w: version %d, not 1", core.ErrMalformed, b[0])
 	}
 	if len(b) > 1 && b[1] == 0 {
@@ -138,7 +98,7 @@ type request struct {
 // RSV is ignored. parseRequest returns ErrMalformed for a VER other than 5, and
 // what decode.target returns for the address. See RFC 1928 §4.
 func parseRequest(b []byte) (r request, n int, err error) {
-	if len(b) > 0 && b[0] != version {
+	if len(b) > 0 && b[0] != socksaddr.Version {
 		return request{}, 0, fmt.Errorf("%w: version %d, not 5", core.ErrMalformed, b[0])
 	}
 	if len(b) < 3 {
@@ -154,15 +114,15 @@ func parseRequest(b []byte) (r request, n int, err error) {
 // commandName returns what RFC 1928 calls a command.
 func commandName(cmd byte) string {
 	switch cmd {
-	case cmdConnect:
+	case socksaddr.CmdConnect:
 		return "CONNECT"
-	case cmdBind:
+	case socksaddr.CmdBind:
 		return "BIND"
-	case cmdAssociate:
+	case socksaddr.CmdAssociate:
 		return "UDP ASSOCIATE"
-	case cmdResolve:
+	case socksaddr.CmdResolve:
 		return "RESOLVE"
-	case cmdResolveName:
+	case socksaddr.CmdResolveName:
 		return "RESOLVE_PTR"
 	}
 	return fmt.Sprintf("command %d", cmd)
@@ -184,5 +144,5 @@ func appendReply(b []byte, rep byte) []byte {
 //
 // BND of an association is the address for the client's datagrams. See RFC 1928 §6.
 func appendReplyAt(b []byte, rep byte, bound core.Addr) []byte {
-	return socksaddr.Append(append(b, version, rep, 0), bound)
+	return socksaddr.Append(append(b, socksaddr.Version, rep, 0), bound)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
 func TestParseGreeting(t *testing.T) {
@@ -93,7 +94,7 @@ func TestParseRequest(t *testing.T) {
 }
 
 func TestAppendReply(t *testing.T) {
-	got := string(appendReply([]byte("x"), repExpired))
+	got := string(appendReply([]byte("x"), socksaddr.RepExpired))
 	if want := "x\x05\x06\x00\x01\x00\x00\x00\x00\x00\x00"; got != want {
 		t.Errorf("got %x, want %x", got, want)
 	}

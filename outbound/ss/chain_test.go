@@ -195,11 +195,14 @@ func TestResolved(t *testing.T) {
 func TestDialError(t *testing.T) {
 	refused := errors.New("refused")
 	g := ciphers(map[core.Ref[core.Cipher]]core.Cipher{"house": newCipher(t, "house")})
-	wire := &recorder{err: refused}
+	wire := &recorder{err: core.AtTarget(refused)} // the target of the wire is the server
 	d := over(t, newOutbound(t, g, "192.0.2.1:1", Options{Cipher: "house"}), wire)
 	type mark struct{}
 	ctx := context.WithValue(t.Context(), mark{}, 1)
 	s, err := d.DialStream(ctx, &core.Request{Target: addr(t, "example.com:443")})
+	if core.IsAtTarget(err) {
+		t.Errorf("got %v, marked as of the target, want it to be the server's", err)
+	}
 	if s != nil || !errors.Is(err, refused) || wire.ctx.Value(mark{}) == nil {
 		t.Errorf("got %v, %v, want %v and the caller's context", s, err, refused)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/outbound"
 )
 
 // Options are the keys of an [outbound.x] table of kind "ss".
@@ -69,10 +70,14 @@ var _ core.Dialer = (*hop)(nil)
 // DialStream sends the request to the server. The header, the payload and, over
 // earlier hops, their headers too leave in one write.
 func (h *hop) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
-	return h.cipher.DialStream(target(r), r.Payload, func(hello []byte) (core.Stream, error) {
+	return h.cipher.DialStream(outbound.Target(r), r.Payload, func(hello []byte) (core.Stream, error) {
 		next := *r
 		next.Target, next.IPs, next.Payload = h.server, nil, hello
-		return h.wire.DialStream(ctx, &next)
+		wire, err := h.wire.DialStream(ctx, &next)
+		if err != nil {
+			return nil, core.AtServer(err)
+		}
+		return wire, nil
 	})
 }
 
@@ -89,12 +94,3 @@ func (h *hop) PayloadWait(r *core.Request) time.Duration {
 // NNTP, IMAP, submission, MySQL, VNC. IMAPS and POP3S are missing because their servers
 // speak first only inside TLS.
 var serverFirst = [...]uint16{21, 22, 23, 25, 110, 119, 143, 587, 3306, 5900}
-
-// target returns the target for the server: one of the addresses that a resolver found,
-// or the client's target.
-func target(r *core.Request) core.Addr {
-	if len(r.IPs) == 0 {
-		return r.Target
-	}
-	return core.NewIPAddr(dial.OneOf(r.IPs), r.Target.Port())
-}
