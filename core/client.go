@@ -17,6 +17,16 @@ func SourceOf(client netip.Addr) netip.Prefix {
 	return p
 }
 
+// sharedByCarriers are the addresses that gateways of providers share (RFC 6598).
+var sharedByCarriers = netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)
+
+// IsPrivate reports whether the address of a client is of a private network, so that a
+// balancer, a container network or a gateway may stand behind it for many clients.
+func IsPrivate(client netip.Addr) bool {
+	client = client.Unmap()
+	return client.IsPrivate() || client.IsLoopback() || client.IsLinkLocalUnicast() || sharedByCarriers.Contains(client)
+}
+
 // Client is who connects, before its first byte is read.
 type Client struct {
 	Addr    netip.AddrPort // the client's own, IPv4 unmapped

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/nft"
 )
 
@@ -101,7 +102,7 @@ func (r *Run) add(f Failure) {
 	}
 	fmt.Fprintf(r.Stdout, "ban %s for %s: %s in %s\n", clientName(ban.Client), ban.Duration,
 		count(ban.Failures, "failure"), ban.Took.Round(time.Second))
-	if isPrivate(ban.Client) {
+	if core.IsPrivate(ban.Client.Addr()) {
 		fmt.Fprintf(r.Stderr, "umbra autoban: %s is a private address: a balancer, a container network or a gateway may stand behind it for many clients; if so, add --exempt %s\n",
 			clientName(ban.Client), clientName(ban.Client))
 	}
@@ -127,12 +128,6 @@ func (r *Run) tell(what string, err error) {
 		fmt.Fprintf(r.Stderr, "umbra autoban: %s: %s\n", what, text)
 	}
 	r.failed = text
-}
-
-// isPrivate reports whether a client is of a private network.
-func isPrivate(client netip.Prefix) bool {
-	ip := client.Addr()
-	return ip.IsPrivate() || ip.IsLoopback() || netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10).Contains(ip)
 }
 
 // clientName formats a client; a single address is written without its prefix length.

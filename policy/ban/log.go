@@ -3,8 +3,9 @@ package ban
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
 )
 
 // logBan logs a new ban. For an address that may stand for many clients it is a warning,
@@ -16,17 +17,9 @@ func (t *table) logBan(b Ban, now time.Time, more ...slog.Attr) {
 		slog.String("failures", b.Failure), slog.Int("times", max(1, b.Count)),
 	}
 	attrs = append(attrs, more...)
-	if isPrivate(b.Addr.Addr()) && b.Failure != byHand {
+	if core.IsPrivate(b.Addr.Addr()) && b.Failure != byHand {
 		level = slog.LevelWarn
 		attrs = append(attrs, slog.String("hint", "a private address: a balancer, a container network or a gateway may stand behind it for many clients; if so, add it to exempt"))
 	}
 	t.log.LogAttrs(context.Background(), level, rules.Mode.word(), attrs...)
-}
-
-// carrierNAT are the addresses that gateways of providers share (RFC 6598).
-var carrierNAT = netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)
-
-// isPrivate reports whether an address is of a private network.
-func isPrivate(ip netip.Addr) bool {
-	return ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || carrierNAT.Contains(ip)
 }
