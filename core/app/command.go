@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -97,20 +96,9 @@ func (a *app) command(f *config.File, id config.ID, words []string, form answerF
 		}
 	}
 	if text != "" {
-		_, err = fmt.Fprintln(a.Stdout, visible(text))
+		_, err = fmt.Fprintln(a.Stdout, core.Visible(text, "\n\t"))
 	}
 	return err
-}
-
-// visible returns text with the characters replaced that a terminal would execute:
-// an answer may hold what strangers chose, such as names from a store.
-func visible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) && r != '\n' && r != '\t' {
-			return '?'
-		}
-		return r
-	}, text)
 }
 
 // readable returns JSON as it is printed: a string without its quotes, null as nothing,

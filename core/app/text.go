@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/autoban"
@@ -57,7 +55,7 @@ func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 // appendText appends the message and the attributes to b. A suspect is left out
 // and returned.
 func (h *textHandler) appendText(b []byte, r slog.Record) (_ []byte, suspect core.Suspect) {
-	b = append(b, printable(r.Message)...)
+	b = append(b, core.QuoteHidden(r.Message)...)
 	b = append(b, h.attrs...)
 	r.Attrs(func(a slog.Attr) bool {
 		if s, ok := suspectOf(a); ok {
@@ -142,17 +140,8 @@ func quoted(s string) string {
 	if s == "" || strings.ContainsAny(s, ` "=`) {
 		return strconv.Quote(s)
 	}
-	return printable(s)
+	return core.QuoteHidden(s)
 }
 
 // lure is the beginning of autoban.Phrase.
 const lure = "can not parse"
-
-// printable returns s, in quotes if something in it does not print.
-func printable(s string) string {
-	hidden := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
-	if strings.ContainsFunc(s, hidden) {
-		return strconv.Quote(s)
-	}
-	return s
-}

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
@@ -59,13 +57,13 @@ func (b *builder) show(v reflect.Value) string {
 		}
 		return ""
 	case fmt.Stringer:
-		return printable(t.String())
+		return core.QuoteHidden(t.String())
 	case encoding.TextMarshaler:
 		text, err := t.MarshalText()
 		if err != nil {
 			return ""
 		}
-		return printable(string(text))
+		return core.QuoteHidden(string(text))
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -90,7 +88,7 @@ func (b *builder) show(v reflect.Value) string {
 		}
 		return "{" + strings.Join(texts, ", ") + "}"
 	}
-	return printable(fmt.Sprint(v.Interface()))
+	return core.QuoteHidden(fmt.Sprint(v.Interface()))
 }
 
 func (b *builder) showMap(v reflect.Value) string {
@@ -105,17 +103,9 @@ func (b *builder) showMap(v reflect.Value) string {
 		case item.Kind() == reflect.Slice && item.Len() > 1:
 			value = "[" + value + "]"
 		}
-		texts[i] = printable(key.String()) + " = " + value
+		texts[i] = core.QuoteHidden(key.String()) + " = " + value
 	}
 	return strings.Join(texts, ", ")
-}
-
-// printable returns s, quoted if something in it does not print.
-func printable(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(s)
-	}
-	return s
 }
 
 // title returns the name of a component as the title of a box.

@@ -7,8 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/policy/store"
 )
 
@@ -67,7 +67,7 @@ func (s shared) Merge(e store.Entry) {
 		if json.Unmarshal(e.Value, &v) != nil {
 			return
 		}
-		b.Since, b.Until, b.Count, b.Failure = time.UnixMilli(v.Since), time.UnixMilli(v.Until), v.Count, printable(v.Failure)
+		b.Since, b.Until, b.Count, b.Failure = time.UnixMilli(v.Since), time.UnixMilli(v.Until), v.Count, causeOf(v.Failure)
 	}
 	s.merge(b, time.Now())
 }
@@ -94,16 +94,10 @@ func (t *table) refuse(p netip.Prefix) {
 // maxFailure is the maximum length of the cause of another node's ban in bytes.
 const maxFailure = 255
 
-// printable returns the cause of another node's ban without control characters, which a
+// causeOf returns the cause of another node's ban without control characters, which a
 // terminal would execute.
-func printable(s string) string {
-	s = strings.ToValidUTF8(s[:min(len(s), maxFailure)], "?")
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
+func causeOf(s string) string {
+	return core.Visible(s[:min(len(s), maxFailure)], "")
 }
 
 // merge adds a ban of another node.
