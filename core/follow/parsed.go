@@ -48,13 +48,14 @@ type Parsed[T any] struct {
 
 // source is a file that is followed, with its last content.
 type source[T any] struct {
-	parse func(io.Reader) (T, error)
+	parse func(io.Reader, T) (T, error)
 
 	mu      sync.Mutex
 	file    *File // guarded by mu, as all that follows
 	last    *version[T]
-	checked time.Time // time of the last check
-	failed  error     // its error
+	valid   *version[T] // the last one without an error
+	checked time.Time   // time of the last check
+	failed  error       // its error
 }
 
 // version is one content of a file.
@@ -63,13 +64,15 @@ type version[T any] struct {
 	err   error // of the parser
 	told  bool  // a Parsed has reported the version; guarded by source.mu, as is made
 
-	made map[string]func() any // what Derive made of the value; each returns nil once that is gone
+	made   map[string]func() any // what Derive made of the value; each returns nil once that is gone
+	before map[string]func() any // what Derive made of the valid version before
 }
 
 // Open returns what parse makes of the file at path, of at most limit bytes. The purpose
 // stands for parse: where both are the same, the result is shared. Open reads the file
-// unless the content in memory is current. Errors are those of File.Read.
-func Open[T any](f *Files, path, purpose string, limit int64, parse func(io.Reader) (T, error)) (*Parsed[T], error) {
+// unless the content in memory is current. parse also gets what it made of the last valid
+// content, or the zero T, from which it may take what is equal. Errors are those of File.Read.
+func Open[T any](f *Files, path, purpose string, limit int64, parse func(r io.Reader, before T) (T, error)) (*Parsed[T], error) {
 	s := share(f, purpose+"\x00"+path, func() *source[T] { return &source[T]{parse: parse, file: New(path, limit)} })
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,25 +105,32 @@ const (
 )
 
 // Derive returns what build makes of the value of p. Where the value and the purpose are the
-// same, the result is shared as long as somebody uses it, so nobody may change it.
-func Derive[T, D any](p *Parsed[T], purpose string, build func(T) (*D, error)) (*D, error) {
+// same, the result is shared as long as somebody uses it, so nobody may change it. build also
+// gets what was made of the value before, if somebody uses that, or nil: it may take what is
+// equal from it.
+func Derive[T, D any](p *Parsed[T], purpose string, build func(value T, before *D) (*D, error)) (*D, error) {
 	p.source.mu.Lock()
 	defer p.source.mu.Unlock()
 	v := p.seen
-	if find := v.made[purpose]; find != nil {
-		if made, ok := find().(*D); ok {
-			return made, nil
-		}
+	if made := found[D](v.made, purpose); made != nil {
+		return made, nil
 	}
-	made, err := build(p.value)
+	made, err := build(p.value, found[D](v.before, purpose))
 	if err != nil {
 		return nil, err
 	}
-	if v.made == nil {
-		v.made = map[string]func() any{}
-	}
 	v.made[purpose] = finder(made)
 	return made, nil
+}
+
+// found returns what one of the finders of made finds, or nil.
+func found[D any](made map[string]func() any, purpose string) *D {
+	if find := made[purpose]; find != nil {
+		if d, ok := find().(*D); ok {
+			return d
+		}
+	}
+	return nil
 }
 
 // finder returns a function that returns v while v is in use, and nil afterwards.
@@ -177,9 +187,13 @@ func (s *source[T]) check() {
 // read reads the file. It returns the error of reading; the version has that of the
 // parser. mu is held.
 func (s *source[T]) read() error {
-	next, parsed := new(version[T]), false
+	next, parsed := &version[T]{made: map[string]func() any{}}, false
+	var before T
+	if s.valid != nil {
+		before, next.before = s.valid.value, s.valid.made
+	}
 	err := s.file.Read(func(r io.Reader) error {
-		next.value, next.err = s.parse(r)
+		next.value, next.err = s.parse(r, before)
 		if parsed = true; next.err != nil {
 			next.value = *new(T) // what the parser had until then
 		}
@@ -188,6 +202,8 @@ func (s *source[T]) read() error {
 	if err != nil && (!parsed || err != next.err) {
 		return err
 	}
-	s.last, s.failed = next, nil
+	if s.last, s.failed = next, nil; next.err == nil {
+		s.valid = next
+	}
 	return nil
 }

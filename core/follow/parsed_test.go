@@ -21,6 +21,7 @@ type opener struct {
 	files  follow.Files
 	path   string
 	parsed int
+	before *string // what the last call of the parser was given
 }
 
 func newOpener(t *testing.T, text string) *opener {
@@ -40,7 +41,8 @@ func (o *opener) save(t *testing.T, text string) {
 
 // open opens the file for a purpose. A file that begins with "!" is refused.
 func (o *opener) open(purpose string) (*follow.Parsed[*string], error) {
-	return follow.Open(&o.files, o.path, purpose, 100, func(r io.Reader) (*string, error) {
+	return follow.Open(&o.files, o.path, purpose, 100, func(r io.Reader, before *string) (*string, error) {
+		o.before = before
 		o.parsed++
 		b, err := io.ReadAll(r)
 		if err != nil {
@@ -99,9 +101,13 @@ func TestParsedChanges(t *testing.T) {
 		a, b := o.mustOpen(t, "names"), o.mustOpen(t, "names")
 		changed(t, a, follow.Unchanged, nil)
 		o.save(t, "other")
+		one := a.Value()
 		changed(t, a, follow.First, nil)
 		changed(t, b, follow.Changed, nil)
 		changed(t, b, follow.Unchanged, nil)
+		if o.before != one {
+			t.Errorf("the parser was given %p, want the value before, %p", o.before, one)
+		}
 		if a.Value() != b.Value() || *a.Value() != "other" || o.parsed != 2 {
 			t.Errorf("after a change: got %q and %q, parsed %d times, want one value, parsed twice", *a.Value(), *b.Value(), o.parsed)
 		}
@@ -152,10 +158,14 @@ func TestParsedGone(t *testing.T) {
 func TestDerive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOpener(t, "one")
-		built := 0
+		built, before := 0, (*int)(nil)
 		derive := func(p *follow.Parsed[*string], purpose string) *int {
 			t.Helper()
-			n, err := follow.Derive(p, purpose, func(text *string) (*int, error) { built++; n := len(*text); return &n, nil })
+			n, err := follow.Derive(p, purpose, func(text *string, last *int) (*int, error) {
+				built, before = built+1, last
+				n := len(*text)
+				return &n, nil
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,16 +181,25 @@ func TestDerive(t *testing.T) {
 		}
 		o.save(t, "longer")
 		changed(t, a, follow.First, nil)
-		if next := derive(a, "length"); next == first || *next != 6 {
-			t.Errorf("after a change: got %d, want 6", *next)
+		next := derive(a, "length")
+		if next == first || *next != 6 || before != first {
+			t.Errorf("after a change: got %d, made with %p, want 6, made with what was made before, %p", *next, before, first)
 		}
 		if old := derive(b, "length"); old != first { // b has not seen the change
 			t.Errorf("of the value before: got another one")
 		}
-		_, err := follow.Derive(a, "none", func(*string) (*int, error) { return nil, errRefused })
+		_, err := follow.Derive(a, "none", func(*string, *int) (*int, error) { return nil, errRefused })
 		if !errors.Is(err, errRefused) {
 			t.Errorf("a build that fails: got %v, want %v", err, errRefused)
 		}
+		o.save(t, "!")
+		changed(t, a, follow.Unchanged, errRefused)
+		o.save(t, "a third")
+		changed(t, a, follow.First, nil)
+		if third := derive(a, "length"); *third != 7 || before != next {
+			t.Errorf("after a content that was refused: got %d, made with %p, want 7, made with %p", *third, before, next)
+		}
+		runtime.KeepAlive(next)
 	})
 }
 

@@ -95,7 +95,7 @@ func (l *Lists) note(key string, err error) {
 // the number of entries of a set.
 func openList[S any](l *Lists, key, path string, parse func(io.Reader) (S, error), put func(S), size func(S) int) {
 	var set S
-	file, err := follow.Open(l.files, path, fmt.Sprintf("list %T", set), maxFile, parse)
+	file, err := follow.Open(l.files, path, fmt.Sprintf("list %T", set), maxFile, func(r io.Reader, _ S) (S, error) { return parse(r) })
 	if err != nil {
 		l.note(key, err)
 		return
