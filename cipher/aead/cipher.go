@@ -26,14 +26,16 @@ const (
 // Cipher is a method with its keys. It is safe for concurrent use.
 type Cipher struct {
 	spec Spec
-	own  *user // the key of a client or of a server without users; nil if only users are configured
+	own  *user          // the key of a client or of a server without users; nil if only users are configured
+	zero [maxNonce]byte // the nonce of datagrams; never modified
 
-	users    atomic.Pointer[userTable] // the users of a server; nil if own is the only key
-	list     *users.List               // the source of users; nil if they don't change
-	retired  atomic.Bool               // Retire was called
-	searches *searches                 // limits searches for a user
-	log      *slog.Logger              // nil for none
-	memory   *memory                   // kept by the process, as are salts; nil until the cipher serves
+	users      atomic.Pointer[served] // the users of a server; nil if own is the only key
+	list       *users.List            // the source of users; nil if they don't change
+	retired    atomic.Bool            // Retire was called
+	searches   *searches              // limits searches for a user
+	log        *slog.Logger           // nil for none
+	memory     *memory                // kept by the process, as are salts; nil until the cipher serves
+	ownPackets *packets               // of own; in memory
 
 	salts    *replay.Salts
 	journal  *replay.Journal // of salts; nil without a replay_file
@@ -152,7 +154,7 @@ func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted
 		return core.Accepted{Payload: raw}, err
 	}
 	served := chunk.Served{Stream: s, Patience: c.patience}
-	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant, Once: core.Once{ID: a.salt}}, nil
+	return core.Accepted{Stream: served, Target: target, User: a.user.Name, Payload: payload, Grant: c.grantOf(a.user), Once: core.Once{ID: a.salt}}, nil
 }
 
 // startReply makes the stream send a new salt with its first bytes. The salt counts as

@@ -22,7 +22,7 @@ const freeTrials = 16
 // because noise costs as many trials as there are users. release is called before a wait.
 func (c *Cipher) find(from core.Caller, release func(), opens func(*user) bool) *user {
 	client := from.Addr.Addr()
-	return c.search(client, opens, func() func() {
+	return c.search(c.users.Load(), client, opens, func() func() {
 		release()
 		patience := c.patience
 		if !from.Until.IsZero() {
@@ -32,10 +32,10 @@ func (c *Cipher) find(from core.Caller, release func(), opens func(*user) bool) 
 	})
 }
 
-// search is find with a function that acquires a search slot and returns the function
-// that releases it, or nil if there is no slot.
-func (c *Cipher) search(client netip.Addr, opens func(*user) bool, acquire func() (done func())) *user {
-	t := c.users.Load()
+// search is find among the users of t, which is nil if there is one key, with a function that
+// acquires a search slot and returns the function that releases it, or nil if there is no
+// slot.
+func (c *Cipher) search(t *served, client netip.Addr, opens func(*user) bool, acquire func() (done func())) *user {
 	if t == nil {
 		if opens(c.own) {
 			return c.own
@@ -45,14 +45,14 @@ func (c *Cipher) search(client netip.Addr, opens func(*user) bool, acquire func(
 	var memory [maxRecent + maxLikely]userID
 	tried := c.memory.recent.at(client, memory[:0])
 	for i, id := range tried {
-		if u := t.byID[id]; u != nil && opens(u) {
+		if u := t.find(id); u != nil && opens(u) {
 			if i > 0 {
 				c.memory.recent.add(client, id)
 			}
 			return u
 		}
 	}
-	if len(t.all) > freeTrials {
+	if len(t.All) > freeTrials {
 		var u *user
 		if tried, u = c.searchLikely(t, client, opens, tried); u != nil {
 			return u
@@ -63,7 +63,7 @@ func (c *Cipher) search(client netip.Addr, opens func(*user) bool, acquire func(
 		}
 		defer done()
 	}
-	for _, u := range t.all {
+	for _, u := range t.All {
 		if !slices.Contains(tried, u.id) && opens(u) {
 			c.memory.recent.add(client, u.id)
 			return u
@@ -74,7 +74,7 @@ func (c *Cipher) search(client netip.Addr, opens func(*user) bool, acquire func(
 
 // searchLikely tries the users that were last found at any address, and appends them to
 // tried. Where time for that is short it tries none.
-func (c *Cipher) searchLikely(t *userTable, client netip.Addr, opens func(*user) bool, tried []userID) ([]userID, *user) {
+func (c *Cipher) searchLikely(t *served, client netip.Addr, opens func(*user) bool, tried []userID) ([]userID, *user) {
 	done := c.searches.datagrams.tryLikely()
 	if done == nil {
 		return tried, nil
@@ -83,7 +83,7 @@ func (c *Cipher) searchLikely(t *userTable, client netip.Addr, opens func(*user)
 	known := len(tried)
 	tried = c.memory.recent.likely(tried)
 	for _, id := range tried[known:] {
-		if u := t.byID[id]; u != nil && !slices.Contains(tried[:known], id) && opens(u) {
+		if u := t.find(id); u != nil && !slices.Contains(tried[:known], id) && opens(u) {
 			c.memory.recent.add(client, id)
 			return tried, u
 		}
@@ -93,10 +93,7 @@ func (c *Cipher) searchLikely(t *userTable, client netip.Addr, opens func(*user)
 
 // Run follows the user file and writes the journal of salts.
 func (c *Cipher) Run(ctx context.Context) {
-	if t := c.users.Load(); t != nil {
-		t.grant()
-	}
-	c.memory.prune(c.hasUser)
+	c.memory.adopt(c)
 	var writing sync.WaitGroup
 	defer writing.Wait()
 	writing.Go(func() { c.journal.Run(ctx, c.salts.All(streamSalt), func() {}) })
@@ -112,19 +109,18 @@ func (c *Cipher) Retire() {
 	}
 	c.retired.Store(true)
 	if c.users.Load() != nil {
-		c.users.Store(&userTable{})
+		c.users.Store(serve(&userTable{}))
 	}
 }
 
 // setUsers replaces the users of a server.
 func (c *Cipher) setUsers(list []users.User) error {
-	t, err := c.spec.newUserTable(list)
+	t, err := c.spec.table(c.list, list)
 	if err != nil {
 		return err
 	}
-	c.setTable(t)
-	t.grant()
-	c.memory.prune(c.hasUser)
+	c.users.Store(serve(t))
+	c.memory.adopt(c)
 	return nil
 }
 
@@ -132,18 +128,8 @@ func (c *Cipher) setUsers(list []users.User) error {
 func (c *Cipher) remember(m *memory) {
 	c.memory = m
 	if c.own != nil {
-		c.own.packets = m.packetsOf(c.spec, c.own)
+		c.ownPackets = m.packetsOf(c, c.own)
 	}
-	if t := c.users.Load(); t != nil {
-		c.setTable(t)
-	}
-}
-
-func (c *Cipher) setTable(t *userTable) {
-	for _, u := range t.all {
-		u.packets = c.memory.packetsOf(c.spec, u)
-	}
-	c.users.Store(t)
 }
 
 // hasUser reports whether id is a user of this cipher, or may be one of the cipher that has
@@ -156,7 +142,7 @@ func (c *Cipher) hasUser(id userID) bool {
 		return true
 	}
 	t := c.users.Load()
-	return t != nil && t.byID[id] != nil
+	return t != nil && t.find(id) != nil
 }
 
 // manyPackets opens the datagrams of a server with many users.
@@ -178,9 +164,10 @@ func (m manyPackets) Open(wire []byte, from netip.AddrPort) (core.OpenedPacket, 
 		scratch = make([]byte, 0, len(wire)) // buffers are small while many are borrowed
 	}
 	var plain []byte
-	u := c.search(from.Addr(), func(u *user) bool {
+	t := c.users.Load()
+	u := c.search(t, from.Addr(), func(u *user) bool {
 		var err error
-		plain, err = u.packets.unseal(scratch, wire)
+		plain, err = c.spec.unseal(scratch, wire, u.key, &c.zero)
 		return err == nil
 	}, func() func() {
 		done := c.searches.datagrams.search(from.Addr())
@@ -192,12 +179,12 @@ func (m manyPackets) Open(wire []byte, from netip.AddrPort) (core.OpenedPacket, 
 	if u == nil {
 		return core.OpenedPacket{}, forged(wire, core.ErrAuth)
 	}
-	size := c.spec.KeySize
-	target, payload, err := u.packets.parse(wire[size : size+copy(wire[size:], plain)])
+	p, size := c.packetsOf(t, u), c.spec.KeySize
+	target, payload, err := p.parse(wire[size : size+copy(wire[size:], plain)])
 	if err != nil {
 		return core.OpenedPacket{}, err
 	}
-	return u.packets.opened(wire[:size], target, payload)
+	return p.opened(wire[:size], target, payload)
 }
 
 // dropped counts a datagram whose user was not searched for, and logs that once a minute.

@@ -22,8 +22,7 @@ import (
 // serves all clients with the same key.
 type packets struct {
 	spec  Spec
-	key   []byte
-	name  string // of the user
+	user  *user
 	grant atomic.Pointer[core.Grant]
 	zero  [maxNonce]byte  // the nonce; never modified
 	seen  *replay.Digests // salts of a server's requests and replies
@@ -51,7 +50,7 @@ func (c *Cipher) NewPacketClient() (core.PacketClient, error) {
 	if c.own == nil {
 		return nil, errNoClient
 	}
-	return packetClient{c.own.packets}, nil
+	return packetClient{c.ownPackets}, nil
 }
 
 // Overhead returns the size of a datagram without its payload.
@@ -75,7 +74,7 @@ func (p *packets) seal(dst, payload []byte, addr core.Addr) ([]byte, error) {
 	out := append(dst, room[:size]...)
 	salt := out[at:]
 	rand.Read(salt) // never fails
-	aead, err := p.spec.session(p.key, salt)
+	aead, err := p.spec.session(p.user.key, salt)
 	if err != nil {
 		return dst, err
 	}
@@ -90,7 +89,7 @@ func (p *packets) open(wire []byte) (salt []byte, addr core.Addr, payload []byte
 		return nil, core.Addr{}, nil, err
 	}
 	salt = wire[:p.spec.KeySize]
-	plain, err := p.unseal(wire[len(salt):len(salt)], wire)
+	plain, err := p.spec.unseal(wire[len(salt):len(salt)], wire, p.user.key, &p.zero)
 	if err != nil {
 		return nil, core.Addr{}, nil, forged(wire, err)
 	}
@@ -111,15 +110,16 @@ func forged(wire []byte, err error) error {
 	return fmt.Errorf("datagram of %d bytes: %w", len(wire), err)
 }
 
-// unseal appends the plaintext of a datagram to dst. The error is an ErrAuth and is not
-// wrapped, to save the allocation: most trials with many users fail.
-func (p *packets) unseal(dst, wire []byte) ([]byte, error) {
-	size := p.spec.KeySize
-	aead, err := p.spec.session(p.key, wire[:size])
+// unseal appends the plaintext of a datagram under the key k to dst. zero is a nonce of
+// zeros. The error is an ErrAuth and is not wrapped, to save the allocation: most trials with
+// many users fail.
+func (s Spec) unseal(dst, wire, k []byte, zero *[maxNonce]byte) ([]byte, error) {
+	size := s.KeySize
+	aead, err := s.session(k, wire[:size])
 	if err != nil {
 		return nil, err
 	}
-	plain, err := aead.Open(dst, p.zero[:aead.NonceSize()], wire[size:], nil)
+	plain, err := aead.Open(dst, zero[:aead.NonceSize()], wire[size:], nil)
 	if err != nil {
 		return nil, core.ErrAuth
 	}
@@ -144,7 +144,7 @@ type ownPackets struct{ cipher *Cipher }
 
 // Open opens a request.
 func (o ownPackets) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error) {
-	p := o.cipher.own.packets
+	p := o.cipher.ownPackets
 	salt, target, payload, err := p.open(wire)
 	if err != nil {
 		return core.OpenedPacket{}, err
@@ -167,7 +167,7 @@ func (p *packets) opened(salt []byte, target core.Addr, payload []byte) (core.Op
 func (ownPackets) Roams() bool { return false }
 
 // User returns the name of the user of the key, or "".
-func (p *packets) User() string { return p.name }
+func (p *packets) User() string { return p.user.Name }
 
 // Grant returns the grant of the user.
 func (p *packets) Grant() *core.Grant { return p.grant.Load() }

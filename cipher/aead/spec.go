@@ -101,7 +101,7 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 	}
 	var r *userTable
 	if o.Options.Given() {
-		if r, err = s.newUserTable(list.Users()); err != nil {
+		if r, err = s.table(list, list.Users()); err != nil {
 			return nil, &core.OptionError{Key: o.Options.Key(), Err: err}
 		}
 	}
@@ -114,9 +114,6 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 	core.Keep(env, func(old *memory) *memory {
 		if old == nil {
 			old = newMemory()
-		}
-		if r != nil {
-			r.setGrants(list.Users())
 		}
 		c.remember(old)
 		return old
@@ -148,10 +145,10 @@ func (s Spec) newCipher(k []byte, r *userTable) (*Cipher, error) {
 	}
 	c := &Cipher{spec: s, searches: newSearches(), secret: k}
 	if k != nil {
-		c.own = newUser(s, "", k)
+		c.own = newUser(s, users.User{}, k)
 	}
 	if r != nil {
-		c.users.Store(r)
+		c.users.Store(serve(r))
 	}
 	if c.secret == nil {
 		c.secret = r.serverKey()

@@ -30,7 +30,7 @@ func (c *Cipher) AcceptStream(conn core.Stream, from core.Caller) (core.Accepted
 		return core.Accepted{Payload: raw}, err
 	}
 	served := chunk.Served{Stream: s, Patience: c.patience}
-	return core.Accepted{Stream: served, Target: target, User: a.user.name, Payload: payload, Grant: a.user.grant, Once: core.Once{ID: a.salt, Until: a.until}}, nil
+	return core.Accepted{Stream: served, Target: target, User: a.user.Name, Payload: payload, Grant: c.list.Grant(a.user.User), Once: core.Once{ID: a.salt, Until: a.until}}, nil
 }
 
 // LeastRequest returns the size of everything up to the fixed-length header.

@@ -28,7 +28,7 @@ func TestAccounts(t *testing.T) {
 			table.close(open[i])
 			open = append(open[:i], open[i+1:]...)
 		default:
-			owner := &user{psk: c.sole.psk, hash: hash{byte(u)}, block: c.sole.block}
+			owner := &user{psk: c.sole.psk, hash: hash{byte(u)}}
 			sent := now.Add(time.Duration(random.IntN(20)-10) * time.Second).Truncate(time.Second)
 			r, err := table.add(c, received{sessionID: random.Uint64(), user: owner, sent: sent}, now)
 			if err == nil {
@@ -72,7 +72,7 @@ func TestFloorsPass(t *testing.T) {
 	table, now := newSessions(c.spec.Method, c.first, 1), noon
 	add := func(owner int) {
 		t.Helper()
-		u := &user{psk: c.sole.psk, hash: hash{byte(owner)}, block: c.sole.block}
+		u := &user{psk: c.sole.psk, hash: hash{byte(owner)}}
 		r, err := table.add(c, received{sessionID: rand.Uint64(), user: u, sent: now.Truncate(time.Second)}, now)
 		if err != nil {
 			t.Fatal(err)

@@ -115,7 +115,7 @@ func (c *Cipher) keyClient(k Keys) (err error) {
 		}
 		c.client.identities = append(c.client.identities, identity{ipsk, block, hashKey(k.PSKs[i+1])})
 	}
-	c.client.own, err = newUser(c.spec, User{PSK: k.PSKs[last]})
+	c.client.own, err = newUser(c.spec, users.User{}, k.PSKs[last])
 	return err
 }
 

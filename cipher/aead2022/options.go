@@ -2,7 +2,6 @@ package aead2022
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -85,9 +84,6 @@ func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.F
 		return old
 	})
 	core.Keep(env, func(old *sessions) *sessions {
-		if c.identity != nil && u.CutRemoved { // otherwise there are no grants, and the table is shared
-			c.identity.users.Load().setGrants(list.Users())
-		}
 		if old != nil && old.isFor(s.Method, c.first) {
 			c.sessions = old
 		}
@@ -155,26 +151,9 @@ func (s Spec) readKeys(log *slog.Logger, p option.Password, u users.Options, lis
 
 // table returns the table of all, the users of list.
 func (s Spec) table(list *users.List, all []users.User) (*userTable, error) {
-	return users.Table(list, s.Method, all, func(all []users.User) (*userTable, error) {
-		decoded, err := readUsers(s, all)
-		if err != nil {
-			return nil, err
-		}
-		return newUsers(s, decoded)
+	return users.Table(list, s.Method, all, func(all []users.User, before *userTable) (*userTable, error) {
+		return newTable(s, all, before)
 	})
-}
-
-// readUsers decodes the keys of users.
-func readUsers(s Spec, list []users.User) ([]User, error) {
-	var all []User
-	for _, u := range list {
-		psk, err := parseKey(s, u.Secret.Reveal())
-		if err != nil {
-			return nil, fmt.Errorf("user %q: %w", u.Name, err)
-		}
-		all = append(all, User{Name: u.Name, PSK: psk, Grant: u.Grant})
-	}
-	return all, nil
 }
 
 // saltsKept is the minimum time for which a salt is remembered. A request can be replayed

@@ -20,6 +20,7 @@ const oldKept = 60 * time.Second
 // server's current session and of the previous one.
 type packetClient struct {
 	sealer
+	own     cipher.Block  // opens the separate headers of replies; nil without AES
 	packets atomic.Uint64 // counts requests
 
 	mu           sync.Mutex
@@ -49,8 +50,12 @@ func (c *Cipher) newPacketClient(sessionID uint64) (*packetClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &packetClient{}
-	p.sealer = sealer{cipher: c, sessionID: sessionID, next: &p.packets, aead: aead, block: c.client.own.block}
+	own, err := c.spec.blockOf(c.client.own)
+	if err != nil {
+		return nil, err
+	}
+	p := &packetClient{own: own}
+	p.sealer = sealer{cipher: c, sessionID: sessionID, next: &p.packets, aead: aead, block: own}
 	if len(c.client.identities) > 0 {
 		p.block = c.client.identities[0].block
 	}
@@ -84,15 +89,14 @@ func (p *packetClient) OpenPacket(wire []byte) (payload []byte, source core.Addr
 // open returns the main header and the bytes after it, and the session. A new session is
 // not in p yet.
 func (p *packetClient) open(wire []byte, now time.Time) (s *serverSession, packetID uint64, body []byte, err error) {
-	own := p.cipher.client.own
-	if own.block == nil {
+	if p.own == nil {
 		return p.openLong(wire, now)
 	}
 	if err := checkSize(wire, separateSize+idSize+minMain); err != nil {
 		return nil, 0, nil, err
 	}
 	separate := wire[:separateSize]
-	own.block.Decrypt(separate, separate)
+	p.own.Decrypt(separate, separate)
 	id, packetID := parseSeparate(separate)
 	if s, err = p.find(id, packetID, now); err != nil {
 		return nil, 0, nil, err

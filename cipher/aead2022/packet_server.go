@@ -30,13 +30,11 @@ func (c *Cipher) NewPacketServer() (core.PacketServer, error) {
 	if c.refusal != nil {
 		return nil, c.refusal
 	}
-	s := &packetServer{cipher: c}
 	if c.identity != nil {
-		s.block = c.identity.block
-	} else {
-		s.block = c.sole.block
+		return &packetServer{c, c.identity.block}, nil
 	}
-	return s, nil
+	block, err := c.spec.blockOf(c.sole)
+	return &packetServer{c, block}, err
 }
 
 // Roams returns true: a session is identified by its ID and may use any address.
@@ -77,7 +75,7 @@ func (c *Cipher) alarm(u *user, err error, now time.Time) {
 	}
 	if count, say := c.crowded.Count(now); say {
 		c.log.LogAttrs(context.Background(), slog.LevelWarn, "UDP sessions refused that could be replays: raise remembered_sessions, or look for a client that begins too many",
-			slog.Int("sessions", count), slog.String("user", u.name))
+			slog.Int("sessions", count), slog.String("user", u.Name))
 	}
 }
 
@@ -147,6 +145,7 @@ func openSealed(aead cipher.AEAD, nonce, sealed []byte) ([]byte, error) {
 type replies struct {
 	sealer
 	user     *user
+	grant    *core.Grant // of the user
 	session  *session
 	sessions *sessions
 }
@@ -159,18 +158,23 @@ func (c *Cipher) newReplies(t *sessions, s *session, u *user) (*replies, error) 
 	if err != nil {
 		return nil, err
 	}
+	block, err := c.spec.blockOf(u)
+	if err != nil {
+		return nil, err
+	}
 	return &replies{
-		sealer:  sealer{cipher: c, sessionID: s.serverID, next: &s.sent, aead: aead, block: u.block, isReply: true, clientID: s.id},
+		sealer:  sealer{cipher: c, sessionID: s.serverID, next: &s.sent, aead: aead, block: block, isReply: true, clientID: s.id},
 		user:    u,
+		grant:   c.list.Grant(u.User),
 		session: s, sessions: t,
 	}, nil
 }
 
 // User returns the name of the user of the session, or "".
-func (r *replies) User() string { return r.user.name }
+func (r *replies) User() string { return r.user.Name }
 
 // Grant returns the grant of the user.
-func (r *replies) Grant() *core.Grant { return r.user.grant }
+func (r *replies) Grant() *core.Grant { return r.grant }
 
 // Close ends the association.
 func (r *replies) Close() { r.sessions.close(r) }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -82,9 +81,8 @@ func (k Keys) users() int {
 
 // User is a user of a server.
 type User struct {
-	Name  string
-	PSK   []byte
-	Grant *core.Grant // the grant of the user's connections; may be nil
+	Name string
+	PSK  []byte
 }
 
 // check returns an error if the keys are invalid for a method.
@@ -113,7 +111,7 @@ func (k Keys) check(s Spec) error {
 	}
 	if k.table != nil {
 		if u := k.table.byHash[hashKey(k.PSKs[0])]; u != nil {
-			return same(u.name)
+			return same(u.Name)
 		}
 	}
 	return nil

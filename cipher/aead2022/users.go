@@ -3,28 +3,31 @@ package aead2022
 import (
 	"crypto/cipher"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/umbra-proxy/umbra/cipher/users"
-	"github.com/umbra-proxy/umbra/core"
 )
 
-// user is a user's key and the state derived from it.
+// user is a user's key and the state derived from it. Tables share it, so it is immutable but
+// for the block.
 type user struct {
-	name  string
+	users.User
 	psk   []byte
 	hash  hash
-	block cipher.Block // seals the separate headers of replies; nil without AES
-	long  cipher.AEAD  // seals datagrams without AES; else nil
-	grant *core.Grant  // the grant of the user's connections, or nil
+	long  cipher.AEAD                  // seals datagrams without AES; else nil
+	block atomic.Pointer[cipher.Block] // see blockOf
 }
 
 // userTable is the users of a server, by the hash in the identity header. It is immutable,
 // so that it can be replaced atomically.
-type userTable struct{ byHash map[hash]*user }
+type userTable struct {
+	users.Made[*user]
+	byHash map[hash]*user
+}
 
 // newUsers returns a table of users. Names and keys must be unique.
 func newUsers(s Spec, list []User) (*userTable, error) {
-	us := &userTable{byHash: make(map[hash]*user, len(list))}
+	t := new(userTable)
 	names := make(map[string]bool, len(list))
 	for _, u := range list {
 		if err := users.CheckName(u.Name); err != nil {
@@ -36,38 +39,69 @@ func newUsers(s Spec, list []User) (*userTable, error) {
 		case len(u.PSK) != s.KeySize:
 			return nil, fmt.Errorf("user %q: key of %d bytes, want %d", u.Name, len(u.PSK), s.KeySize)
 		}
-		made, err := newUser(s, u)
+		made, err := newUser(s, users.User{Name: u.Name}, u.PSK)
 		if err != nil {
 			return nil, err
 		}
-		if other := us.byHash[made.hash]; other != nil {
-			return nil, fmt.Errorf("the users %q and %q have the same key", other.name, u.Name)
-		}
-		us.byHash[made.hash] = made
+		t.All = append(t.All, made)
 		names[u.Name] = true
 	}
-	return us, nil
+	return t, t.index()
 }
 
-// setGrants copies the grants of list, from which the table was made. Grants exist once
-// the table serves.
-func (r *userTable) setGrants(list []users.User) {
-	grants := make(map[string]*core.Grant, len(list))
-	for _, u := range list {
-		grants[u.Name] = u.Grant
+// newTable returns the table of a list of users. What before has of equal users, which may be
+// nil, is taken from there.
+func newTable(s Spec, list []users.User, before *userTable) (*userTable, error) {
+	var old *users.Made[*user]
+	if before != nil {
+		old = &before.Made
 	}
-	for _, u := range r.byHash {
-		u.grant = grants[u.name]
+	made, err := users.Make(list, old, func(u users.User) (*user, error) {
+		psk, err := parseKey(s, u.Secret.Reveal())
+		if err != nil {
+			return nil, fmt.Errorf("user %q: %w", u.Name, err)
+		}
+		return newUser(s, u, psk)
+	})
+	if err != nil {
+		return nil, err
 	}
+	t := &userTable{Made: made}
+	return t, t.index()
 }
 
-func newUser(s Spec, u User) (*user, error) {
-	made := &user{name: u.Name, psk: u.PSK, hash: hashKey(u.PSK), grant: u.Grant}
-	var err error
-	if s.Block != nil {
-		made.block, err = s.Block(u.PSK)
-	} else {
-		made.long, err = s.Long(u.PSK)
+// index sets byHash. It returns an error if two users have the same key.
+func (t *userTable) index() error {
+	t.byHash = make(map[hash]*user, len(t.All))
+	for _, u := range t.All {
+		if other := t.byHash[u.hash]; other != nil {
+			return fmt.Errorf("the users %q and %q have the same key", other.Name, u.Name)
+		}
+		t.byHash[u.hash] = u
+	}
+	return nil
+}
+
+func newUser(s Spec, u users.User, psk []byte) (made *user, err error) {
+	made = &user{User: u, psk: psk, hash: hashKey(psk)}
+	if s.Block == nil {
+		made.long, err = s.Long(psk)
 	}
 	return made, err
+}
+
+// blockOf returns the block cipher that seals the separate headers of u, or nil without AES.
+// It is made for the first datagram: most users of a server with many send none for now.
+func (s Spec) blockOf(u *user) (cipher.Block, error) {
+	if made := u.block.Load(); made != nil {
+		return *made, nil
+	}
+	if s.Block == nil {
+		return nil, nil
+	}
+	block, err := s.Block(u.psk)
+	if err == nil {
+		u.block.Store(&block)
+	}
+	return block, err
 }

@@ -18,12 +18,14 @@ const maxFile = 32 << 20
 
 // openFile reads the users of a file. Errors contain the line number.
 func openFile(files *follow.Files, path string) (*follow.Parsed[[]User], error) {
-	return follow.Open(files, path, "users", maxFile, func(r io.Reader) ([]User, error) {
+	return follow.Open(files, path, "users", maxFile, func(r io.Reader, before []User) ([]User, error) {
 		data, err := io.ReadAll(r)
 		if err != nil {
 			return nil, err
 		}
-		return parseFile(path, data)
+		list, err := parseFile(path, data)
+		reuse(list, before)
+		return list, err
 	})
 }
 

@@ -4,20 +4,18 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/follow"
-	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/core/textfile"
 )
 
 // List holds the users of a server. While Run runs, it follows the user file.
 type List struct {
 	env    core.Env
-	opts   Options
-	grants *grants
+	opts   Options                // all but Users is immutable
+	grants *grants                // nil until the table serves
 	file   *follow.Parsed[[]User] // nil without a user file; used by Open, then by Run
 
 	mu      sync.Mutex
@@ -26,8 +24,8 @@ type List struct {
 	stop    context.CancelFunc // ends Run; nil before
 }
 
-// Open reads the users that o specifies, and gives them grants once the table serves.
-// Errors name the option to correct.
+// Open reads the users that o specifies. They have grants once the table serves. Errors name
+// the option to correct.
 func Open(env core.Env, o Options) (*List, error) {
 	users, file, err := o.read(core.Shared[follow.Files](env.Process))
 	if err != nil {
@@ -36,10 +34,10 @@ func Open(env core.Env, o Options) (*List, error) {
 	l := &List{env: env, opts: o, users: users, file: file}
 	core.Keep(env, func(old *grants) *grants {
 		if old == nil {
-			old = &grants{all: map[identity]*core.Grant{}}
+			old = &grants{all: map[User]*core.Grant{}}
 		}
 		l.grants = old
-		l.users, _ = l.grant(l.users)
+		old.own(l)
 		return old
 	})
 	if file != nil {
@@ -48,37 +46,21 @@ func Open(env core.Env, o Options) (*List, error) {
 	return l, nil
 }
 
-// Users returns the users of the last successful read, sorted by name. Their grants are
-// set once the table serves: functions that a constructor gives to core.Keep after Open
-// find them set.
+// Users returns the users of the last successful read, sorted by name. They are shared, so
+// nobody may change them.
 func (l *List) Users() []User {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.users
 }
 
-// Table returns the table that build makes of the users of l. Tables of one method and of one
-// content of a user file are shared, unless they hold grants. Only the constructor and the
-// function that Run calls may call Table.
-func Table[T any](l *List, method string, users []User, build func([]User) (*T, error)) (*T, error) {
-	if l.file == nil || l.opts.CutRemoved {
-		return build(users)
+// Grant returns the grant of the connections of u, who is or was a user of l; nil without
+// CutRemoved, and if l is nil.
+func (l *List) Grant(u User) *core.Grant {
+	if l == nil || !l.opts.CutRemoved {
+		return nil
 	}
-	return follow.Derive(l.file, method, build)
-}
-
-// grant returns the users with a grant for each if CutRemoved is set. changed is true if a
-// user's grant differs from before.
-func (l *List) grant(users []User) (granted []User, changed bool) {
-	if !l.opts.CutRemoved {
-		return users, false
-	}
-	granted = slices.Clone(users)
-	for i, u := range users {
-		granted[i].Grant = l.grants.of(u)
-		changed = changed || granted[i].Grant != u.Grant
-	}
-	return granted, changed
+	return l.grants.of(u)
 }
 
 // Run follows the user file until ctx ends, and calls apply with the users after each
@@ -87,29 +69,34 @@ func (l *List) grant(users []User) (granted []User, changed bool) {
 func (l *List) Run(ctx context.Context, apply func([]User) error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer func() { l.file = nil }() // lets go of its content: connections may live on
-	if !l.begin(stop, apply) || l.file == nil {
+	if !l.begin(stop) || l.file == nil {
+		l.file = nil // lets go of its content: connections may live on
 		return
 	}
+	defer l.end()
 	follow.Watch(ctx, l.env.Log, "user file not applied: users unchanged", func() error { return l.reload(apply) })
 }
 
-// begin gives the users the grants that are valid now. It returns false if the list has
-// been retired.
-func (l *List) begin(stop context.CancelFunc, apply func([]User) error) bool {
+// end lets go of the file's content, and of what is known for cutting users. The connections
+// of other ciphers of the generation may live on.
+func (l *List) end() {
+	l.file = nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.retired {
+		l.grants.leave(l)
+	}
+}
+
+// begin cuts the users whom only the previous generation had. It returns false if the list
+// has been retired.
+func (l *List) begin(stop context.CancelFunc) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.retired {
 		return false
 	}
 	l.stop = stop
-	l.grants.own(l)
-	if users, changed := l.grant(l.users); changed { // the previous generation's list may have ended grants since Open
-		l.users = users
-		if err := apply(users); err != nil {
-			l.env.Log.Error("user file not applied: users unchanged", slog.Any("err", err))
-		}
-	}
 	l.settle()
 	return true
 }
@@ -132,18 +119,21 @@ func (l *List) reload(apply func([]User) error) error {
 	if change == follow.Unchanged || err != nil {
 		return err
 	}
+	users := l.file.Value()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.retired {
 		if l.opts.CutRemoved && l.grants.isOwner(l) {
-			l.grants.keep(l, l.file.Value())
+			l.grants.admit(l, users)
+			l.settle()
 		} else {
 			l.stop()
 		}
 		return nil
 	}
-	users, _ := l.grant(l.file.Value())
+	l.grants.admit(l, users) // new users may connect as soon as apply has been called
 	if err := apply(users); err != nil {
+		l.grants.admit(l, l.users)
 		return fmt.Errorf("%s: %w", l.opts.UsersFile, err)
 	}
 	added, removed := compare(l.users, users)
@@ -159,87 +149,5 @@ func (l *List) settle() int {
 	if !l.opts.CutRemoved {
 		return 0
 	}
-	return l.grants.keep(l, l.users)
+	return l.grants.settle(l)
 }
-
-// compare counts the users that are only in after, and those that are only in before.
-// A user with a changed secret counts as both.
-func compare(before, after []User) (added, removed int) {
-	known := make(map[identity]bool, len(before))
-	for _, u := range before {
-		known[u.identity()] = true
-	}
-	for _, u := range after {
-		if known[u.identity()] {
-			delete(known, u.identity())
-		} else {
-			added++
-		}
-	}
-	return added, len(known)
-}
-
-// identity is a user with a secret. A changed secret is another identity.
-type identity struct {
-	name   string
-	secret option.Text
-}
-
-func (u User) identity() identity { return identity{u.Name, u.Secret} }
-
-// grants are the grants of a server's users. They are kept over a reload.
-type grants struct {
-	mu    sync.Mutex
-	all   map[identity]*core.Grant // guarded by mu, as is owner
-	owner *List                    // the only List that may end grants: the last to Run
-}
-
-// of returns the grant of a user. If there is no valid grant, it creates one.
-func (g *grants) of(u User) *core.Grant {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if at := g.all[u.identity()]; at == nil || at.HasEnded() {
-		g.all[u.identity()] = new(core.Grant)
-	}
-	return g.all[u.identity()]
-}
-
-// own makes l the owner. After a reload the List of the previous generation can no
-// longer end grants.
-func (g *grants) own(l *List) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.owner = l
-}
-
-// isOwner reports whether l is the owner.
-func (g *grants) isOwner(l *List) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.owner == l
-}
-
-// keep ends all grants except those of users, if l is the owner. It returns the number of
-// connections that this cut.
-func (g *grants) keep(l *List, users []User) (cut int) {
-	current := make(map[identity]bool, len(users))
-	for _, u := range users {
-		current[u.identity()] = true
-	}
-	var ended []*core.Grant
-	g.mu.Lock()
-	for id, grant := range g.all {
-		if g.owner == l && !current[id] {
-			delete(g.all, id)
-			ended = append(ended, grant)
-		}
-	}
-	g.mu.Unlock()
-	for _, grant := range ended {
-		cut += grant.Revoke(errRemoved)
-	}
-	return cut
-}
-
-// errRemoved is the reason for cutting the connections of a removed user.
-var errRemoved = fmt.Errorf("%w: the user was removed", core.ErrDenied)

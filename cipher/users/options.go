@@ -40,7 +40,6 @@ func (o Options) Key() string {
 type User struct {
 	Name   string
 	Secret option.Text
-	Grant  *core.Grant // the grant of the user's connections; nil without CutRemoved
 }
 
 // read reads the users, sorted by name. Errors name the option to correct.

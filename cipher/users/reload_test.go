@@ -25,9 +25,9 @@ func TestRevokedBeforeServed(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		applied := make(chan []User, 1)
-		go next.Run(ctx, func(list []User) error { applied <- list; return nil })
-		cut := held(t, (<-applied)[0].Grant)
+		go next.Run(ctx, func([]User) error { return nil })
+		synctest.Wait()
+		cut := held(t, next.Grant(next.Users()[0]))
 		synctest.Wait()
 		if len(cut) > 0 {
 			t.Error("a user of the new file was cut for good before it was served")

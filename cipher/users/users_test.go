@@ -205,7 +205,7 @@ func TestRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := following(t, env(nil), Options{UsersFile: path, CutRemoved: true})
 		f.refuse = errors.New("bad key")
-		kept := f.Users()[0].Grant
+		kept := f.Grant(f.Users()[0])
 		write(t, path, `{"b": "2"}`)
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -251,7 +251,7 @@ func TestCutRemoved(t *testing.T) {
 				f := following(t, env(nil), Options{UsersFile: path, CutRemoved: cuts})
 				var cut []<-chan error
 				for _, u := range f.Users() {
-					cut = append(cut, held(t, u.Grant))
+					cut = append(cut, held(t, f.Grant(u)))
 				}
 				synctest.Wait()
 				write(t, path, `{"b": "2", "c": "changed"}`)
@@ -286,7 +286,7 @@ func TestReload(t *testing.T) {
 			return o
 		}
 		old := following(t, e, of("a", "b"))
-		a, b := held(t, old.Users()[0].Grant), held(t, old.Users()[1].Grant)
+		a, b := held(t, old.Grant(old.Users()[0])), held(t, old.Grant(old.Users()[1]))
 		if _, err := Open(e, of("z")); err != nil {
 			t.Fatal(err)
 		}
@@ -300,7 +300,7 @@ func TestReload(t *testing.T) {
 		if len(a) != 1 || len(b) != 0 {
 			t.Errorf("cut: a %d, b %d, want a only", len(a), len(b))
 		}
-		c := held(t, next.Users()[1].Grant)
+		c := held(t, next.Grant(next.Users()[1]))
 		synctest.Wait()
 		if old.settle(); len(c) > 0 {
 			t.Error("the list of the old file cut a new user")
