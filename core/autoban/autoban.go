@@ -79,8 +79,10 @@ func blames(attrs []byte) (reason string, ok bool) {
 	return reason, !found || !excused(reason) && !bytes.HasPrefix(rest, []byte("authenticated=true"))
 }
 
-// isMinor reports whether a reason is weak evidence.
-func isMinor(reason string) bool { return reason == "short" || reason == "malformed" }
+// isMinor reports whether a reason is weak evidence, as it is for policy.ban.
+func isMinor(reason string) bool {
+	return reason == "short" || reason == "malformed" || reason == "other"
+}
 
 // excused reports whether a reason occurs without an attack.
 func excused(reason string) bool {
