@@ -11,8 +11,9 @@ const (
 	DropPaused    DropReason = "paused"    // a meter let nothing pass
 	DropName      DropReason = "name"      // the target's name was not found
 	DropCrowded   DropReason = "crowded"   // too many names at once
+	DropWaiting   DropReason = "waiting"   // too many before the way to the target was open
 	DropDenied    DropReason = "denied"    // the outbound may not send to the target
-	DropAuth      DropReason = "auth"      // a server's datagram that can't be opened
+	DropAuth      DropReason = "auth"      // what comes in place of a server's datagram: it can't be opened, or has another source
 
 	DropLong        DropReason = "long"        // longer than a datagram, or the route, may be, headers of the protocol included
 	DropSeal        DropReason = "seal"        // an answer that the protocol can't carry, such as one of another source

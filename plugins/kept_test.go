@@ -32,6 +32,7 @@ var keptCases = map[string]options{
 	"inbound.relay":   {relayOptions, relayOptions + "\nmax_sessions = 7\nclient_sessions = 3"},
 	"outbound.direct": {"", `allow = ["127.0.0.0/8"]`},
 	"outbound.block":  {"", ""},
+	"outbound.socks5": {"server = \"127.0.0.1:1\"\nisolate = \"client\"", "server = \"127.0.0.1:2\"\nuser = \"alice\""},
 	"outbound.ss":     {"server = \"127.0.0.1:1\"\ncipher = \"own\"", "server = \"127.0.0.1:2\"\ncipher = \"own\""},
 	"transport.tls":   {"", `alpn = ["h2"]`},
 	"resolver.dns":    {`servers = ["127.0.0.1:53"]`, "servers = [\"127.0.0.1:53\"]\ncache_entries = 2000\ncache_bytes = 65536"},

@@ -7,10 +7,11 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/stream"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/inbound/relay"
-	"github.com/umbra-proxy/umbra/inbound/socks5"
+	insocks5 "github.com/umbra-proxy/umbra/inbound/socks5"
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
 	"github.com/umbra-proxy/umbra/outbound/block"
 	"github.com/umbra-proxy/umbra/outbound/direct"
+	outsocks5 "github.com/umbra-proxy/umbra/outbound/socks5"
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/plugins/tls"
 	"github.com/umbra-proxy/umbra/policy/acl"
@@ -27,11 +28,12 @@ import (
 // order.
 func Standard(reg *core.Registry) {
 	core.Add(&reg.Inbound, "relay", relay.New)
-	core.Add(&reg.Inbound, "socks5", socks5.New)
+	core.Add(&reg.Inbound, "socks5", insocks5.New)
 	core.Add(&reg.Inbound, "ss", inss.New)
 
 	core.Add(&reg.Outbound, "block", block.New)
 	core.Add(&reg.Outbound, "direct", direct.New)
+	core.Add(&reg.Outbound, "socks5", outsocks5.New)
 	core.Add(&reg.Outbound, "ss", outss.New)
 
 	for _, spec := range aead.Specs() {

@@ -57,8 +57,9 @@ var dropHints = map[core.DropReason]string{
 	core.DropPaused:    "the client is over its rate limit",
 	core.DropName:      hints["name"],
 	core.DropCrowded:   "raise association_names in [process]",
+	core.DropWaiting:   "the server is slow to open associations; see associate_queue of the outbound",
 	core.DropDenied:    "the outbound does not send to such targets; see its option allow",
-	core.DropAuth:      "the server's answers can't be opened: wrong method or password, or its clock?",
+	core.DropAuth:      "they are not the server's, or can't be opened: wrong method or password, or its clock?",
 
 	core.DropLong:        "longer than a datagram or the MTU of the route, the headers of the protocol included",
 	core.DropFull:        "the socket's send buffer was full: the sender is faster than this machine's network",

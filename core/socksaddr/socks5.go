@@ -75,3 +75,18 @@ func (Datagram) AppendPacket(dst, payload []byte, a core.Addr) ([]byte, error) {
 	}
 	return append(Append(append(dst, 0, 0, 0), a), payload...), nil
 }
+
+// CutDatagram returns what follows the reserved field and the fragment number of a datagram:
+// the address and the data. It returns an ErrMalformed for a reserved field other than 0,
+// and an ErrDenied for a fragment, as RFC 1928 §7 allows. The result aliases b.
+func CutDatagram(b []byte) ([]byte, error) {
+	switch {
+	case len(b) < DatagramHead:
+		return nil, fmt.Errorf("%w: datagram of %d bytes", core.ErrMalformed, len(b))
+	case b[0] != 0 || b[1] != 0:
+		return nil, fmt.Errorf("%w: reserved field %x", core.ErrMalformed, b[:2])
+	case b[2] != 0:
+		return nil, fmt.Errorf("%w: fragment %d", core.ErrDenied, b[2])
+	}
+	return b[DatagramHead:], nil
+}

@@ -91,3 +91,17 @@ func cutAt(b []byte, n int) (head, tail []byte) {
 	}
 	return b[:n], b[n:]
 }
+
+// Size returns the length in bytes of an address on the wire of which the type and the byte
+// behind it are known. It returns ErrAddrType for a type other than 1, 3 and 4.
+func Size(atyp, next byte) (int, error) {
+	switch atyp {
+	case atypIPv4:
+		return 1 + 4 + 2, nil
+	case atypIPv6:
+		return 1 + 16 + 2, nil
+	case atypDomain:
+		return 1 + 1 + int(next) + 2, nil
+	}
+	return 0, fmt.Errorf("%w 0x%02x", core.ErrAddrType, atyp)
+}
