@@ -45,12 +45,14 @@ func TestDescribed(t *testing.T) {
 	out := map[string][]string{
 		"block":  {``},
 		"direct": {``, `proxy_protocol = 1`, `proxy_protocol = 2`},
+		"http":   {``, `transport = ["front"]`, `headers = { User-Agent = "x" }`},
 		"socks5": {``, `mode = "tcp"`, `mode = "udp"`, `transport = ["front"]`},
 		"ss":     {``, `transport = ["front"]`},
 	}
 	more := map[string]string{
 		"inbound.relay":   "cipher = \"house\"\nnext = { a = { key = \"dG9reW8ncyBvd24ga2V5IQ==\", server = \"127.0.0.1:2\" } }\n",
 		"inbound.ss":      "cipher = \"house\"\n",
+		"outbound.http":   "server = \"127.0.0.1:2\"\n",
 		"outbound.socks5": "server = \"127.0.0.1:2\"\n",
 		"outbound.ss":     "cipher = \"house\"\nserver = \"127.0.0.1:2\"\n",
 	}

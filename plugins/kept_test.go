@@ -32,6 +32,7 @@ var keptCases = map[string]options{
 	"inbound.relay":   {relayOptions, relayOptions + "\nmax_sessions = 7\nclient_sessions = 3"},
 	"outbound.direct": {"", `allow = ["127.0.0.0/8"]`},
 	"outbound.block":  {"", ""},
+	"outbound.http":   {"server = \"127.0.0.1:1\"", "server = \"127.0.0.1:2\"\nuser = \"alice\""},
 	"outbound.socks5": {"server = \"127.0.0.1:1\"\nisolate = \"client\"", "server = \"127.0.0.1:2\"\nuser = \"alice\""},
 	"outbound.ss":     {"server = \"127.0.0.1:1\"\ncipher = \"own\"", "server = \"127.0.0.1:2\"\ncipher = \"own\""},
 	"transport.tls":   {"", `alpn = ["h2"]`},
@@ -117,6 +118,9 @@ func keptFile(s core.Section, kind, text, at string) string {
 		table = ""
 	case core.SectionOutbound:
 		out, table = fmt.Sprintf("[outbound.out]\nkind = %q\n%s\n", kind, text), ""
+		if kind == "http" { // carries no UDP
+			in += "mode = \"tcp\"\n"
+		}
 	case core.SectionCipher:
 		in = fmt.Sprintf("[inbound.in]\nkind = \"ss\"\nlisten = %q\ncipher = \"x\"\n", at)
 	case core.SectionTransport:

@@ -11,6 +11,7 @@ import (
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
 	"github.com/umbra-proxy/umbra/outbound/block"
 	"github.com/umbra-proxy/umbra/outbound/direct"
+	"github.com/umbra-proxy/umbra/outbound/http"
 	outsocks5 "github.com/umbra-proxy/umbra/outbound/socks5"
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/plugins/tls"
@@ -33,6 +34,7 @@ func Standard(reg *core.Registry) {
 
 	core.Add(&reg.Outbound, "block", block.New)
 	core.Add(&reg.Outbound, "direct", direct.New)
+	core.Add(&reg.Outbound, "http", http.New)
 	core.Add(&reg.Outbound, "socks5", outsocks5.New)
 	core.Add(&reg.Outbound, "ss", outss.New)
 

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/core/socksaddr"
 )
 
@@ -17,32 +16,24 @@ import (
 type login struct{ name, password string }
 
 // newLogin returns the login of the options, or nil. Both parts have at most 255 bytes, the
-// limit of RFC 1929. A server may have users without a password.
+// limit of RFC 1929.
 func newLogin(env core.Env, o Options) (*login, error) {
-	switch given := o.Given(); {
-	case len(o.Isolate) > 0 && (o.User != "" || given):
-		return nil, core.BadOption("isolate", "it invents names and passwords; remove user and %s", o.Key())
-	case o.User == "" && given:
-		return nil, core.BadOption(o.Key(), "a password without a user; add user")
-	case o.User == "":
+	switch {
+	case !o.Login.Given():
 		return nil, nil
-	case len(o.User) > 255:
-		return nil, core.BadOption("user", "%d bytes, the most is 255", len(o.User))
+	case len(o.Isolate) > 0:
+		return nil, core.BadOption("isolate", "it invents names and passwords; remove user and %s", o.Key())
 	}
-	if err := option.CheckSecret(option.Text(o.User)); err != nil {
-		return nil, core.BadOption("user", "it contains a line end or another control character; remove it")
-	}
-	if !o.Given() {
-		return &login{name: o.User}, nil
-	}
-	password, err := o.Password.Read(env.Log)
-	if err != nil {
+	user, password, err := o.Login.Read(env.Log)
+	switch {
+	case err != nil:
 		return nil, err
+	case len(user) > 255:
+		return nil, core.BadOption("user", "%d bytes, the most is 255", len(user))
+	case len(password) > 255:
+		return nil, core.BadOption(o.Key(), "the password has %d bytes, the most is 255", len(password))
 	}
-	if n := len(password.Reveal()); n > 255 {
-		return nil, core.BadOption(o.Key(), "the password has %d bytes, the most is 255", n)
-	}
-	return &login{name: o.User, password: password.Reveal()}, nil
+	return &login{user, password}, nil
 }
 
 // Isolation lists what distinguishes requests that must not share a circuit of Tor: "user",

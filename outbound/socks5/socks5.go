@@ -20,8 +20,7 @@ type Options struct {
 	_ core.About `help:"connects through a SOCKS5 server, such as Tor or another machine's proxy"`
 
 	outbound.Options
-	User string `toml:"user" help:"the name of a user of the server"`
-	option.Password
+	outbound.Login
 	Isolate          Isolation       `toml:"isolate" oneof:"user,client,target" help:"log in by another invented name for each user, client address or target host, or each combination of several: Tor has other circuits for each"`
 	Mode             option.Mode     `toml:"mode" default:"both" help:"what the server carries; \"tcp\" if it has no UDP ASSOCIATE, as Tor"`
 	Pipelining       bool            `toml:"pipelining" default:"false" help:"send greeting, login and request at once, which saves one or two round trips; not all servers can take that"`

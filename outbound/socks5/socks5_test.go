@@ -90,7 +90,7 @@ func serve(t testing.TB, users map[string]option.Text) string {
 
 func TestConformance(t *testing.T) {
 	users := map[string]option.Text{"alice": "correct horse"}
-	alice := Options{User: "alice", Password: option.Password{Password: "correct horse"}}
+	alice := Options{Login: outbound.Login{User: "alice", Password: option.Password{Password: "correct horse"}}}
 	pipelined := alice
 	pipelined.Pipelining = true
 	for _, tc := range []struct {
@@ -118,14 +118,14 @@ func TestNew(t *testing.T) {
 		key  string
 	}{
 		{"nothing", Options{}, ""},
-		{"user without a password", Options{User: "alice"}, ""},
-		{"password without a user", Options{Password: option.Password{Password: "x"}}, "password"},
-		{"password in a file without a user", Options{Password: option.Password{PasswordFile: "x"}}, "password_file"},
-		{"two passwords", Options{User: "alice", Password: option.Password{Password: "x", PasswordEnv: "X"}}, "password"},
-		{"long user", Options{User: long}, "user"},
-		{"line end in a user", Options{User: "a\nb"}, "user"},
-		{"long password", Options{User: "alice", Password: option.Password{Password: option.Text(long)}}, "password"},
-		{"isolation of a user", Options{User: "alice", Isolate: Isolation{"user"}}, "isolate"},
+		{"user without a password", Options{Login: outbound.Login{User: "alice"}}, ""},
+		{"password without a user", Options{Login: outbound.Login{Password: option.Password{Password: "x"}}}, "password"},
+		{"password in a file without a user", Options{Login: outbound.Login{Password: option.Password{PasswordFile: "x"}}}, "password_file"},
+		{"two passwords", Options{Login: outbound.Login{User: "alice", Password: option.Password{Password: "x", PasswordEnv: "X"}}}, "password"},
+		{"long user", Options{Login: outbound.Login{User: long}}, "user"},
+		{"line end in a user", Options{Login: outbound.Login{User: "a\nb"}}, "user"},
+		{"long password", Options{Login: outbound.Login{User: "alice", Password: option.Password{Password: option.Text(long)}}}, "password"},
+		{"isolation of a user", Options{Login: outbound.Login{User: "alice"}, Isolate: Isolation{"user"}}, "isolate"},
 		{"isolation by nothing known", Options{Isolate: Isolation{"phase of the moon"}}, "isolate"},
 		{"UDP over a transport", Options{Mode: "udp", Options: transported("t")}, "mode"},
 		{"unknown transport", Options{Options: transported("none")}, "none"},
