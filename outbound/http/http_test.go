@@ -198,6 +198,8 @@ func TestStatus(t *testing.T) {
 		{"HTTP/1.1 407 X\r\nproxy-authenticate: basic realm=\"a\"\r\n\r\n", "auth", false, "the proxy wants a user and a password"},
 		{"HTTP/1.1 407 X\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate\r\n\r\n", "auth", false, `asks for a login by "NTLM, Negotiate", and Basic alone`},
 
+		{"HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\n", "auth", false, "status 401: the proxy wants a user"},
+
 		{"SSH-2.0-OpenSSH_9.9\r\n", "malformed", false, `begins with "SSH-2.0-OpenSSH_"`},
 		{"\x05", "malformed", false, "(SOCKS5)"},
 		{"\x15\x03\x01\x00\x02\x02\x0a", "malformed", false, "(TLS)"},

@@ -114,7 +114,7 @@ func parseHead(b []byte) (head, error) {
 	}
 	for line := range strings.Lines(rest) {
 		name, value, _ := strings.Cut(line, ":")
-		if strings.EqualFold(name, "Proxy-Authenticate") {
+		if strings.EqualFold(name, "Proxy-Authenticate") || strings.EqualFold(name, "WWW-Authenticate") {
 			scheme, _, _ := strings.Cut(strings.TrimSpace(value), " ")
 			h.logins = append(h.logins, scheme)
 		}

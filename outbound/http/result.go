@@ -31,8 +31,8 @@ func (h head) result(login bool) error {
 	switch {
 	case h.status/100 == 2:
 		return nil
-	case h.status == 407:
-		return fmt.Errorf("%w: status 407: %s", core.ErrAuth, h.wants(login))
+	case h.status == 407, h.status == 401: // tinyproxy answers a wrong password by 401
+		return fmt.Errorf("%w: status %d: %s", core.ErrAuth, h.status, h.wants(login))
 	case h.status == 403:
 		return core.AtTarget(&refused{h, core.ErrDenied})
 	case h.status == 504:
