@@ -27,6 +27,8 @@ type allOptions struct {
 	Port    uint16                           `toml:"port" help:"a port"`
 	Ports   []uint16                         `toml:"ports" min:"1" help:"ports"`
 	Way     string                           `toml:"way" default:"up" oneof:"up, down" help:"a word"`
+	Ways    oneOrMore                        `toml:"ways" oneof:"up, down" help:"words"`
+	Only    []string                         `toml:"only" oneof:"up, down" help:"a list of words"`
 	Wait    option.Duration                  `toml:"wait" min:">0s" max:"24h" help:"a duration in bounds"`
 	Listen  option.Listen                    `toml:"listen" required:"true" help:"an address"`
 	Share   float64                          `toml:"share" help:"a share"`
@@ -38,6 +40,11 @@ type allOptions struct {
 	Rules   []rule                           `toml:"rules" help:"rules"`
 	Secrets map[string][]option.Prefix       `toml:"secrets" help:"lists by name"`
 }
+
+// oneOrMore is a list that a file may give as one word.
+type oneOrMore []string
+
+func (oneOrMore) TakesOne() {}
 
 type rule struct {
 	Name string `toml:"name" required:"true" help:"its name"`
@@ -73,6 +80,10 @@ func TestKindsOfEveryType(t *testing.T) {
       ports
   way (up|down, default up)
       a word
+  ways (up|down, or a list)
+      words
+  only (list: up|down)
+      a list of words
   wait (duration, more than 0s, up to 24h)
       a duration in bounds
   listen (address and port such as 127.0.0.1:1080, required)

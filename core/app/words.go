@@ -17,7 +17,7 @@ func fieldWords(f config.Field) string {
 	words := typeWords(f.Type)
 	switch example := config.ExampleOf(option.ElementOf(f.Type)); {
 	case f.Bounds.Words() != nil:
-		return strings.TrimSuffix(words, "text") + alternatives(f.Bounds.Words())
+		return strings.Replace(words, "text", alternatives(f.Bounds.Words()), 1)
 	case !f.Bounds.IsZero():
 		return strings.TrimSuffix(words, ", not negative") + ", " + f.Bounds.String()
 	case f.Default == "" && example != "":

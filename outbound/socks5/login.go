@@ -22,7 +22,7 @@ func newLogin(env core.Env, o Options) (*login, error) {
 	case !o.Login.Given():
 		return nil, nil
 	case len(o.Isolate) > 0:
-		return nil, core.BadOption("isolate", "it invents names and passwords; remove user and %s", o.Key())
+		return nil, core.BadOption("isolate", "it invents a user and a password for each login; remove the options for them, or isolate")
 	}
 	user, password, err := o.Login.Read(env.Log)
 	switch {
