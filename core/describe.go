@@ -34,7 +34,9 @@ type Description struct {
 	Domains   []Domain    // a resolver: the domains that have servers of their own
 	Ranges    string      // a policy: the key of address ranges that hold for names only if a stage before it finds their addresses
 	Users     *Users      // an inbound or a cipher: who its clients can be; nil if that is not known
-	ForUsers  []NamedUser // a policy: the users for whom it has options of their own
+	ForUsers  []NamedUser // a policy or a rule: the users for whom it has options of their own
+	For       []Named     // a rule: the inbounds whose requests it tells from others
+	Judges    []Named     // an outbound: the rules that it asks, in order, which lead to their own branches
 }
 
 // Listener is an address that a component listens on, or a name, for all addresses that
@@ -167,13 +169,15 @@ func (d Description) With(parts ...Describer) Description {
 		}
 		d.Users = d.Users.With(p.Users)
 		d.ForUsers = slices.Concat(d.ForUsers, p.ForUsers)
+		d.For = slices.Concat(d.For, p.For)
+		d.Judges = slices.Concat(d.Judges, p.Judges)
 	}
 	return d
 }
 
 // Named returns all components that d names.
 func (d Description) Named() []Named {
-	all := slices.Concat([]Named{d.Targets.Resolver, d.Via}, d.Asks, d.Wire)
+	all := slices.Concat([]Named{d.Targets.Resolver, d.Via}, d.Asks, d.Wire, d.For, d.Judges)
 	for _, s := range d.Servers {
 		all = append(all, s.Resolver)
 	}

@@ -144,3 +144,27 @@ func (e *OptionError) Error() string { return e.Key + ": " + e.Err.Error() }
 
 // Unwrap returns the mistake without the key.
 func (e *OptionError) Unwrap() error { return e.Err }
+
+// A ComponentError is a mistake in the table of a component other than the one that found
+// it, such as a member of a group that can't stand where the group stands.
+type ComponentError struct {
+	Section Section
+	Name    string
+	Err     error // may be an OptionError
+}
+
+// InComponent returns err as a ComponentError of the component in env, unless it is one
+// already.
+func InComponent(env Env, err error) error {
+	if placed, ok := errors.AsType[*ComponentError](err); ok {
+		return placed
+	}
+	return &ComponentError{Section: env.Section, Name: env.Name, Err: err}
+}
+
+func (e *ComponentError) Error() string {
+	return string(e.Section) + "." + e.Name + ": " + e.Err.Error()
+}
+
+// Unwrap returns the mistake.
+func (e *ComponentError) Unwrap() error { return e.Err }

@@ -16,6 +16,7 @@ import (
 //
 //	help:"…"   one line on what the components do
 //	chain:"…"  the Place of its components in a chain, if they stand in chains
+//	kind:"…"   the kind of a table that gives none, whatever its name
 //
 // A new section needs no other entry. Its components in chains are used for the roles
 // that they have: Resolver, Gate, Middleware and Observer.
@@ -26,6 +27,7 @@ type Registry struct {
 	Transport Kinds[Transport] `help:"carries the wire under an inbound or outbound"`
 	Resolver  Kinds[Resolver]  `help:"finds the addresses of names" chain:"middle"`
 	Policy    Kinds[Policy]    `help:"decides who may do what" chain:"before outbounds"`
+	Rule      Kinds[Rule]      `help:"a condition on requests, and the chain that it leads to" kind:"match"`
 }
 
 // Kinds holds the kinds of one section. The zero Kinds is empty and ready.

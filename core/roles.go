@@ -52,6 +52,8 @@ func optionals() []optional {
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("CheckServer") }},
 		{"core.ClientChecker", reflect.TypeFor[ClientChecker](), SectionTransport, "CheckClient() error",
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("CheckClient") }},
+		{"core.RuleExplainer", reflect.TypeFor[RuleExplainer](), SectionRule, "Explain(*core.Request, core.Addr, []netip.Addr) (core.Judgement, []core.RuleReason)",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Explain") }},
 		{"core.Teller", reflect.TypeFor[Teller](), SectionResolver, "Tell(context.Context, string) ([]core.Found, error)",
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Tell") }},
 	}

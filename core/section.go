@@ -19,6 +19,7 @@ const (
 	SectionTransport Section = "transport"
 	SectionResolver  Section = "resolver"
 	SectionPolicy    Section = "policy"
+	SectionRule      Section = "rule"
 )
 
 // Place is where in a chain the components of a section may stand.
@@ -39,6 +40,7 @@ type section struct {
 	contract reflect.Type
 	help     string
 	place    Place
+	kind     string // of a table that gives none, "" for the table's name
 	field    int
 }
 
@@ -52,7 +54,7 @@ func sectionsOf(registry reflect.Type) []section {
 		f := registry.Field(i)
 		contract := reflect.Zero(reflect.PointerTo(f.Type)).Interface().(interface{ contract() reflect.Type }).contract()
 		all = append(all, section{
-			name: Section(strings.ToLower(f.Name)), contract: contract, help: f.Tag.Get("help"), place: Place(f.Tag.Get("chain")), field: i,
+			name: Section(strings.ToLower(f.Name)), contract: contract, help: f.Tag.Get("help"), place: Place(f.Tag.Get("chain")), kind: f.Tag.Get("kind"), field: i,
 		})
 	}
 	return all
@@ -86,6 +88,12 @@ func (s Section) Help() string {
 func (s Section) Place() Place {
 	d, _ := s.find()
 	return d.place
+}
+
+// DefaultKind returns the kind of a table that gives none, or "" if that is the table's name.
+func (s Section) DefaultKind() string {
+	d, _ := s.find()
+	return d.kind
 }
 
 // sectionOf returns the section whose contract is t, or "".

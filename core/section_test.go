@@ -35,10 +35,10 @@ func TestNewSection(t *testing.T) {
 	type meter interface{ Count() int }
 	type registry struct {
 		Inbound Kinds[Inbound] `help:"accepts" chain:"inbound"`
-		Meter   Kinds[meter]   `help:"counts" chain:"middle"`
+		Meter   Kinds[meter]   `help:"counts" chain:"middle" kind:"usual"`
 	}
 	got := sectionsOf(reflect.TypeFor[registry]())[1]
-	want := section{name: "meter", contract: reflect.TypeFor[meter](), help: "counts", place: PlaceMiddle, field: 1}
+	want := section{name: "meter", contract: reflect.TypeFor[meter](), help: "counts", place: PlaceMiddle, kind: "usual", field: 1}
 	if got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -50,7 +50,7 @@ func TestRef(t *testing.T) {
 		want Section
 	}{
 		{Ref[Inbound]("x"), SectionInbound}, {Ref[Outbound]("x"), SectionOutbound}, {Ref[Cipher]("x"), SectionCipher},
-		{Ref[Transport]("x"), SectionTransport}, {Ref[Resolver]("x"), SectionResolver}, {Ref[Policy]("x"), SectionPolicy},
+		{Ref[Transport]("x"), SectionTransport}, {Ref[Resolver]("x"), SectionResolver}, {Ref[Policy]("x"), SectionPolicy}, {Ref[Rule]("x"), SectionRule},
 		{Ref[error]("x"), ""},
 	} {
 		if got := tc.ref.RefSection(); got != tc.want || tc.ref.RefName() != "x" {

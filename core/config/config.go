@@ -106,6 +106,7 @@ func Parse(name string, data []byte, reg *core.Registry) (*File, error) {
 	}
 	c.readTables(values, root)
 	c.checkPipelines()
+	c.checkBranches()
 	c.checkReferences()
 	c.describe()
 	c.checkListeners()

@@ -135,7 +135,7 @@ func checkWords(t reflect.Type) []error {
 
 // checkType checks that a file can give values of type t.
 func checkType(t reflect.Type, within []reflect.Type) []error {
-	if ref, ok := reflect.Zero(t).Interface().(core.Reference); ok && ref.RefSection() == "" {
+	if ref, ok := reflect.Zero(t).Interface().(core.Reference); ok && ref.RefSection() == "" && t != reflect.TypeFor[core.ChainStage]() {
 		return []error{fmt.Errorf("%s names components of no section", t)}
 	}
 	if option.ReadsText(t) {

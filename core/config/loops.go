@@ -37,7 +37,7 @@ func (c *checker) checkLoops() {
 // or more than one.
 func (c *checker) hop(id ID) (hop core.Server) {
 	component := c.file.Components[id]
-	if component == nil || len(component.Description.Branches) > 0 {
+	if component == nil || len(component.Description.Branches)+len(component.Description.Judges) > 0 {
 		return hop
 	}
 	for _, s := range component.Description.Servers {

@@ -154,7 +154,7 @@ func (c *checker) kind(id ID, value any, n *node) (core.KindInfo, bool) {
 	path, at := join(id.String(), "kind"), n.child("kind")
 	switch {
 	case value == nil:
-		name = id.Name
+		name = cmp.Or(id.Section.DefaultKind(), id.Name)
 	case !isText:
 		c.add(at.value, path, "want a string, got %s", typeName(value))
 		return core.KindInfo{}, false

@@ -7,6 +7,7 @@ import (
 	"github.com/samber/do/v2"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/budget"
+	"github.com/umbra-proxy/umbra/core/chain"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/netio"
@@ -15,7 +16,7 @@ import (
 
 // pipeline builds a pipeline from the stages of its chain.
 func (g *generation) pipeline(i do.Injector, p *config.Pipeline) (*runningPipeline, error) {
-	c := chain{generation: g, injector: i, table: p}
+	c := chainBuilder{generation: g, injector: i, table: p}
 	inbound, err := stage[core.Inbound](&c, p.Inbound())
 	c.note(err)
 	packets := false
@@ -41,8 +42,8 @@ func (g *generation) pipeline(i do.Injector, p *config.Pipeline) (*runningPipeli
 	return l, nil
 }
 
-// chain is a pipeline being built.
-type chain struct {
+// chainBuilder is a pipeline being built.
+type chainBuilder struct {
 	*generation
 	injector  do.Injector
 	table     *config.Pipeline
@@ -52,18 +53,23 @@ type chain struct {
 }
 
 // stage returns the component of a stage, whose section is for T.
-func stage[T any](c *chain, id config.ID) (T, error) {
+func stage[T any](c *chainBuilder, id config.ID) (T, error) {
 	built, err := do.InvokeNamed[any](c.injector, service(id))
 	component, _ := built.(T) // of its section, as Build returns it
 	return component, err
 }
 
 // note remembers that a stage could not be built; why is known already.
-func (c *chain) note(err error) { c.broken = c.broken || err != nil }
+func (c *chainBuilder) note(err error) { c.broken = c.broken || err != nil }
 
-// refuse reports a mistake in the chain, at the stage id.
-func (c *chain) refuse(id config.ID, err error) {
+// refuse reports a mistake in the chain, at the stage id, or in the component that the error
+// names.
+func (c *chainBuilder) refuse(id config.ID, err error) {
 	c.broken = true
+	if placed, ok := errors.AsType[*core.ComponentError](err); ok {
+		c.problems = append(c.problems, c.file.Problems(config.ID{Section: placed.Section, Name: placed.Name}, placed.Err)...)
+		return
+	}
 	for i, at := range c.table.Chain {
 		if at == id {
 			c.problems = append(c.problems, c.file.ChainProblem(c.table.Name, i, err))
@@ -73,7 +79,7 @@ func (c *chain) refuse(id config.ID, err error) {
 
 // hops lays each outbound over the one before it, the first over the bare
 // network. packets says whether they must carry UDP.
-func (c *chain) hops(packets bool) core.Dialer {
+func (c *chainBuilder) hops(packets bool) core.Dialer {
 	var wire core.Dialer = dial.Net{Names: dial.NamesOf(c.process), Loops: netio.LoopsOf(c.process)}
 	for _, id := range c.table.Outbounds() {
 		out, err := stage[core.Outbound](c, id)
@@ -81,29 +87,41 @@ func (c *chain) hops(packets bool) core.Dialer {
 			c.note(err)
 			continue
 		}
-		over, err := out.Over(wire)
-		switch {
-		case errors.Is(err, core.ErrFirstHop):
-			c.refuse(id, fmt.Errorf("%s %w: it reaches targets from this machine, whatever stands before it; move it to the front or leave it out", id, err))
-		case err != nil:
+		over, err := chain.Hop(id.String(), out, wire)
+		if err != nil {
 			c.refuse(id, err)
-		case over == nil:
-			c.refuse(id, fmt.Errorf("%s made neither a dialer nor an error", id))
-		default:
-			wire = over
-			if err := over.CheckPackets(); packets && err != nil {
-				packets = false // later hops would say the same
-				c.refuse(id, fmt.Errorf("%s %w, and %s serves UDP; set mode = %q in [%[3]s]", id, err, c.table.Inbound(), core.TCP))
-			}
+			continue
+		}
+		wire = over
+		if err := over.CheckPackets(); packets && err != nil {
+			packets = false // later hops would say the same
+			c.refuse(id, c.noPackets(id, err))
 		}
 	}
 	return wire
 }
 
+// noPackets adds the mend to the error of an outbound that carries no UDP.
+func (c *chainBuilder) noPackets(id config.ID, err error) error {
+	if placed, ok := errors.AsType[*core.ComponentError](err); ok { // of a branch
+		bad := *placed
+		mend := func(err error) error {
+			return fmt.Errorf("%w, and %s serves UDP; set networks = [%q] in the rules that lead here, or mode = %[3]q in [%[2]s]", err, c.table.Inbound(), core.TCP)
+		}
+		if option, ok := errors.AsType[*core.OptionError](placed.Err); ok {
+			bad.Err = &core.OptionError{Key: option.Key, Err: mend(option.Err)}
+		} else {
+			bad.Err = mend(placed.Err)
+		}
+		return &bad
+	}
+	return fmt.Errorf("%s %w, and %s serves UDP; set mode = %q in [%[3]s]", id, err, c.table.Inbound(), core.TCP)
+}
+
 // wrap puts the stages before dialer, the first of them outermost. A stage is used for
 // each role that it has. Gates must stand before the inbound, middleware that is no
 // gate after it; an observer alone may stand on either side.
-func (c *chain) wrap(dialer core.Dialer, ids []config.ID, beforeInbound bool) core.Dialer {
+func (c *chainBuilder) wrap(dialer core.Dialer, ids []config.ID, beforeInbound bool) core.Dialer {
 	for n := len(ids) - 1; n >= 0; n-- {
 		id := ids[n]
 		p, err := stage[any](c, id)
@@ -112,10 +130,7 @@ func (c *chain) wrap(dialer core.Dialer, ids []config.ID, beforeInbound bool) co
 			continue
 		}
 		gate, isGate := p.(core.Gate)
-		m, isMiddleware := p.(core.Middleware)
-		if r, ok := p.(core.Resolver); ok && !isMiddleware {
-			m, isMiddleware = dial.Resolve(r, dial.NamesOf(c.process)), true
-		}
+		m, isMiddleware := chain.Middleware(c.process, p)
 		switch {
 		case isGate && !beforeInbound:
 			c.refuse(id, fmt.Errorf("%s stands after the inbound, but it is asked before a client's first byte is read; move it before %s", id, c.table.Inbound()))
@@ -128,9 +143,9 @@ func (c *chain) wrap(dialer core.Dialer, ids []config.ID, beforeInbound bool) co
 			c.observers = append([]core.Observer{o}, c.observers...)
 		}
 		if isMiddleware {
-			wrapped := m.Wrap(dialer)
-			if wrapped == nil {
-				c.refuse(id, fmt.Errorf("%s made no dialer", id))
+			wrapped, err := chain.Wrap(id.String(), m, dialer)
+			if err != nil {
+				c.refuse(id, err)
 				continue
 			}
 			dialer = wrapped

@@ -1,0 +1,105 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Branch is a chain that an option names: what requests go through after a choice.
+type Branch struct {
+	env    core.Env
+	key    string // of the option
+	stages core.Chain
+	built  []any
+}
+
+// New returns the branch that the option key of the component in env names. Its errors name
+// the stage. A gate can't stand in a branch, because its client is admitted by then, nor a
+// policy that is notified of whole connections.
+func New(env core.Env, key string, stages core.Chain) (*Branch, error) {
+	b := &Branch{env: env, key: key, stages: stages}
+	var errs []error
+	for i, s := range stages {
+		built, err := env.Graph.Component(s)
+		if err != nil {
+			return nil, err
+		}
+		at := stages.StageKey(key, i)
+		if _, ok := built.(core.Gate); ok {
+			errs = append(errs, core.BadOption(at, "%s is asked before a client's first byte is read, and here its request is known; move it before the inbound of the pipeline", s))
+		} else if _, ok := built.(core.Observer); ok && s.RefSection() == core.SectionPolicy {
+			errs = append(errs, core.BadOption(at, "%s is notified of the connections of a pipeline; move it into the chain of the pipeline", s))
+		}
+		b.built = append(b.built, built)
+	}
+	return b, errors.Join(errs...)
+}
+
+// Over returns the Dialer of the branch over wire. An error is a core.ComponentError that
+// names the stage.
+func (b *Branch) Over(wire core.Dialer) (core.Dialer, error) {
+	hop := len(b.built) // the first
+	for i, built := range b.built {
+		out, ok := built.(core.Outbound)
+		if !ok || b.stages[i].RefSection() != core.SectionOutbound {
+			continue
+		}
+		hop = min(hop, i)
+		over, err := Hop(b.stages[i].String(), out, wire)
+		if err != nil {
+			return nil, b.at(i, err)
+		}
+		wire = over
+	}
+	if hop == len(b.built) {
+		return nil, core.InComponent(b.env, core.BadOption(b.key, "no outbound; a chain ends with one or more"))
+	}
+	for i := hop - 1; i >= 0; i-- {
+		m, ok := Middleware(b.env.Process, b.built[i])
+		if !ok {
+			continue
+		}
+		wrapped, err := Wrap(b.stages[i].String(), m, wire)
+		if err != nil {
+			return nil, b.at(i, err)
+		}
+		wire = wrapped
+	}
+	return dialer{wire, b}, nil
+}
+
+// dialer is the Dialer of a branch.
+type dialer struct {
+	core.Dialer
+	branch *Branch
+}
+
+var _ core.Finder = dialer{}
+
+// CheckPackets returns a core.ComponentError that names the last stage of the branch, or one
+// of a stage's own.
+func (d dialer) CheckPackets() error {
+	err := d.Dialer.CheckPackets()
+	if err == nil {
+		return nil
+	}
+	b := d.branch
+	last := len(b.stages) - 1
+	if !isPlaced(err) {
+		err = fmt.Errorf("%s %w", b.stages[last], err)
+	}
+	return b.at(last, err)
+}
+
+// Find implements core.Finder.
+func (d dialer) Find(ctx context.Context, r *core.Request) (core.Answer, error) {
+	return core.Find(ctx, d.Dialer, r)
+}
+
+// at places an error at stage i.
+func (b *Branch) at(i int, err error) error {
+	return core.InComponent(b.env, &core.OptionError{Key: b.stages.StageKey(b.key, i), Err: err})
+}

@@ -1,0 +1,122 @@
+package route
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// way is an open branch of an association.
+type way struct {
+	conn   core.PacketConn
+	flow   *core.Flow      // of conn; what it chooses and drops counts for the association
+	pauses [2]atomic.Int64 // until when a meter of the branch lets nothing pass, up and down, in Unix nanoseconds
+}
+
+// take has the meters of the branch count datagrams. It returns false while they ask for a
+// wait: nothing here may wait, so the datagrams are dropped.
+func (w *way) take(ps []core.Packet, way int) (bool, error) {
+	pause := &w.pauses[way]
+	if until := pause.Load(); until != 0 && time.Now().UnixNano() < until {
+		w.flow.Drop(core.DropPaused, len(ps))
+		return false, nil
+	}
+	bytes := [2]int{}
+	for i := range ps {
+		bytes[way] += len(ps[i].Data)
+	}
+	wait, err := w.flow.Take(bytes[0], bytes[1])
+	if wait > 0 {
+		pause.Store(time.Now().Add(wait).UnixNano())
+	}
+	return err == nil, err
+}
+
+// open returns the way by a branch and opens it if need be. If it can't, it counts n
+// datagrams as dropped and returns nil. mu is held.
+func (c *packets) open(branch int, now time.Time, n int) *way {
+	if branch < 0 || n == 0 {
+		return nil
+	}
+	if w := c.ways[branch]; w != nil {
+		return w
+	}
+	if now.Before(c.failed[branch]) {
+		c.request.Flow.Drop(core.DropDenied, n)
+		return nil
+	}
+	if !c.noted[branch] {
+		c.noted[branch] = true
+		note(c.request.Flow, c.name(branch))
+	}
+	part := *c.request
+	part.Flow = c.request.Flow.Branch()
+	conn, err := c.branches[branch].OpenPackets(c.values, &part)
+	if err != nil {
+		c.failed[branch] = now.Add(failedLife)
+		reason := core.DropUnreachable
+		if errors.Is(err, core.ErrDenied) {
+			reason = core.DropDenied
+		}
+		c.request.Flow.Drop(reason, n)
+		return nil
+	}
+	w := &way{conn: conn, flow: part.Flow}
+	c.ways[branch] = w
+	part.Flow.OnCut(func() { go c.close(w) }) // it may be cut already, and mu is held
+	if c.sink != nil {
+		conn.Receive(c.deliver(w))
+	}
+	return w
+}
+
+// send sends datagrams by an open branch. w is nil if the branch is not open. A branch that
+// fails is opened again by a later datagram.
+func (c *packets) send(w *way, ps []core.Packet) int {
+	if w == nil || len(ps) == 0 {
+		return 0
+	}
+	if ok, err := w.take(ps, 0); !ok {
+		if err != nil {
+			w.flow.Cut(err)
+		}
+		return 0
+	}
+	n, err := w.conn.WritePackets(ps)
+	if err != nil {
+		w.flow.Cut(err)
+	}
+	return n
+}
+
+// deliver returns the sink of a way.
+func (c *packets) deliver(w *way) core.PacketSink {
+	return func(ps []core.Packet) {
+		if w.flow.Cause() != nil {
+			return
+		}
+		if ok, err := w.take(ps, 1); !ok {
+			if err != nil {
+				w.flow.Cut(err)
+			}
+			return
+		}
+		c.delivering.Lock()
+		defer c.delivering.Unlock()
+		c.sink(ps)
+	}
+}
+
+// close closes a way, if it is open.
+func (c *packets) close(w *way) {
+	c.mu.Lock()
+	for i := range c.ways {
+		if c.ways[i] == w {
+			c.ways[i] = nil
+		}
+	}
+	c.mu.Unlock()
+	_ = w.conn.Close()
+}
