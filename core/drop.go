@@ -57,6 +57,10 @@ func (f *Flow) drop(reason DropReason, atInbound bool, n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.rarely()
+	if r.whole != nil {
+		r.whole.drop(reason, atInbound, n)
+		return
+	}
 	for i := range r.dropped {
 		if r.dropped[i].Reason == reason && r.dropped[i].AtInbound == atInbound {
 			r.dropped[i].Count += n

@@ -32,6 +32,7 @@ type rarities struct {
 	onCut []func() // beyond those of Flow
 	onEnd []func()
 	path  []string // branches that were chosen
+	whole *Flow    // of a Branch
 
 	dropped []Dropped // datagrams that were not taken by TakeDropped, by reason
 }
@@ -141,6 +142,9 @@ func (f *Flow) Cause() error {
 func (f *Flow) Choose(branch string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.rare != nil && f.rare.whole != nil {
+		f.rare.whole.Choose(branch)
+	}
 	f.rarely().path = append(f.rare.path, branch)
 }
 
@@ -153,6 +157,21 @@ func (f *Flow) Chosen() []string {
 	}
 	return slices.Clip(f.rare.path)
 }
+
+// Unchoose forgets the branches that were noted after the first n: a request that failed
+// in them goes another way.
+func (f *Flow) Unchoose(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.rare != nil && n < len(f.rare.path) {
+		f.rare.path = slices.Clone(f.rare.path[:n]) // what Chosen returned must not change
+	}
+}
+
+// Branch returns a flow for one of several ways that the datagrams of f take. What is
+// dropped on it is dropped on f, and what it chooses f has chosen. It can be cut without f;
+// who closes a connection of f closes those of its branches. f may be nil.
+func (f *Flow) Branch() *Flow { return &Flow{rare: &rarities{whole: f}} }
 
 // Take counts one burst and asks the meters; it returns the longest wait. Only
 // those that move the flow's bytes call it.

@@ -26,6 +26,11 @@ password = "Y2NjY2NjY2NjY2NjY2NjYw=="
 [transport.front]
 kind = "tls"
 pin = ["sha256//HZ4nx2wP9UFk//u0Vr8qY5i9fhXRM0Hk325+rkyWyVU="]
+[outbound.inner]
+kind = "block"
+[rule.r]
+ports = ["1"]
+chain = ["outbound.inner"]
 [inbound.in]
 listen = "127.0.0.1:1"
 %s
@@ -44,6 +49,8 @@ func TestDescribed(t *testing.T) {
 	}
 	out := map[string][]string{
 		"block":  {``},
+		"chain":  {`chain = ["outbound.inner"]`},
+		"route":  {"rules = [\"r\"]\notherwise = [\"outbound.inner\"]"},
 		"direct": {``, `proxy_protocol = 1`, `proxy_protocol = 2`},
 		"http":   {``, `transport = ["front"]`, `headers = { User-Agent = "x" }`},
 		"socks5": {``, `mode = "tcp"`, `mode = "udp"`, `transport = ["front"]`},
@@ -99,9 +106,22 @@ func testDescribed(t *testing.T, reg *core.Registry, text string, section core.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	env.Graph = coretest.Graph{
+	var inner core.ChainStage
+	if err := inner.UnmarshalText([]byte("outbound.inner")); err != nil {
+		t.Fatal(err)
+	}
+	block, err := build(t, &reg.Outbound, env, f.Components[config.ID{Section: core.SectionOutbound, Name: "inner"}])
+	if err != nil {
+		t.Fatal(err)
+	}
+	graph := coretest.Graph{
 		core.Ref[core.Cipher]("house"):    cipher,
 		core.Ref[core.Transport]("front"): transport,
+		inner:                             block,
+	}
+	env.Graph = graph
+	if graph[core.Ref[core.Rule]("r")], err = build(t, &reg.Rule, env, f.Components[config.ID{Section: core.SectionRule, Name: "r"}]); err != nil {
+		t.Fatal(err)
 	}
 	c := f.Components[config.ID{Section: section, Name: name}]
 	var built any

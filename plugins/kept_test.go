@@ -34,6 +34,9 @@ var keptCases = map[string]options{
 	"outbound.block":  {"", ""},
 	"outbound.http":   {"server = \"127.0.0.1:1\"", "server = \"127.0.0.1:2\"\nuser = \"alice\""},
 	"outbound.socks5": {"server = \"127.0.0.1:1\"\nisolate = \"client\"", "server = \"127.0.0.1:2\"\nuser = \"alice\""},
+	"outbound.chain":  {`chain = ["outbound.inner"]`, `chain = ["resolver.a", "outbound.inner"]`},
+	"outbound.route":  {"rules = [\"r\"]\notherwise = [\"outbound.inner\"]", "rules = [\"r\"]\notherwise = [\"outbound.inner\"]\nremember = 7\nresolver = \"a\""},
+	"rule.match":      {"chain = [\"outbound.inner\"]\ntargets = [\"a.test\"]", "chain = [\"outbound.inner\"]\ntargets = [\"b.test\"]"},
 	"outbound.ss":     {"server = \"127.0.0.1:1\"\ncipher = \"own\"", "server = \"127.0.0.1:2\"\ncipher = \"own\""},
 	"transport.tls":   {"", `alpn = ["h2"]`},
 	"resolver.dns":    {`servers = ["127.0.0.1:53"]`, "servers = [\"127.0.0.1:53\"]\ncache_entries = 2000\ncache_bytes = 65536"},
@@ -130,7 +133,10 @@ func keptFile(s core.Section, kind, text, at string) string {
 		chain += `, "resolver.x"`
 	case core.SectionPolicy:
 		chain = policyChain(kind)
+	case core.SectionRule:
+		out = "[outbound.out]\nkind = \"route\"\nrules = [\"x\"]\notherwise = [\"outbound.inner\"]\n"
 	}
+	rest = "[outbound.inner]\nkind = \"block\"\n[rule.r]\nports = [\"1\"]\nchain = [\"outbound.inner\"]\n"
 	for _, other := range []string{"a", "b"} {
 		rest += fmt.Sprintf("[resolver.%s]\nkind = \"hosts\"\nnames = { \"%[1]s.test\" = [\"192.0.2.1\"] }\n", other)
 	}

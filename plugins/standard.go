@@ -10,8 +10,10 @@ import (
 	insocks5 "github.com/umbra-proxy/umbra/inbound/socks5"
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
 	"github.com/umbra-proxy/umbra/outbound/block"
+	outchain "github.com/umbra-proxy/umbra/outbound/chain"
 	"github.com/umbra-proxy/umbra/outbound/direct"
 	"github.com/umbra-proxy/umbra/outbound/http"
+	"github.com/umbra-proxy/umbra/outbound/route"
 	outsocks5 "github.com/umbra-proxy/umbra/outbound/socks5"
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/plugins/tls"
@@ -23,6 +25,7 @@ import (
 	"github.com/umbra-proxy/umbra/resolver/first"
 	"github.com/umbra-proxy/umbra/resolver/hosts"
 	"github.com/umbra-proxy/umbra/resolver/system"
+	"github.com/umbra-proxy/umbra/rule/match"
 )
 
 // Standard registers all kinds in the umbra binary. Keep each list in alphabetical
@@ -33,8 +36,10 @@ func Standard(reg *core.Registry) {
 	core.Add(&reg.Inbound, "ss", inss.New)
 
 	core.Add(&reg.Outbound, "block", block.New)
+	core.Add(&reg.Outbound, "chain", outchain.New)
 	core.Add(&reg.Outbound, "direct", direct.New)
 	core.Add(&reg.Outbound, "http", http.New)
+	core.Add(&reg.Outbound, "route", route.New)
 	core.Add(&reg.Outbound, "socks5", outsocks5.New)
 	core.Add(&reg.Outbound, "ss", outss.New)
 
@@ -57,6 +62,8 @@ func Standard(reg *core.Registry) {
 	core.Add(&reg.Resolver, "first", first.New)
 	core.Add(&reg.Resolver, "hosts", hosts.New)
 	core.Add(&reg.Resolver, "system", system.New)
+
+	core.Add(&reg.Rule, "match", match.New)
 
 	core.Add(&reg.Transport, "tls", tls.New)
 }

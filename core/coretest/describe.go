@@ -27,6 +27,12 @@ func TestDescription(t testing.TB, d core.Description, carried core.Networks, co
 			t.Errorf("UDP: the inbound serves it: %t, its description has it: %t", serves, described)
 		}
 	case core.Outbound:
+		if len(d.Branches)+len(d.Judges) > 0 { // its branches say the rest
+			if d.Networks != 0 || d.Targets.Names != "" {
+				t.Errorf("got networks %v and target names %q, which its branches say", d.Networks.Strings(), d.Targets.Names)
+			}
+			return
+		}
 		if d.Targets.Names == "" {
 			t.Errorf("the description does not state the handling of target names")
 		}

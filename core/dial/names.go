@@ -72,8 +72,9 @@ func (n *Names) release(a Asker) {
 	}
 }
 
-// ofAssociation returns the bound on the names of one association.
-func (n *Names) ofAssociation() int {
+// OfAssociation returns the bound on the names of one association. See ResolvePackets for
+// the bounds that follow from it.
+func (n *Names) OfAssociation() int {
 	if n != nil {
 		if bound := n.association.Load(); bound > 0 {
 			return int(bound)
@@ -82,8 +83,8 @@ func (n *Names) ofAssociation() int {
 	return associationNames
 }
 
-// dropped counts a datagram to a name that was dropped by a bound.
-func (n *Names) dropped(r *core.Request, name string) {
+// Dropped counts a datagram of r to a name that was dropped by a bound, for the log.
+func (n *Names) Dropped(r *core.Request, name string) {
 	if n == nil {
 		return
 	}

@@ -31,7 +31,7 @@ func ResolvePackets(next core.PacketConn, resolver core.Resolver, r *core.Reques
 
 // resolvePackets is ResolvePackets with pick for the choice of the address.
 func resolvePackets(next core.PacketConn, resolver core.Resolver, r *core.Request, names *Names, pick func([]netip.Addr, uint16) netip.Addr) core.PacketConn {
-	return &resolvingPackets{next: next, resolver: resolver, request: r, bounds: names, pick: pick, most: names.ofAssociation()}
+	return &resolvingPackets{next: next, resolver: resolver, request: r, bounds: names, pick: pick, most: names.OfAssociation()}
 }
 
 type resolvingPackets struct {
@@ -92,7 +92,7 @@ func (c *resolvingPackets) resolve(ps []core.Packet) (ready []core.Packet, kept 
 		}
 		switch {
 		case l == nil:
-			c.bounds.dropped(c.request, name)
+			c.bounds.Dropped(c.request, name)
 			c.request.Flow.Drop(core.DropCrowded, 1)
 		case l.ip.IsValid():
 			p.Addr = core.NewIPAddr(l.ip, p.Addr.Port())
@@ -104,7 +104,7 @@ func (c *resolvingPackets) resolve(ps []core.Packet) (ready []core.Packet, kept 
 			c.bytes += len(p.Data)
 			kept++
 		default:
-			c.bounds.dropped(c.request, name)
+			c.bounds.Dropped(c.request, name)
 			c.request.Flow.Drop(core.DropCrowded, 1)
 		}
 	}

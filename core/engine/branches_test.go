@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -30,39 +29,7 @@ func (o groupOptions) Describe() core.Description {
 	return d
 }
 
-// stageRef names a stage of a branch, with its section.
-type stageRef struct{ section, name string }
-
-func (r *stageRef) UnmarshalText(text []byte) error {
-	r.section, r.name, _ = strings.Cut(string(text), ".")
-	return nil
-}
-
-func (r stageRef) RefSection() core.Section { return core.Section(r.section) }
-func (r stageRef) RefName() string          { return r.name }
-
-// routeOptions are those of an outbound that chooses by rules.
-type routeOptions struct {
-	_     core.About  `help:"takes the chain of the first rule that holds"`
-	Rules []routeRule `toml:"rules" required:"true" help:"rules"`
-}
-
-type routeRule struct {
-	Name  string     `toml:"name" help:"name"`
-	Chain []stageRef `toml:"chain" help:"stages"`
-}
-
-func (o routeOptions) Describe() core.Description {
-	var d core.Description
-	for i, r := range o.Rules {
-		d.Branches = append(d.Branches, core.Branch{
-			Label: r.Name, Chain: core.NamedList(core.OptionKey("rules", strconv.Itoa(i), "chain"), r.Chain),
-		})
-	}
-	return d
-}
-
-// chooser is the outbound of both.
+// chooser is their outbound.
 type chooser struct{}
 
 func (chooser) Over(wire core.Dialer) (core.Dialer, error) { return wire, nil }
@@ -70,8 +37,7 @@ func (chooser) Over(wire core.Dialer) (core.Dialer, error) { return wire, nil }
 func branchKinds() *core.Registry {
 	reg := &core.Registry{}
 	plugins.Standard(reg)
-	core.Add(&reg.Outbound, "failover", func(core.Env, groupOptions) (core.Outbound, error) { return chooser{}, nil })
-	core.Add(&reg.Outbound, "route", func(core.Env, routeOptions) (core.Outbound, error) { return chooser{}, nil })
+	core.Add(&reg.Outbound, "pick", func(core.Env, groupOptions) (core.Outbound, error) { return chooser{}, nil })
 	return reg
 }
 
@@ -118,11 +84,11 @@ func TestResolveBranches(t *testing.T) {
 		got = append(got, line)
 	}
 	want := []string{
-		"ads: none needed: outbound.nowhere dials no target",
-		"office: resolver.hosts, on this machine 192.0.2.5",
-		"far: the server of outbound.lima, which is sent the names",
-		"rest/paris: the server of outbound.paris, which is sent the names",
-		"rest/tokyo: the server of outbound.tokyo, which is sent the names",
+		"rule.ads: none needed: outbound.nowhere dials no target",
+		"rule.office: resolver.hosts, on this machine 192.0.2.5",
+		"rule.far: the server of outbound.lima, which is sent the names",
+		"otherwise/paris: the server of outbound.paris, which is sent the names",
+		"otherwise/tokyo: the server of outbound.tokyo, which is sent the names",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

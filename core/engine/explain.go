@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -112,12 +113,32 @@ func (d *drawing) branch(b plan.Branch, corner, beside, end string) {
 	d.line("     %s─ %s", corner, clip(b.Label, d.width()-8))
 	margin := d.margin
 	d.margin += "     " + beside + " "
+	d.condition(b.Rule)
 	label := ""
 	if len(b.Stages) > 0 {
 		label = d.server(b.Stages[0], "to ")
 	}
 	d.chain(b.Stages, label, end)
 	d.margin = margin
+}
+
+// condition draws what a rule compares requests with, below its name.
+func (d *drawing) condition(rule string) {
+	if rule == "" {
+		return
+	}
+	options := slices.DeleteFunc(slices.Clone(d.plan.Components[rule].Options), func(o plan.Option) bool { return o.Key == "chain" })
+	column := 0
+	for _, o := range options {
+		column = max(column, len(o.Key))
+	}
+	for _, o := range options {
+		key := o.Key
+		for _, text := range wrap(o.Value, max(16, d.width()-8-column)) {
+			d.line("  %s  %s", pad(key, column), text)
+			key = ""
+		}
+	}
 }
 
 // label says what goes from one stage into the next.
@@ -211,6 +232,8 @@ func (d *drawing) reference(depth int, key string, c *plan.Component) []row {
 		text = c.Name + ": " + c.Kind
 	}
 	switch {
+	case c.Section == string(core.SectionRule): // its condition stands at its branch
+		return []row{{depth, key, c.Name}}
 	case d.shown[c.ID]:
 		return []row{{depth, key, text + ", as above"}}
 	case d.below[c.ID]:

@@ -79,6 +79,8 @@ func (b *builder) references(c *config.Component) []Reference {
 	}
 	add(UseAsks, d.Asks...)
 	add(UseVia, d.Via)
+	add(UseRule, d.Judges...)
+	add(UseFor, d.For...)
 	for _, branch := range d.Branches {
 		add(UseBranch, branch.Chain...)
 	}

@@ -52,6 +52,7 @@ const (
 // Branch is one of the chains among which a stage chooses.
 type Branch struct {
 	Label  string  `json:"label"`
+	Rule   string  `json:"rule,omitempty"` // the ID of the rule that leads to it
 	Stages []Stage `json:"stages"`
 }
 
@@ -112,6 +113,8 @@ const (
 	UseAsks    Use = "asks"    // is asked for names
 	UseVia     Use = "via"     // name servers are asked through it
 	UseBranch  Use = "branch"  // is a stage of a branch
+	UseRule    Use = "rule"    // is asked which branch a request takes
+	UseFor     Use = "for"     // its requests are told from others
 )
 
 // Of returns the plan of a file.

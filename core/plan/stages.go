@@ -32,17 +32,19 @@ func (b *builder) chain(chain []*config.Component, through string, within []*con
 			break
 		}
 		s := Stage{Component: c.ID.String(), Role: Middleware}
-		if c.ID.Section == core.SectionOutbound || len(c.Description.Branches) > 0 {
+		branches := b.branches(c)
+		if c.ID.Section == core.SectionOutbound || len(branches) > 0 {
 			s.Role, s.Through = Hop, through
 		}
-		for _, branch := range c.Description.Branches {
+		for _, branch := range branches {
 			var members []*config.Component
 			for _, n := range branch.Chain {
 				if member := b.find(n.To); member != nil {
 					members = append(members, member)
 				}
 			}
-			s.Branches = append(s.Branches, Branch{branch.Label, b.chain(members, through, append(slices.Clone(within), c))})
+			to := Branch{Label: branch.Label, Rule: branch.rule, Stages: b.chain(members, through, append(slices.Clone(within), c))}
+			s.Branches = append(s.Branches, to)
 		}
 		if s.Role == Hop {
 			through = s.Component
@@ -50,4 +52,29 @@ func (b *builder) chain(chain []*config.Component, through string, within []*con
 		stages = append(stages, s)
 	}
 	return stages
+}
+
+// branch is one of the chains among which a component chooses.
+type branch struct {
+	core.Branch
+	rule string // its ID, or ""
+}
+
+// branches returns the chains among which a component chooses: those of the rules that it
+// asks, and its own.
+func (b *builder) branches(c *config.Component) []branch {
+	var all []branch
+	for _, n := range c.Description.Judges {
+		rule := b.find(n.To)
+		if rule == nil {
+			continue
+		}
+		for _, to := range rule.Description.Branches {
+			all = append(all, branch{core.Branch{Label: rule.ID.String(), Chain: to.Chain}, rule.ID.String()})
+		}
+	}
+	for _, to := range c.Description.Branches {
+		all = append(all, branch{Branch: to})
+	}
+	return all
 }
