@@ -2,6 +2,8 @@ package config
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
@@ -65,4 +67,75 @@ func (c *checker) checkBranch(chain core.Chain, n *node, path string) {
 	if known && hop.RefName() == "" {
 		c.add(n.value, path, "no outbound; a chain ends with one or more")
 	}
+}
+
+// checkRanges finds rules with address ranges that hold for no name: neither their route nor
+// a stage before it finds the addresses of names.
+func (c *checker) checkRanges() {
+	r := rangeCheck{checker: c, said: map[ID]bool{}}
+	for _, p := range c.file.Pipelines {
+		if i := p.inbound(); i < len(p.Chain) {
+			r.chain(p.Chain[i+1:], false, nil)
+		}
+	}
+}
+
+// rangeCheck checks the rules of chains.
+type rangeCheck struct {
+	*checker
+	said map[ID]bool // rules
+}
+
+// chain checks a chain and its branches. known says that the addresses of names are known
+// when a request comes to it. within are the components whose branches it stands in.
+func (r *rangeCheck) chain(chain []ID, known bool, within []ID) {
+	for _, id := range chain {
+		component := r.file.Components[id]
+		if component == nil || slices.Contains(within, id) {
+			return
+		}
+		d := component.Description
+		within := append(slices.Clip(within), id)
+		for _, n := range d.Judges {
+			if rule := r.file.Components[ID{n.To.RefSection(), n.To.RefName()}]; n.Given() && rule != nil {
+				r.rule(rule, id, known || len(d.Asks) > 0)
+				r.branches(rule, known, within)
+			}
+		}
+		r.branches(component, known, within)
+		known = known || id.Section == core.SectionResolver || d.Targets.Names == core.NamesLookedUp
+	}
+}
+
+// branches checks the branches of a component.
+func (r *rangeCheck) branches(component *Component, known bool, within []ID) {
+	for _, b := range component.Description.Branches {
+		var chain []ID
+		for _, n := range b.Chain {
+			if n.Given() {
+				chain = append(chain, ID{n.To.RefSection(), n.To.RefName()})
+			}
+		}
+		r.chain(chain, known, within)
+	}
+}
+
+// rule checks one rule of a route.
+func (r *rangeCheck) rule(rule *Component, route ID, known bool) {
+	key := rule.Description.Ranges
+	if key == "" || known || r.said[rule.ID] {
+		return
+	}
+	r.said[rule.ID] = true
+	at, path := rule.place(key)
+	r.add(at, path, "%s is a range, and a name never has an address here; give %s a resolver", r.src.textAt(at), route)
+}
+
+// textAt returns the string that stands at an offset of the text, without its quotes.
+func (s *source) textAt(at int) string {
+	if at >= len(s.text) {
+		return ""
+	}
+	text := s.text[at:min(skipString(s.text, at), len(s.text))]
+	return strings.Trim(text, `"'`)
 }

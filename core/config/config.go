@@ -111,6 +111,7 @@ func Parse(name string, data []byte, reg *core.Registry) (*File, error) {
 	c.describe()
 	c.checkListeners()
 	c.checkLoops()
+	c.checkRanges()
 	if len(c.found) > 0 {
 		return nil, Join(src.problems(c.found)...)
 	}
