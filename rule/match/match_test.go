@@ -153,7 +153,9 @@ func TestShare(t *testing.T) {
 		}
 	}
 	r := ruleOf(t, Options{Share: half})
-	by := func(client, user string) core.Judgement { return r.Judge(request(core.TCP, client, user, ""), core.Addr{}, nil) }
+	by := func(client, user string) core.Judgement {
+		return r.Judge(request(core.TCP, client, user, ""), core.Addr{}, nil)
+	}
 	for i := range 50 {
 		user := fmt.Sprint("user", i)
 		if by("192.0.2.1", user) != by("2001:db8::1", user) {
