@@ -108,6 +108,21 @@ type atServer struct{ err error }
 func (a *atServer) Error() string { return a.err.Error() }
 func (a *atServer) Unwrap() error { return a.err }
 
+// Unopened marks err as why an association, which was opened without a wait for the network,
+// could not carry anything: it is told as a failed dial is.
+func Unopened(err error) error { return &unopened{err} }
+
+// IsUnopened reports whether err was marked by Unopened.
+func IsUnopened(err error) bool {
+	_, ok := errors.AsType[*unopened](err)
+	return ok
+}
+
+type unopened struct{ err error }
+
+func (u *unopened) Error() string { return u.err.Error() }
+func (u *unopened) Unwrap() error { return u.err }
+
 // isMarked reports whether err, or an error that it wraps, is a Mark, and no Hides wraps
 // that.
 func isMarked[Mark, Hides error](err error) bool {

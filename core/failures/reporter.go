@@ -69,7 +69,7 @@ func (r *Reporter) Observe(e core.Event) {
 	case !e.Kind.Ends() || e.Request == nil && !errors.Is(e.Err, core.ErrCrowded) || errors.Is(e.Err, core.ErrShutdown):
 	case errors.Is(e.Err, core.ErrCrowded):
 		r.count(kind{where: e.Client.Inbound, reason: "crowded"}, e.Err)
-	case e.Kind == core.DialFailed && !errors.Is(e.Err, context.Canceled): // else the client has left
+	case (e.Kind == core.DialFailed || core.IsUnopened(e.Err)) && !errors.Is(e.Err, context.Canceled): // else the client has left
 		r.count(kind{where: strings.Join(e.Path, " > "), reason: reasonOf(e.Err)}, e.Err)
 	case e.Kind == core.Closed && !e.Stages.Reached.IsZero() && len(e.Path) > 0 && (*r.hops.Load())[e.Path[len(e.Path)-1]]:
 		r.answered(strings.Join(e.Path, " > "), e.Request.Flow.Up.Load() > 0, e.Request.Flow.Down.Load() > 0)

@@ -45,6 +45,19 @@ func closed(path string, up, down int64) core.Event {
 	return e
 }
 
+// An association that was never open is told as a failed dial, another one is not.
+func TestUnopened(t *testing.T) {
+	r, b := logged("home")
+	for _, err := range []error{syscall.ECONNRESET, core.Unopened(syscall.ECONNREFUSED)} {
+		e := closed("outbound.home", 0, 0)
+		e.Err = err
+		r.Observe(e)
+	}
+	if got := b.String(); strings.Count(got, "requests failed") != 1 || !strings.Contains(got, "outbound=home reason=refused") {
+		t.Errorf("got the lines %q, want one for the association that was not opened", got)
+	}
+}
+
 // TestAggregates: the first failure of a kind is told at once, the others once a minute.
 func TestAggregates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

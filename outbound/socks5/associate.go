@@ -73,7 +73,7 @@ func (a *association) open(ctx context.Context, r *core.Request) {
 	a.mu.Unlock()
 	if !closed {
 		a.flow.Drop(core.DropWaiting, lost)
-		a.flow.Cut(core.NoAnswer(err, a.hop.timeout))
+		a.flow.Cut(core.Unopened(core.NoAnswer(err, a.hop.timeout)))
 	}
 }
 

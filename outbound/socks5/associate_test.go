@@ -193,7 +193,7 @@ func TestControlEnds(t *testing.T) {
 	w.reply(t, control, w.relay.Addr)
 	coretest.Write(t, control, []byte("more than it may send"))
 	control.Close()
-	if err := coretest.Await(t, "the end of the flow", cut(w.flow)); !errors.Is(err, io.EOF) {
+	if err := coretest.Await(t, "the end of the flow", cut(w.flow)); !errors.Is(err, io.EOF) || core.IsUnopened(err) {
 		t.Errorf("got %v, want the server's end", err)
 	}
 }
@@ -213,7 +213,7 @@ func TestAssociationRefused(t *testing.T) {
 			t.Errorf("before the reply: got %d, %v", n, err)
 		}
 		coretest.Write(t, control, []byte(tc.reply))
-		if err := coretest.Await(t, "the end of the flow", cut(w.flow)); !strings.Contains(err.Error(), tc.text) || tc.is != nil && !errors.Is(err, tc.is) {
+		if err := coretest.Await(t, "the end of the flow", cut(w.flow)); !strings.Contains(err.Error(), tc.text) || !core.IsUnopened(err) || tc.is != nil && !errors.Is(err, tc.is) {
 			t.Errorf("got %v, want %s", err, tc.text)
 		}
 		if n := dropped(w.flow, core.DropWaiting); n != 1 {

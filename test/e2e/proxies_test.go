@@ -212,6 +212,19 @@ func TestProxiesThatFail(t *testing.T) {
 	}
 }
 
+// TestNoUDP has the log say that a server has no UDP ASSOCIATE.
+func TestNoUDP(t *testing.T) {
+	t.Parallel()
+	proxy := peer.FreePort(t)
+	umbra := run(t, throughFile(proxy, "both", "", socksHop(peer.Microsocks(t, "", ""))), proxy)
+	a := associate(t, proxy)
+	umbra.WaitOutput(t, "requests failed outbound=socks reason=other")
+	umbra.WaitOutput(t, `reply 07: the server has no UDP ASSOCIATE; set mode = `)
+	if _, err := io.ReadAll(a.control); err != nil {
+		t.Errorf("the client's association: got %v, want its end", err)
+	}
+}
+
 // serveBy returns a function that starts a server and returns its port.
 func serveBy(serve func(*net.TCPConn)) func(t *testing.T) int {
 	return func(t *testing.T) int {
