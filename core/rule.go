@@ -34,7 +34,7 @@ type RuleExplainer interface {
 
 // RuleReason is what one option of a rule says of a request.
 type RuleReason struct {
-	Key   string // of the option, as OptionKey makes it; of the entry in the file, if that is known
-	Text  string // "corp.example", "none of 80,312 entries"
-	Holds bool
+	Key   string `json:"key"`  // of the option, as OptionKey makes it; of the entry in the file, if that is known
+	Text  string `json:"text"` // "corp.example", "none of 80,312 entries"
+	Holds bool   `json:"holds"`
 }

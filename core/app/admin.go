@@ -31,6 +31,8 @@ type adminRequest struct {
 	Name    string       `json:"name"`
 	Words   []string     `json:"words"`
 	Text    bool         `json:"text,omitempty"` // ask for Text in the place of Result
+
+	Route *routeQuestion `json:"route,omitempty"` // in the place of Words: which branch a request would take
 }
 
 // adminAnswer is what it returned. A result that is a fmt.Stringer has a text for
@@ -114,7 +116,11 @@ func answerCommand(w http.ResponseWriter, r *http.Request, e *engine.Engine, log
 	if err == nil {
 		id := config.ID{Section: req.Section, Name: req.Name}
 		var result any
-		result, err = e.Command(ctx, id, req.Words)
+		if req.Route != nil {
+			result, err = req.Route.choose(ctx, e, id)
+		} else {
+			result, err = e.Command(ctx, id, req.Words)
+		}
 		text, hasText := result.(fmt.Stringer)
 		switch {
 		case err != nil:

@@ -85,7 +85,7 @@ func componentNames(f *config.File) []string {
 
 // command has the running process of a file do a command, and prints the answer.
 func (a *app) command(f *config.File, id config.ID, words []string, form answerForm) error {
-	answer, err := ask(f, adminRequest{id.Section, id.Name, words, form == asText})
+	answer, err := askRunning(f, adminRequest{Section: id.Section, Name: id.Name, Words: words, Text: form == asText})
 	if err != nil {
 		return err
 	}
@@ -116,11 +116,10 @@ func readable(result json.RawMessage, form answerForm) (string, error) {
 	return b.String(), err
 }
 
-// ask sends a request to the running process of a file.
-func ask(f *config.File, request adminRequest) (answer adminAnswer, err error) {
-	path := f.Admin.Socket
-	if path == "" {
-		return answer, fmt.Errorf("%s has no [admin] socket, through which the running process could be asked; add\n\n  [admin]\n  socket = \"umbra.sock\"", f.Name)
+// askRunning sends a request to the running process of a file.
+func askRunning(f *config.File, request adminRequest) (answer adminAnswer, err error) {
+	if f.Admin.Socket == "" {
+		return answer, errNoSocket(f)
 	}
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -128,12 +127,14 @@ func ask(f *config.File, request adminRequest) (answer adminAnswer, err error) {
 	}
 	dialer := net.Dialer{}
 	client := http.Client{Timeout: 3 * adminTimeout, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", f.Admin.Socket)
+		},
 	}}
 	defer client.CloseIdleConnections()
 	resp, err := client.Post("http://umbra"+adminPath, "application/json", bytes.NewReader(body))
 	if err != nil {
-		return answer, fmt.Errorf("reach the running process at %s: %w; is it running, with this file?", path, cause(err))
+		return answer, errNotReached(f, err)
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&answer); err != nil {
@@ -143,4 +144,24 @@ func ask(f *config.File, request adminRequest) (answer adminAnswer, err error) {
 		return answer, fmt.Errorf("%s: %s", config.ID{Section: request.Section, Name: request.Name}, answer.Error)
 	}
 	return answer, nil
+}
+
+// reach returns an error if no process takes commands for a file.
+func reach(f *config.File) error {
+	if f.Admin.Socket == "" {
+		return errNoSocket(f)
+	}
+	c, err := net.Dial("unix", f.Admin.Socket)
+	if err != nil {
+		return errNotReached(f, err)
+	}
+	return c.Close()
+}
+
+func errNoSocket(f *config.File) error {
+	return fmt.Errorf("%s has no [admin] socket, through which the running process could be asked; add\n\n  [admin]\n  socket = \"umbra.sock\"", f.Name)
+}
+
+func errNotReached(f *config.File, err error) error {
+	return fmt.Errorf("reach the running process at %s: %w; is it running, with this file?", f.Admin.Socket, cause(err))
 }

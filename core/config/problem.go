@@ -90,6 +90,15 @@ func (f *File) Problem(id ID, err error) Problem {
 	return f.src.problem(n.key, path, text)
 }
 
+// Line returns the line of an option of a component, as a core.OptionError names it, or of
+// the component's table, or 0 if the file does not have it.
+func (f *File) Line(id ID, key string) int {
+	if f.Components[id] == nil {
+		return 0
+	}
+	return f.Problem(id, &core.OptionError{Key: key, Err: errors.New("here")}).Line
+}
+
 // Problems is Problem for an error that may join several, as of errors.Join.
 func (f *File) Problems(id ID, err error) []Problem {
 	var problems []Problem

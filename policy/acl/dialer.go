@@ -2,7 +2,6 @@ package acl
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"time"
 
@@ -19,7 +18,7 @@ type dialer struct {
 // DialStream dials if the rules allow the request. Of the addresses of a name it
 // passes on those that are not denied.
 func (d *dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
-	r, err := d.judge(ctx, r)
+	r, err := d.policy.judge(ctx, r, d.policy.deny)
 	if err != nil {
 		return nil, err
 	}
@@ -30,51 +29,11 @@ var _ core.Finder = (*dialer)(nil)
 
 // Find looks up what the rules allow.
 func (d *dialer) Find(ctx context.Context, r *core.Request) (core.Answer, error) {
-	r, err := d.judge(ctx, r)
+	r, err := d.policy.judge(ctx, r, d.policy.deny)
 	if err != nil {
 		return core.Answer{}, err
 	}
 	return core.Find(ctx, d.next, r)
-}
-
-// judge applies the rules to r. It returns the request to pass on: r itself, or a copy
-// with other addresses.
-func (d *dialer) judge(ctx context.Context, r *core.Request) (*core.Request, error) {
-	rules := d.policy.rules.Load()
-	if why, ok := rules.who(r.Client.Addr.Addr(), r.User); !ok {
-		return nil, d.policy.deny(why)
-	}
-	lookUp := d.policy.resolver != nil && len(r.IPs) == 0
-	if r.Target.Name() == "" || len(r.IPs) == 0 && !lookUp {
-		if why, ok := rules.target(r.Target); !ok {
-			return nil, d.policy.deny(why)
-		}
-		return r, nil
-	}
-	if why, ok := rules.hint(r.Target); !ok {
-		return nil, d.policy.deny(why)
-	}
-	ips := r.IPs
-	if lookUp {
-		found, err := d.policy.resolver.LookupIP(ctx, r.Target.Name())
-		switch {
-		case err != nil:
-			return nil, err
-		case len(found) == 0: // without an error the next stage might look the name up again
-			return nil, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
-		}
-		ips = found
-	}
-	open, why := rules.open(r.Target.Name(), ips)
-	if len(open) == 0 {
-		return nil, d.policy.deny(why)
-	}
-	if len(open) == len(r.IPs) {
-		return r, nil
-	}
-	known := *r
-	known.IPs = open
-	return &known, nil
 }
 
 // OpenPackets opens an association if the client and the user are allowed. The target
