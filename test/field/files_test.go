@@ -204,11 +204,17 @@ func TestFilesThatAllMayRead(t *testing.T) {
 // check runs umbra check and returns its output and exit status.
 func check(t testing.TB, path string) (string, int) {
 	t.Helper()
+	return command(t, "check", path)
+}
+
+// command runs a command of umbra and returns its output and exit status.
+func command(t testing.TB, words ...string) (string, int) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), self, "check", path)
+	cmd := exec.CommandContext(t.Context(), self, words...)
 	cmd.Env = append(os.Environ(), asUmbra+"=1", "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
