@@ -58,6 +58,8 @@ func optionals() []optional {
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Preview") }},
 		{"core.RuleExplainer", reflect.TypeFor[RuleExplainer](), SectionRule, "Explain(*core.Request, core.Addr, []netip.Addr) (core.Judgement, []core.RuleReason)",
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Explain") }},
+		{"core.RuleComparer", reflect.TypeFor[RuleComparer](), SectionRule, "HiddenBy(core.Rule) (hidden, of int)",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("HiddenBy") }},
 		{"core.Teller", reflect.TypeFor[Teller](), SectionResolver, "Tell(context.Context, string) ([]core.Found, error)",
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Tell") }},
 	}

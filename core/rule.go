@@ -38,3 +38,12 @@ type RuleReason struct {
 	Text  string `json:"text"` // "corp.example", "none of 80,312 entries"
 	Holds bool   `json:"holds"`
 }
+
+// RuleComparer is a Rule that can tell whether another one, which is asked before it, leaves
+// it nothing.
+type RuleComparer interface {
+	Rule
+	// HiddenBy returns how many of its entries hold for nothing that the earlier rule does
+	// not hold for too, and how many it has. A rule without entries counts as one.
+	HiddenBy(earlier Rule) (hidden, of int)
+}

@@ -87,3 +87,40 @@ func TestBranchMistakes(t *testing.T) {
 		})
 	}
 }
+
+// TestHiddenRules warns of rules that an earlier one leaves nothing.
+func TestHiddenRules(t *testing.T) {
+	reg := new(core.Registry)
+	plugins.Standard(reg)
+	text := branchFile("", "rules = [\"a\", \"b\", \"c\", \"d\"]\notherwise = [\"outbound.direct\"]", `
+[rule.a]
+targets = ["ads.example", "tracker.example"]
+chain = ["outbound.nowhere"]
+[rule.b]
+targets = ["x.ads.example", "home.example"]
+chain = ["outbound.direct"]
+[rule.c]
+targets = ["tracker.example"]
+ports = ["443"]
+chain = ["outbound.direct"]
+[rule.d]
+targets = ["other.example"]
+chain = ["outbound.direct"]
+`)
+	f, err := config.Parse("a.toml", []byte(text), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := engine.Check(reg, f, slog.New(slog.NewTextHandler(&out, nil))); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"rule.b is never reached for 1 of its 2 entries: rule.a has them", "rule.c is never reached: rule.a has all that it has"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("got\n%s\nwant %s", out.String(), want)
+		}
+	}
+	if n := strings.Count(out.String(), "level=WARN"); n != 2 {
+		t.Errorf("got %d warnings, want 2:\n%s", n, out.String())
+	}
+}

@@ -83,7 +83,39 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	out.warnOfHidden()
 	return out, nil
+}
+
+// maxPairs is how many pairs of rules are compared, so that a file of very many is still
+// read in no time.
+const maxPairs = 100_000
+
+// warnOfHidden warns of rules that are never reached, for all or some of their entries,
+// because an earlier one has them.
+func (o *Outbound) warnOfHidden() {
+	pairs := 0
+	for i, rule := range o.rules {
+		c, ok := rule.(core.RuleComparer)
+		if !ok {
+			continue
+		}
+		for j, earlier := range o.rules[:i] {
+			if pairs++; pairs > maxPairs {
+				return
+			}
+			hidden, of := c.HiddenBy(earlier)
+			switch {
+			case hidden == 0:
+				continue
+			case hidden == of:
+				o.env.Log.Warn(fmt.Sprintf("%s is never reached: %s has all that it has", o.names[i], o.names[j]))
+			default:
+				o.env.Log.Warn(fmt.Sprintf("%s is never reached for %d of its %d entries: %s has them", o.names[i], hidden, of, o.names[j]))
+			}
+			break
+		}
+	}
 }
 
 // Over returns the Dialer whose branches all begin over wire.

@@ -276,6 +276,31 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestHiddenBy compares a rule with one before it.
+func TestHiddenBy(t *testing.T) {
+	targets := func(texts string) []match.Target { return list[match.Target](t, texts) }
+	for _, tc := range []struct {
+		name           string
+		earlier, later Options
+		want           string
+	}{
+		{"the same", Options{Targets: targets("a.example b.example")}, Options{Targets: targets("a.example b.example")}, "2 of 2"},
+		{"some", Options{Targets: targets("a.example")}, Options{Targets: targets("x.a.example b.example")}, "1 of 2"},
+		{"all", Options{}, Options{Targets: targets("a.example b.example")}, "2 of 2"},
+		{"all of one without targets", Options{}, Options{Users: []string{"alice"}}, "1 of 1"},
+		{"another user", Options{Users: []string{"bob"}}, Options{Users: []string{"alice"}}, "0 of 1"},
+		{"a user before", Options{Users: []string{"alice"}, Targets: targets("a.example")}, Options{Targets: targets("a.example")}, "0 of 1"},
+		{"the same user", Options{Users: []string{"alice"}, Targets: targets("a.example")}, Options{Users: []string{"alice"}, Targets: targets("a.example")}, "1 of 1"},
+		{"an exception before", Options{NotPorts: list[option.Ports](t, "1"), Targets: targets("a.example")}, Options{Targets: targets("a.example")}, "0 of 1"},
+		{"targets before", Options{Targets: targets("a.example")}, Options{}, "0 of 1"},
+	} {
+		hidden, of := ruleOf(t, tc.later).HiddenBy(ruleOf(t, tc.earlier))
+		if got := fmt.Sprintf("%d of %d", hidden, of); got != tc.want {
+			t.Errorf("%s: got %s, want %s", tc.name, got, tc.want)
+		}
+	}
+}
+
 // BenchmarkJudge asks rules about names that are in none of their lists.
 func BenchmarkJudge(b *testing.B) {
 	for _, n := range []int{1, 1000, 1_000_000} {
