@@ -2,6 +2,7 @@ package plugins_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -55,12 +56,14 @@ func TestDescribed(t *testing.T) {
 		"http":   {``, `transport = ["front"]`, `headers = { User-Agent = "x" }`},
 		"socks5": {``, `mode = "tcp"`, `mode = "udp"`, `transport = ["front"]`},
 		"ss":     {``, `transport = ["front"]`},
+		"ssh":    {``, `transport = ["front"]`},
 	}
 	more := map[string]string{
 		"inbound.relay":   "cipher = \"house\"\nnext = { a = { key = \"dG9reW8ncyBvd24ga2V5IQ==\", server = \"127.0.0.1:2\" } }\n",
 		"inbound.ss":      "cipher = \"house\"\n",
 		"outbound.http":   "server = \"127.0.0.1:2\"\n",
 		"outbound.socks5": "server = \"127.0.0.1:2\"\n",
+		"outbound.ssh":    strings.ReplaceAll(sshOptions, ":1\"", ":2\""),
 		"outbound.ss":     "cipher = \"house\"\nserver = \"127.0.0.1:2\"\n",
 	}
 	table := func(section core.Section, kind, options string) string {

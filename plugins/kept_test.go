@@ -24,6 +24,9 @@ import (
 // change what a component keeps. DIR is a folder of the test.
 type options struct{ before, after string }
 
+// sshOptions are the least that an outbound of kind ssh needs.
+const sshOptions = "server = \"127.0.0.1:1\"\nuser = \"alice\"\npassword = \"pw\"\nhost_key = \"SHA256:JJuU0VvIuaLr9RdPDPX1GWx9LQ1qMd6BfVGFKXOZ9bU\"\n"
+
 // keptCases are tables of the kinds that ship, but for ciphers, which share their
 // options.
 var keptCases = map[string]options{
@@ -38,6 +41,7 @@ var keptCases = map[string]options{
 	"outbound.route":  {"rules = [\"r\"]\notherwise = [\"outbound.inner\"]", "rules = [\"r\"]\notherwise = [\"outbound.inner\"]\nremember = 7\nresolver = \"a\""},
 	"rule.match":      {"chain = [\"outbound.inner\"]\ntargets = [\"a.test\"]", "chain = [\"outbound.inner\"]\ntargets = [\"b.test\"]"},
 	"outbound.ss":     {"server = \"127.0.0.1:1\"\ncipher = \"own\"", "server = \"127.0.0.1:2\"\ncipher = \"own\""},
+	"outbound.ssh":    {sshOptions, sshOptions + "connections = 2"},
 	"transport.tls":   {"", `alpn = ["h2"]`},
 	"resolver.dns":    {`servers = ["127.0.0.1:53"]`, "servers = [\"127.0.0.1:53\"]\ncache_entries = 2000\ncache_bytes = 65536"},
 	"resolver.first":  {`resolvers = ["a", "b"]`, `resolvers = ["b", "a"]`},
@@ -121,7 +125,7 @@ func keptFile(s core.Section, kind, text, at string) string {
 		table = ""
 	case core.SectionOutbound:
 		out, table = fmt.Sprintf("[outbound.out]\nkind = %q\n%s\n", kind, text), ""
-		if kind == "http" { // carries no UDP
+		if kind == "http" || kind == "ssh" { // carries no UDP
 			in += "mode = \"tcp\"\n"
 		}
 	case core.SectionCipher:

@@ -16,6 +16,7 @@ import (
 	"github.com/umbra-proxy/umbra/outbound/route"
 	outsocks5 "github.com/umbra-proxy/umbra/outbound/socks5"
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
+	"github.com/umbra-proxy/umbra/outbound/ssh"
 	"github.com/umbra-proxy/umbra/plugins/tls"
 	"github.com/umbra-proxy/umbra/policy/acl"
 	"github.com/umbra-proxy/umbra/policy/ban"
@@ -42,6 +43,7 @@ func Standard(reg *core.Registry) {
 	core.Add(&reg.Outbound, "route", route.New)
 	core.Add(&reg.Outbound, "socks5", outsocks5.New)
 	core.Add(&reg.Outbound, "ss", outss.New)
+	core.Add(&reg.Outbound, "ssh", ssh.New)
 
 	for _, spec := range aead.Specs() {
 		aead.Register(reg, spec)
