@@ -39,6 +39,9 @@ func (n Net) DialStream(ctx context.Context, r *core.Request) (core.Stream, erro
 	if err != nil {
 		return nil, err
 	}
+	if len(r.Payload) == 0 && n.Preamble == nil {
+		n.Socket.FastOpen = false // there is nothing to send with the SYN, and the true result is worth more
+	}
 	conn, err := Race(ctx, ips, r.Target.Port(), n.dial)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,11 @@ type SocketOptions struct {
 	// (SO_BINDTODEVICE); "" for none.
 	Interface string
 
+	// FastOpen has a TCP connection that is dialled send its first bytes in the SYN, once
+	// the kernel knows that the target takes them there (TCP_FASTOPEN_CONNECT). Then it
+	// connects at once, and a failure is that of the first write.
+	FastOpen bool
+
 	// Source4 and Source6 are the source addresses of connections that are dialled and
 	// of datagrams from OpenUDPWith. If the address of a family is not valid, the
 	// kernel chooses. A listening socket has neither.

@@ -22,12 +22,18 @@ func (o SocketOptions) Control(network, _ string, c syscall.RawConn) error {
 		if err = o.set(int(fd), inet6); err == nil && o.hasSource() {
 			err = bindWithoutPort(int(fd))
 		}
+		if err == nil && o.FastOpen && strings.HasPrefix(network, "tcp") {
+			err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_FASTOPEN_CONNECT, 1))
+		}
 	})
 	if control != nil {
 		return control
 	}
 	return err
 }
+
+// Supported returns an error for options that this system lacks.
+func (o SocketOptions) Supported() error { return nil }
 
 // set sets the options on an IPv6 or IPv4 socket. A socket of both families needs only
 // the IPv6 options: the kernel has one flag for both.

@@ -6,7 +6,10 @@ import "syscall"
 
 // Control sets the options on a socket that is not bound yet. It is the Control of a
 // net.Dialer or a net.ListenConfig; the source address is its LocalAddr.
-func (o SocketOptions) Control(_, _ string, _ syscall.RawConn) error {
+func (o SocketOptions) Control(_, _ string, _ syscall.RawConn) error { return o.Supported() }
+
+// Supported returns an error for options that this system lacks.
+func (o SocketOptions) Supported() error {
 	switch {
 	case o.Transparent:
 		return unsupported("transparent")
@@ -16,6 +19,8 @@ func (o SocketOptions) Control(_, _ string, _ syscall.RawConn) error {
 		return unsupported("mark")
 	case o.Interface != "":
 		return unsupported("interface")
+	case o.FastOpen:
+		return unsupported("fast open")
 	}
 	return nil
 }

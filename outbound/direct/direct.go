@@ -20,12 +20,17 @@ type Options struct {
 	_             core.About              `help:"connects to targets directly from this machine; to public addresses of other machines only, unless others are allowed"`
 	Allow         []option.Prefix         `toml:"allow" help:"address ranges to allow that are denied by default: loopback, private, link-local, multicast and other non-public addresses, and this machine's own"`
 	Resolver      core.Ref[core.Resolver] `toml:"resolver" help:"the [resolver.x] for targets' names, unless the chain has one; else the operating system's"`
+	From          []option.Prefix         `toml:"from" help:"source addresses, of each family one or several; of a range each user, or client, has an address of their own. Targets of a family that is missing are refused"`
+	Interface     string                  `toml:"interface" help:"the network interface that connections and datagrams leave by, such as a VPN's (SO_BINDTODEVICE; Linux)"`
+	Mark          uint32                  `toml:"mark" help:"the firewall mark of what is sent, for routes and filters (SO_MARK; Linux, with CAP_NET_ADMIN)"`
+	FastOpen      bool                    `toml:"fast_open" help:"first bytes that are there travel in the SYN, to targets that took them before (TCP Fast Open; Linux)"`
 	ProxyProtocol int                     `toml:"proxy_protocol" default:"0" min:"0" max:"2" help:"the version, 1 or 2, of the PROXY header that gives each target the client's address; 0 for none"`
 }
 
 // Outbound connects to targets directly.
 type Outbound struct {
 	allow   []netip.Prefix
+	from    sources
 	headers bool // connections begin with a PROXY header
 	sockets *netio.SocketSet
 	nat64   *core.NAT64
@@ -48,6 +53,9 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 		d.allow = append(d.allow, p.Prefix)
 	}
 	d.net = dial.Net{Control: d.guard, Names: dial.NamesOf(env.Process)}
+	if err := d.setSocket(env.Name, o); err != nil {
+		return nil, err
+	}
 	switch o.ProxyProtocol {
 	case 1:
 		d.net.Preamble = headerLine
@@ -79,7 +87,10 @@ func (d *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
 // an address bypasses the check. Its errors are marked by core.AtTarget, except for those
 // of this machine.
 func (d *Outbound) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
-	s, err := d.net.DialStream(ctx, r)
+	s, err := d.netFor(r).DialStream(ctx, r)
+	if errors.Is(err, syscall.EADDRNOTAVAIL) && len(d.from.v4)+len(d.from.v6) > 0 {
+		err = fmt.Errorf("%w: does this machine have the addresses of from?", err)
+	}
 	if err != nil && !isOwn(err) {
 		err = core.AtTarget(err)
 	}
@@ -107,7 +118,7 @@ func (d *Outbound) OpenPackets(ctx context.Context, r *core.Request) (core.Packe
 	if err := d.CheckPackets(); err != nil {
 		return nil, err
 	}
-	return d.net.OpenPackets(ctx, r)
+	return d.netFor(r).OpenPackets(ctx, r)
 }
 
 // CheckPackets returns nil, or core.ErrNoPackets with proxy_protocol: datagrams carry

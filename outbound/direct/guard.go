@@ -17,6 +17,9 @@ func (d *Outbound) guard(_ context.Context, network core.Network, to netip.AddrP
 	if ip.IsUnspecified() {
 		return fmt.Errorf("%w: %s is not a public address and can't be allowed", core.ErrDenied, ip)
 	}
+	if !d.from.has(ip) {
+		return fmt.Errorf("%w: %s: from has no source address of its family", core.ErrDenied, ip)
+	}
 	inside := d.nat64.Inside(ip)
 	if len(inside.IPs()) == 0 {
 		if !isPublic(ip) && !d.allowed(ip) {
