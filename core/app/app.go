@@ -114,5 +114,5 @@ func (a *app) load(path string) (*config.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read standard input: %w", err)
 	}
-	return config.Parse("stdin", data, a.reg)
+	return config.LoadText("stdin", data, a.reg)
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
@@ -129,13 +128,4 @@ func (r *rangeCheck) rule(rule *Component, route ID, known bool) {
 	r.said[rule.ID] = true
 	at, path := rule.place(key)
 	r.add(at, path, "%s is a range, and a name never has an address here; give %s a resolver", r.src.textAt(at), route)
-}
-
-// textAt returns the string that stands at an offset of the text, without its quotes.
-func (s *source) textAt(at int) string {
-	if at >= len(s.text) {
-		return ""
-	}
-	text := s.text[at:min(skipString(s.text, at), len(s.text))]
-	return strings.Trim(text, `"'`)
 }

@@ -51,8 +51,8 @@ func (k *chainCheck) checkOwner(owner map[ID]*Pipeline) {
 	}
 	id := k.p.Chain[i]
 	if first := owner[id]; first != nil {
-		line, _ := k.src.position(first.at.key)
-		k.say(i, "%s serves pipeline.%s already (line %d); give this pipeline an inbound of its own", id, first.Name, line)
+		line := k.src.line(first.at.key, k.at.item(i).value)
+		k.say(i, "%s serves pipeline.%s already (%s); give this pipeline an inbound of its own", id, first.Name, line)
 		return
 	}
 	owner[id] = k.p
@@ -98,15 +98,14 @@ func (k *chainCheck) checkStages(known []string) {
 		case k.file.Components[id] != nil && isStage(id.Section) || k.ghost[id]:
 		default:
 			k.broken = k.broken || !isStage(id.Section)
-			k.say(i, "no [%s] in this file%s", id, k.didYouMean(k.p.stages[i], known))
+			k.say(i, "no [%s] in %s%s", id, k.src.these(), k.didYouMean(k.p.stages[i], known))
 		}
 	}
 }
 
 // isString reports whether stage i is a string in the file.
 func (k *chainCheck) isString(i int) bool {
-	at := k.at.item(i).value
-	return at < len(k.src.text) && (k.src.text[at] == '"' || k.src.text[at] == '\'')
+	return k.src.isString(k.at.item(i).value)
 }
 
 // sameName suggests the stage that has the given name without its section.

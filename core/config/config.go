@@ -15,6 +15,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -24,7 +25,7 @@ import (
 // a wrong path from filling the memory.
 const MaxSize = 4 << 20
 
-// File is a file without mistakes.
+// File is a file without mistakes, with all that it includes.
 type File struct {
 	Name       string
 	Log        Log
@@ -34,77 +35,87 @@ type File struct {
 	Components map[ID]*Component
 	Warnings   []Problem // sorted; what is no mistake but looks like one
 
-	src  *source
-	root *node
+	src *sources
 }
 
-// Load reads and parses the file at path. It warns of a file that holds a
-// secret and that every user of the machine may read.
+// Load reads and parses the file at path and those that it includes. It warns of files
+// that hold a secret and that every user of the machine may read.
 func Load(path string, reg *core.Registry) (*File, error) {
-	data, mode, err := read(path)
+	data, info, err := read(path)
 	if err != nil {
 		return nil, err
 	}
-	f, err := Parse(path, data, reg)
-	if err != nil {
-		return nil, err
-	}
-	if mode.IsRegular() && mode.Perm()&0o004 != 0 && runtime.GOOS != "windows" {
-		f.warnOfSecrets()
-	}
-	return f, nil
+	return parseDocument(document{name: path, dir: filepath.Dir(path), data: data, info: info}, reg, (*checker).include)
 }
 
-// read returns what the file at path holds, and its mode. Pipes are read too,
-// so that a file may come from a command that decrypts it.
-func read(path string) ([]byte, fs.FileMode, error) {
-	fail := func(err error) error {
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pe.Err
-		}
-		return fmt.Errorf("read %s: %w", path, err)
-	}
+// LoadText is Load for a text that is no file, such as that of the standard input; name
+// stands for it in positions. What it includes is relative to the working directory.
+func LoadText(name string, data []byte, reg *core.Registry) (*File, error) {
+	return parseDocument(document{name: name, data: data}, reg, (*checker).include)
+}
+
+// Parse is LoadText without a look at the file system: what the text includes is not read,
+// of which it warns.
+func Parse(name string, data []byte, reg *core.Registry) (*File, error) {
+	return parseDocument(document{name: name, data: data}, reg, (*checker).leaveIncludes)
+}
+
+// read returns what the file at path holds. Pipes are read too, so that a file may come
+// from a command that decrypts it.
+func read(path string) ([]byte, fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, 0, fail(err)
+		return nil, nil, readError(path, err)
 	}
 	switch mode := info.Mode(); {
 	case mode.IsDir():
-		return nil, 0, fail(errors.New("it is a directory"))
+		return nil, nil, readError(path, errors.New("it is a directory"))
 	case !mode.IsRegular() && mode&(fs.ModeNamedPipe|fs.ModeCharDevice) == 0:
-		return nil, 0, fail(errors.New("it is not a file"))
+		return nil, nil, readError(path, errors.New("it is not a file"))
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, 0, fail(err)
+		return nil, nil, readError(path, err)
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, MaxSize+1))
 	if err != nil {
-		return nil, 0, fail(err)
+		return nil, nil, readError(path, err)
 	}
-	return data, info.Mode(), nil
+	return data, info, nil
 }
 
-// Parse reads a file's text; name stands for it in positions. The error lists
-// all mistakes, each a Problem, a line each, sorted by position. A file with a
-// mistake in its TOML syntax has that one alone.
-func Parse(name string, data []byte, reg *core.Registry) (*File, error) {
-	src, problem := newSource(name, data)
+// readError says that a file can't be read.
+func readError(path string, err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err
+	}
+	return fmt.Errorf("read %s: %w", path, err)
+}
+
+// readableByAll reports whether every user of the machine may read a file.
+func readableByAll(info fs.FileInfo) bool {
+	return info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows"
+}
+
+// parseDocument reads a text, and then by include those that it includes. The error lists all
+// mistakes, each a Problem, a line each, sorted by position. A text with a mistake in its
+// TOML syntax has that one alone.
+func parseDocument(main document, reg *core.Registry, include func(*checker, *source)) (*File, error) {
+	srcs := &sources{}
+	src, problem := srcs.add(main)
 	if problem != nil {
 		return nil, Join(*problem)
 	}
-	values, problem := src.parse()
-	if problem != nil {
-		return nil, Join(*problem)
-	}
-	root := locate(src.text)
 	c := &checker{
-		src: src, reg: reg, guesses: maxGuesses,
-		file:  &File{Name: name, Components: map[ID]*Component{}, src: src, root: root},
+		src: srcs, reg: reg, guesses: maxGuesses, declared: map[string]*declared{},
+		file:  &File{Name: main.name, Components: map[ID]*Component{}, src: srcs},
 		ghost: map[ID]bool{},
 	}
-	c.readTables(values, root)
+	if include(c, src); len(c.unread) > 0 {
+		return nil, Join(append(c.unread, srcs.problems(c.found)...)...)
+	}
+	c.readTables()
 	c.checkPipelines()
 	c.checkBranches()
 	c.checkReferences()
@@ -113,26 +124,29 @@ func Parse(name string, data []byte, reg *core.Registry) (*File, error) {
 	c.checkLoops()
 	c.checkRanges()
 	if len(c.found) > 0 {
-		return nil, Join(src.problems(c.found)...)
+		return nil, Join(srcs.problems(c.found)...)
 	}
 	c.warnOfUnused()
 	c.warnOfNames()
 	c.warnOfUsers()
+	c.file.warnOfSecrets()
 	return c.file, nil
 }
 
-// checker collects what Parse finds.
+// checker collects what parseDocument finds.
 type checker struct {
-	src     *source
-	reg     *core.Registry
-	file    *File
-	found   []mistake
-	order   []*Component // in file order
-	ghost   map[ID]bool  // named in the file, in a table whose header is wrong
-	guesses int          // candidates that guess may still compare
+	src      *sources
+	reg      *core.Registry
+	file     *File
+	found    []mistake
+	unread   []Problem            // included texts that can't be read at all
+	declared map[string]*declared // the named tables, by their headers
+	order    []*Component         // in file order
+	ghost    map[ID]bool          // named in the file, in a table whose header is wrong
+	guesses  int                  // candidates that guess may still compare
 }
 
-// add records a mistake. at is an offset in the text.
+// add records a mistake. at is a place.
 func (c *checker) add(at int, path, format string, args ...any) {
 	c.found = append(c.found, mistake{at, path, fmt.Sprintf(format, args...)})
 }

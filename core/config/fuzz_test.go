@@ -72,11 +72,11 @@ func FuzzParse(f *testing.F) {
 
 // checkLocate compares the scan for places with the TOML library's values.
 func checkLocate(t *testing.T, data []byte) {
-	src, problem := newSource("x", data)
+	src, problem := newSource(document{name: "x", data: data}, 0)
 	if problem != nil {
 		return
 	}
-	root := locate(src.text) // must end for any text
+	root := locate(src.text, 0) // must end for any text
 	values, problem := src.parse()
 	if problem != nil {
 		return

@@ -36,8 +36,7 @@ func (c *checker) checkListeners() {
 		same := byPort[port]
 		byPort[port] = append(same, l)
 		if i := slices.IndexFunc(same, l.conflicts); i >= 0 {
-			line, _ := c.src.position(same[i].at)
-			c.add(l.at, l.path, "%s is also taken by %s at line %d", l.addr, same[i].id, line)
+			c.add(l.at, l.path, "%s is also taken by %s at %s", l.addr, same[i].id, c.src.line(same[i].at, l.at))
 		}
 	}
 }

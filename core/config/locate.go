@@ -10,8 +10,8 @@ import (
 // node tells where one value stands in the text: the table of a section, a key,
 // an element of a list.
 type node struct {
-	key    int // offset of the key, or of the [ of a table's header
-	value  int // offset of the value, for a table with a header the same as key
+	key    int // place of the key, or of the [ of a table's header
+	value  int // place of the value, for a table with a header the same as key
 	fields map[string]*node
 	items  []*node // of a list, or of a list of tables
 	header bool    // the table has a header of its own
@@ -59,10 +59,11 @@ func (n *node) grow(key string, at int) *node {
 }
 
 // locate finds where everything stands in a text that the TOML library has
-// read without an error. For any other text the result is incomplete.
-func locate(text string) *node {
-	s := &scan{text: text}
-	root := &node{}
+// read without an error. For any other text the result is incomplete. The text
+// begins at the place base.
+func locate(text string, base int) *node {
+	s := &scan{text: text, base: base}
+	root := &node{key: base, value: base}
 	table := root
 	for s.blank(); s.i < len(s.text); s.blank() {
 		before := s.i
@@ -82,11 +83,15 @@ func locate(text string) *node {
 type scan struct {
 	text string
 	i    int
+	base int // the place of the text's first byte
 }
+
+// at returns the place of the scan.
+func (s *scan) at() int { return s.base + s.i }
 
 // tableHeader reads "[a.b]" or "[[a.b]]" and returns the table's node.
 func (s *scan) tableHeader(root *node) *node {
-	at := s.i
+	at := s.at()
 	s.take('[')
 	list := s.take('[')
 	n := root
@@ -120,7 +125,7 @@ func (s *scan) keyValue(table *node) {
 
 // read reads a value into n.
 func (s *scan) read(n *node) {
-	n.value = s.i
+	n.value = s.at()
 	if s.i >= len(s.text) {
 		return
 	}
@@ -130,7 +135,7 @@ func (s *scan) read(n *node) {
 	case '[':
 		s.i++
 		s.each(']', func() {
-			item := &node{key: s.i}
+			item := &node{key: s.at()}
 			s.read(item)
 			n.items = append(n.items, item)
 		})
@@ -168,15 +173,15 @@ func (s *scan) keys() []part {
 	var parts []part
 	for {
 		s.space()
-		p := part{at: s.i}
+		p, begin := part{at: s.at()}, s.i
 		if s.i < len(s.text) && (s.text[s.i] == '"' || s.text[s.i] == '\'') {
 			s.i = skipString(s.text, s.i)
-			p.name = unquote(s.text[p.at:s.i])
+			p.name = unquote(s.text[begin:s.i])
 		} else {
 			for s.i < len(s.text) && isBare(rune(s.text[s.i])) {
 				s.i++
 			}
-			p.name = s.text[p.at:s.i]
+			p.name = s.text[begin:s.i]
 		}
 		parts = append(parts, p)
 		s.space()

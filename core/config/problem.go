@@ -41,6 +41,7 @@ func (p Problem) Error() string {
 func Join(problems ...Problem) error {
 	sorted := slices.Clone(problems)
 	slices.SortStableFunc(sorted, compareProblems)
+	sorted = slices.Compact(sorted) // several tables may have a value from one
 	list := &multierror.Error{ErrorFormat: lines}
 	for _, p := range sorted {
 		list = multierror.Append(list, p)
@@ -66,7 +67,8 @@ func lines(errs []error) string {
 // Problem places an error that building the component id gave: at the option
 // that a core.OptionError names, else at the component's table.
 func (f *File) Problem(id ID, err error) Problem {
-	n, path, text := f.root, id.String(), err.Error()
+	root := f.src.all[0].root
+	n, path, text := root, id.String(), err.Error()
 	if c := f.Components[id]; c != nil {
 		n = c.at
 	}
@@ -74,7 +76,7 @@ func (f *File) Problem(id ID, err error) Problem {
 		text = strings.Replace(text, oe.Error(), oe.Err.Error(), 1)
 		missing := false
 		for _, key := range core.SplitOptionKey(oe.Key) {
-			if i, isElement := n.element(key); isElement && n != f.root && !missing {
+			if i, isElement := n.element(key); isElement && n != root && !missing {
 				n = n.item(i)
 				continue
 			}
@@ -125,7 +127,10 @@ func split(err error) []error {
 
 // ChainProblem places an error at element i, from 0, of a pipeline's chain.
 func (f *File) ChainProblem(pipeline string, i int, err error) Problem {
-	n := f.root.child(sectionPipeline).child(pipeline).child("chain")
+	n := f.src.all[0].root.child(sectionPipeline)
+	if j := slices.IndexFunc(f.Pipelines, func(p *Pipeline) bool { return p.Name == pipeline }); j >= 0 {
+		n = f.Pipelines[j].at.child("chain")
+	}
 	path := join(join(sectionPipeline, pipeline), "chain")
 	return f.src.problem(n.item(i).value, path, err.Error())
 }

@@ -26,6 +26,8 @@ type Process struct {
 	AssociationNames int             `toml:"association_names" default:"256" min:"1" max:"65536" help:"how many names one UDP association may have at once; a quarter of them are looked up at once, and each adds 1 KiB of datagrams that may wait"`
 	Memory           Memory          `toml:"memory" default:"auto" help:"how much memory the process may use; beyond it new connections are refused. auto: what the control group or the machine has; or unlimited"`
 
+	Include []Pattern `toml:"include" help:"further files with components, rules and pipelines, relative to the file that names them; patterns such as teams/*.toml are sorted"`
+
 	NAT64 []option.NAT64 `toml:"nat64" help:"prefixes of the NAT64 of this machine's network, beside 64:ff9b::/96: an IPv6 address of theirs counts as the IPv4 address inside"`
 }
 

@@ -87,7 +87,7 @@ func (c *checker) unknownReference(id ID, names []string, at int, path string) {
 		c.add(at, path, "write the bare name, %s", bare)
 		return
 	}
-	c.add(at, path, "no [%s] in this file%s", id, c.didYouMean(id.Name, names))
+	c.add(at, path, "no [%s] in %s%s", id, c.src.these(), c.didYouMean(id.Name, names))
 }
 
 // checkCycles finds components that need each other, so that none can be built
@@ -156,16 +156,19 @@ func (f *File) warn(at int, path, text string) {
 	slices.SortStableFunc(f.Warnings, compareProblems)
 }
 
-// warnOfSecrets warns of the first secret in the file, if there is one. It does
-// not where all that the file listens on and dials is this machine's loopback,
+// warnOfSecrets warns of the first secret in each file that every user may read. It does
+// not where all that the files listen on and dial is this machine's loopback,
 // as in a demo: the key of such a cipher guards nothing from the machine's own
 // users. The login of a store or of a proxy does.
 func (f *File) warnOfSecrets() {
-	first, where, reaches := -1, "", false
+	reaches := false
+	first := map[*source]place{}
 	for _, component := range f.Components {
 		for _, key := range component.Description.Secrets {
-			if at, path := component.place(key); first < 0 || at < first {
-				first, where = at, path
+			at, path := component.place(key)
+			src := f.src.of(at)
+			if p, known := first[src]; src.exposed() && (!known || at < p.at) {
+				first[src] = place{at, path}
 			}
 			reaches = reaches || component.ID.Section != core.SectionCipher
 		}
@@ -176,7 +179,9 @@ func (f *File) warnOfSecrets() {
 			reaches = reaches || s.Addr.IsValid() && !s.Addr.IP().IsLoopback()
 		}
 	}
-	if first >= 0 && reaches {
-		f.warn(first, where, "every user of this machine may read this file and its secrets; take that right away with chmod o-r")
+	for _, p := range first {
+		if reaches {
+			f.warn(p.at, p.path, "every user of this machine may read this file and its secrets; take that right away with chmod o-r")
+		}
 	}
 }

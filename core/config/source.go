@@ -2,9 +2,7 @@ package config
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
-	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -21,14 +19,19 @@ const (
 // source is the text of a file. It is UTF-8 without control characters, and
 // its nesting is within the bounds.
 type source struct {
-	name  string
+	document
+	base  int // the place of the text's first byte
 	text  string
 	lines []int // offsets of the lines' first bytes
+
+	values map[string]any // as parse returns them
+	root   *node          // where they stand
 }
 
 // newSource checks what the TOML library would report badly or not survive.
-func newSource(name string, data []byte) (*source, *Problem) {
-	s := &source{name: name}
+func newSource(d document, base int) (*source, *Problem) {
+	s, name, data := &source{document: d, base: base}, d.name, d.data
+	s.data = nil
 	if len(data) > MaxSize {
 		p := Problem{File: name, Line: 1, Col: 1, Text: fmt.Sprintf("larger than %d MiB; is this the right file?", MaxSize>>20)}
 		return nil, &p
@@ -49,7 +52,7 @@ func newSource(name string, data []byte) (*source, *Problem) {
 		at, text = tooDeep(s.text)
 	}
 	if text != "" {
-		p := s.problem(at, "", text)
+		p := s.problem(base+at, "", text)
 		return nil, &p
 	}
 	return s, nil
@@ -144,40 +147,34 @@ func lineEnd(text string, i int) int {
 	return len(text)
 }
 
-// problem makes a Problem at an offset of the text.
+// problem makes a Problem at a place of the text.
 func (s *source) problem(at int, path, text string) Problem {
 	line, col := s.position(at)
 	return Problem{File: s.name, Line: line, Col: col, Path: path, Text: oneLine(text)}
 }
 
-// mistake is a Problem without its line and column.
-type mistake struct {
-	at         int // an offset in the text
-	path, text string
-}
-
-// problems makes Problems. It counts the characters of a line once, however
-// many mistakes are on it.
+// problems makes Problems of mistakes that are sorted by their places. It counts the
+// characters of a line once, however many mistakes are on it.
 func (s *source) problems(found []mistake) []Problem {
-	slices.SortStableFunc(found, func(a, b mistake) int { return cmp.Compare(a.at, b.at) })
 	var problems []Problem
 	line, col, last := 0, 0, 0
 	for _, m := range found {
-		if line == 0 || line < len(s.lines) && m.at >= s.lines[line] {
+		at := min(max(m.at-s.base, 0), len(s.text))
+		if line == 0 || line < len(s.lines) && at >= s.lines[line] {
 			line, col = s.position(m.at)
 		} else {
-			col += utf8.RuneCountInString(s.text[last:m.at])
+			col += utf8.RuneCountInString(s.text[last:at])
 		}
-		last = m.at
+		last = at
 		problems = append(problems, Problem{s.name, line, col, m.path, oneLine(m.text)})
 	}
 	return problems
 }
 
-// position returns the line and the column, from 1, of an offset. A column
+// position returns the line and the column, from 1, of a place. A column
 // counts characters; a tab is one.
 func (s *source) position(at int) (line, col int) {
-	at = min(max(at, 0), len(s.text))
+	at = min(max(at-s.base, 0), len(s.text))
 	line = sort.Search(len(s.lines), func(i int) bool { return s.lines[i] > at })
 	return line, utf8.RuneCountInString(s.text[s.lines[line-1]:at]) + 1
 }

@@ -16,7 +16,7 @@ func (s *source) parse() (values map[string]any, problem *Problem) {
 	defer func() {
 		// The library panics where its lexer and its parser disagree.
 		if recover() != nil {
-			p := s.problem(0, "", "the file is not TOML")
+			p := s.problem(s.base, "", "the file is not TOML")
 			values, problem = nil, &p
 		}
 	}()
@@ -33,7 +33,7 @@ func (s *source) parse() (values map[string]any, problem *Problem) {
 func (s *source) syntaxProblem(err error) Problem {
 	pe, ok := errors.AsType[toml.ParseError](err)
 	if !ok {
-		return s.problem(0, "", "the file is not TOML")
+		return s.problem(s.base, "", "the file is not TOML")
 	}
 	at := min(max(pe.Position.Start, 0), len(s.text))
 	if at > 0 && at == len(s.text) {
@@ -43,7 +43,7 @@ func (s *source) syntaxProblem(err error) Problem {
 		at++
 	}
 	path := pe.LastKey
-	line, _ := s.position(at)
+	line, _ := s.position(s.base + at)
 	if strings.HasPrefix(strings.TrimLeft(s.text[s.lines[line-1]:], " \t"), "[") {
 		path = "" // the last key is one of the table before
 	}
@@ -51,7 +51,7 @@ func (s *source) syntaxProblem(err error) Problem {
 	if key, ok := keyOf(pe.Message); ok {
 		path = key
 	}
-	return s.problem(at, clip(path, 200), text)
+	return s.problem(s.base+at, clip(path, 200), text)
 }
 
 // keyOf returns the key that a message of the library is about.

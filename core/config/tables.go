@@ -18,24 +18,30 @@ const (
 	tableAdmin      = "admin"
 )
 
-// readTables reads all tables of the file.
-func (c *checker) readTables(values map[string]any, root *node) {
+// readTables reads all tables of all files.
+func (c *checker) readTables() {
 	known := []string{sectionPipeline, tableLog, tableProcess, tableAdmin}
 	for _, s := range core.Sections() {
 		known = append(known, string(s))
 	}
 	// Tables that are left out are read too, for their defaults.
-	c.processTable(values[tableLog], &c.file.Log, root.child(tableLog), tableLog)
-	c.processTable(values[tableProcess], &c.file.Process, root.child(tableProcess), tableProcess)
-	c.processTable(values[tableAdmin], &c.file.Admin, root.child(tableAdmin), tableAdmin)
-	for _, name := range sortedKeys(values) {
-		n := root.child(name)
-		switch {
-		case name == tableLog || name == tableProcess || name == tableAdmin:
-		case slices.Contains(known, name):
-			c.section(name, values[name], n)
-		default:
-			c.unknownSection(name, values[name], known, n)
+	main := c.src.all[0]
+	c.processTable(main.values[tableLog], &c.file.Log, main.root.child(tableLog), tableLog)
+	c.processTable(main.values[tableProcess], &c.file.Process, main.root.child(tableProcess), tableProcess)
+	c.processTable(main.values[tableAdmin], &c.file.Admin, main.root.child(tableAdmin), tableAdmin)
+	for i, src := range c.src.all {
+		if i > 0 {
+			c.includedTables(src)
+		}
+		for _, name := range sortedKeys(src.values) {
+			n := src.root.child(name)
+			switch {
+			case name == tableLog || name == tableProcess || name == tableAdmin:
+			case slices.Contains(known, name):
+				c.section(name, src.values[name], n)
+			default:
+				c.unknownSection(name, src.values[name], known, n)
+			}
 		}
 	}
 	slices.SortFunc(c.order, func(a, b *Component) int {
@@ -105,6 +111,8 @@ func (c *checker) section(name string, value any, n *node) {
 			continue
 		case !isName(key):
 			c.add(at.key, path, "names of tables have only lower-case letters, digits, _ and -")
+		case c.declare(at, path):
+			continue
 		case name == sectionPipeline:
 			c.pipeline(key, values, at, path)
 			continue
@@ -118,6 +126,29 @@ func (c *checker) section(name string, value any, n *node) {
 		first := slices.MinFunc(loose, func(a, b string) int { return cmp.Compare(n.child(a).key, n.child(b).key) })
 		c.add(n.child(first).key, join(name, first), "a key outside any table of the section; write it under [%s.<name>]", name)
 	}
+}
+
+// declared is a table with a name.
+type declared struct {
+	at    *node
+	twice bool // another file has it too
+}
+
+// declare notes a table. It reports whether another file has it, which is a mistake in
+// both of them.
+func (c *checker) declare(n *node, path string) (twice bool) {
+	first := c.declared[path]
+	if first == nil {
+		c.declared[path] = &declared{at: n}
+		return false
+	}
+	const give = "also at %s; give one of them another name"
+	if !first.twice {
+		first.twice = true
+		c.add(first.at.key, path, give, c.src.line(n.key, first.at.key))
+	}
+	c.add(n.key, path, give, c.src.line(first.at.key, n.key))
+	return true
 }
 
 // isName reports whether s may name a table or a key.
