@@ -126,6 +126,10 @@ func (r *rangeCheck) rule(rule *Component, route ID, known bool) {
 		return
 	}
 	r.said[rule.ID] = true
-	at, path := rule.place(key)
-	r.add(at, path, "%s is a range, and a name never has an address here; give %s a resolver", r.src.textAt(at), route)
+	n, path := rule.find(key)
+	text := r.src.textAt(n.value)
+	if n.variable != nil && !n.variable.Default {
+		text = "$" + n.variable.Name
+	}
+	r.add(n.value, path, "%s is a range, and a name never has an address here; give %s a resolver", text, route)
 }

@@ -65,6 +65,10 @@ func (c *checker) unknownKey(key string, known []string, at int, path string) st
 
 // value decodes one value, which must be within bounds.
 func (c *checker) value(value any, into reflect.Value, bounds option.Bounds, n *node, path string) {
+	if table := variableTable(value, into); table != nil {
+		c.fromVariable(table, into, bounds, n, path)
+		return
+	}
 	if u, ok := asText(into); ok {
 		text, ok := value.(string)
 		if !ok {

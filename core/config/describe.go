@@ -37,7 +37,13 @@ func describe(options any) (d core.Description, err error) {
 // which has no indexes of lists. What is missing is missing from its table, and the
 // element of a list that the file gives without brackets stands where the list does.
 func (c *Component) place(key string) (at int, path string) {
-	n, path := c.at, c.ID.String()
+	n, path := c.find(key)
+	return n.value, path
+}
+
+// find is place with all that is known of the option.
+func (c *Component) find(key string) (n *node, path string) {
+	n, path = c.at, c.ID.String()
 	for _, part := range core.SplitOptionKey(key) {
 		if i, isElement := n.element(part); isElement {
 			n = n.item(i)
@@ -45,5 +51,5 @@ func (c *Component) place(key string) (at int, path string) {
 		}
 		n, path = n.child(part), join(path, part)
 	}
-	return n.value, path
+	return n, path
 }

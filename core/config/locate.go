@@ -15,6 +15,8 @@ type node struct {
 	fields map[string]*node
 	items  []*node // of a list, or of a list of tables
 	header bool    // the table has a header of its own
+
+	variable *Variable // that the value is from
 }
 
 // child returns the node of a key, or n itself if the key is not in the file:
@@ -38,8 +40,11 @@ func (n *node) item(i int) *node {
 // of a list.
 func (n *node) element(part string) (i int, ok bool) {
 	i, err := strconv.Atoi(part)
-	return i, err == nil && n.fields[part] == nil && (i < len(n.items) || len(n.fields)+len(n.items) == 0)
+	return i, err == nil && n.fields[part] == nil && (i < len(n.items) || n.variable != nil || len(n.fields)+len(n.items) == 0)
 }
+
+// holdsValue reports whether the value, or a default of it, stands in the text.
+func (n *node) holdsValue() bool { return n.variable == nil || n.fields[keyDefault] != nil }
 
 // grow returns the node of a key, made if need be, inside the last element of a
 // list of tables.

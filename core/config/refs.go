@@ -165,10 +165,10 @@ func (f *File) warnOfSecrets() {
 	first := map[*source]place{}
 	for _, component := range f.Components {
 		for _, key := range component.Description.Secrets {
-			at, path := component.place(key)
-			src := f.src.of(at)
-			if p, known := first[src]; src.exposed() && (!known || at < p.at) {
-				first[src] = place{at, path}
+			n, path := component.find(key)
+			src := f.src.of(n.value)
+			if p, known := first[src]; src.exposed() && n.holdsValue() && (!known || n.value < p.at) {
+				first[src] = place{n.value, path}
 			}
 			reaches = reaches || component.ID.Section != core.SectionCipher
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // Names of tables that are no sections of components.
@@ -177,17 +178,20 @@ func (c *checker) component(id ID, values map[string]any, n *node) {
 	c.table(values, options.Elem(), n, id.String())
 }
 
+// text decodes a text that is no option. It returns false for a mistake.
+func (c *checker) text(value any, into *string, n *node, path string) bool {
+	before := len(c.found)
+	c.value(value, reflect.ValueOf(into).Elem(), option.Bounds{}, n, path)
+	return len(c.found) == before
+}
+
 // kind finds the kind of a component from the value of its `kind`, nil if it is
 // left out.
 func (c *checker) kind(id ID, value any, n *node) (core.KindInfo, bool) {
 	kinds := c.reg.Section(id.Section)
-	name, isText := value.(string)
 	path, at := join(id.String(), "kind"), n.child("kind")
-	switch {
-	case value == nil:
-		name = cmp.Or(id.Section.DefaultKind(), id.Name)
-	case !isText:
-		c.add(at.value, path, "want a string, got %s", typeName(value))
+	name := cmp.Or(id.Section.DefaultKind(), id.Name)
+	if value != nil && !c.text(value, &name, at, path) {
 		return core.KindInfo{}, false
 	}
 	if info, ok := kinds.Describe(name); ok {

@@ -105,9 +105,10 @@ func typeName(value any) string {
 func mend(value any, want reflect.Type) string {
 	text, isText := value.(string)
 	_, isList := value.([]any)
-	_, isTable := value.(map[string]any)
+	table, isTable := value.(map[string]any)
+	_, isVariable := table[keyEnv]
 	switch {
-	case want.Kind() == reflect.Slice && !isList && !isTable && !option.ReadsText(want):
+	case want.Kind() == reflect.Slice && !isList && (!isTable || isVariable) && !option.ReadsText(want):
 		return "; put it in [brackets]"
 	case want.Kind() == reflect.Slice && isDotted(value):
 		return "; a name with dots needs quotes"
