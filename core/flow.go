@@ -33,14 +33,19 @@ type rarities struct {
 	onEnd []func()
 	path  []string // branches that were chosen
 	whole *Flow    // of a Branch
+	gave  []bool   // of a Branch, for each of path: whole got it, which had not chosen it yet
 
 	dropped []Dropped // datagrams that were not taken by TakeDropped, by reason
+
+	firstEnd  [1]func() // onEnd and path begin here, as most of them end
+	firstPath [2]string
 }
 
 // rarely returns the rarities. mu is held.
 func (f *Flow) rarely() *rarities {
 	if f.rare == nil {
 		f.rare = new(rarities)
+		f.rare.onEnd, f.rare.path = f.rare.firstEnd[:0], f.rare.firstPath[:0]
 	}
 	return f.rare
 }
@@ -143,9 +148,18 @@ func (f *Flow) Choose(branch string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.rare != nil && f.rare.whole != nil {
-		f.rare.whole.Choose(branch)
+		f.rare.gave = append(f.rare.gave, f.rare.whole.chooseOnce(branch))
 	}
 	f.rarely().path = append(f.rare.path, branch)
+}
+
+// chooseOnce is Choose for a branch that may have been noted. It reports whether it was not.
+func (f *Flow) chooseOnce(branch string) bool {
+	if slices.Contains(f.Chosen(), branch) {
+		return false
+	}
+	f.Choose(branch)
+	return true
 }
 
 // Chosen returns the branches that were noted, in order. It must not be changed.
@@ -163,8 +177,32 @@ func (f *Flow) Chosen() []string {
 func (f *Flow) Unchoose(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.rare != nil && n < len(f.rare.path) {
-		f.rare.path = slices.Clone(f.rare.path[:n]) // what Chosen returned must not change
+	if f.rare == nil || n >= len(f.rare.path) {
+		return
+	}
+	if f.rare.whole != nil {
+		for i := len(f.rare.path) - 1; i >= n; i-- {
+			if f.rare.gave[i] {
+				f.rare.whole.forget(f.rare.path[i])
+			}
+		}
+		f.rare.gave = f.rare.gave[:n]
+	}
+	f.rare.path = slices.Clone(f.rare.path[:n]) // what Chosen returned must not change
+}
+
+// forget forgets a branch that a Branch has chosen.
+func (f *Flow) forget(branch string) {
+	chosen := f.Chosen()
+	for i := len(chosen) - 1; i >= 0; i-- {
+		if chosen[i] == branch {
+			rest := slices.Clone(chosen[i+1:])
+			f.Unchoose(i)
+			for _, b := range rest {
+				f.Choose(b)
+			}
+			return
+		}
 	}
 }
 

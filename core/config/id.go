@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
@@ -23,7 +24,8 @@ type Component struct {
 
 	Description core.Description // what the options say of the component; empty for a kind that is no core.Describer
 
-	at *node
+	at     *node
+	digest [sha256.Size]byte // of the table
 }
 
 // Pipeline is one [pipeline.name] table.

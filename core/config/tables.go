@@ -164,7 +164,7 @@ func isName(s string) bool {
 
 // component reads one [section.name] table of a component.
 func (c *checker) component(id ID, values map[string]any, n *node) {
-	component := &Component{ID: id, at: n}
+	component := &Component{ID: id, at: n, digest: digestOf(values)}
 	c.file.Components[id] = component
 	c.order = append(c.order, component)
 	info, ok := c.kind(id, values["kind"], n)

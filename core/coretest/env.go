@@ -52,7 +52,16 @@ func (w *testWriter) end() {
 //	coretest.Graph{core.Ref[core.Cipher]("house"): c}
 type Graph map[core.Reference]any
 
-var _ core.Graph = Graph{}
+var _ core.Digester = Graph{}
+
+// Digest returns the address of the component, so that another one has another digest.
+func (g Graph) Digest(r core.Reference) string {
+	c, ok := g[r]
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%T %p", c, c)
+}
 
 // Component returns the component of the reference r.
 func (g Graph) Component(r core.Reference) (any, error) {

@@ -78,7 +78,7 @@ func (g *generation) provide(c *config.Component) (invoke func() error) {
 			Log: g.log.With(slog.String(string(id.Section), id.Name)),
 			// The injector that the provider got, not the scope: only through
 			// it does the container learn who depends on whom.
-			Graph: graph{i},
+			Graph: graph{i, g},
 		}
 		if built, err = kinds.Build(c.Kind, env, c.Options); err != nil {
 			return nil, g.report(id, err)
@@ -108,12 +108,24 @@ func (g *generation) report(id config.ID, err error) error {
 // service is a component's name in the container.
 func service(id config.ID) string { return string(id.Section) + "/" + id.Name }
 
-// graph finds components for a constructor.
-type graph struct{ i do.Injector }
+// graph finds components for a constructor. It does not keep the file.
+type graph struct {
+	i  do.Injector
+	of *generation
+}
 
-var _ core.Graph = graph{}
+var _ core.Digester = graph{}
 
 // Component returns the component that r names.
 func (g graph) Component(r core.Reference) (any, error) {
 	return do.InvokeNamed[any](g.i, service(config.ID{Section: r.RefSection(), Name: r.RefName()}))
+}
+
+// Digest returns the digest of the tables of the component that r names, while the file is
+// being built.
+func (g graph) Digest(r core.Reference) string {
+	if g.of.file == nil {
+		return ""
+	}
+	return g.of.file.Digest(config.ID{Section: r.RefSection(), Name: r.RefName()})
 }

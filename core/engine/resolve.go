@@ -59,7 +59,7 @@ func (g *generation) resolve(ctx context.Context, p *config.Pipeline, by plan.Na
 	case plan.BySystem:
 	case plan.ByResolver:
 		var err error
-		if resolver, err = core.Ref[core.Resolver](idOf(by.Component).Name).Get(core.Env{Graph: graph{g.scope}}); err != nil {
+		if resolver, err = core.Ref[core.Resolver](idOf(by.Component).Name).Get(core.Env{Graph: graph{g.scope, g}}); err != nil {
 			return r, fmt.Errorf("%s: %w", by.Component, err)
 		}
 	default:

@@ -1,0 +1,43 @@
+package config
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+)
+
+// digestOf returns the digest of a table.
+func digestOf(values map[string]any) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%#v", values) // in the order of the keys
+	h.Sum(sum[:0])
+	return sum
+}
+
+// Digest returns a text that is the same for the components of one ID in two files if their
+// tables are, and those of all components that they name. It is "" for an unknown one.
+func (f *File) Digest(id ID) string {
+	if f.Components[id] == nil {
+		return ""
+	}
+	h := sha256.New()
+	seen := map[ID]bool{}
+	var add func(id ID)
+	add = func(id ID) {
+		c := f.Components[id]
+		if c == nil || seen[id] {
+			return
+		}
+		seen[id] = true
+		fmt.Fprintf(h, "%s %x\n", id, c.digest)
+		for _, ref := range slices.SortedFunc(slices.Values(c.Refs), func(a, b ID) int {
+			return cmp.Or(cmp.Compare(a.Section, b.Section), cmp.Compare(a.Name, b.Name))
+		}) {
+			add(ref)
+		}
+	}
+	add(id)
+	return hex.EncodeToString(h.Sum(nil))
+}
