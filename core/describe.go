@@ -69,6 +69,7 @@ const (
 	RoleHop        ServerRole = "hop"         // requests go through it
 	RoleNameServer ServerRole = "name_server" // a resolver asks it
 	RoleTarget     ServerRole = "target"      // it is the target of requests, whatever their clients name
+	RoleProbe      ServerRole = "probe"       // asked for through each branch, beside requests
 	RoleSide       ServerRole = "side"        // dialled straight from this machine, beside requests: a decoy, a store
 )
 

@@ -57,6 +57,11 @@ func TestDescribed(t *testing.T) {
 		"socks5": {``, `mode = "tcp"`, `mode = "udp"`, `transport = ["front"]`},
 		"ss":     {``, `transport = ["front"]`},
 		"ssh":    {``, `transport = ["front"]`},
+
+		"balance":  {`members = ["inner"]`, "members = [\"inner\"]\nprobe = { target = \"www.example.org:443\" }"},
+		"failover": {`members = ["inner"]`},
+		"fastest":  {`members = ["inner"]`},
+		"select":   {`members = ["inner"]`, "members = [\"inner\"]\nfirst = \"inner\""},
 	}
 	more := map[string]string{
 		"inbound.relay":   "cipher = \"house\"\nnext = { a = { key = \"dG9reW8ncyBvd24ga2V5IQ==\", server = \"127.0.0.1:2\" } }\n",
@@ -121,6 +126,7 @@ func testDescribed(t *testing.T, reg *core.Registry, text string, section core.S
 		core.Ref[core.Cipher]("house"):    cipher,
 		core.Ref[core.Transport]("front"): transport,
 		inner:                             block,
+		core.Ref[core.Outbound]("inner"):  block,
 	}
 	env.Graph = graph
 	if graph[core.Ref[core.Rule]("r")], err = build(t, &reg.Rule, env, f.Components[config.ID{Section: core.SectionRule, Name: "r"}]); err != nil {

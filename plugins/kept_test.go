@@ -51,6 +51,11 @@ var keptCases = map[string]options{
 	"policy.ban":      {"", "max_entries = 5\nwindow = \"1m\"\nstore = \"file:DIR/bans\""},
 	"policy.limit":    {"connections_per_user = 5", "connections_per_user = 1\nbandwidth = \"1MiB/s\"\nmax_clients = 2\nstore = \"file:DIR/counts\""},
 	"policy.replay":   {`store = "file:DIR/once"`, "store = \"file:DIR/once\"\nremember = \"1h\""},
+
+	"outbound.balance":  {`members = ["inner", "inner2"]`, "members = [\"inner\", \"inner2\"]\nweights = [2, 1]\nfall = 1"},
+	"outbound.failover": {`members = ["inner", "inner2"]`, "members = [\"inner2\", \"inner\"]\non_switch = \"cut\""},
+	"outbound.fastest":  {`members = ["inner", "inner2"]`, "members = [\"inner\"]\nprobe = { target = \"127.0.0.1:1\" }"},
+	"outbound.select":   {`members = ["inner", "inner2"]`, "members = [\"inner\", \"inner2\"]\nfirst = \"inner2\"\nfile = \"DIR/choice\""},
 }
 
 const relayKey = "AAECAwQFBgcICQoLDA0ODw=="
@@ -140,7 +145,7 @@ func keptFile(s core.Section, kind, text, at string) string {
 	case core.SectionRule:
 		out = "[outbound.out]\nkind = \"route\"\nrules = [\"x\"]\notherwise = [\"outbound.inner\"]\n"
 	}
-	rest = "[outbound.inner]\nkind = \"block\"\n[rule.r]\nports = [\"1\"]\nchain = [\"outbound.inner\"]\n"
+	rest = "[outbound.inner]\nkind = \"block\"\n[outbound.inner2]\nkind = \"block\"\n[rule.r]\nports = [\"1\"]\nchain = [\"outbound.inner\"]\n"
 	for _, other := range []string{"a", "b"} {
 		rest += fmt.Sprintf("[resolver.%s]\nkind = \"hosts\"\nnames = { \"%[1]s.test\" = [\"192.0.2.1\"] }\n", other)
 	}

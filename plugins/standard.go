@@ -9,11 +9,15 @@ import (
 	"github.com/umbra-proxy/umbra/inbound/relay"
 	insocks5 "github.com/umbra-proxy/umbra/inbound/socks5"
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
+	"github.com/umbra-proxy/umbra/outbound/balance"
 	"github.com/umbra-proxy/umbra/outbound/block"
 	outchain "github.com/umbra-proxy/umbra/outbound/chain"
 	"github.com/umbra-proxy/umbra/outbound/direct"
+	"github.com/umbra-proxy/umbra/outbound/failover"
+	"github.com/umbra-proxy/umbra/outbound/fastest"
 	"github.com/umbra-proxy/umbra/outbound/http"
 	"github.com/umbra-proxy/umbra/outbound/route"
+	selector "github.com/umbra-proxy/umbra/outbound/select"
 	outsocks5 "github.com/umbra-proxy/umbra/outbound/socks5"
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/outbound/ssh"
@@ -36,11 +40,15 @@ func Standard(reg *core.Registry) {
 	core.Add(&reg.Inbound, "socks5", insocks5.New)
 	core.Add(&reg.Inbound, "ss", inss.New)
 
+	core.Add(&reg.Outbound, "balance", balance.New)
 	core.Add(&reg.Outbound, "block", block.New)
 	core.Add(&reg.Outbound, "chain", outchain.New)
 	core.Add(&reg.Outbound, "direct", direct.New)
+	core.Add(&reg.Outbound, "failover", failover.New)
+	core.Add(&reg.Outbound, "fastest", fastest.New)
 	core.Add(&reg.Outbound, "http", http.New)
 	core.Add(&reg.Outbound, "route", route.New)
+	core.Add(&reg.Outbound, "select", selector.New)
 	core.Add(&reg.Outbound, "socks5", outsocks5.New)
 	core.Add(&reg.Outbound, "ss", outss.New)
 	core.Add(&reg.Outbound, "ssh", ssh.New)

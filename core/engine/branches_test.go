@@ -15,29 +15,9 @@ import (
 	"github.com/umbra-proxy/umbra/plugins"
 )
 
-// groupOptions are those of an outbound that chooses among others.
-type groupOptions struct {
-	_       core.About                `help:"takes the first member that answers"`
-	Members []core.Ref[core.Outbound] `toml:"members" required:"true" help:"outbounds"`
-}
-
-func (o groupOptions) Describe() core.Description {
-	var d core.Description
-	for _, n := range core.NamedList("members", o.Members) {
-		d.Branches = append(d.Branches, core.Branch{Label: n.To.RefName(), Chain: []core.Named{n}})
-	}
-	return d
-}
-
-// chooser is their outbound.
-type chooser struct{}
-
-func (chooser) Over(wire core.Dialer) (core.Dialer, error) { return wire, nil }
-
 func branchKinds() *core.Registry {
 	reg := &core.Registry{}
 	plugins.Standard(reg)
-	core.Add(&reg.Outbound, "pick", func(core.Env, groupOptions) (core.Outbound, error) { return chooser{}, nil })
 	return reg
 }
 

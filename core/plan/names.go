@@ -155,6 +155,8 @@ func (b *builder) servers(c *config.Component, target Finder, seen map[string]bo
 			n.Finder = Finder{By: ByFile, Text: "this file, which has its addresses"}
 		case s.Role == core.RoleTarget:
 			n.Finder = target
+		case s.Role == core.RoleProbe:
+			n.Finder = Finder{ByBranch, c.ID.String(), "depends on the branch that " + c.ID.String() + " takes"}
 		case s.Role == core.RoleNameServer:
 			n.Finder = bySystem
 			if via := b.find(d.Via.To); via != nil {
