@@ -29,7 +29,7 @@ func (c *checker) chainsIn(v reflect.Value, n *node, path string) {
 		c.chainsIn(v.Elem(), n, path)
 	case t.Kind() == reflect.Struct:
 		for _, f := range Fields(t) {
-			c.chainsIn(f.In(v), n.child(f.Key), join(path, f.Key))
+			c.chainsIn(f.In(v), n.child(f.Key), n.path(path, f.Key))
 		}
 	case t.Kind() == reflect.Slice:
 		for i := range v.Len() {
@@ -37,7 +37,7 @@ func (c *checker) chainsIn(v reflect.Value, n *node, path string) {
 		}
 	case t.Kind() == reflect.Map:
 		for _, key := range v.MapKeys() {
-			c.chainsIn(v.MapIndex(key), n.child(key.String()), join(path, key.String()))
+			c.chainsIn(v.MapIndex(key), n.child(key.String()), n.path(path, key.String()))
 		}
 	}
 }

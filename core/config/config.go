@@ -144,6 +144,10 @@ type checker struct {
 	order    []*Component         // in file order
 	ghost    map[ID]bool          // named in the file, in a table whose header is wrong
 	guesses  int                  // candidates that guess may still compare
+	likeness int                  // values that tables have by like
+
+	known     map[core.Section][]string // what names returns
+	variables []any                     // what variables hold, of the component that is read
 }
 
 // add records a mistake. at is a place.

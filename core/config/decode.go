@@ -23,28 +23,34 @@ func (c *checker) table(values map[string]any, into reflect.Value, n *node, path
 	given := map[string]bool{}
 	for _, key := range sortedKeys(values) {
 		f, ok := byKey[key]
+		before := len(c.found)
+		if !ok && n.child(key).told {
+			continue
+		}
 		if !ok {
-			given[c.unknownKey(key, keys, n.child(key).key, path)] = true
+			given[c.unknownKey(key, keys, n.child(key).key, n.path(path, key))] = true
 			continue
 		}
 		given[key] = true
 		if f.wrong != nil {
-			c.add(n.child(key).value, join(path, key), "a mistake in the program: %v", f.wrong)
+			c.add(n.child(key).value, n.path(path, key), "a mistake in the program: %v", f.wrong)
 			continue
 		}
-		c.value(values[key], f.In(into), f.Bounds, n.child(key), join(path, key))
+		c.value(values[key], f.In(into), f.Bounds, n.child(key), n.path(path, key))
+		if n.child(key).told {
+			c.found = c.found[:before]
+		}
 	}
 	for _, f := range fields {
-		if f.Required && !given[f.Key] {
+		if f.Required && !given[f.Key] && !n.excused[f.Key] {
 			c.add(n.key, join(path, f.Key), "missing; %s", f.Help)
 		}
 	}
 }
 
 // unknownKey records a key that its table does not have and returns the key
-// that was meant, or "".
+// that was meant, or "". path is that of the key.
 func (c *checker) unknownKey(key string, known []string, at int, path string) string {
-	path = join(path, key)
 	near := c.guess(key, known)
 	switch {
 	case near == "" && !isName(key):

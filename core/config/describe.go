@@ -49,7 +49,7 @@ func (c *Component) find(key string) (n *node, path string) {
 			n = n.item(i)
 			continue
 		}
-		n, path = n.child(part), join(path, part)
+		n, path = n.child(part), n.path(path, part)
 	}
 	return n, path
 }

@@ -8,10 +8,11 @@ import (
 	"slices"
 )
 
-// digestOf returns the digest of a table.
-func digestOf(values map[string]any) (sum [sha256.Size]byte) {
+// digestOf returns the digest of a component's kind, its table, those that it is like in it,
+// and what the variables in it hold.
+func digestOf(kind string, values map[string]any, variables []any) (sum [sha256.Size]byte) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%#v", values) // in the order of the keys
+	fmt.Fprintf(h, "%q %#v %#v", kind, values, variables) // in the order of the keys
 	h.Sum(sum[:0])
 	return sum
 }

@@ -35,6 +35,17 @@ password = "correct horse battery staple"
 		}
 		return f.Digest(config.ID{Section: core.SectionOutbound, Name: name})
 	}
+	t.Setenv("UMBRA_TEST_SERVER", "paris.example:8388")
+	env := strings.Replace(text, `server = "paris.example:8388"`, `server = { env = "UMBRA_TEST_SERVER" }`, 1)
+	of := digest(env, "paris")
+	t.Setenv("UMBRA_TEST_SERVER", "paris.example:8389")
+	if digest(env, "paris") == of {
+		t.Error("a variable that changes: got the same")
+	}
+	heir := text + "[outbound.heir]\nlike = \"paris\"\n"
+	if got := digest(strings.Replace(heir, "example:8388", "example:8389", 1), "heir"); got == digest(heir, "heir") {
+		t.Error("a table that another one is like, which changes: got the same")
+	}
 	before := digest(text, "paris")
 	if len(before) != 64 || strings.Contains(before, "horse") {
 		t.Errorf("got %q", before)

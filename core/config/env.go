@@ -68,6 +68,7 @@ func (c *checker) fromVariable(table map[string]any, into reflect.Value, bounds 
 		}
 	}
 	n.value, n.variable = from.value, &Variable{name, isDefault}
+	c.variables = append(c.variables, value)
 	before := len(c.found)
 	c.value(value, into, bounds, n, path)
 	for i := range c.found[before:] {
@@ -83,7 +84,7 @@ func (c *checker) variableName(table map[string]any, n *node, path string) (name
 	ok = true
 	for _, key := range sortedKeys(table) {
 		if key != keyEnv && key != keyDefault {
-			c.unknownKey(key, []string{keyEnv, keyDefault}, n.child(key).key, path)
+			c.unknownKey(key, []string{keyEnv, keyDefault}, n.child(key).key, join(path, key))
 			ok = false
 		}
 	}

@@ -31,6 +31,8 @@ func FuzzParse(f *testing.F) {
 		"a = 1979-05-27 07:32:00 # x\nb = inf\nc = -nan\nd = 0b1", "a = [[[[{b=[[]]}]]]]",
 		"[pipeline.p]\nchain = [\"inbound.socks5\", \"\", 1, \".\", \"outbound.direct\"]",
 		"[policy.all]\nwindow = \"1s\"\nlimits = {a = 1}\n[[policy.all.tunings]]\nname = 'x'",
+		"process.include = [\"*.toml\", {env=\"X\"}, {env=\"HOME\", default=\"a\"}]",
+		"[policy.a]\nkind='all'\nlimits={a={env='X'}}\nint={env='X', default=5}\n[policy.b]\nlike='a'\n[policy.c]\nlike='b'\ntext.env='X'\n[policy.d]\nlike='d'",
 		"[outbound.ss]\nserver='a:1'\nresolver='dns'\n[resolver.dns]\nvia='ss'",
 	} {
 		f.Add([]byte(text))

@@ -26,6 +26,8 @@ type Component struct {
 
 	at     *node
 	digest [sha256.Size]byte // of the table
+	values map[string]any    // as the TOML library reads them, without kind
+	like   likeness
 }
 
 // Pipeline is one [pipeline.name] table.

@@ -17,7 +17,7 @@ import (
 // give, a default that can't be read, bounds that
 // leave nothing. A test of every program calls it.
 func CheckKinds(reg *core.Registry) error {
-	return checkEach(reg, func(options reflect.Type) []error { return checkOptions(options, []string{"kind"}, nil) })
+	return checkEach(reg, func(options reflect.Type) []error { return checkOptions(options, []string{keyKind, keyLike}, nil) })
 }
 
 // checkEach joins the mistakes that check finds in the options struct of each kind.

@@ -36,6 +36,11 @@ func (c *checker) checkListeners() {
 		same := byPort[port]
 		byPort[port] = append(same, l)
 		if i := slices.IndexFunc(same, l.conflicts); i >= 0 {
+			if same[i].at == l.at && same[i].id != l.id { // by like
+				n, path := c.file.Components[l.id].find(keyLike)
+				c.add(n.value, path, "it has the address %s of %s too; give it one of its own", l.addr, same[i].id)
+				continue
+			}
 			c.add(l.at, l.path, "%s is also taken by %s at %s", l.addr, same[i].id, c.src.line(same[i].at, l.at))
 		}
 	}

@@ -16,7 +16,10 @@ type node struct {
 	items  []*node // of a list, or of a list of tables
 	header bool    // the table has a header of its own
 
-	variable *Variable // that the value is from
+	variable *Variable       // that the value is from
+	owner    *Component      // of a key that its table has by like: whose key it is
+	told     bool            // its mistakes are told where its owner is read
+	excused  map[string]bool // keys that the table lacks without a mistake of its own
 }
 
 // child returns the node of a key, or n itself if the key is not in the file:
@@ -26,6 +29,14 @@ func (n *node) child(key string) *node {
 		return c
 	}
 	return n
+}
+
+// path returns the path of a key in messages. path is that of n.
+func (n *node) path(path, key string) string {
+	if c := n.fields[key]; c != nil && c.owner != nil {
+		path = c.owner.ID.String()
+	}
+	return join(path, key)
 }
 
 // item returns the node of an element, or n itself.

@@ -80,9 +80,10 @@ func (f *File) Problem(id ID, err error) Problem {
 				n = n.item(i)
 				continue
 			}
-			path = join(path, key)
-			if missing = missing || n.fields[key] == nil; !missing {
-				n = n.fields[key]
+			if missing = missing || n.fields[key] == nil; missing {
+				path = join(path, key)
+			} else {
+				path, n = n.path(path, key), n.fields[key]
 			}
 		}
 	}

@@ -23,7 +23,7 @@ func walk(v reflect.Value, n *node, path string, visit func(v reflect.Value, n *
 		visit(v, n, path)
 	case t.Kind() == reflect.Struct:
 		for _, f := range Fields(t) {
-			walk(f.In(v), n.child(f.Key), join(path, f.Key), visit)
+			walk(f.In(v), n.child(f.Key), n.path(path, f.Key), visit)
 		}
 	case t.Kind() == reflect.Slice:
 		for i := range v.Len() {
@@ -33,7 +33,7 @@ func walk(v reflect.Value, n *node, path string, visit func(v reflect.Value, n *
 		keys := v.MapKeys()
 		slices.SortFunc(keys, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
 		for _, key := range keys {
-			walk(v.MapIndex(key), n.child(key.String()), join(path, key.String()), visit)
+			walk(v.MapIndex(key), n.child(key.String()), n.path(path, key.String()), visit)
 		}
 	default:
 		visit(v, n, path)
@@ -55,10 +55,7 @@ type place struct {
 
 // checkReferences finds what the options of each component refer to.
 func (c *checker) checkReferences() {
-	names := map[core.Section][]string{}
-	for _, component := range c.order {
-		names[component.ID.Section] = append(names[component.ID.Section], component.ID.Name)
-	}
+	names := c.names()
 	at := map[*Component][]place{} // of the references, as in Refs
 	for _, component := range c.order {
 		seen := map[ID]bool{}
@@ -80,6 +77,17 @@ func (c *checker) checkReferences() {
 		})
 	}
 	c.checkCycles(at)
+}
+
+// names returns the names of the components of each section.
+func (c *checker) names() map[core.Section][]string {
+	if c.known == nil {
+		c.known = map[core.Section][]string{}
+		for _, component := range c.order {
+			c.known[component.ID.Section] = append(c.known[component.ID.Section], component.ID.Name)
+		}
+	}
+	return c.known
 }
 
 func (c *checker) unknownReference(id ID, names []string, at int, path string) {
@@ -134,8 +142,12 @@ func (c *checker) warnOfUnused() {
 			return
 		}
 		used[id] = true
-		for _, ref := range c.file.Components[id].Refs {
+		component := c.file.Components[id]
+		for _, ref := range component.Refs {
 			use(ref)
+		}
+		if to := component.like.to; to != nil {
+			use(to.ID)
 		}
 	}
 	for _, p := range c.file.Pipelines {
@@ -152,7 +164,11 @@ func (c *checker) warnOfUnused() {
 
 // warn records a warning, in order.
 func (f *File) warn(at int, path, text string) {
-	f.Warnings = append(f.Warnings, f.src.problem(at, path, text))
+	p := f.src.problem(at, path, text)
+	if slices.Contains(f.Warnings, p) { // several tables may have a value from one
+		return
+	}
+	f.Warnings = append(f.Warnings, p)
 	slices.SortStableFunc(f.Warnings, compareProblems)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -149,5 +150,155 @@ func TestProblemOfIncluded(t *testing.T) {
 	got = f.ChainProblem("q", 1, core.BadOption("", "odd")).Error()
 	if want := "teams/a.toml:16:3: pipeline.q.chain: "; !strings.HasPrefix(got, want) {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestReuseIsPlain builds equal files of a configuration that is written plainly, and of one
+// with includes, variables and likeness.
+func TestReuseIsPlain(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("UMBRA_TEST_SERVER", "paris.example.net:8388\r\n")
+	t.Setenv("UMBRA_TEST_NUMBER", "12")
+	writeFile(t, "plain.toml", []byte(`
+log.level = "warn"
+[pipeline.a]
+chain = ["inbound.socks5", "policy.all", "outbound.paris"]
+idle_timeout = "1m"
+[pipeline.b]
+chain = ["inbound.second", "policy.other", "outbound.tokyo", "outbound.direct"]
+[inbound.socks5]
+listen = "127.0.0.1:1"
+[inbound.second]
+kind = "socks5"
+listen = "127.0.0.1:2"
+[policy.all]
+int = 12
+flag = false
+list = ["a", "12"]
+limits = { one = 1, two = 2 }
+tuning = { name = "x", inner = { depth = 9 } }
+password = "a secret"
+[policy.other]
+kind = "all"
+int = 13
+flag = false
+list = ["a", "12"]
+limits = { three = 3 }
+tuning = { name = "x", inner = { depth = 9 } }
+password = "a secret"
+[outbound.paris]
+kind = "ss"
+server = "paris.example.net:8388"
+cipher = "house"
+[outbound.tokyo]
+kind = "ss"
+server = "tokyo.example.net:8388"
+cipher = "house"
+[outbound.direct]
+[cipher.house]
+kind = "aes-256-gcm"
+`))
+	writeFile(t, "main.toml", []byte(`
+process.include = ["teams/*.toml", { env = "UMBRA_TEST_UNSET", default = "servers.toml" }]
+log.level = { env = "UMBRA_TEST_UNSET", default = "warn" }
+[pipeline.a]
+chain = ["inbound.socks5", { env = "UMBRA_TEST_UNSET", default = "policy.all" }, "outbound.paris"]
+idle_timeout = { env = "UMBRA_TEST_UNSET", default = "1m" }
+[inbound.socks5]
+listen = "127.0.0.1:1"
+[inbound.second]
+listen = "127.0.0.1:2"
+like = "socks5"
+[policy.other]
+like = "all"
+int = 13
+limits.three = 3
+`))
+	writeFile(t, "teams/b.toml", []byte(`
+[pipeline.b]
+chain = ["inbound.second", "policy.other", "outbound.tokyo", "outbound.direct"]
+[policy.all]
+int = { env = "UMBRA_TEST_NUMBER" }
+flag = { env = "UMBRA_TEST_UNSET", default = false }
+list = ["a", { env = "UMBRA_TEST_NUMBER" }]
+limits = { one = 1, two = 2 }
+tuning = { name = "x", inner = { depth = 9 } }
+password = { env = "UMBRA_TEST_UNSET", default = "a secret" }
+[outbound.tokyo]
+like = "paris"
+server = "tokyo.example.net:8388"
+`))
+	writeFile(t, "servers.toml", []byte(`
+[outbound.paris]
+kind = "ss"
+server = { env = "UMBRA_TEST_SERVER" }
+cipher = "house"
+[outbound.direct]
+[cipher.house]
+kind = "aes-256-gcm"
+`))
+	plain, err := Load("plain.toml", kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load("main.toml", kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Log != plain.Log || got.Admin != plain.Admin || len(got.Pipelines) != len(plain.Pipelines) || len(got.Components) != len(plain.Components) {
+		t.Errorf("got %+v, want %+v", got, plain)
+	}
+	for i, p := range got.Pipelines {
+		if want := plain.Pipelines[i]; p.Name != want.Name || p.PipelineOptions != want.PipelineOptions || !reflect.DeepEqual(p.Chain, want.Chain) {
+			t.Errorf("got %+v, want %+v", p, want)
+		}
+	}
+	for id, c := range got.Components {
+		want := plain.Components[id]
+		if want == nil || c.Kind != want.Kind || !reflect.DeepEqual(c.Options, want.Options) || !reflect.DeepEqual(c.Refs, want.Refs) || !reflect.DeepEqual(c.Description, want.Description) {
+			t.Errorf("%s: got %+v, want %+v", id, c, want)
+		}
+	}
+}
+
+// TestLikeBounds has chains and values of more tables than there may be.
+func TestLikeBounds(t *testing.T) {
+	chain := func(n int) string {
+		text := pipeline + "[policy.all]\n[policy.p0]\nkind = \"all\"\n"
+		for i := range n - 1 {
+			text += fmt.Sprintf("[policy.p%d]\nlike = \"p%d\"\n", i+1, i)
+		}
+		return strings.Replace(text, `"policy.all"`, fmt.Sprintf(`"policy.all", "policy.p%d"`, n-1), 1)
+	}
+	wide := "[policy.all]\nints = [1" + strings.Repeat(",1", maxLikeness/10) + "]\n" + pipeline
+	for i := range 11 {
+		wide += fmt.Sprintf("[policy.p%d]\nlike = \"all\"\nkind = \"all\"\n", i)
+	}
+	for _, tc := range []struct{ name, text, want string }{
+		{"the longest chain", chain(maxLikes), "ok"},
+		{"a longer chain", chain(maxLikes + 3), "x:41:8: policy.p16.like: more than 16 tables that are like one another"},
+		{"values", wide, "x:37:8: policy.p9.like: more than 1000000 values by like, in all tables together"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f, err := Parse("x", []byte(tc.text), kinds())
+			if got, _, _ := strings.Cut(report(f, err), "\n"); got != tc.want {
+				t.Errorf("got %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestProblemOfLike places what building finds in a value that two tables have by like,
+// once.
+func TestProblemOfLike(t *testing.T) {
+	f := parse(t, pipeline+"[policy.all]\nlist = [\"a\"]\n[policy.heir]\nlike = \"all\"\ntext = \"b\"\n")
+	var all []Problem
+	for _, name := range []string{"all", "heir"} {
+		id := ID{core.SectionPolicy, name}
+		all = append(all, f.Problem(id, core.BadOption("list.0", "odd")), f.Problem(id, core.BadOption("text", "odd too")))
+	}
+	want := "x:7:1: policy.all.text: odd too\nx:8:9: policy.all.list: odd\nx:11:8: policy.heir.text: odd too"
+	if err := Join(all...); err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 }

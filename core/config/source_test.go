@@ -122,6 +122,8 @@ func TestManyMistakes(t *testing.T) {
 		"chain":  "[pipeline.p]\nchain = [" + strings.Repeat(`"outbound.x",`, 5_000) + "]",
 		"keys":   "[policy.all]\n" + numbered("window%d = 1\n", 5_000),
 		"tables": numbered("[resolver.dns%d]\n", 4_000),
+		"likes":  numbered("[policy.all%d]\nlike = \"b\"\n", 10_000),
+		"heirs":  "[policy.all]\n" + numbered("x%d = 1\n", 200) + numbered("[policy.all%d]\nlike = \"all\"\n", 1_000),
 		"refs":   numbered("[resolver.dns%d]\nkind = \"dns\"\nvia = \"a\"\n", 2_000),
 	} {
 		t.Run(name, func(t *testing.T) {

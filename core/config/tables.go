@@ -48,6 +48,7 @@ func (c *checker) readTables() {
 	slices.SortFunc(c.order, func(a, b *Component) int {
 		return cmp.Or(cmp.Compare(a.at.key, b.at.key), strings.Compare(a.ID.String(), b.ID.String()))
 	})
+	c.components()
 	slices.SortFunc(c.file.Pipelines, func(a, b *Pipeline) int {
 		return cmp.Or(cmp.Compare(a.at.key, b.at.key), strings.Compare(a.Name, b.Name))
 	})
@@ -162,20 +163,74 @@ func isName(s string) bool {
 	return s != ""
 }
 
-// component reads one [section.name] table of a component.
+// keyKind is the key that says of what kind a component is.
+const keyKind = "kind"
+
+// component notes one [section.name] table of a component.
 func (c *checker) component(id ID, values map[string]any, n *node) {
-	component := &Component{ID: id, at: n, digest: digestOf(values)}
+	component := &Component{ID: id, at: n, values: values}
 	c.file.Components[id] = component
 	c.order = append(c.order, component)
-	info, ok := c.kind(id, values["kind"], n)
+}
+
+// components reads the tables of all components, each after the one that it is like.
+func (c *checker) components() {
+	for _, component := range c.order {
+		c.inherit(component, nil)
+	}
+	done := map[*Component]bool{}
+	var decode func(component *Component)
+	decode = func(component *Component) {
+		if done[component] {
+			return
+		}
+		done[component] = true
+		if to := component.like.to; to != nil {
+			decode(to)
+		}
+		c.options(component)
+	}
+	for _, component := range c.order {
+		decode(component)
+	}
+	for _, component := range c.order {
+		component.values = nil
+	}
+}
+
+// options reads the options of a component.
+func (c *checker) options(component *Component) {
+	value, own := component.values[keyKind]
+	n, like := component.at, component.like
+	switch {
+	case own || like.to == nil && !like.wrong:
+	case like.to == nil || like.to.Kind == "":
+		return // what is wrong is known by now
+	default:
+		value = like.to.Kind
+	}
+	info, ok := c.kind(component.ID, value, n)
 	if !ok {
 		return
 	}
 	options := reflect.New(info.Options)
 	component.Kind, component.Options = info.Name, options.Interface()
-	values = maps.Clone(values)
-	delete(values, "kind")
-	c.table(values, options.Elem(), n, id.String())
+	component.values = maps.Clone(component.values)
+	delete(component.values, keyKind)
+	delete(component.values, keyLike)
+	if like.to != nil || like.wrong {
+		known := Fields(info.Options)
+		if like.to != nil && like.to.Kind != component.Kind {
+			c.checkTaken(component, known)
+		}
+		n.excused = component.excused(known)
+		for _, child := range n.fields {
+			child.told = child.owner != nil && child.owner.Kind == component.Kind
+		}
+	}
+	c.variables = nil
+	c.table(component.values, options.Elem(), n, component.ID.String())
+	component.digest = digestOf(component.Kind, component.values, c.variables)
 }
 
 // text decodes a text that is no option. It returns false for a mistake.
@@ -189,7 +244,7 @@ func (c *checker) text(value any, into *string, n *node, path string) bool {
 // left out.
 func (c *checker) kind(id ID, value any, n *node) (core.KindInfo, bool) {
 	kinds := c.reg.Section(id.Section)
-	path, at := join(id.String(), "kind"), n.child("kind")
+	path, at := join(id.String(), keyKind), n.child(keyKind)
 	name := cmp.Or(id.Section.DefaultKind(), id.Name)
 	if value != nil && !c.text(value, &name, at, path) {
 		return core.KindInfo{}, false
