@@ -30,6 +30,7 @@ type Description struct {
 	Wire      []Named     // the transports and the cipher of its connections
 	Branches  []Branch    // an outbound: the chains among which it chooses
 	Networks  Networks    // what it carries; a component in Wire may carry less
+	InStreams bool        // its UDP travels in streams, so what carries streams alone carries it too
 	Secrets   []string    // the keys of options that hold a secret
 	Domains   []Domain    // a resolver: the domains that have servers of their own
 	Ranges    string      // a policy: the key of address ranges that hold for names only if a stage before it finds their addresses
@@ -168,6 +169,7 @@ func (d Description) With(parts ...Describer) Description {
 		if d.Networks == 0 {
 			d.Networks = p.Networks
 		}
+		d.InStreams = d.InStreams || p.InStreams
 		d.Users = d.Users.With(p.Users)
 		d.ForUsers = slices.Concat(d.ForUsers, p.ForUsers)
 		d.For = slices.Concat(d.For, p.For)

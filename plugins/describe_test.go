@@ -46,7 +46,7 @@ func TestDescribed(t *testing.T) {
 	in := map[string][]string{
 		"relay":  {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``},
 		"socks5": {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``},
-		"ss":     {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, `reject = "forward"` + "\n" + `decoy = "127.0.0.1:80"`},
+		"ss":     {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, `reject = "forward"` + "\n" + `decoy = "127.0.0.1:80"`, "mode = \"tcp\"\nudp_over_stream = true"},
 	}
 	out := map[string][]string{
 		"block":  {``},
@@ -55,7 +55,7 @@ func TestDescribed(t *testing.T) {
 		"direct": {``, `proxy_protocol = 1`, `proxy_protocol = 2`},
 		"http":   {``, `transport = ["front"]`, `headers = { User-Agent = "x" }`},
 		"socks5": {``, `mode = "tcp"`, `mode = "udp"`, `transport = ["front"]`},
-		"ss":     {``, `transport = ["front"]`},
+		"ss":     {``, `transport = ["front"]`, "transport = [\"front\"]\nudp = \"stream\""},
 		"ssh":    {``, `transport = ["front"]`},
 
 		"balance":  {`members = ["inner"]`, "members = [\"inner\"]\nprobe = { target = \"www.example.org:443\" }"},

@@ -23,6 +23,7 @@ func TestDescription(t testing.TB, d core.Description, carried core.Networks, co
 			described = described || l.Networks&carried&core.OverUDP != 0
 		}
 		packets, ok := c.(core.PacketInbound)
+		described = described || d.InStreams
 		if serves := ok && packets.ServesPackets(); serves != described {
 			t.Errorf("UDP: the inbound serves it: %t, its description has it: %t", serves, described)
 		}

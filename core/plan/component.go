@@ -46,6 +46,9 @@ func networks(n core.Networks) []string { return append([]string{}, n.Strings().
 // nothing away.
 func (b *builder) carried(c *config.Component) core.Networks {
 	carried := c.Description.Networks
+	if c.Description.InStreams {
+		return carried
+	}
 	for _, n := range c.Description.Wire {
 		switch under := b.find(n.To); {
 		case under == nil:

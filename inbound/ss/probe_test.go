@@ -55,7 +55,7 @@ func newServer(t testing.TB, c core.Cipher, r inbound.Rejection) server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return server{rejecter, c, timeout}
+	return server{Rejecter: rejecter, cipher: c, timeout: timeout}
 }
 
 // ways are those of ending a connection that end it by themselves.

@@ -2,6 +2,7 @@
 package ss
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/ending"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/overstream"
 	"github.com/umbra-proxy/umbra/inbound"
 )
 
@@ -17,7 +19,9 @@ type Options struct {
 	_ core.About `help:"a Shadowsocks server: takes requests under a cipher"`
 	inbound.Options
 	inbound.Rejection
-	Cipher core.Ref[core.Cipher] `toml:"cipher" required:"true" help:"the [cipher.x] that clients use"`
+	Cipher        core.Ref[core.Cipher] `toml:"cipher" required:"true" help:"the [cipher.x] that clients use"`
+	UDPOverStream bool                  `toml:"udp_over_stream" help:"serve UDP that clients send in streams too (udp = \"stream\" of outbound.ss, UDP over TCP of sing-box and Clash); with any mode that serves streams"`
+	StreamQueue   int                   `toml:"stream_queue" min:"65536" help:"with udp_over_stream: how many bytes of answers of an association wait for its stream, 262144 if left out; further ones are dropped"`
 }
 
 // New returns the inbound. If handshake_timeout is not given, it is derived from the
@@ -34,9 +38,19 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	streams, err := inbound.New(env, o.Options, server{rejecter, c, o.HandshakeTimeout.Std()})
-	if err != nil || !o.Mode.Packets() {
-		return streams, err
+	h := server{Rejecter: rejecter, cipher: c, timeout: o.HandshakeTimeout.Std()}
+	if o.UDPOverStream {
+		if !o.Mode.Streams() {
+			return nil, core.BadOption("udp_over_stream", "mode = %q serves no streams", o.Mode)
+		}
+		h.quota, h.queue = inbound.KeepQuota(env, o.Options), cmp.Or(o.StreamQueue, overstream.Queue)
+	}
+	streams, err := inbound.New(env, o.Options, h)
+	if err != nil {
+		return nil, err
+	}
+	if !o.Mode.Packets() {
+		return withPackets(streams, o.UDPOverStream), nil
 	}
 	packets, err := newPackets(env, o, c)
 	if err != nil {
@@ -67,6 +81,9 @@ type server struct {
 	*inbound.Rejecter
 	cipher  core.Cipher
 	timeout time.Duration // of a handshake
+
+	quota *inbound.Quota // of associations over streams; nil if they are not served
+	queue int            // of their answers, in bytes
 }
 
 // LeastRequest returns how many bytes the cipher needs. It implements core.RequestSizer.
@@ -82,6 +99,9 @@ func (s server) Handshake(ctx context.Context, conn core.Stream, c core.Client, 
 	})
 	if err != nil {
 		return err
+	}
+	if s.quota != nil && overstream.Version(a.Target) != 0 {
+		return s.packets(conn, c, a, pending{a, conn, s.Rejecter, deadline, ctx.Done()}, next)
 	}
 	r := &core.Request{Target: a.Target, User: a.User, Payload: a.Payload, Grant: a.Grant, Once: a.Once, Unproven: a.Unproven}
 	next.Stream(r, pending{a, conn, s.Rejecter, deadline, ctx.Done()})

@@ -8,7 +8,7 @@ var _ core.Describer = Options{}
 // own description lists the networks that it protects.
 func (o Options) Describe() core.Description {
 	networks := core.OverTCP | core.OverUDP
-	if len(o.Transport) > 0 {
+	if len(o.Transport) > 0 && o.UDP != "stream" {
 		networks = core.OverTCP
 	}
 	return core.Description{
@@ -17,6 +17,6 @@ func (o Options) Describe() core.Description {
 		}},
 		Targets:  core.Targets{Names: core.NamesSent},
 		Wire:     append(core.NamedList("transport", o.Transport), core.Named{Key: "cipher", To: o.Cipher}),
-		Networks: networks,
+		Networks: networks, InStreams: o.UDP == "stream",
 	}
 }

@@ -6,11 +6,15 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/overstream"
 )
 
 // OpenPackets opens a session with the server. Earlier hops carry its datagrams as
 // their own, with this server as the target.
 func (h *hop) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
+	if h.overStream {
+		return h.openOverStream(r), nil
+	}
 	cipher, ok := h.cipher.(core.PacketCipher)
 	if !ok {
 		return nil, h.CheckPackets()
@@ -28,9 +32,24 @@ func (h *hop) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn
 	return &packetConn{wire: wire, server: h.server, client: client, flow: r.Flow}, nil
 }
 
+// openOverStream returns an association in a stream of its own, which is opened at its first
+// datagram.
+func (h *hop) openOverStream(r *core.Request) core.PacketConn {
+	o := h.stream
+	o.Flow = r.Flow
+	return overstream.NewClient(o, func(ctx context.Context, first []byte) (core.Stream, error) {
+		next := *r
+		next.Network, next.Target, next.IPs, next.Payload = core.TCP, overstream.Target(), nil, first
+		return h.DialStream(core.ForRequest(ctx, r), &next)
+	})
+}
+
 // CheckPackets returns nil if the cipher protects datagrams and the wire carries
 // them.
 func (h *hop) CheckPackets() error {
+	if h.overStream {
+		return nil // it takes streams alone
+	}
 	if _, ok := h.cipher.(core.PacketCipher); !ok {
 		return fmt.Errorf("%w under the method %s", core.ErrNoPackets, h.cipher.Method())
 	}

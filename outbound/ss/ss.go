@@ -3,6 +3,7 @@
 package ss
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/overstream"
 	"github.com/umbra-proxy/umbra/outbound"
 )
 
@@ -21,6 +23,9 @@ type Options struct {
 	Transport        []core.Ref[core.Transport] `toml:"transport" help:"transports over the wire, the lowest first; the same list as at the server"`
 	Resolver         core.Ref[core.Resolver]    `toml:"resolver" help:"the [resolver.x] for the server's name; else the operating system's, or the previous hop's"`
 	FirstPayloadWait option.Duration            `toml:"first_payload_wait" default:"50ms" help:"how long to wait for the client's first bytes, so that they leave with the header; never for ports whose servers speak first"`
+	UDP              string                     `toml:"udp" oneof:"datagrams,stream" help:"how UDP travels: as datagrams, which is the default, or each association in a stream of its own, for networks that drop UDP; the server must take that (udp_over_stream)"`
+	StreamQueue      int                        `toml:"stream_queue" min:"65536" help:"with udp = \"stream\": how many bytes of datagrams of an association wait for its stream, 262144 if left out; further ones are dropped"`
+	StreamTimeout    option.Duration            `toml:"stream_timeout" min:">0s" help:"with udp = \"stream\": how long the stream of an association may take to open, 10s if left out"`
 }
 
 // Outbound is one Shadowsocks server to go through.
@@ -30,6 +35,8 @@ type Outbound struct {
 	transports []core.Transport
 	resolver   core.Resolver // for the server's name; may be nil
 	wait       time.Duration
+	overStream bool // UDP travels in streams
+	stream     overstream.Options
 }
 
 var _ core.Outbound = (*Outbound)(nil)
@@ -44,7 +51,11 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Outbound{server: o.Server.Addr(), cipher: c, transports: transports, wait: o.FirstPayloadWait.Std()}
+	out := &Outbound{
+		overStream: o.UDP == "stream",
+		stream:     overstream.Options{Queue: cmp.Or(o.StreamQueue, overstream.Queue), Timeout: cmp.Or(o.StreamTimeout.Std(), 10*time.Second)},
+		server:     o.Server.Addr(), cipher: c, transports: transports, wait: o.FirstPayloadWait.Std(),
+	}
 	if o.Resolver == "" {
 		return out, nil
 	}

@@ -252,4 +252,3 @@ func TestManyRules(t *testing.T) {
 		t.Errorf("no rule: got reply %d, want 0", rep)
 	}
 }
-
