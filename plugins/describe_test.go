@@ -27,6 +27,9 @@ password = "Y2NjY2NjY2NjY2NjY2NjYw=="
 [transport.front]
 kind = "tls"
 pin = ["sha256//HZ4nx2wP9UFk//u0Vr8qY5i9fhXRM0Hk325+rkyWyVU="]
+[transport.ws]
+kind = "websocket"
+headers = { Cookie = "x" }
 [outbound.inner]
 kind = "block"
 [rule.r]
@@ -46,7 +49,7 @@ func TestDescribed(t *testing.T) {
 	in := map[string][]string{
 		"relay":  {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``},
 		"socks5": {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``},
-		"ss":     {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, `reject = "forward"` + "\n" + `decoy = "127.0.0.1:80"`, "mode = \"tcp\"\nudp_over_stream = true"},
+		"ss":     {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, `reject = "forward"` + "\n" + `decoy = "127.0.0.1:80"`, "mode = \"tcp\"\nudp_over_stream = true", "mode = \"tcp\"\ntransport = [\"ws\"]"},
 	}
 	out := map[string][]string{
 		"block":  {``},
@@ -55,7 +58,7 @@ func TestDescribed(t *testing.T) {
 		"direct": {``, `proxy_protocol = 1`, `proxy_protocol = 2`},
 		"http":   {``, `transport = ["front"]`, `headers = { User-Agent = "x" }`},
 		"socks5": {``, `mode = "tcp"`, `mode = "udp"`, `transport = ["front"]`},
-		"ss":     {``, `transport = ["front"]`, "transport = [\"front\"]\nudp = \"stream\""},
+		"ss":     {``, `transport = ["front"]`, "transport = [\"front\"]\nudp = \"stream\"", `transport = ["front", "ws"]`},
 		"ssh":    {``, `transport = ["front"]`},
 
 		"balance":  {`members = ["inner"]`, "members = [\"inner\"]\nprobe = { target = \"www.example.org:443\" }"},
@@ -114,6 +117,10 @@ func testDescribed(t *testing.T, reg *core.Registry, text string, section core.S
 	if err != nil {
 		t.Fatal(err)
 	}
+	ws, err := build(t, &reg.Transport, env, f.Components[config.ID{Section: core.SectionTransport, Name: "ws"}])
+	if err != nil {
+		t.Fatal(err)
+	}
 	var inner core.ChainStage
 	if err := inner.UnmarshalText([]byte("outbound.inner")); err != nil {
 		t.Fatal(err)
@@ -125,6 +132,7 @@ func testDescribed(t *testing.T, reg *core.Registry, text string, section core.S
 	graph := coretest.Graph{
 		core.Ref[core.Cipher]("house"):    cipher,
 		core.Ref[core.Transport]("front"): transport,
+		core.Ref[core.Transport]("ws"):    ws,
 		inner:                             block,
 		core.Ref[core.Outbound]("inner"):  block,
 	}

@@ -52,10 +52,11 @@ var keptCases = map[string]options{
 	"policy.limit":    {"connections_per_user = 5", "connections_per_user = 1\nbandwidth = \"1MiB/s\"\nmax_clients = 2\nstore = \"file:DIR/counts\""},
 	"policy.replay":   {`store = "file:DIR/once"`, "store = \"file:DIR/once\"\nremember = \"1h\""},
 
-	"outbound.balance":  {`members = ["inner", "inner2"]`, "members = [\"inner\", \"inner2\"]\nweights = [2, 1]\nfall = 1"},
-	"outbound.failover": {`members = ["inner", "inner2"]`, "members = [\"inner2\", \"inner\"]\non_switch = \"cut\""},
-	"outbound.fastest":  {`members = ["inner", "inner2"]`, "members = [\"inner\"]\nprobe = { target = \"127.0.0.1:1\" }"},
-	"outbound.select":   {`members = ["inner", "inner2"]`, "members = [\"inner\", \"inner2\"]\nfirst = \"inner2\"\nfile = \"DIR/choice\""},
+	"outbound.balance":    {`members = ["inner", "inner2"]`, "members = [\"inner\", \"inner2\"]\nweights = [2, 1]\nfall = 1"},
+	"outbound.failover":   {`members = ["inner", "inner2"]`, "members = [\"inner2\", \"inner\"]\non_switch = \"cut\""},
+	"outbound.fastest":    {`members = ["inner", "inner2"]`, "members = [\"inner\"]\nprobe = { target = \"127.0.0.1:1\" }"},
+	"outbound.select":     {`members = ["inner", "inner2"]`, "members = [\"inner\", \"inner2\"]\nfirst = \"inner2\"\nfile = \"DIR/choice\""},
+	"transport.websocket": {"", `path = "/ws"`},
 }
 
 const relayKey = "AAECAwQFBgcICQoLDA0ODw=="

@@ -22,6 +22,7 @@ import (
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/outbound/ssh"
 	"github.com/umbra-proxy/umbra/plugins/tls"
+	"github.com/umbra-proxy/umbra/plugins/websocket"
 	"github.com/umbra-proxy/umbra/policy/acl"
 	"github.com/umbra-proxy/umbra/policy/ban"
 	"github.com/umbra-proxy/umbra/policy/limit"
@@ -76,4 +77,5 @@ func Standard(reg *core.Registry) {
 	core.Add(&reg.Rule, "match", match.New)
 
 	core.Add(&reg.Transport, "tls", tls.New)
+	core.Add(&reg.Transport, "websocket", websocket.New)
 }

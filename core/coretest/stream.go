@@ -133,8 +133,8 @@ func streamCloseEndsWrite(t *testing.T, a, _ core.Stream) {
 		begun := make(chan struct{})
 		var all sync.WaitGroup
 		all.Go(func() {
-			for first := true; ; first = false {
-				if _, err := a.Write(make([]byte, 64<<10)); err != nil {
+			for first := true; ; first = false { // the first must fit the buffer of a Pipe, with what frames it
+				if _, err := a.Write(make([]byte, 32<<10)); err != nil {
 					return
 				}
 				if first {
