@@ -81,7 +81,7 @@ func TestServer(t *testing.T) {
 		{"chunked POST", "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n", 404, true, ""},
 		{"large POST", "POST / HTTP/1.1\r\n" + host + "Content-Length: 5000000\r\n\r\n", 413, false, ""},
 		{"HEAD", "HEAD / HTTP/1.1\r\n" + host + "\r\n", 404, true, ""},
-		{"TRACE", "TRACE / HTTP/1.1\r\n" + host + "\r\n", 405, true, ""},
+		{"TRACE", "TRACE / HTTP/1.1\r\n" + host + "\r\n", 405, false, ""},
 		{"close", "GET / HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n", 404, false, ""},
 		{"HTTP/1.0", "GET / HTTP/1.0\r\n\r\n", 404, false, ""},
 		{"HTTP/1.0 for the path", strings.Replace(opening("/ws"), "1.1", "1.0", 1), 404, true, "HTTP/1.0"},

@@ -176,7 +176,7 @@ func (t *Transport) answerOther(wire core.Stream, r *headReader, request *http.R
 	case request.ContentLength > maxBody:
 		status, o.goesOn = tooLarge, false
 	case request.Method == http.MethodTrace || request.Method == http.MethodConnect:
-		status = notAllowed
+		status, o.goesOn = notAllowed, false
 	}
 	if _, err := io.WriteString(wire, t.page(status, o)); err != nil || !o.goesOn {
 		return false, err

@@ -3,8 +3,11 @@ package websocket
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"net"
+	"os"
 	"slices"
+	"time"
 
 	"github.com/umbra-proxy/umbra/core/netio"
 )
@@ -113,7 +116,12 @@ func (s *stream) sendControl(op opcode, payload []byte) error {
 		own := frame[len(frame)-len(payload):]
 		newMask(h.key).apply(own, own)
 	}
-	_, err := s.Stream.Write(frame)
+	n, err := s.Stream.Write(frame)
+	if n == 0 && op == opClose && !s.closed.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+		// The deadline was for the data, and a drain ends the stream behind it.
+		_ = s.Stream.SetWriteDeadline(time.Now().Add(closeTimeout))
+		_, err = s.Stream.Write(frame)
+	}
 	return err
 }
 

@@ -119,11 +119,24 @@ func TestAbort(t *testing.T) {
 	c.Close()
 }
 
+// A drain ends a stream after its deadline: the Close frame is sent all the same.
+func TestCloseWriteAfterTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, peer := raw(t, server)
+		_ = s.SetDeadline(time.Now())
+		coretest.CloseWrite(t, s)
+		s.Close()
+		if got := strings.Join(sent(t, server, peer), ", "); got != "close 1000" {
+			t.Errorf("got %q, want a Close frame", got)
+		}
+	})
+}
+
 // Close waits a second at most for a peer that reads nothing.
 func TestCloseOfAFullWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, peer := raw(t, client)
-		_ = s.SetWriteDeadline(time.Now().Add(time.Second))
+		_ = s.SetWriteDeadline(time.Now().Add(time.Second)) // passes in the middle of a frame
 		if _, err := s.Write(make([]byte, 100_000)); err == nil {
 			t.Error("got nil, want a timeout")
 		}
