@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -132,6 +133,9 @@ func (p *Pipeline) log(what string, client core.Client, r *core.Request, began t
 	}
 	if r.User != "" {
 		attrs = append(attrs, slog.String("user", r.User))
+	}
+	if branches := r.Flow.Chosen(); len(branches) > 0 {
+		attrs = append(attrs, slog.String("by", strings.Join(branches, " ")))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("err", err))
