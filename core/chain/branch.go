@@ -14,6 +14,7 @@ type Branch struct {
 	key    string // of the option
 	stages core.Chain
 	built  []any
+	hops   []string // the names of its outbounds, for paths
 }
 
 // New returns the branch that the option key of the component in env names. Its errors name
@@ -34,6 +35,9 @@ func New(env core.Env, key string, stages core.Chain) (*Branch, error) {
 			errs = append(errs, core.BadOption(at, "%s is notified of the connections of a pipeline; move it into the chain of the pipeline", s))
 		}
 		b.built = append(b.built, built)
+		if s.RefSection() == core.SectionOutbound {
+			b.hops = append(b.hops, s.String())
+		}
 	}
 	return b, errors.Join(errs...)
 }
@@ -78,6 +82,27 @@ type dialer struct {
 }
 
 var _ core.Finder = dialer{}
+
+// DialStream notes the branch's outbounds as chosen, and dials.
+func (d dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
+	d.note(r)
+	return d.Dialer.DialStream(ctx, r)
+}
+
+// OpenPackets notes the branch's outbounds as chosen, and opens.
+func (d dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketConn, error) {
+	d.note(r)
+	return d.Dialer.OpenPackets(ctx, r)
+}
+
+func (d dialer) note(r *core.Request) {
+	if r.Flow == nil {
+		return
+	}
+	for _, hop := range d.branch.hops {
+		r.Flow.Choose(hop)
+	}
+}
 
 // CheckPackets returns a core.ComponentError that names the last stage of the branch, or one
 // of a stage's own.

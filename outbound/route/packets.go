@@ -23,7 +23,7 @@ func (d *dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketC
 	names := dial.NamesOf(d.env.Process)
 	c := &packets{
 		dialer: d, request: r, names: names, most: names.OfAssociation(), values: context.WithoutCancel(ctx),
-		ways: make([]*way, len(d.branches)), noted: make([]bool, len(d.branches)), failed: make([]time.Time, len(d.branches)), targets: map[core.Addr]*target{},
+		ways: make([]*way, len(d.branches)), failed: make([]time.Time, len(d.branches)), targets: map[core.Addr]*target{},
 	}
 	return c, nil
 }
@@ -42,7 +42,6 @@ type packets struct {
 	closed   bool                  // guarded by mu, as all that follows
 	sink     core.PacketSink       // nil until Receive
 	ways     []*way                // by branch; nil unless open
-	noted    []bool                // by branch: it was noted as chosen
 	failed   []time.Time           // by branch: until when it is not opened again
 	targets  map[core.Addr]*target // judged a moment ago
 	lookups  int                   // under way

@@ -181,12 +181,19 @@ func (d *dialer) choose(ctx context.Context, r *core.Request) (int, error) {
 	return branch, nil
 }
 
-// name returns the name of a branch, for logs and paths.
-func (d *dialer) name(branch int) string {
+// fail says which branch failed.
+func (d *dialer) fail(branch int, err error) error {
 	if branch < len(d.names) {
-		return d.names[branch]
+		return fmt.Errorf("%s: %w", d.names[branch], err)
 	}
-	return "otherwise of outbound." + d.env.Name
+	return fmt.Errorf("otherwise of outbound.%s: %w", d.env.Name, err)
+}
+
+// note notes the rule that a request takes.
+func (d *dialer) note(f *core.Flow, branch int) {
+	if f != nil && branch < len(d.names) {
+		f.Choose(d.names[branch])
+	}
 }
 
 // DialStream dials by the branch of the request.
@@ -195,19 +202,12 @@ func (d *dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, 
 	if err != nil {
 		return nil, err
 	}
-	note(r.Flow, d.name(branch))
+	d.note(r.Flow, branch)
 	s, err := d.branches[branch].DialStream(ctx, r)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.name(branch), err)
+		return nil, d.fail(branch, err)
 	}
 	return s, nil
-}
-
-// note notes the branch that a request takes.
-func note(f *core.Flow, branch string) {
-	if f != nil {
-		f.Choose(branch)
-	}
 }
 
 var _ core.Finder = (*dialer)(nil)
@@ -218,7 +218,7 @@ func (d *dialer) Find(ctx context.Context, r *core.Request) (core.Answer, error)
 	if err != nil {
 		return core.Answer{}, err
 	}
-	note(r.Flow, d.name(branch))
+	d.note(r.Flow, branch)
 	return core.Find(ctx, d.branches[branch], r)
 }
 

@@ -107,12 +107,12 @@ func TestChoose(t *testing.T) {
 	}{
 		{"a name", "x.ads:1", "", true, "ads 1, office 0, rest 0", 0, "rule.ads"},
 		{"an address", "10.1.1.1:1", "", true, "ads 0, office 1, rest 0", 0, "rule.office"},
-		{"an address of no rule", "192.0.2.1:1", "", true, "ads 0, office 0, rest 1", 0, "otherwise of outbound.split"},
+		{"an address of no rule", "192.0.2.1:1", "", true, "ads 0, office 0, rest 1", 0, "outbound.rest"},
 		{"a name with such an address", "git.corp:1", "", true, "ads 0, office 1, rest 0", 1, "rule.office"},
-		{"a name with another", "www.test:1", "", true, "ads 0, office 0, rest 1", 1, "otherwise of outbound.split"},
-		{"a name that nobody looks up", "git.corp:1", "", false, "ads 0, office 0, rest 1", 0, "otherwise of outbound.split"},
+		{"a name with another", "www.test:1", "", true, "ads 0, office 0, rest 1", 1, "outbound.rest"},
+		{"a name that nobody looks up", "git.corp:1", "", false, "ads 0, office 0, rest 1", 0, "outbound.rest"},
 		{"a name that a stage before has looked up", "git.corp:1", "10.2.2.2", false, "ads 0, office 1, rest 0", 0, "rule.office"},
-		{"and the resolver is not asked", "git.corp:1", "192.0.2.9", true, "ads 0, office 0, rest 1", 0, "otherwise of outbound.split"},
+		{"and the resolver is not asked", "git.corp:1", "192.0.2.9", true, "ads 0, office 0, rest 1", 0, "outbound.rest"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld()

@@ -47,12 +47,9 @@ func (c *packets) open(branch int, now time.Time, n int) *way {
 		c.request.Flow.Drop(core.DropDenied, n)
 		return nil
 	}
-	if !c.noted[branch] {
-		c.noted[branch] = true
-		note(c.request.Flow, c.name(branch))
-	}
 	part := *c.request
 	part.Flow = c.request.Flow.Branch()
+	c.note(part.Flow, branch)
 	conn, err := c.branches[branch].OpenPackets(c.values, &part)
 	if err != nil {
 		c.failed[branch] = now.Add(failedLife)
