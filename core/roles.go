@@ -56,6 +56,8 @@ func optionals() []optional {
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Choices") }},
 		{"core.Previewer", reflect.TypeFor[Previewer](), SectionPolicy, "Preview(context.Context, *core.Request, bool) (*core.Request, error)",
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Preview") }},
+		{"core.EarlyTransport", reflect.TypeFor[EarlyTransport](), SectionTransport, "ClientEarly(context.Context, core.Stream, core.Addr, []byte) (core.Stream, int, error)",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("ClientEarly") }},
 		{"core.RuleExplainer", reflect.TypeFor[RuleExplainer](), SectionRule, "Explain(*core.Request, core.Addr, []netip.Addr) (core.Judgement, []core.RuleReason)",
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Explain") }},
 		{"core.RuleComparer", reflect.TypeFor[RuleComparer](), SectionRule, "HiddenBy(core.Rule) (hidden, of int)",

@@ -24,7 +24,8 @@ type carried struct {
 }
 
 // DialStream dials the wire without a payload, starts the transports over the
-// connection and sends the payload through them.
+// connection and sends the payload through them, or what of it the handshake of the last one
+// does not carry.
 func (c carried) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
 	under := *r
 	under.Payload = nil
@@ -32,15 +33,24 @@ func (c carried) DialStream(ctx context.Context, r *core.Request) (core.Stream, 
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range c.transports {
-		over, err := t.Client(ctx, s, r.Target)
+	first := r.Payload
+	for i, t := range c.transports {
+		var over core.Stream
+		early, ok := t.(core.EarlyTransport)
+		if ok && len(first) > 0 && i == len(c.transports)-1 {
+			var n int
+			over, n, err = early.ClientEarly(ctx, s, r.Target, first)
+			first = first[n:]
+		} else {
+			over, err = t.Client(ctx, s, r.Target)
+		}
 		if err != nil {
 			s.Close()
 			return nil, err
 		}
 		s = over
 	}
-	if err := WriteFirst(ctx, s, r.Payload); err != nil {
+	if err := WriteFirst(ctx, s, first); err != nil {
 		s.Close()
 		return nil, err
 	}

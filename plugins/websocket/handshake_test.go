@@ -34,7 +34,7 @@ func TestRequest(t *testing.T) {
 		{"[2001:db8::1]:80", "", "[2001:db8::1]"}, {"[2001:db8::1]:81", "", "[2001:db8::1]:81"}, {"192.0.2.1:81", "cdn.example", "cdn.example"},
 	} {
 		o.Host = tc.host
-		got := newPlain(t, o).requestFor(coretest.Addr(t, tc.server), "KEY")
+		got := newPlain(t, o).requestFor(coretest.Addr(t, tc.server), "KEY", "")
 		want := "GET /chat?room=1 HTTP/1.1\r\nHost: " + tc.want + "\r\nConnection: Upgrade\r\nPragma: no-cache\r\nCache-Control: no-cache\r\n" +
 			"Accept-Language: en\r\nUser-Agent: Mozilla/5.0\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: KEY\r\n\r\n"
 		if got != want {

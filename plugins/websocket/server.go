@@ -34,10 +34,11 @@ func (t *Transport) Server(ctx context.Context, wire core.Stream) (core.Stream, 
 				return nil, t.endRequests(wire, err, last)
 			}
 			if last = t.checkUpgrade(request); last == nil {
-				if err := t.acceptUpgrade(wire, request); err != nil {
+				early := decodeEarly(request.Header.Get(earlyHeader))
+				if err := t.acceptUpgrade(wire, request, early != nil); err != nil {
 					return nil, err
 				}
-				return newStream(wire, r.over(wire), server, nil), nil
+				return newStream(wire, r.over(wire), server, early), nil
 			}
 			goesOn, err := t.answerOther(wire, r, request, n < maxRequests)
 			if err != nil {
@@ -141,10 +142,15 @@ func (t *Transport) checkUpgrade(r *http.Request) error {
 	return fmt.Errorf("%w: the path was asked for with %s", core.ErrMalformed, wrong)
 }
 
-// acceptUpgrade answers a request that opens a WebSocket connection.
-func (t *Transport) acceptUpgrade(wire core.Stream, r *http.Request) error {
+// acceptUpgrade answers a request that opens a WebSocket connection. Browsers, and the proxies
+// that check it, want the protocol back that carried early data.
+func (t *Transport) acceptUpgrade(wire core.Stream, r *http.Request, early bool) error {
+	protocol := ""
+	if early {
+		protocol = "Sec-WebSocket-Protocol: " + r.Header.Get(earlyHeader) + "\r\n"
+	}
 	_, err := io.WriteString(wire, t.head("101 Switching Protocols")+
-		"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "+acceptOf(r.Header.Get("Sec-WebSocket-Key"))+"\r\n\r\n")
+		"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "+acceptOf(r.Header.Get("Sec-WebSocket-Key"))+"\r\n"+protocol+"\r\n")
 	return err
 }
 

@@ -24,6 +24,7 @@ type Options struct {
 	Path      string                 `toml:"path" default:"/" help:"the path of the HTTP request; a server answers other paths with 404"`
 	Host      string                 `toml:"host" help:"client: the Host of the request; left out, the host and port that are dialled"`
 	Headers   map[string]option.Text `toml:"headers" help:"client: further lines of the request's header, such as { User-Agent = \"Mozilla/5.0\" }"`
+	EarlyData int                    `toml:"early_data" default:"0" min:"0" max:"6000" help:"client: how many of the first bytes travel in the request, in Sec-WebSocket-Protocol, and so need not wait for its answer; 2048 is usual"`
 	MaxHeader int                    `toml:"max_header" default:"16384" min:"1024" max:"1048576" help:"the longest header of a request or an answer in bytes; a server answers a longer one with 400"`
 }
 
@@ -33,11 +34,12 @@ type Transport struct {
 	request   string // a client's path, with the query
 	host      string
 	headers   string // a client's own lines, each with its line end
+	early     int    // bytes
 	maxHeader int
 	now       func() time.Time
 }
 
-var _ core.Transport = (*Transport)(nil)
+var _ core.EarlyTransport = (*Transport)(nil)
 
 // New returns the component. Its errors are OptionErrors.
 func New(_ core.Env, o Options) (core.Transport, error) { return newTransport(o) }
@@ -54,7 +56,7 @@ func newTransport(o Options) (*Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Transport{path: path, request: o.Path, host: o.Host, headers: lines, maxHeader: o.MaxHeader, now: time.Now}, nil
+	return &Transport{path: path, request: o.Path, host: o.Host, headers: lines, early: o.EarlyData, maxHeader: o.MaxHeader, now: time.Now}, nil
 }
 
 // checkPath returns the path without a query.
@@ -70,7 +72,7 @@ func checkPath(s string) (string, error) {
 		return "", fmt.Errorf("%q is no path of a URL", s)
 	}
 	if u.Query().Has("ed") {
-		return "", errors.New("ed is a note of other clients to themselves and no part of the path: remove it")
+		return "", errors.New("ed is how other clients write the option early_data: remove it from the path")
 	}
 	return u.Path, nil
 }

@@ -94,7 +94,7 @@ location = /stream {
 	proxy_set_header Host $host;
 }
 `, peer.Addr(server)))
-	run(t, overWebsocket(localFile(local, method, nginx), "[outbound.hop0]", "", "path = \"/stream\"\nhost = \"cdn.test\"\n"), local)
+	run(t, overWebsocket(localFile(local, method, nginx), "[outbound.hop0]", "", "path = \"/stream\"\nhost = \"cdn.test\"\nearly_data = 2048\n"), local)
 	moveFiles(t, local, 0, 1, 16384, 5_000_000)
 	c := dialSOCKS(t, local, newGreeter(t, "hello").addr)
 	if err := c.CloseWrite(); err != nil {
@@ -122,7 +122,7 @@ backend umbra
   source %s
   server umbra %s send-proxy-v2
 `, peer.Addr(front), balancerAddr, peer.Addr(server)), front)
-	run(t, overWebsocket(localFile(local, method, front), "[outbound.hop0]", "", "path = \"/stream\"\n"), local)
+	run(t, overWebsocket(localFile(local, method, front), "[outbound.hop0]", "", "path = \"/stream\"\nearly_data = 6000\n"), local)
 	moveFiles(t, local, 0, 1, 16384, 5_000_000)
 	umbra.WaitOutput(t, "client=127.0.0.1:")
 }
