@@ -144,12 +144,16 @@ func (v *verifier) checkPins(key ssh.PublicKey) error {
 const inTheMiddle = "somebody may stand between this machine and the server, or the server has a new key"
 
 // another reports whether another attempt, with other algorithms, may succeed after err: a
-// fingerprint does not say of which type its key is, and a server shows one key at a time.
+// server shows one key at a time, and one of another type may be pinned. A fingerprint does
+// not say of which type its key is.
 func (v *verifier) another(err error) bool {
 	if v.refused == nil || !errors.Is(err, v.refused) || v.known != nil || len(v.shown) == 0 {
 		return false
 	}
-	if !slices.ContainsFunc(v.pins, func(pin HostKey) bool { return pin.key == nil }) {
+	wasShown := func(pin HostKey) bool {
+		return pin.key != nil && slices.ContainsFunc(v.shown, func(k ssh.PublicKey) bool { return k.Type() == pin.key.Type() })
+	}
+	if !slices.ContainsFunc(v.pins, func(pin HostKey) bool { return !wasShown(pin) }) {
 		return false
 	}
 	last := algorithmsOf(v.shown[len(v.shown)-1].Type())

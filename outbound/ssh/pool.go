@@ -15,6 +15,9 @@ import (
 // clients that log in wrongly again and again.
 const refusedFactor = 30
 
+// acquireTries is how many connections a request waits for that the server ends at once.
+const acquireTries = 3
+
 // pool has the connections to the server over one wire.
 type pool struct {
 	*Outbound
@@ -55,7 +58,7 @@ func newPool(o *Outbound, wire core.Dialer) *pool {
 // acquire returns a session that counts a stream for the request r. It opens one if there is
 // none, and a further one beside those that are in use, up to the number of slots.
 func (p *pool) acquire(ctx context.Context, r *core.Request) (*session, error) {
-	for {
+	for range acquireTries {
 		s, a, err := p.choose(r)
 		if s != nil || err != nil {
 			return s, err
@@ -68,10 +71,8 @@ func (p *pool) acquire(ctx context.Context, r *core.Request) (*session, error) {
 		if a.err != nil {
 			return nil, a.err
 		}
-		if a.session.acquire() {
-			return a.session, nil
-		}
 	}
+	return nil, errLost
 }
 
 // choose returns the session with the fewest streams, or an attempt to wait for.
@@ -81,7 +82,7 @@ func (p *pool) choose(r *core.Request) (*session, *attempt, error) {
 	if p.closed {
 		return nil, nil, core.ErrShutdown
 	}
-	var best, free *slot
+	var best, free *slot // free has neither a session nor an attempt
 	var underway *attempt
 	for i := range p.slots {
 		sl := &p.slots[i]
@@ -98,7 +99,7 @@ func (p *pool) choose(r *core.Request) (*session, *attempt, error) {
 	}
 	usable := free != nil && !time.Now().Before(free.retry)
 	if best != nil {
-		if best.session.load() > 0 && usable && underway == nil {
+		if best.session.load() > 0 && usable {
 			p.start(free, r)
 		}
 		if best.session.acquire() {

@@ -75,7 +75,7 @@ func (s *stream) confirmed() {
 		s.linger.Stop()
 	}
 	if s.outErr == nil {
-		s.outErr = errPeerClosed
+		s.outErr = s.writeError(io.EOF)
 	}
 	s.changed.Broadcast()
 	s.mu.Unlock()

@@ -57,6 +57,7 @@ func SSHServer(t testing.TB, lines ...string) *SSHD {
 func (s *SSHD) start(t testing.TB, program string) {
 	t.Helper()
 	s.process = Start(t, nil, program, "-D", "-e", "-f", s.config)
+	t.Cleanup(func() { s.Kill(t) }) // with its connections, which hold its output
 	s.process.WaitOutput(t, "Server listening")
 }
 
