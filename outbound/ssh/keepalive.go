@@ -7,7 +7,7 @@ import "time"
 const keepAliveMisses = 3
 
 // watch sends a request whenever the server has been silent for the time every, and ends the
-// session if the server stays silent: between four and five times every after its last byte.
+// session if the server stays silent: at most five times every after its last byte.
 // Any byte from the server counts, so that a reply that waits behind much else is no loss.
 func (s *session) watch(every time.Duration) {
 	ticker := time.NewTicker(every)

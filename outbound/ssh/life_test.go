@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -219,85 +218,6 @@ func TestLost(t *testing.T) {
 	coretest.Read(t, far, []byte("again"))
 	if n := dials.Load(); n != 3 {
 		t.Errorf("dialled %d times, want 3", n)
-	}
-}
-
-// gagged is a stream whose reads stop at will, as of a server that has vanished.
-type gagged struct {
-	core.Stream
-	gag chan struct{} // closed to stop
-	end chan struct{} // closed by Close
-	one sync.Once
-}
-
-func (g *gagged) Read(p []byte) (int, error) {
-	n, err := g.Stream.Read(p)
-	select {
-	case <-g.gag:
-		<-g.end
-		return 0, net.ErrClosed
-	default:
-		return n, err
-	}
-}
-
-func (g *gagged) Close() error {
-	g.one.Do(func() { close(g.end) })
-	return g.Stream.Close()
-}
-
-// TestSilent has a server answer nothing any more: its streams end, and the next request has
-// a new connection. A server that is merely idle is kept.
-func TestSilent(t *testing.T) {
-	s := peer.SSHServer(t)
-	var dials atomic.Int32
-	gag := make(chan struct{})
-	wire := &coretest.Dialer{Stream: func(ctx context.Context, r *core.Request) (core.Stream, error) {
-		st, err := dial.Net{}.DialStream(ctx, r)
-		if err == nil && dials.Add(1) == 1 {
-			st = &gagged{Stream: st, gag: gag, end: make(chan struct{})}
-		}
-		return st, err
-	}}
-	o := options(t, s)
-	o.KeepAlive = option.Timeout(time.Second)
-	d := over(t, newOutbound(t, o), wire)
-	st, far := pair(t, d)
-	_ = st.SetReadDeadline(time.Now().Add(6 * time.Second)) // longer than a silent server has
-	if _, err := st.Read(make([]byte, 1)); core.ReasonOf(err) != "timeout" {
-		t.Errorf("an idle server: got %v, want a timeout", err)
-	}
-	_ = st.SetReadDeadline(time.Time{})
-	close(gag)
-	coretest.Write(t, far, []byte("x")) // ends the read in progress
-	if _, err := st.Read(make([]byte, 1)); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), errSilent.Error()) {
-		t.Errorf("got %v, want %v", err, errSilent)
-	}
-	pair(t, d)
-	if n := dials.Load(); n != 2 {
-		t.Errorf("dialled %d times, want 2", n)
-	}
-}
-
-// TestIdle checks that a connection without streams ends, and not one with a stream.
-func TestIdle(t *testing.T) {
-	s := peer.SSHServer(t)
-	var dials atomic.Int32
-	o := options(t, s)
-	o.IdleTimeout = option.Timeout(time.Second)
-	out := newOutbound(t, o)
-	d := over(t, out, counted(&dials))
-	st, _ := pair(t, d)
-	_ = st.SetReadDeadline(time.Now().Add(2 * time.Second))
-	if _, err := st.Read(make([]byte, 1)); core.ReasonOf(err) != "timeout" {
-		t.Errorf("a stream of an idle connection: got %v, want a timeout", err)
-	}
-	connection := out.all()[0].sessions()[0]
-	st.Close()
-	closed(t, "the end of the connection", connection.done)
-	pair(t, d)
-	if n := dials.Load(); n != 2 {
-		t.Errorf("dialled %d times, want 2", n)
 	}
 }
 

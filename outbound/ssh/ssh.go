@@ -25,7 +25,7 @@ type Options struct {
 	KnownHosts     string          `toml:"known_hosts" help:"a file with the keys of servers, such as the known_hosts of your ssh; read anew for each connection"`
 	HostKey        HostKeys        `toml:"host_key" help:"in place of known_hosts: fingerprints (\"SHA256:…\") or public keys, one of which the server must have"`
 	Connections    int             `toml:"connections" default:"1" min:"1" max:"64" help:"how many connections to use side by side; each is one flow of TCP, and one process of OpenSSH's server"`
-	KeepAlive      option.Timeout  `toml:"keep_alive" default:"15s" min:"1s" help:"how long the server may be silent until it is asked for a sign of life; without one it is given up after five times this; or off"`
+	KeepAlive      option.Timeout  `toml:"keep_alive" default:"15s" min:"1s" help:"how long the server may be silent until it is asked for a sign of life; without one it is given up within five times this; or off"`
 	IdleTimeout    option.Timeout  `toml:"idle_timeout" default:"5m" min:"1s" help:"how long a connection without a stream is kept; or off"`
 	ConnectTimeout option.Duration `toml:"connect_timeout" default:"15s" min:">0s" help:"how long connecting and logging in may take"`
 	RetryWait      option.Duration `toml:"retry_wait" default:"1s" help:"how long requests fail at once after a failed connection; thirty times this after a refused login or host key"`
