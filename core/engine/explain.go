@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -44,9 +43,9 @@ func (d *drawing) pipeline(p *plan.Pipeline) {
 	d.shown, d.boxed, d.below = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	var options []string
 	for _, o := range p.Options {
-		options = append(options, o.Key+" "+o.Value)
+		options = append(options, o.Key+" "+valueOf(o))
 	}
-	d.line("pipeline.%s: %s", p.Name, strings.Join(options, ", "))
+	d.line("pipeline.%s%s: %s", p.Name, inBrackets(p.File), strings.Join(options, ", "))
 	d.line("")
 	d.line("  clients")
 	d.chain(p.Stages, d.listener(p), "target")
@@ -110,35 +109,20 @@ func (d *drawing) branches(all []plan.Branch, end string) {
 // branch draws one branch. corner stands before its label, and beside before all
 // that follows.
 func (d *drawing) branch(b plan.Branch, corner, beside, end string) {
-	d.line("     %s─ %s", corner, clip(b.Label, d.width()-8))
+	label := b.Label
+	if b.Rule != "" {
+		label += inBrackets(d.plan.Components[b.Rule].File)
+	}
+	d.line("     %s─ %s", corner, clip(label, d.width()-8))
 	margin := d.margin
 	d.margin += "     " + beside + " "
 	d.condition(b.Rule)
-	label := ""
+	label = ""
 	if len(b.Stages) > 0 {
 		label = d.server(b.Stages[0], "to ")
 	}
 	d.chain(b.Stages, label, end)
 	d.margin = margin
-}
-
-// condition draws what a rule compares requests with, below its name.
-func (d *drawing) condition(rule string) {
-	if rule == "" {
-		return
-	}
-	options := slices.DeleteFunc(slices.Clone(d.plan.Components[rule].Options), func(o plan.Option) bool { return o.Key == "chain" })
-	column := 0
-	for _, o := range options {
-		column = max(column, len(o.Key))
-	}
-	for _, o := range options {
-		key := o.Key
-		for _, text := range wrap(o.Value, max(16, d.width()-8-column)) {
-			d.line("  %s  %s", pad(key, column), text)
-			key = ""
-		}
-	}
 }
 
 // label says what goes from one stage into the next.
@@ -193,10 +177,10 @@ func (d *drawing) stage(s plan.Stage, end string) {
 		}
 	}
 	if d.boxed[c.ID] { // in another branch
-		d.box(c.Title, "as above", nil)
+		d.box(c.Title+inBrackets(c.File), "as above", nil)
 	} else {
 		d.boxed[c.ID], d.shown[c.ID] = true, true
-		d.box(c.Title, c.Help, d.rows(0, c.Options))
+		d.box(c.Title+inBrackets(c.File), c.Help, d.rows(0, c.Options))
 	}
 	d.branches(s.Branches, end)
 }
@@ -214,12 +198,18 @@ func (d *drawing) rows(depth int, options []plan.Option) []row {
 	var rows []row
 	for _, o := range options {
 		if len(o.References) == 0 {
-			rows = append(rows, row{depth, o.Key, o.Value})
+			rows = append(rows, row{depth, o.Key, valueOf(o)})
 		}
-		key := o.Key
+		first := len(rows)
 		for _, id := range o.References {
+			key := ""
+			if len(rows) == first {
+				key = o.Key
+			}
 			rows = append(rows, d.reference(depth, key, d.plan.Components[id])...)
-			key = ""
+		}
+		if len(rows) > first && len(o.References) > 0 {
+			rows[first].value += origin(o)
 		}
 	}
 	return rows
@@ -231,6 +221,7 @@ func (d *drawing) reference(depth int, key string, c *plan.Component) []row {
 	if c.Kind != c.Name {
 		text = c.Name + ": " + c.Kind
 	}
+	text += inBrackets(c.File)
 	switch {
 	case c.Section == string(core.SectionRule): // its condition stands at its branch
 		return []row{{depth, key, c.Name}}

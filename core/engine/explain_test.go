@@ -21,11 +21,15 @@ var updateExplain = flag.Bool("update-explain", false, "write testdata/explain/*
 
 // TestExplain compares the pictures of whole files with golden ones.
 func TestExplain(t *testing.T) {
+	t.Setenv("UMBRA_TEST_LISTEN", "127.0.0.1:1080")
+	t.Setenv("UMBRA_TEST_DOMAIN", "git.example")
+	t.Setenv("UMBRA_TEST_SECRET", "secret-of-the-environment")
 	for name, path := range map[string]string{
 		"acl":     "testdata/explain/acl.toml",
 		"example": "../../config.example.toml",
 		"hops":    "testdata/explain/hops.toml",
 		"names":   "testdata/explain/names.toml",
+		"reuse":   "testdata/explain/reuse.toml",
 		"tls":     "testdata/explain/tls.toml",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,11 +61,7 @@ func golden(t *testing.T, name, got string) {
 // explain returns the picture of a file after checking what all have in common.
 func explain(t *testing.T, path string, reg *core.Registry) string {
 	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := config.Parse(path, text, reg)
+	f, err := config.Load(path, reg)
 	if err != nil {
 		t.Fatal(err)
 	}

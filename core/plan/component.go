@@ -14,7 +14,7 @@ func (b *builder) component(c *config.Component) *Component {
 	options, d := reflect.ValueOf(c.Options).Elem(), c.Description
 	to := &Component{
 		ID: c.ID.String(), Section: string(c.ID.Section), Name: c.ID.Name, Kind: c.Kind,
-		Title: title(c), Help: config.About(options.Type()), Options: b.options(options),
+		Title: title(c), File: b.fileOf(c), Help: config.About(options.Type()), Options: b.options(c, options),
 		Networks: networks(b.carried(c)), Secrets: d.Secrets, References: b.references(c),
 	}
 	for _, l := range d.Listeners {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,8 +13,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/config"
 )
 
-// options returns the options of a struct that are not empty, in the struct's order.
-func (b *builder) options(options reflect.Value) []Option {
+// options returns the options of a table that are not empty, in the struct's order.
+func (b *builder) options(t config.Table, options reflect.Value) []Option {
 	all := []Option{}
 	for _, f := range config.Fields(options.Type()) {
 		v := f.In(options)
@@ -26,11 +27,43 @@ func (b *builder) options(options reflect.Value) []Option {
 				o.References = append(o.References, c.ID.String())
 			}
 		}
+		b.origin(&o, t)
 		if o.Value != "" {
 			all = append(all, o)
 		}
 	}
 	return all
+}
+
+// origin sets where the value of an option is from.
+func (b *builder) origin(o *Option, t config.Table) {
+	from := b.file.Origin(t, o.Key)
+	if from.Like != nil {
+		o.Like = from.Like.ID.String()
+	}
+	if from.File != b.file.Origin(t, "").File {
+		o.File = b.relative(from.File)
+	}
+	for _, v := range from.Variables {
+		o.Env = append(o.Env, Variable(v))
+	}
+}
+
+// fileOf returns the file that a table stands in, or "" for the main one.
+func (b *builder) fileOf(t config.Table) string {
+	if file := b.file.Origin(t, "").File; file != b.file.Name {
+		return b.relative(file)
+	}
+	return ""
+}
+
+// relative returns the path of a file from the folder of the main one.
+func (b *builder) relative(file string) string {
+	path, err := filepath.Rel(filepath.Dir(b.file.Name), file)
+	if err != nil {
+		return file
+	}
+	return filepath.ToSlash(path)
 }
 
 // references returns the components that an option names, if it is a reference

@@ -25,6 +25,7 @@ type Plan struct {
 // Pipeline is one pipeline.
 type Pipeline struct {
 	Name    string   `json:"name"`
+	File    string   `json:"file,omitempty"` // that it stands in, if it is not the main one
 	Options []Option `json:"options"`
 	Stages  []Stage  `json:"stages"` // in the order in which a connection passes them
 	Names   []Name   `json:"names"`  // who finds the addresses of the names that come up
@@ -63,8 +64,9 @@ type Component struct {
 	Section    string      `json:"section"`
 	Name       string      `json:"name"`
 	Kind       string      `json:"kind"`
-	Title      string      `json:"title"` // the ID, and the kind if it is not the name
-	Help       string      `json:"help"`  // the help line of the kind
+	Title      string      `json:"title"`          // the ID, and the kind if it is not the name
+	File       string      `json:"file,omitempty"` // that it stands in, if it is not the main one
+	Help       string      `json:"help"`           // the help line of the kind
 	Options    []Option    `json:"options"`
 	Networks   []string    `json:"networks"` // "tcp", "udp"; none if that is not known
 	Listeners  []Listener  `json:"listeners,omitempty"`
@@ -78,6 +80,16 @@ type Option struct {
 	Key        string   `json:"key"`
 	Value      string   `json:"value"`                // as text
 	References []string `json:"references,omitempty"` // the IDs of the components that it names, if it is a reference or a list of them
+
+	Like string     `json:"like,omitempty"` // the ID of the component whose key it is, if it is one of another by like
+	File string     `json:"file,omitempty"` // that it stands in, if it is not that of its table
+	Env  []Variable `json:"env,omitempty"`  // the variables of the environment that it is from
+}
+
+// Variable is a variable of the environment.
+type Variable struct {
+	Name    string `json:"name"`
+	Default bool   `json:"default,omitempty"` // it is not set: the value is a default of the file
 }
 
 // Listener is an address that is listened on.
@@ -119,7 +131,7 @@ const (
 
 // Of returns the plan of a file.
 func Of(f *config.File) *Plan {
-	b := &builder{components: map[string]*config.Component{}}
+	b := &builder{file: f, components: map[string]*config.Component{}}
 	p := &Plan{Components: map[string]*Component{}}
 	for id, c := range f.Components {
 		b.components[id.String()] = c
@@ -128,7 +140,7 @@ func Of(f *config.File) *Plan {
 		p.Components[id] = b.component(c)
 	}
 	for _, from := range f.Pipelines {
-		to := &Pipeline{Name: from.Name, Options: b.options(reflect.ValueOf(from.PipelineOptions)), Stages: b.pipeline(from)}
+		to := &Pipeline{Name: from.Name, File: b.fileOf(from), Options: b.options(from, reflect.ValueOf(from.PipelineOptions)), Stages: b.pipeline(from)}
 		to.Names = b.names(to.Stages)
 		p.Pipelines = append(p.Pipelines, to)
 	}
@@ -136,7 +148,10 @@ func Of(f *config.File) *Plan {
 }
 
 // builder makes the plan of a file.
-type builder struct{ components map[string]*config.Component }
+type builder struct {
+	file       *config.File
+	components map[string]*config.Component
+}
 
 // find returns the component that a reference names, or nil if it names none.
 func (b *builder) find(ref core.Reference) *config.Component {

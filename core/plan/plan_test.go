@@ -311,3 +311,77 @@ kind = "loop"
 		}
 	}
 }
+
+// TestOrigins tells where values are from.
+func TestOrigins(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("UMBRA_TEST_SERVER", "paris.example:8388")
+	for name, text := range map[string]string{
+		"main.toml": `
+process.include = ["team.toml"]
+[pipeline.local]
+chain = ["inbound.socks5", "outbound.tokyo"]
+idle_timeout = { env = "UMBRA_TEST_UNSET", default = "1m" }
+[inbound.socks5]
+listen = "127.0.0.1:1080"
+[outbound.tokyo]
+like = "paris"
+first_payload_wait = "20ms"
+`,
+		"team.toml": `
+[outbound.paris]
+kind = "ss"
+server = { env = "UMBRA_TEST_SERVER" }
+cipher = "house"
+[cipher.house]
+kind = "aes-256-gcm"
+password = { env = "UMBRA_TEST_UNSET", default = "a secret" }
+[pipeline.team]
+chain = ["inbound.team", "outbound.paris"]
+[inbound.team]
+like = "socks5"
+listen = "127.0.0.1:1081"
+`,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reg := &core.Registry{}
+	plugins.Standard(reg)
+	f, err := config.Load("main.toml", reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := plan.Of(f)
+	paris := []plan.Variable{{Name: "UMBRA_TEST_SERVER"}}
+	unset := []plan.Variable{{Name: "UMBRA_TEST_UNSET", Default: true}}
+	for _, tc := range []struct {
+		id, file string
+		want     []plan.Option // of each the key and the origin
+	}{
+		{"outbound.tokyo", "", []plan.Option{{Key: "server", Like: "outbound.paris", File: "team.toml", Env: paris}, {Key: "cipher", Like: "outbound.paris", File: "team.toml"}, {Key: "first_payload_wait"}}},
+		{"outbound.paris", "team.toml", []plan.Option{{Key: "server", Env: paris}, {Key: "cipher"}}},
+		{"cipher.house", "team.toml", []plan.Option{{Key: "password", Env: unset}}},
+		{"inbound.team", "team.toml", []plan.Option{{Key: "listen"}}},
+	} {
+		c := p.Components[tc.id]
+		if c.File != tc.file {
+			t.Errorf("%s: got the file %q, want %q", tc.id, c.File, tc.file)
+		}
+		for _, want := range tc.want {
+			i := slices.IndexFunc(c.Options, func(o plan.Option) bool { return o.Key == want.Key })
+			if i < 0 {
+				t.Errorf("%s: got no %s", tc.id, want.Key)
+				continue
+			}
+			want.Value, want.References = c.Options[i].Value, c.Options[i].References
+			if !reflect.DeepEqual(c.Options[i], want) {
+				t.Errorf("%s: got %+v, want %+v", tc.id, c.Options[i], want)
+			}
+		}
+	}
+	if o := p.Pipelines[0].Options[0]; p.Pipelines[0].File != "" || p.Pipelines[1].File != "team.toml" || o.Value != "1m" || !reflect.DeepEqual(o.Env, unset) {
+		t.Errorf("got the pipelines %+v and %+v", p.Pipelines[0], p.Pipelines[1])
+	}
+}
