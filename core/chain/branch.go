@@ -46,6 +46,8 @@ func New(env core.Env, key string, stages core.Chain) (*Branch, error) {
 // names the stage.
 func (b *Branch) Over(wire core.Dialer) (core.Dialer, error) {
 	hop := len(b.built) // the first
+	var hops []core.Dialer
+	var at []int // their stages
 	for i, built := range b.built {
 		out, ok := built.(core.Outbound)
 		if !ok || b.stages[i].RefSection() != core.SectionOutbound {
@@ -57,6 +59,7 @@ func (b *Branch) Over(wire core.Dialer) (core.Dialer, error) {
 			return nil, b.at(i, err)
 		}
 		wire = over
+		hops, at = append(hops, over), append(at, i)
 	}
 	if hop == len(b.built) {
 		return nil, core.InComponent(b.env, core.BadOption(b.key, "no outbound; a chain ends with one or more"))
@@ -72,13 +75,15 @@ func (b *Branch) Over(wire core.Dialer) (core.Dialer, error) {
 		}
 		wire = wrapped
 	}
-	return dialer{wire, b}, nil
+	return dialer{wire, b, hops, at}, nil
 }
 
 // dialer is the Dialer of a branch.
 type dialer struct {
 	core.Dialer
 	branch *Branch
+	hops   []core.Dialer
+	at     []int // their stages
 }
 
 var _ core.Finder = dialer{}
@@ -104,19 +109,18 @@ func (d dialer) note(r *core.Request) {
 	}
 }
 
-// CheckPackets returns a core.ComponentError that names the last stage of the branch, or one
-// of a stage's own.
+// CheckPackets returns a core.ComponentError that names the stage that carries no UDP, or
+// one of a stage's own.
 func (d dialer) CheckPackets() error {
-	err := d.Dialer.CheckPackets()
+	i, err := NoPackets(d.hops)
 	if err == nil {
-		return nil
+		return d.Dialer.CheckPackets()
 	}
-	b := d.branch
-	last := len(b.stages) - 1
+	b, stage := d.branch, d.at[i]
 	if !isPlaced(err) {
-		err = fmt.Errorf("%s %w", b.stages[last], err)
+		err = fmt.Errorf("%s %w", b.stages[stage], err)
 	}
-	return b.at(last, err)
+	return b.at(stage, err)
 }
 
 // Find implements core.Finder.

@@ -75,7 +75,7 @@ func TestBranch(t *testing.T) {
 		t.Errorf("got %+v, want one request with its addresses at the last hop", got)
 	}
 	var placed *core.ComponentError
-	if err := d.CheckPackets(); !errors.As(err, &placed) || placed.Name != "split" || !strings.Contains(err.Error(), "otherwise.2: outbound.lima carries no UDP") {
+	if err := d.CheckPackets(); !errors.As(err, &placed) || placed.Name != "split" || !strings.Contains(err.Error(), "otherwise.1: outbound.oslo carries no UDP") {
 		t.Errorf("packets: got %v", err)
 	}
 }

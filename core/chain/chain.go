@@ -24,6 +24,20 @@ func Hop(id string, out core.Outbound, wire core.Dialer) (core.Dialer, error) {
 	return over, nil
 }
 
+// NoPackets returns why a chain of hops, each over the one before it, carries no UDP, and
+// the first of those hops that are to blame; or nil. A hop that carries UDP in streams needs
+// none below it.
+func NoPackets(hops []core.Dialer) (at int, err error) {
+	for i := len(hops) - 1; i >= 0; i-- {
+		lower := hops[i].CheckPackets()
+		if lower == nil {
+			break
+		}
+		at, err = i, lower
+	}
+	return at, err
+}
+
 // isPlaced reports whether an error tells its place: that of a member of a group.
 func isPlaced(err error) bool {
 	_, ok := errors.AsType[*core.ComponentError](err)

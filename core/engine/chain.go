@@ -80,6 +80,8 @@ func (c *chainBuilder) refuse(id config.ID, err error) {
 // hops lays each outbound over the one before it, the first over the bare
 // network. packets says whether they must carry UDP.
 func (c *chainBuilder) hops(packets bool) core.Dialer {
+	var hops []core.Dialer
+	var ids []config.ID // of hops
 	var wire core.Dialer = dial.Net{Names: dial.NamesOf(c.process), Loops: netio.LoopsOf(c.process)}
 	for _, id := range c.table.Outbounds() {
 		out, err := stage[core.Outbound](c, id)
@@ -93,10 +95,10 @@ func (c *chainBuilder) hops(packets bool) core.Dialer {
 			continue
 		}
 		wire = over
-		if err := over.CheckPackets(); packets && err != nil {
-			packets = false // later hops would say the same
-			c.refuse(id, c.noPackets(id, err))
-		}
+		hops, ids = append(hops, over), append(ids, id)
+	}
+	if i, err := chain.NoPackets(hops); packets && err != nil {
+		c.refuse(ids[i], c.noPackets(ids[i], err))
 	}
 	return wire
 }
