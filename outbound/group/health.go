@@ -16,6 +16,7 @@ type health struct {
 	running  atomic.Int64 // connections and associations
 	delay    atomic.Int64 // an average, in nanoseconds
 	measured atomic.Int64 // when, in Unix nanoseconds; 0 before the first time
+	watched  watched
 
 	mu        sync.Mutex
 	failures  int                     // in a row; guarded by mu, as all that follows

@@ -281,3 +281,56 @@ func TestChoices(t *testing.T) {
 		}
 	})
 }
+
+// TestSilentStreams has streams wait for an answer and not end: the next request sees that,
+// and takes another member.
+func TestSilentStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2, first{}, nil)
+		a := w.group.Members()[0]
+		open := func(target string) *core.Flow {
+			r := newRequest(target)
+			if _, err := w.dialer.DialStream(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			r.Flow.Up.Add(5)
+			return r.Flow
+		}
+		for range 20 { // more than are watched
+			defer open("192.0.2.1:80").End()
+		}
+		time.Sleep(10 * time.Second)
+		w.want("a")
+		for i := range 3 {
+			defer open(fmt.Sprintf("192.0.2.%d:80", 10+i)).End()
+		}
+		talks := open("192.0.2.20:80")
+		defer talks.End()
+		talks.Down.Add(1)
+		time.Sleep(10 * time.Second)
+		w.want("a") // one has an answer
+		idle := open("192.0.2.30:80")
+		idle.Up.Store(0) // its client has sent nothing
+		defer idle.End()
+		for i := range 3 {
+			defer open(fmt.Sprintf("192.0.2.%d:80", 10+i)).End()
+		}
+		time.Sleep(10 * time.Second)
+		if w.want("a"); a.IsOut() {
+			t.Fatalf("out without a reason:\n%s", w.log)
+		}
+		time.Sleep(time.Millisecond)
+		for i := range 4 {
+			defer open(fmt.Sprintf("192.0.2.%d:80", 10+i)).End()
+		}
+		time.Sleep(4 * time.Second)
+		if _, err := w.group.Choices(t.Context(), newRequest("192.0.2.1:80"), false); err != nil || a.IsOut() {
+			t.Errorf("got %v, out: %t", err, a.IsOut())
+		}
+		time.Sleep(2 * time.Second)
+		w.want("b")
+		if !a.IsOut() {
+			t.Error("still in")
+		}
+	})
+}

@@ -9,6 +9,9 @@ import (
 // pick returns the member to try next for a request, or nil. tried tells which were tried
 // already, by index; nil if none was.
 func (g *Group) pick(q Question, tried []bool, now time.Time) *Member {
+	for _, m := range g.members {
+		g.look(m, now)
+	}
 	in := g.members
 	if tried != nil || g.anyOut() {
 		in = g.able(tried, now)
@@ -109,10 +112,6 @@ func (g *Group) cut(m *Member) {
 	}
 }
 
-// silentAfter is how long a connection must have waited for a first answer to say something
-// of the member: clients give requests up sooner for reasons of their own.
-const silentAfter = 5 * time.Second
-
 // track follows a stream through m to its end.
 func (g *Group) track(m *Member, r *core.Request, began time.Time) {
 	h, f, target := m.health, r.Flow, r.Target
@@ -125,8 +124,12 @@ func (g *Group) track(m *Member, r *core.Request, began time.Time) {
 		h.flows[f] = struct{}{}
 		h.mu.Unlock()
 	}
+	isWatched := h.watched.add(watch{f, target, began})
 	f.OnEnd(func() {
 		h.running.Add(-1)
+		if isWatched {
+			h.watched.remove(f)
+		}
 		if g.options.OnSwitch == "cut" {
 			h.mu.Lock()
 			delete(h.flows, f)
