@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -23,7 +24,10 @@ func (o *Outbound) Choices(ctx context.Context, r *core.Request, ask bool) ([]co
 		j, why := explain(rule, r, ips)
 		if j == core.RuleNeedsIPs && ask && o.resolver != nil {
 			found, err := o.resolver.LookupIP(ctx, r.Target.Name())
-			if err != nil || len(found) == 0 {
+			if err == nil && len(found) == 0 {
+				err = &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
+			}
+			if err != nil {
 				return nil, fmt.Errorf("%s needs the addresses of %s: %w", o.names[i], r.Target.Name(), err)
 			}
 			ips = found

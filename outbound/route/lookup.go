@@ -36,12 +36,12 @@ func (c *packets) find(ctx context.Context, at core.Addr, t *target) {
 		}
 		return nil // a name that is not found loses its datagrams, as a network does
 	})
-	waiting, w := c.found(at, t, ips)
-	if panicked == nil {
-		panicked = panics.Call(func() error {
-			c.send(w, waiting)
-			return nil
-		})
+	if late := panics.Call(func() error { // a rule may panic, and so may what it leads to
+		waiting, w := c.found(at, t, ips)
+		c.send(w, waiting)
+		return nil
+	}); panicked == nil {
+		panicked = late
 	}
 	if panicked != nil && c.request.Flow != nil {
 		c.request.Flow.Cut(panicked)

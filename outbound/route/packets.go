@@ -63,17 +63,42 @@ type target struct {
 // WritePackets sends each datagram by the branch of its target. Datagrams of one branch keep
 // their order.
 func (c *packets) WritePackets(ps []core.Packet) (int, error) {
+	d, err := c.divide(ps)
+	if err != nil {
+		return 0, err
+	}
+	if d.parts == nil {
+		return d.kept + c.send(d.way, d.all), nil
+	}
+	kept := d.kept
+	for branch, part := range d.parts {
+		kept += c.send(d.ways[branch], part)
+	}
+	return kept, nil
+}
+
+// division is what becomes of a burst.
+type division struct {
+	kept  int             // datagrams that wait for lookups
+	all   []core.Packet   // of one branch, mostly
+	way   *way            // of all
+	parts [][]core.Packet // by branch, if there are several; nil otherwise
+	ways  []*way          // of parts
+}
+
+// divide judges a burst, and opens its branches. Rules and outbounds may panic, so mu is
+// unlocked by defer: the association is closed then.
+func (c *packets) divide(ps []core.Packet) (d division, err error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.closed {
-		c.mu.Unlock()
-		return 0, net.ErrClosed
+		return d, net.ErrClosed
 	}
 	now := time.Now()
-	kept := 0
 	first, same := -1, true // the branch of all datagrams, mostly
 	n := 0
 	for _, p := range ps {
-		branch, ok := c.judgePacket(p, now, &kept)
+		branch, ok := c.judgePacket(p, now, &d.kept)
 		if !ok {
 			continue
 		}
@@ -92,23 +117,17 @@ func (c *packets) WritePackets(ps []core.Packet) (int, error) {
 		c.scatter(branch, []core.Packet{p})
 	}
 	if same {
-		w := c.open(first, now, n)
-		c.mu.Unlock()
-		return kept + c.send(w, ps[:n]), nil
+		d.all, d.way = ps[:n], c.open(first, now, n)
+		return d, nil
 	}
-	parts := c.scratch
-	c.scratch = nil
-	ways := make([]*way, len(parts))
-	for branch, part := range parts {
+	d.parts, c.scratch = c.scratch, nil
+	d.ways = make([]*way, len(d.parts))
+	for branch, part := range d.parts {
 		if len(part) > 0 {
-			ways[branch] = c.open(branch, now, len(part))
+			d.ways[branch] = c.open(branch, now, len(part))
 		}
 	}
-	c.mu.Unlock()
-	for branch, part := range parts {
-		kept += c.send(ways[branch], part)
-	}
-	return kept, nil
+	return d, nil
 }
 
 // scatter adds datagrams to those of a branch. mu is held.
@@ -210,17 +229,17 @@ func (c *packets) Close() error {
 	if c.cancel != nil {
 		c.cancel()
 	}
-	var open []core.PacketConn
+	var open []*way
 	for i, w := range c.ways {
 		if w != nil {
-			open = append(open, w.conn)
+			open = append(open, w)
 			c.ways[i] = nil
 		}
 	}
 	c.mu.Unlock()
 	var errs []error
-	for _, conn := range open {
-		errs = append(errs, conn.Close())
+	for _, w := range open {
+		errs = append(errs, w.end())
 	}
 	return errors.Join(errs...)
 }

@@ -52,6 +52,7 @@ func (c *packets) open(branch int, now time.Time, n int) *way {
 	c.note(part.Flow, branch)
 	conn, err := c.branches[branch].OpenPackets(c.values, &part)
 	if err != nil {
+		part.Flow.End()
 		c.failed[branch] = now.Add(failedLife)
 		reason := core.DropUnreachable
 		if errors.Is(err, core.ErrDenied) {
@@ -115,5 +116,12 @@ func (c *packets) close(w *way) {
 		}
 	}
 	c.mu.Unlock()
-	_ = w.conn.Close()
+	_ = w.end()
+}
+
+// end closes the branch, and tells those who count what ran in it.
+func (w *way) end() error {
+	err := w.conn.Close()
+	w.flow.End()
+	return err
 }
