@@ -42,7 +42,8 @@ type conn struct {
 	first   core.Addr       // the target of the first datagram
 	stream  core.Stream     // nil until it is open
 	sink    core.PacketSink // nil until Receive
-	writing bool            // the goroutines have begun
+	writing bool            // run has begun
+	reading bool            // read has begun
 	closed  bool
 	rest    []byte // of the stream, read before it was given to NewServer
 }
@@ -89,7 +90,7 @@ func (c *conn) WritePackets(ps []core.Packet) (int, error) {
 	return n, nil
 }
 
-// begin starts the goroutines. mu is held.
+// begin starts run. mu is held.
 func (c *conn) begin() {
 	if !c.writing {
 		c.writing = true
@@ -104,7 +105,15 @@ func (c *conn) Receive(sink core.PacketSink) {
 	c.sink = sink
 	if c.open == nil {
 		c.begin()
-	} else if c.stream != nil {
+	}
+	c.beginRead()
+}
+
+// beginRead has the stream read, once there are a stream and a sink: datagrams may be sent
+// before Receive, and meanwhile. mu is held.
+func (c *conn) beginRead() {
+	if c.stream != nil && c.sink != nil && !c.reading {
+		c.reading = true
 		go c.end(c.read)
 	}
 }
@@ -142,13 +151,11 @@ func (c *conn) run() {
 			}
 		}
 		c.mu.Lock()
-		stream, sink := c.stream, c.sink
+		stream := c.stream
+		c.beginRead()
 		c.mu.Unlock()
 		if tcp := netio.TCP(stream); tcp != nil {
 			_ = tcp.SetKeepAliveConfig(netio.KeepAlive()) // an error means that it has just been closed
-		}
-		if sink != nil {
-			go c.end(c.read)
 		}
 		return c.write(stream)
 	})

@@ -250,3 +250,26 @@ func TestFullQueue(t *testing.T) {
 		t.Errorf("got %d of %d taken, and the drops %v", taken, all, ds)
 	}
 }
+
+// TestAnswerBeforeReceive has a server answer before it is ready to receive, as a stray
+// datagram at its socket makes it: the client's datagrams are received all the same.
+func TestAnswerBeforeReceive(t *testing.T) {
+	client, server, _ := pair(t, 1<<16)
+	defer client.Close()
+	defer server.Close()
+	answers := gather(client)
+	if n, err := server.WritePackets([]core.Packet{{Addr: coretest.Addr(t, "192.0.2.1:1"), Data: []byte("stray")}}); n != 1 || err != nil {
+		t.Fatalf("got %d, %v", n, err)
+	}
+	if got := <-answers; got != "192.0.2.1:1 stray" {
+		t.Errorf("got %s", got)
+	}
+	select {
+	case got := <-gather(server):
+		if got != "192.0.2.1:1 first" {
+			t.Errorf("got %s", got)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the client's datagram was not received")
+	}
+}
