@@ -88,7 +88,7 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 	if len(payload) > 0 {
 		if _, err := s.Write(payload); err != nil {
 			s.Close()
-			return nil, err
+			return nil, core.Sent(err)
 		}
 	}
 	return s, nil

@@ -46,7 +46,7 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 	if len(rest) > 0 {
 		if _, err := s.Write(rest); err != nil {
 			s.Close()
-			return nil, err
+			return nil, core.Sent(err)
 		}
 	}
 	return s, nil

@@ -51,6 +51,9 @@ func (k kit) writeError(t *testing.T) {
 	if s != nil || !errors.Is(err, broken) {
 		t.Errorf("dial: got %v, %v, want nil, %v", s, err, broken)
 	}
+	if !core.IsSent(err) {
+		t.Error("dial: the error is not marked by core.Sent, though the hello had bytes of the client's")
+	}
 	if !wire.closed {
 		t.Error("dial: the wire was left open")
 	}

@@ -59,7 +59,7 @@ func (c *Cipher) DialStream(target core.Addr, payload []byte, dial func(hello []
 	if payload = payload[n:]; len(payload) > 0 {
 		if _, err := s.Write(payload); err != nil {
 			s.Close()
-			return nil, err
+			return nil, core.Sent(err)
 		}
 	}
 	return s, nil
