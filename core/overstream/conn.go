@@ -161,13 +161,18 @@ func (c *conn) run() {
 	})
 }
 
-// dial opens the stream. What is queued by then leaves with the request.
+// maxFirst is how many bytes of what is queued leave with the request. The rest is written
+// once Close knows the stream, because a server that reads nothing holds up a long write.
+const maxFirst = 16 << 10
+
+// dial opens the stream. What is queued by then leaves with the request, up to maxFirst.
 func (c *conn) dial() error {
 	ctx, cancel := context.WithTimeout(c.ctx, c.Timeout)
 	defer cancel()
 	c.mu.Lock()
-	first := append(appendRequest(nil, c.first), c.queue...)
-	c.queue = nil
+	n := min(len(c.queue), maxFirst)
+	first := append(appendRequest(nil, c.first), c.queue[:n]...)
+	c.queue = c.queue[n:]
 	c.mu.Unlock()
 	stream, err := c.open(ctx, first)
 	if err != nil {

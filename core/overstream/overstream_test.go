@@ -273,3 +273,27 @@ func TestAnswerBeforeReceive(t *testing.T) {
 		t.Error("the client's datagram was not received")
 	}
 }
+
+// TestLongFirst sends a long burst at once to a server that reads nothing: the stream is
+// opened with a part of it, and closed with the connection.
+func TestLongFirst(t *testing.T) {
+	near, far := coretest.Pipe()
+	defer far.Close()
+	sent := make(chan int, 1)
+	c := NewClient(Options{Flow: new(core.Flow), Queue: Queue, Timeout: time.Minute}, func(_ context.Context, first []byte) (core.Stream, error) {
+		sent <- len(first)
+		return near, nil
+	})
+	c.Receive(func([]core.Packet) {})
+	ps := make([]core.Packet, 60)
+	for i := range ps {
+		ps[i] = core.Packet{Addr: coretest.Addr(t, "192.0.2.1:1"), Data: make([]byte, 4000)}
+	}
+	if n, err := c.WritePackets(ps); n != len(ps) || err != nil {
+		t.Fatalf("got %d, %v", n, err)
+	}
+	if n := <-sent; n > maxHeader+maxFirst {
+		t.Errorf("the request has %d bytes", n)
+	}
+	c.Close()
+}
