@@ -25,6 +25,7 @@ type Flow struct {
 	rare   *rarities // nil until there is one; an idle flow costs its size
 	cause  error
 	done   chan struct{} // made when first asked for
+	ended  bool
 }
 
 // rarities are what most flows don't have.
@@ -76,17 +77,24 @@ func (f *Flow) OnCut(end func()) {
 	}
 }
 
-// OnEnd has end called when the connection has ended, cut or not. It is called before
-// the relay starts.
+// OnEnd has end called when the connection has ended, cut or not, at once if it has: what is
+// opened beside an association may be there only then.
 func (f *Flow) OnEnd(end func()) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.rarely().onEnd = append(f.rare.onEnd, end)
+	ended := f.ended
+	if !ended {
+		f.rarely().onEnd = append(f.rare.onEnd, end)
+	}
+	f.mu.Unlock()
+	if ended {
+		end()
+	}
 }
 
 // End calls what OnEnd was given, once. The handler of the connection calls it.
 func (f *Flow) End() {
 	f.mu.Lock()
+	f.ended = true
 	var ends []func()
 	if f.rare != nil {
 		ends, f.rare.onEnd = f.rare.onEnd, nil

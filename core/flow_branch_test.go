@@ -44,3 +44,15 @@ func TestBranchChoices(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// TestEndBeforeOnEnd has what is opened beside an association be there after its end.
+func TestEndBeforeOnEnd(t *testing.T) {
+	f, ended := new(core.Flow), 0
+	f.OnEnd(func() { ended++ })
+	f.End()
+	f.OnEnd(func() { ended += 10 })
+	f.End()
+	if ended != 11 {
+		t.Errorf("got %d, want each called once", ended)
+	}
+}
