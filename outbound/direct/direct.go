@@ -85,13 +85,13 @@ func (d *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
 // DialStream connects to the target, racing its addresses. Each address is checked at
 // the socket, in the form that the kernel receives, so no DNS answer and no spelling of
 // an address bypasses the check. Its errors are marked by core.AtTarget, except for those
-// of this machine.
+// of this machine and what the check denies: that is denied here, and goes no other way.
 func (d *Outbound) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
 	s, err := d.netFor(r).DialStream(ctx, r)
 	if errors.Is(err, syscall.EADDRNOTAVAIL) && len(d.from.v4)+len(d.from.v6) > 0 {
 		err = fmt.Errorf("%w: does this machine have the addresses of from?", err)
 	}
-	if err != nil && !isOwn(err) {
+	if err != nil && !isOwn(err) && !errors.Is(err, core.ErrDenied) {
 		err = core.AtTarget(err)
 	}
 	return s, err

@@ -97,6 +97,9 @@ func denied(t *testing.T, d core.Dialer, r *core.Request, text string) {
 	if !errors.Is(err, core.ErrDenied) || !strings.Contains(err.Error(), text) {
 		t.Errorf("%s, %v: got %v, want core.ErrDenied with %q", r.Target, r.IPs, err, text)
 	}
+	if core.IsAtTarget(err) {
+		t.Errorf("%s, %v: %v is told as the target's answer, so a group would try another way", r.Target, r.IPs, err)
+	}
 }
 
 // wireForms returns the targets that a client can name an address by.

@@ -92,7 +92,7 @@ func (g *Group) probeOnce(ctx context.Context, m *Member, over core.Dialer) {
 	default:
 		err = fmt.Errorf("probe: %w", core.NoAnswer(err, p.Timeout.Std()))
 		g.env.Log.Debug("probe failed", slog.String("member", m.name), slog.Any("err", err))
-		if !core.IsAtTarget(err) {
+		if !core.IsAtTarget(err) && !errors.Is(err, core.ErrDenied) { // denied here says nothing of the member
 			g.told(m, m.health.fail(now, g.options.Fall, g.options.Rest.Std(), err.Error()))
 		}
 	}
