@@ -175,7 +175,7 @@ func TestKeys(t *testing.T) {
 		}
 		return &core.Request{Network: core.TCP, Target: a}
 	}
-	if byTarget(name("A.example", 80)) != byTarget(name("a.example", 443)) || byTarget(name("a.example", 80)) == byTarget(name("b.example", 80)) {
+	if byTarget(name("A.example", 80)) != byTarget(name("a.example", 443)) || byTarget(name("a.example.", 80)) != byTarget(name("a.example", 80)) || byTarget(name("a.example", 80)) == byTarget(name("b.example", 80)) {
 		t.Error("targets: want one key for each host")
 	}
 	if (&core.Request{}).Client.Addr.IsValid() || byClient(&core.Request{}) == 0 {

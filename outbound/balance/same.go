@@ -57,7 +57,7 @@ func byTarget(r *core.Request) uint64 {
 	case r.Network == core.UDP || !r.Target.IsValid():
 		return byClient(r)
 	case r.Target.Name() != "":
-		return mix(hash(hashStart, strings.ToLower(r.Target.Name())))
+		return mix(hash(hashStart, strings.ToLower(strings.TrimSuffix(r.Target.Name(), "."))))
 	}
 	h := uint64(hashStart)
 	for _, b := range r.Target.IP().As16() {
