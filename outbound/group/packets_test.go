@@ -286,3 +286,39 @@ func TestFirstHop(t *testing.T) {
 		t.Errorf("got %v", placed.Err)
 	}
 }
+
+// TestAssociationTrial brings a member back by the answers of associations alone.
+func TestAssociationTrial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2, first{}, nil)
+		wires := w.withPackets()
+		w.members[0].set(errRefused, 0)
+		open := func() core.PacketConn {
+			c, err := w.dialer.OpenPackets(t.Context(), association())
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Receive(func([]core.Packet) {})
+			return c
+		}
+		for range 3 {
+			open().Close()
+		}
+		if !w.group.Members()[0].IsOut() {
+			t.Fatal("a member that does not open is in")
+		}
+		w.members[0].set(nil, 0)
+		time.Sleep(31 * time.Second)
+		for i := range 3 {
+			c := open()
+			send(t, c, 1)
+			last := (*wires)[len(*wires)-1]
+			last.sink(datagrams(1))
+			if out := w.group.Members()[0].IsOut(); out != (i < 1) {
+				t.Errorf("after %d answers: out: %t", i+1, out)
+			}
+			c.Close()
+			time.Sleep(time.Second)
+		}
+	})
+}

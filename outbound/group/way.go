@@ -19,6 +19,7 @@ type way struct {
 
 	unanswered atomic.Int32 // bursts since the last answer
 	since      atomic.Int64 // when the first of them was sent, in Unix nanoseconds
+	heard      atomic.Bool  // there was an answer
 }
 
 // errMeter marks the end of a way by a meter of its chain, which says nothing of the member.
@@ -98,6 +99,17 @@ func (c *packets) wait(w *way, target core.Addr) {
 	}
 }
 
+// hear notes an answer. The first one of a way is a success for a member that is out: that
+// the way was opened is none.
+func (c *packets) hear(w *way) {
+	now := time.Now()
+	w.unanswered.Store(0)
+	w.member.health.hear(now)
+	if !w.heard.Swap(true) && w.member.IsOut() {
+		c.told(w.member, w.member.health.succeed(now, c.options.Rise, nil, true))
+	}
+}
+
 // deliver returns the sink of a way.
 func (c *packets) deliver(w *way) core.PacketSink {
 	return func(ps []core.Packet) {
@@ -105,8 +117,7 @@ func (c *packets) deliver(w *way) core.PacketSink {
 			return
 		}
 		if w.unanswered.Load() != 0 {
-			w.unanswered.Store(0)
-			w.member.health.hear(time.Now())
+			c.hear(w)
 		}
 		if !w.take(ps, 1) {
 			return
