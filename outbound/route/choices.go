@@ -37,7 +37,7 @@ func (o *Outbound) Choices(ctx context.Context, r *core.Request, ask bool) ([]co
 		switch {
 		case j == core.RuleHolds:
 			c.Verdict, taken = held(depends), true
-		case j == core.RuleNeedsIPs && o.resolver != nil:
+		case j == core.RuleNeedsIPs: // without a resolver here, a stage before the route finds them
 			c.Verdict, depends = core.VerdictDepends, true
 		}
 		all = append(all, c)

@@ -227,3 +227,23 @@ func BenchmarkDial(b *testing.B) {
 type instant struct{ coretest.Dialer }
 
 func (*instant) DialStream(context.Context, *core.Request) (core.Stream, error) { return nil, nil }
+
+// TestChoicesDepend has a rule depend on addresses that a stage before the route finds.
+func TestChoicesDepend(t *testing.T) {
+	o := &Outbound{env: coretest.Env(t), names: []string{"rule.office"}, rules: []core.Rule{below{Dialer: coretest.NewDialer(), in: netip.MustParsePrefix("10.0.0.0/8")}}}
+	r := &core.Request{Target: coretest.Addr(t, "git.corp:1")}
+	for _, tc := range []struct {
+		ips        []netip.Addr
+		rule, rest core.Verdict
+	}{
+		{nil, core.VerdictDepends, core.VerdictDepends},
+		{[]netip.Addr{netip.MustParseAddr("10.0.0.1")}, core.VerdictYes, core.VerdictNotAsked},
+		{[]netip.Addr{netip.MustParseAddr("192.0.2.1")}, core.VerdictNo, core.VerdictYes},
+	} {
+		r.IPs = tc.ips
+		all, err := o.Choices(t.Context(), r, false)
+		if err != nil || all[0].Verdict != tc.rule || all[1].Verdict != tc.rest {
+			t.Errorf("%v: got %v, %v", tc.ips, all, err)
+		}
+	}
+}
