@@ -30,7 +30,11 @@ func (overStreams) ServesPackets() bool { return true }
 // valid header has proved its key: its connection just ends.
 func (s server) packets(conn core.Stream, c core.Client, a core.Accepted, p pending, next inbound.Requests) error {
 	accepted, err := overstream.Accept(a.Stream, a.Target, a.Payload)
-	if err != nil {
+	switch {
+	case err == nil:
+	case a.Unproven: // what changed the header may have no key
+		return err
+	default:
 		return core.Authenticated(err)
 	}
 	r := &core.Request{User: a.User, Grant: a.Grant, Once: a.Once, Unproven: a.Unproven, Flow: new(core.Flow)}

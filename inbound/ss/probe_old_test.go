@@ -14,6 +14,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/overstream"
 	"github.com/umbra-proxy/umbra/inbound"
 )
 
@@ -165,5 +166,29 @@ func TestOldNoise(t *testing.T) {
 	}
 	if want := rounds / 128; requests < want/2 || requests > want*3/2 {
 		t.Errorf("got %d requests of %d, want about %d", requests, rounds, want)
+	}
+}
+
+// TestOldOverStream changes a byte of a client's request for UDP over its stream on the way,
+// which a method that does not authenticate can't tell: it counts as no mistake of a client
+// that has proved its key.
+func TestOldOverStream(t *testing.T) {
+	for _, s := range stream.Specs() {
+		fresh := oldCipher(t, s)
+		client, conn := coretest.Pipe()
+		up, err := fresh().DialStream(overstream.Target(), []byte{0xff}, func(hello []byte) (core.Stream, error) {
+			_, err := client.Write(hello)
+			return client, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := newServer(t, fresh(), inbound.Rejection{})
+		server.quota = new(inbound.Quota)
+		if err := server.Handshake(t.Context(), conn, core.Client{}, new(coretest.Asked)); err == nil || core.IsAuthenticated(err) {
+			t.Errorf("%s: got %v, want an error that proves nothing", s.Method, err)
+		}
+		up.Close()
+		conn.Close()
 	}
 }
