@@ -23,7 +23,7 @@ func (d *dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketC
 	names := dial.NamesOf(d.env.Process)
 	c := &packets{
 		dialer: d, request: r, names: names, most: names.OfAssociation(), values: context.WithoutCancel(ctx),
-		ways: make([]*way, len(d.branches)), failed: make([]time.Time, len(d.branches)), targets: map[core.Addr]*target{},
+		ways: make([]*way, len(d.branches)), failed: make([]failure, len(d.branches)), targets: map[core.Addr]*target{},
 	}
 	return c, nil
 }
@@ -42,13 +42,19 @@ type packets struct {
 	closed   bool                  // guarded by mu, as all that follows
 	sink     core.PacketSink       // nil until Receive
 	ways     []*way                // by branch; nil unless open
-	failed   []time.Time           // by branch: until when it is not opened again
+	failed   []failure             // by branch
 	targets  map[core.Addr]*target // judged a moment ago
 	lookups  int                   // under way
 	waiting  int                   // bytes of datagrams that wait for lookups
 	cancel   context.CancelFunc    // of the lookups; nil until there is one
 	lookupIn context.Context
 	scratch  [][]core.Packet // by branch, of WritePackets
+}
+
+// failure is why a branch is not opened again for a while.
+type failure struct {
+	until  time.Time
+	reason core.DropReason
 }
 
 // target is what is known of a target.

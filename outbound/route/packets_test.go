@@ -147,6 +147,7 @@ func TestPacketsBranchEnds(t *testing.T) {
 		}
 		write("10.0.0.1:1")
 		write("192.0.2.1:1")
+		time.Sleep(2 * shortLife)
 		office.all[0].flow.Cut(errors.New("the server has gone"))
 		synctest.Wait()
 		write("10.0.0.1:1")
@@ -154,6 +155,7 @@ func TestPacketsBranchEnds(t *testing.T) {
 		if len(office.all) != 2 || office.all[0].closed != 1 || office.all[1].text() != "10.0.0.1:1 x" {
 			t.Errorf("cut: got %d lines, want a second one", len(office.all))
 		}
+		time.Sleep(2 * shortLife)
 		office.all[1].mu.Lock()
 		office.all[1].err = net.ErrClosed
 		office.all[1].mu.Unlock()
@@ -166,9 +168,35 @@ func TestPacketsBranchEnds(t *testing.T) {
 			t.Error("the end of one branch touched another")
 		}
 		office.all[2].flow.Drop(core.DropFull, 3)
-		if ds := r.Flow.TakeDropped(); len(ds) != 1 || ds[0].Count != 3 {
-			t.Errorf("got the drops %v, want those of the branch", ds)
+		if ds := r.Flow.TakeDropped(); len(ds) != 2 || ds[0].Reason != core.DropUnreachable || ds[1].Count != 3 {
+			t.Errorf("got the drops %v, want those of the branch, and what was lost as it failed", ds)
 		}
+	})
+}
+
+// TestPacketsFailing has a branch fail at each datagram: it is not opened for each.
+func TestPacketsFailing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		c, r, _, _, _ := association(t, w)
+		opened := 0
+		w.office.Packets = func(_ context.Context, r *core.Request) (core.PacketConn, error) {
+			opened++
+			return &line{flow: r.Flow, err: net.ErrClosed}, nil
+		}
+		c.Receive(func([]core.Packet) {})
+		for range 200 {
+			_, _ = c.WritePackets([]core.Packet{packet(t, "10.0.0.1:1", "x")})
+			synctest.Wait()
+			time.Sleep(10 * time.Millisecond)
+		}
+		if opened != 2 {
+			t.Errorf("got %d attempts in 2 s, want 2", opened)
+		}
+		if ds := r.Flow.TakeDropped(); len(ds) != 1 || ds[0].Reason != core.DropUnreachable || ds[0].Count != 200 {
+			t.Errorf("got the drops %v, want all 200 unreachable", ds)
+		}
+		c.Close()
 	})
 }
 

@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/panics"
 )
 
 // way is an open branch of an association.
 type way struct {
 	conn   core.PacketConn
-	flow   *core.Flow      // of conn; what it chooses and drops counts for the association
+	flow   *core.Flow // of conn; what it chooses and drops counts for the association
+	opened time.Time
 	pauses [2]atomic.Int64 // until when a meter of the branch lets nothing pass, up and down, in Unix nanoseconds
 }
 
@@ -43,8 +45,8 @@ func (c *packets) open(branch int, now time.Time, n int) *way {
 	if w := c.ways[branch]; w != nil {
 		return w
 	}
-	if now.Before(c.failed[branch]) {
-		c.request.Flow.Drop(core.DropDenied, n)
+	if failed := c.failed[branch]; now.Before(failed.until) {
+		c.request.Flow.Drop(failed.reason, n)
 		return nil
 	}
 	part := *c.request
@@ -53,15 +55,15 @@ func (c *packets) open(branch int, now time.Time, n int) *way {
 	conn, err := c.branches[branch].OpenPackets(c.values, &part)
 	if err != nil {
 		part.Flow.End()
-		c.failed[branch] = now.Add(failedLife)
 		reason := core.DropUnreachable
 		if errors.Is(err, core.ErrDenied) {
 			reason = core.DropDenied
 		}
+		c.failed[branch] = failure{now.Add(failedLife), reason}
 		c.request.Flow.Drop(reason, n)
 		return nil
 	}
-	w := &way{conn: conn, flow: part.Flow}
+	w := &way{conn: conn, flow: part.Flow, opened: now}
 	c.ways[branch] = w
 	part.Flow.OnCut(func() { go c.close(w) }) // it may be cut already, and mu is held
 	if c.sink != nil {
@@ -84,6 +86,7 @@ func (c *packets) send(w *way, ps []core.Packet) int {
 	}
 	n, err := w.conn.WritePackets(ps)
 	if err != nil {
+		w.flow.Drop(core.DropUnreachable, len(ps)-n)
 		w.flow.Cut(err)
 	}
 	return n
@@ -107,16 +110,28 @@ func (c *packets) deliver(w *way) core.PacketSink {
 	}
 }
 
+// shortLife is how long a branch lasts that is opened again at once after its end. One that
+// ended sooner rests for as long, so that one that always fails is not opened for each
+// datagram.
+const shortLife = time.Second
+
 // close closes a way, if it is open.
 func (c *packets) close(w *way) {
 	c.mu.Lock()
+	now := time.Now()
 	for i := range c.ways {
-		if c.ways[i] == w {
-			c.ways[i] = nil
+		if c.ways[i] != w {
+			continue
+		}
+		c.ways[i] = nil
+		if now.Sub(w.opened) < shortLife {
+			c.failed[i] = failure{now.Add(shortLife), core.DropUnreachable}
 		}
 	}
 	c.mu.Unlock()
-	_ = w.end()
+	if err := panics.Call(w.end); err != nil {
+		_ = panics.Log(c.env.Log, "branch panicked", err)
+	}
 }
 
 // end closes the branch, and tells those who count what ran in it.
