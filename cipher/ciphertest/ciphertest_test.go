@@ -37,7 +37,7 @@ func (none) DialStream(target core.Addr, payload []byte, dial func(hello []byte)
 	if n < len(payload) {
 		if _, err := wire.Write(payload[n:]); err != nil {
 			wire.Close()
-			return nil, err
+			return nil, core.Sent(err)
 		}
 	}
 	return wire, nil
