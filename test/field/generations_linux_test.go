@@ -110,14 +110,15 @@ func TestGenerations(t *testing.T) {
 				umbra.WaitOutput(t, fmt.Sprintf("serving generation=%d ", n+1))
 				held = append(held, g.hold(t, target))
 			}
-			bound := one * 13 / 10
+			most := int(float64(one) * mostMemory)
+			bound := most
 			if soak {
 				bound = 0 // waits for the least, which is told
 			}
 			now := settled(t, umbra, bound, 30*time.Second)
 			t.Logf("%d users, %d names: %d KiB at first, %d KiB after %d reloads: %.2f times", users, names, one, now, reloads, float64(now)/float64(one))
-			if now > one*13/10 {
-				t.Errorf("got %d KiB after %d reloads, want at most 1.3 times the %d KiB of one generation", now, reloads, one)
+			if now > most {
+				t.Errorf("got %d KiB after %d reloads, want at most %.1f times the %d KiB of one generation", now, reloads, mostMemory, one)
 			}
 			for n, c := range held {
 				if err := echo(c, fmt.Sprint("still here: ", n)); err != nil {
