@@ -12,7 +12,7 @@ import (
 
 // packetQueue is how many datagrams are queued for a sink; further datagrams are lost, as
 // on a real socket.
-const packetQueue = 256
+const packetQueue = 1024
 
 // PacketEnd is one end of a packet connection, and the address at which the
 // other end reaches it.
