@@ -1,7 +1,11 @@
 package peer
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -13,7 +17,8 @@ func V2RayServer(t testing.TB, method, options string) int {
 	port := FreePort(t)
 	p := Start(t, nil, Need(t, "ss-server"), "-s", "127.0.0.1", "-p", strconv.Itoa(port), "-k", Password, "-m", method,
 		"--plugin", Need(t, "ss-v2ray-plugin"), "--plugin-opts", "server;"+options)
-	p.WaitListen(t, port)
+	p.WaitListen(t, port) // the plugin
+	p.Until(t, "listen behind its plugin", func() bool { return listens(p.Cmd.Process.Pid) })
 	return port
 }
 
@@ -26,5 +31,34 @@ func V2RayLocal(t testing.TB, method string, server int, options string) int {
 		"-b", "127.0.0.1", "-l", strconv.Itoa(port), "-k", Password, "-m", method,
 		"--plugin", Need(t, "ss-v2ray-plugin"), "--plugin-opts", options)
 	p.WaitListen(t, port)
+	p.Until(t, "run a plugin that listens", func() bool {
+		for _, pid := range children(p.Cmd.Process.Pid) {
+			if listens(pid) {
+				return true
+			}
+		}
+		return false
+	})
 	return port
+}
+
+// listens reports whether a process listens on TCP, as far as /proc tells.
+func listens(pid int) bool {
+	const listening = "0A" // TCP_LISTEN, as in /proc/net/tcp
+	inodes := map[string]bool{}
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, _ := os.ReadFile(table) // a machine without IPv6 has no second one
+		for line := range strings.Lines(string(text)) {
+			if fields := strings.Fields(line); len(fields) > 9 && fields[3] == listening {
+				inodes["socket:["+fields[9]+"]"] = true
+			}
+		}
+	}
+	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, fd := range fds {
+		if to, err := os.Readlink(fd); err == nil && inodes[to] {
+			return true
+		}
+	}
+	return false
 }
