@@ -59,28 +59,16 @@ func (o Options) headerLines() (string, error) {
 // checkHeader returns an error if a line of the options would break the request. The error
 // does not contain the value.
 func checkHeader(name, value string) error {
-	lower := strings.ToLower(name)
-	switch {
-	case name == "" || strings.IndexFunc(name, isNoToken) >= 0:
-		return fmt.Errorf("%q is no name of a header line (RFC 9110 §5.1)", name)
+	if err := option.CheckHeaderName(name); err != nil {
+		return err
+	}
+	switch lower := strings.ToLower(name); {
 	case lower == "host":
 		return errors.New("write the option host instead")
 	case slices.Contains(own, lower) || strings.HasPrefix(lower, "sec-websocket-"):
 		return errors.New("this line can't be set")
 	}
-	if err := option.CheckSecret(option.Text(value)); err != nil {
-		return errors.New("the value contains a line end or another control character; remove it")
-	}
-	return nil
-}
-
-// isNoToken reports whether a character can't be in a token (RFC 9110 §5.6.2).
-func isNoToken(r rune) bool {
-	switch {
-	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
-		return false
-	}
-	return !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	return option.CheckHeaderValue(value)
 }
 
 // headReader reads headers from a wire, each of at most most bytes. What was read beyond
