@@ -6,16 +6,17 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/chain"
 )
 
 // way is an association's way through a member.
 type way struct {
 	member *Member
 	conn   core.PacketConn
-	flow   *core.Flow      // of conn; what it chooses and drops counts for the association
-	epoch  atomic.Uint32   // of the group, when the member was found to fit
-	ended  atomic.Bool     // conn is closed, or will be
-	pauses [2]atomic.Int64 // until when a meter of the member lets nothing pass, up and down, in Unix nanoseconds
+	flow   *core.Flow    // of conn; what it chooses and drops counts for the association
+	epoch  atomic.Uint32 // of the group, when the member was found to fit
+	ended  atomic.Bool   // conn is closed, or will be
+	meters chain.Meters  // of the member's chain
 
 	unanswered atomic.Int32 // bursts since the last answer
 	since      atomic.Int64 // when the first of them was sent, in Unix nanoseconds
@@ -70,7 +71,7 @@ func (c *packets) end(w *way) error {
 
 // send sends datagrams by a way. If that fails, the next ones go another way.
 func (c *packets) send(w *way, ps []core.Packet) int {
-	if !w.take(ps, 0) || len(ps) == 0 {
+	if !w.take(ps, chain.Up) || len(ps) == 0 {
 		return 0
 	}
 	target := ps[0].Addr
@@ -119,7 +120,7 @@ func (c *packets) deliver(w *way) core.PacketSink {
 		if w.unanswered.Load() != 0 {
 			c.hear(w)
 		}
-		if !w.take(ps, 1) {
+		if !w.take(ps, chain.Down) {
 			return
 		}
 		c.delivering.Lock()
@@ -128,24 +129,12 @@ func (c *packets) deliver(w *way) core.PacketSink {
 	}
 }
 
-// take has the meters of the member's chain count datagrams. It returns false while they ask
-// for a wait: nothing here may wait, so the datagrams are dropped.
-func (w *way) take(ps []core.Packet, direction int) bool {
-	pause := &w.pauses[direction]
-	if until := pause.Load(); until != 0 && time.Now().UnixNano() < until {
-		w.flow.Drop(core.DropPaused, len(ps))
-		return false
-	}
-	bytes := [2]int{}
-	for i := range ps {
-		bytes[direction] += len(ps[i].Data)
-	}
-	wait, err := w.flow.Take(bytes[0], bytes[1])
-	if wait > 0 {
-		pause.Store(time.Now().Add(wait).UnixNano())
-	}
+// take has the meters of the member's chain count datagrams, and reports whether these may
+// pass.
+func (w *way) take(ps []core.Packet, d chain.Direction) bool {
+	ok, err := w.meters.Take(w.flow, ps, d)
 	if err != nil {
 		w.flow.Cut(errMeter{err})
 	}
-	return err == nil
+	return ok
 }

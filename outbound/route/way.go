@@ -2,10 +2,10 @@ package route
 
 import (
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/chain"
 	"github.com/umbra-proxy/umbra/core/panics"
 )
 
@@ -14,26 +14,7 @@ type way struct {
 	conn   core.PacketConn
 	flow   *core.Flow // of conn; what it chooses and drops counts for the association
 	opened time.Time
-	pauses [2]atomic.Int64 // until when a meter of the branch lets nothing pass, up and down, in Unix nanoseconds
-}
-
-// take has the meters of the branch count datagrams. It returns false while they ask for a
-// wait: nothing here may wait, so the datagrams are dropped.
-func (w *way) take(ps []core.Packet, way int) (bool, error) {
-	pause := &w.pauses[way]
-	if until := pause.Load(); until != 0 && time.Now().UnixNano() < until {
-		w.flow.Drop(core.DropPaused, len(ps))
-		return false, nil
-	}
-	bytes := [2]int{}
-	for i := range ps {
-		bytes[way] += len(ps[i].Data)
-	}
-	wait, err := w.flow.Take(bytes[0], bytes[1])
-	if wait > 0 {
-		pause.Store(time.Now().Add(wait).UnixNano())
-	}
-	return err == nil, err
+	meters chain.Meters
 }
 
 // open returns the way by a branch and opens it if need be. If it can't, it counts n
@@ -78,7 +59,7 @@ func (c *packets) send(w *way, ps []core.Packet) int {
 	if w == nil || len(ps) == 0 {
 		return 0
 	}
-	if ok, err := w.take(ps, 0); !ok {
+	if ok, err := w.meters.Take(w.flow, ps, chain.Up); !ok {
 		if err != nil {
 			w.flow.Cut(err)
 		}
@@ -98,7 +79,7 @@ func (c *packets) deliver(w *way) core.PacketSink {
 		if w.flow.Cause() != nil {
 			return
 		}
-		if ok, err := w.take(ps, 1); !ok {
+		if ok, err := w.meters.Take(w.flow, ps, chain.Down); !ok {
 			if err != nil {
 				w.flow.Cut(err)
 			}
