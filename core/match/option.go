@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"strconv"
 
+	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -88,3 +90,14 @@ func CutFile(s string) (path string, ok bool) {
 
 // errNested reports a "file:" entry in a list file.
 var errNested = errors.New("a file can't name another file")
+
+// NamedUsers returns the users of a list for a description, under the list's key. Those of its
+// files may be users of the past.
+func NamedUsers(key string, list []string) (all []core.NamedUser) {
+	for i, name := range list {
+		if _, ok := CutFile(name); !ok {
+			all = append(all, core.NamedUser{Key: core.OptionKey(key, strconv.Itoa(i)), Name: name})
+		}
+	}
+	return all
+}

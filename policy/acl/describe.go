@@ -2,7 +2,6 @@ package acl
 
 import (
 	"slices"
-	"strconv"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/match"
@@ -13,7 +12,7 @@ var _ core.Describer = Options{}
 // Describe implements core.Describer. Without a resolver names are passed on, and
 // walk around denied ranges.
 func (o Options) Describe() core.Description {
-	d := core.Description{ForUsers: append(namedUsers("allow_users", o.AllowUsers), namedUsers("deny_users", o.DenyUsers)...)}
+	d := core.Description{ForUsers: append(match.NamedUsers("allow_users", o.AllowUsers), match.NamedUsers("deny_users", o.DenyUsers)...)}
 	resolver := core.Named{Key: "resolver", To: o.Resolver}
 	switch {
 	case resolver.Given():
@@ -22,14 +21,4 @@ func (o Options) Describe() core.Description {
 		d.Ranges = "deny_targets"
 	}
 	return d
-}
-
-// namedUsers returns the users of a list. Those of its files may be users of the past.
-func namedUsers(key string, list []string) (all []core.NamedUser) {
-	for i, name := range list {
-		if _, ok := match.CutFile(name); !ok {
-			all = append(all, core.NamedUser{Key: core.OptionKey(key, strconv.Itoa(i)), Name: name})
-		}
-	}
-	return all
 }

@@ -73,7 +73,7 @@ func (o Options) Describe() core.Description {
 	d := core.Description{
 		Branches: []core.Branch{{Label: "holds", Chain: o.Chain.Named("chain")}},
 		For:      append(core.NamedList("inbounds", o.Inbounds), core.NamedList("not_inbounds", o.NotInbounds)...),
-		ForUsers: append(namedUsers("users", o.Users), namedUsers("not_users", o.NotUsers)...),
+		ForUsers: append(match.NamedUsers("users", o.Users), match.NamedUsers("not_users", o.NotUsers)...),
 	}
 	for _, list := range []struct {
 		key string
@@ -84,16 +84,6 @@ func (o Options) Describe() core.Description {
 		}
 	}
 	return d
-}
-
-// namedUsers returns the users of a list. Those of its files may be users of the past.
-func namedUsers(key string, list []string) (all []core.NamedUser) {
-	for i, name := range list {
-		if _, ok := match.CutFile(name); !ok {
-			all = append(all, core.NamedUser{Key: core.OptionKey(key, strconv.Itoa(i)), Name: name})
-		}
-	}
-	return all
 }
 
 // Share is a part of all clients. The zero Share is all of them.
