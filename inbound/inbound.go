@@ -76,5 +76,9 @@ func shutDown(ctx context.Context, all ...Handshaker) {
 
 var _ core.PacketInbound = served{}
 
-// ServesPackets reports whether the options ask for UDP.
-func (s served) ServesPackets() bool { return s.mode.Packets() }
+// ServesPackets reports whether the options ask for UDP: by mode, or by those of the
+// Handshaker, which may make associations of streams.
+func (s served) ServesPackets() bool {
+	h, ok := s.handshaker.(interface{ ServesPackets() bool })
+	return s.mode.Packets() || ok && h.ServesPackets()
+}

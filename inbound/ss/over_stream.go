@@ -10,21 +10,8 @@ import (
 	"github.com/umbra-proxy/umbra/inbound"
 )
 
-// withPackets returns an inbound that serves UDP over its streams, if it does.
-func withPackets(in core.Inbound, overStream bool) core.Inbound {
-	if l, ok := in.(inbound.Listening); ok && overStream {
-		return overStreams{l}
-	}
-	return in
-}
-
-// overStreams is an inbound of streams that carry UDP too.
-type overStreams struct{ inbound.Listening }
-
-var _ core.PacketInbound = overStreams{}
-
-// ServesPackets returns true.
-func (overStreams) ServesPackets() bool { return true }
+// ServesPackets reports whether streams may carry UDP. Package inbound asks for it.
+func (s server) ServesPackets() bool { return s.quota != nil }
 
 // packets passes on a request for an association over its stream. A client that sends no
 // valid header has proved its key: its connection just ends.

@@ -46,11 +46,8 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 		h.quota, h.queue = inbound.KeepQuota(env, o.Options), cmp.Or(o.StreamQueue, overstream.Queue)
 	}
 	streams, err := inbound.New(env, o.Options, h)
-	if err != nil {
-		return nil, err
-	}
-	if !o.Mode.Packets() {
-		return withPackets(streams, o.UDPOverStream), nil
+	if err != nil || !o.Mode.Packets() {
+		return streams, err
 	}
 	packets, err := newPackets(env, o, c)
 	if err != nil {
