@@ -16,11 +16,11 @@ import (
 
 // Question is a request that is not made: Route tells where it would go.
 type Question struct {
-	User    string       `json:"user,omitempty"`
-	Client  netip.Addr   `json:"client"`
-	Target  core.Addr    `json:"-"`
-	Network core.Network `json:"network"`
-	Ask     bool         `json:"ask,omitempty"` // look names up
+	User    string
+	Client  netip.Addr
+	Target  core.Addr
+	Network core.Network
+	Ask     bool // look names up
 }
 
 // RoutePath is where a request would go from one pipeline.
