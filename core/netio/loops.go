@@ -98,8 +98,10 @@ func (l *Loops) Enter(r *core.Request, pipeline *core.Passed) error {
 	if l == nil || l.count.Load() == 0 {
 		return nil
 	}
-	key := loopKey{r.Network, r.Client.Addr}
-	if r.Network == core.UDP {
+	// Not r.Network: a SOCKS5 client asks for an association by a TCP connection, and a UDP
+	// socket of this process may have the same number for its port.
+	key := loopKey{r.Client.Network, r.Client.Addr}
+	if key.network == core.UDP {
 		if !l.process.Load().Own(r.Client.Addr.Addr()) {
 			return nil
 		}

@@ -39,7 +39,8 @@ func TestLoops(t *testing.T) {
 		t.Fatalf("port: got %d, %v", port, err)
 	}
 	next := func() *core.Request {
-		return &core.Request{Network: core.UDP, Flow: new(core.Flow), Client: core.Client{Addr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)}}
+		return &core.Request{Network: core.UDP, Flow: new(core.Flow), Client: core.Client{
+			Addr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), Network: core.UDP}}
 	}
 	second := next()
 	if err := l.Enter(second, b); err != nil || !second.Passed.Has("a") || !second.Passed.Has("b") {
@@ -52,6 +53,11 @@ func TestLoops(t *testing.T) {
 	other.Client.Addr = netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), port)
 	if err := l.Enter(other, a); err != nil {
 		t.Errorf("the same port of another machine: got %v", err)
+	}
+	control := next()
+	control.Client.Network = core.TCP // the control connection of an association
+	if err := l.Enter(control, a); err != nil {
+		t.Errorf("the same port of TCP: got %v", err)
 	}
 	first.Flow.End()
 	if err := l.Enter(next(), a); err != nil || l.count.Load() != 0 {

@@ -15,7 +15,7 @@ import (
 )
 
 // patience is the timeout of every wait of a test client.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // write writes a file to a folder of the test.
 func write(t testing.TB, name, content string) string {

@@ -17,7 +17,7 @@ import (
 )
 
 // startTimeout is the maximum time until a program listens.
-const startTimeout = 20 * time.Second
+const startTimeout = time.Minute
 
 // Need returns the path of a program. If it is missing, the test fails where CI is set, and is
 // skipped with a message otherwise: `make test` installs all programs.
