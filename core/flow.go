@@ -19,6 +19,9 @@ type Meter interface {
 type Flow struct {
 	Up, Down atomic.Int64 // payload bytes delivered to the target and to the client
 
+	answered  atomic.Int64 // when the first bytes came down, in Unix nanoseconds; 0 before, and if nothing is recorded
+	recording atomic.Bool
+
 	mu     sync.Mutex
 	meters []Meter   // guarded by mu, as all that follows; only appended to
 	onCut  [2]func() // the first ones, which most flows have
@@ -37,6 +40,7 @@ type rarities struct {
 	gave  []bool   // of a Branch, for each of path: whole got it, which had not chosen it yet
 
 	dropped []Dropped // datagrams that were not taken by TakeDropped, by reason
+	steps   []Step    // see Record
 
 	firstEnd  [1]func() // onEnd and path begin here, as most of them end
 	firstPath [2]string
@@ -217,7 +221,21 @@ func (f *Flow) forget(branch string) {
 // Branch returns a flow for one of several ways that the datagrams of f take. What is
 // dropped on it is dropped on f, and what it chooses f has chosen. It can be cut without f;
 // who closes a connection of f closes those of its branches. f may be nil.
-func (f *Flow) Branch() *Flow { return &Flow{rare: &rarities{whole: f}} }
+func (f *Flow) Branch() *Flow {
+	b := &Flow{rare: &rarities{whole: f}}
+	b.recording.Store(f.Recording())
+	return b
+}
+
+// Answered returns when the first bytes came down, or the zero Time: nothing has come, or the
+// flow is not recording.
+func (f *Flow) Answered() time.Time {
+	at := f.answered.Load()
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, at)
+}
 
 // Take counts one burst and asks the meters; it returns the longest wait. Only
 // those that move the flow's bytes call it.
@@ -225,8 +243,8 @@ func (f *Flow) Take(up, down int) (time.Duration, error) {
 	if up > 0 {
 		f.Up.Add(int64(up))
 	}
-	if down > 0 {
-		f.Down.Add(int64(down))
+	if down > 0 && f.Down.Add(int64(down)) == int64(down) && f.recording.Load() {
+		f.answered.Store(time.Now().UnixNano())
 	}
 	var wait time.Duration
 	for _, m := range f.meters {

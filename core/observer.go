@@ -15,6 +15,13 @@ type Observer interface {
 	Observe(e Event)
 }
 
+// StepObserver is an Observer that wants the steps of requests: see Flow.Record.
+type StepObserver interface {
+	Observer
+	// WantsSteps is asked once for each request.
+	WantsSteps() bool
+}
+
 // EventKind is what happened to a connection.
 type EventKind uint8
 
@@ -60,6 +67,8 @@ type Event struct {
 	// events, nor if the connection ended while its client moved.
 	Next netip.AddrPort
 
+	Received int64 // bytes that the client of a HandshakeFailed had sent; -1 if that is not known
+
 	Authenticated bool  // the client proved that it holds a key or a password
 	Err           error // nil for an orderly end
 }
@@ -77,7 +86,9 @@ func (e Event) Reason() string {
 // zero.
 type Stages struct {
 	Accepted  time.Time // the client connected, or its first datagram came
+	Admitted  time.Time // the gates, and a balancer's header before them, let it in
 	Requested time.Time // its request was read
 	Reached   time.Time // the target, or the last hop, was reached
+	Answered  time.Time // the first bytes came back; only where steps are recorded
 	Ended     time.Time
 }

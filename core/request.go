@@ -41,8 +41,9 @@ type Request struct {
 	// an outbound of one may dial the inbound of another. The pipeline sets it.
 	Passed *Passed
 
-	// Accepted is when the client connected, or its first datagram came.
-	Accepted time.Time
+	// Accepted is when the client connected, or its first datagram came, and Admitted when
+	// it was let in.
+	Accepted, Admitted time.Time
 
 	// Ended, if not nil, is called when a stream has ended and gates and observers
 	// have been notified. An inbound that reads several requests from a connection waits

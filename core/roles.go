@@ -30,6 +30,8 @@ func optionals() []optional {
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Run") }},
 		{"core.Commander", reflect.TypeFor[Commander](), "", "Command(context.Context, []string) (any, error)",
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Command") }},
+		{"core.Measurer", reflect.TypeFor[Measurer](), "", "Measure(func(core.Figure))",
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Measure") }},
 		{"core.Retirer", reflect.TypeFor[Retirer](), "", "Retire()",
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Retire") }},
 		{"core.Shutdowner", reflect.TypeFor[Shutdowner](), "", "Shutdown(context.Context) error",

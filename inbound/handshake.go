@@ -29,6 +29,7 @@ type handshake struct {
 	client   core.Client
 	front    frontState
 	accepted time.Time
+	admitted time.Time       // the gates let the client in
 	deadline time.Time       // of the handshake, or, before it, of the front's header
 	stranger budget.Stranger // in Server.strangers
 
@@ -107,6 +108,7 @@ func (h *handshake) handle() (wire core.Stream, cause error) {
 		return nil, nil
 	}
 	err := h.pipeline.handler.Admit(h.client)
+	h.admitted = time.Now()
 	if err == nil || h.server.cfg.Hides && isDrained(err) {
 		h.awaitFirst(err == nil)
 	}
@@ -193,9 +195,13 @@ func (h *handshake) fail(err error) error {
 
 // observeFailure notifies gates and observers of a failed handshake.
 func (h *handshake) observeFailure(err error) {
+	received := int64(-1)
+	if n, ok := netio.Received(h.conn); ok {
+		received = int64(n)
+	}
 	h.pipeline.handler.Observe(core.Event{
-		Kind: core.HandshakeFailed, Client: h.client, Authenticated: core.IsAuthenticated(err), Err: err,
-		Stages: core.Stages{Accepted: h.accepted, Ended: time.Now()},
+		Kind: core.HandshakeFailed, Client: h.client, Authenticated: core.IsAuthenticated(err), Err: err, Received: received,
+		Stages: core.Stages{Accepted: h.accepted, Admitted: h.admitted, Ended: time.Now()},
 	})
 }
 

@@ -178,7 +178,8 @@ func (s *packetSocket) session(key sessionKey, d *netio.Datagram, now time.Time)
 		old.flow.Cut(core.ErrCrowded)
 	}
 	r := &core.Request{
-		ID: s.env.Process.NextID(), Network: core.UDP, Client: client, User: key.session.User(), Flow: fresh.flow, Accepted: now,
+		ID: s.env.Process.NextID(), Network: core.UDP, Client: client, User: key.session.User(), Flow: fresh.flow,
+		Accepted: now, Admitted: time.Now(),
 	}
 	if g, ok := key.session.(core.GrantedSession); ok {
 		r.Grant = g.Grant()

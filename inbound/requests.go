@@ -25,7 +25,8 @@ func (h *handshake) Packets(r *core.Request, p core.PendingPackets) {
 func (h *handshake) complete(r *core.Request, n core.Network) {
 	h.passedOn = true
 	_ = h.conn.SetDeadline(time.Time{})
-	r.ID, r.Network, r.Client, r.Accepted = h.server.cfg.Env.Process.NextID(), n, h.client, h.accepted
+	r.ID, r.Network, r.Client = h.server.cfg.Env.Process.NextID(), n, h.client
+	r.Accepted, r.Admitted = h.accepted, h.admitted
 	r.Wire = h.conn
 	if r.Flow == nil {
 		r.Flow = new(core.Flow)
@@ -45,7 +46,8 @@ func (h *handshake) Again() error {
 		h.closing = true
 		return h.refused
 	}
-	if h.refused = h.pipeline.handler.Admit(h.client); h.refused != nil {
+	h.refused = h.pipeline.handler.Admit(h.client)
+	if h.admitted = time.Now(); h.refused != nil {
 		return h.refused
 	}
 	h.passedOn, h.later = false, true

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/samber/do/v2"
 	"github.com/umbra-proxy/umbra/core"
@@ -34,8 +35,9 @@ func (g *generation) pipeline(i do.Injector, p *config.Pipeline) (*runningPipeli
 		path = append(path, id.String())
 	}
 	l := &runningPipeline{name: p.Name, inbound: inbound, id: p.Inbound(), of: g}
+	observers := append(c.observers, g.observers...)
 	l.pipeline = pipeline.New(pipeline.Config{
-		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Observers: append(c.observers, g.observers...), Dialer: dialer, Path: path,
+		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Observers: observers, Record: wantSteps(observers), Dialer: dialer, Path: path,
 		DialTimeout: p.DialTimeout.Std(), IdleTimeout: p.IdleTimeout.Std(), KeepAlive: p.KeepAlive.Std(), Loops: netio.LoopsOf(g.process),
 		Budget: budget.Of(g.process),
 	})
@@ -154,4 +156,19 @@ func (c *chainBuilder) wrap(dialer core.Dialer, ids []config.ID, beforeInbound b
 		}
 	}
 	return dialer
+}
+
+// wantSteps returns whether one of the observers wants the steps of requests, or nil if none
+// ever does.
+func wantSteps(observers []core.Observer) func() bool {
+	var want []core.StepObserver
+	for _, o := range observers {
+		if o, ok := o.(core.StepObserver); ok {
+			want = append(want, o)
+		}
+	}
+	if want == nil {
+		return nil
+	}
+	return func() bool { return slices.ContainsFunc(want, core.StepObserver.WantsSteps) }
 }

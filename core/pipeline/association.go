@@ -195,7 +195,9 @@ func (a *association) event(kind core.EventKind, from core.Client, err error) co
 
 // stages returns the times of the association. mu is held.
 func (a *association) stages() core.Stages {
-	return core.Stages{Accepted: a.request.Accepted, Requested: a.requested, Reached: a.reached}
+	return core.Stages{
+		Accepted: a.request.Accepted, Admitted: a.request.Admitted, Requested: a.requested, Reached: a.reached, Answered: a.request.Flow.Answered(),
+	}
 }
 
 func (a *association) in(state State) bool {

@@ -43,6 +43,7 @@ type Config struct {
 	KeepAlive   time.Duration  // between two probes of a silent peer; 0 for that of netio.KeepAlive, Never for none
 	Budget      *budget.Budget // of the process; nil for none
 	Loops       *netio.Loops   // finds requests that come back; nil for none
+	Record      func() bool    // whether somebody wants the steps of requests; nil for nobody
 }
 
 var _ core.Handler = (*Pipeline)(nil)
@@ -64,6 +65,9 @@ func (p *Pipeline) enter(c connection, r *core.Request, live func()) error {
 			p.cfg.Log.Warn("a request came back to its own pipeline and was refused: an outbound of it leads to this process; dial another server", slog.String("inbound", r.Client.Inbound), slog.String("network", string(r.Network)))
 		}
 		return err
+	}
+	if p.cfg.Record != nil && p.cfg.Record() {
+		r.Flow.Record()
 	}
 	return p.live.enter(c, live)
 }

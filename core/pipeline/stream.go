@@ -243,5 +243,7 @@ func (s *stream) tell(kind core.EventKind, err error) {
 
 // stages returns the times of the stream, with that of its target.
 func (s *stream) stages(reached time.Time) core.Stages {
-	return core.Stages{Accepted: s.request.Accepted, Requested: s.requested, Reached: reached}
+	return core.Stages{
+		Accepted: s.request.Accepted, Admitted: s.request.Admitted, Requested: s.requested, Reached: reached, Answered: s.request.Flow.Answered(),
+	}
 }
