@@ -38,9 +38,16 @@ type Dropped struct {
 type DropObserver interface {
 	Observer
 	// ObserveDrops is called every few seconds while an association drops datagrams, and
-	// before its end, with those that were dropped since the last call. path is as in
-	// Event. It must not block.
-	ObserveDrops(from Client, path []string, ds []Dropped)
+	// before its end, with those that were dropped since the last call. It must not block.
+	ObserveDrops(Drops)
+}
+
+// Drops are datagrams that an association has dropped.
+type Drops struct {
+	Pipeline string
+	Client   Client
+	Path     []string // as in Event
+	Dropped  []Dropped
 }
 
 // Drop counts n dropped datagrams of an association. A flow that drops nothing costs

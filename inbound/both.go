@@ -56,3 +56,14 @@ func (both) ServesPackets() bool { return true }
 // Listening returns the addresses on which both inbounds listen. It may be called after
 // Listen.
 func (b both) Listening() []netip.AddrPort { return b.packets.Listening() }
+
+var _ core.Measurer = both{}
+
+// Measure implements core.Measurer, for the inbounds that do.
+func (b both) Measure(yield func(core.Figure)) {
+	for _, in := range []core.Inbound{b.streams, b.packets} {
+		if m, ok := in.(core.Measurer); ok {
+			m.Measure(yield)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/budget"
+	"github.com/umbra-proxy/umbra/core/metrics"
 	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
 )
@@ -137,4 +138,9 @@ func (s *Server) logCrowd() {
 		s.cfg.Env.Log.Warn("too many handshakes in progress: connections are refused or ended early",
 			slog.Int("max_handshakes", s.cfg.Max), slog.Int("client_handshakes", s.cfg.PerClient), slog.Int("suppressed", count-1))
 	}
+}
+
+// Measure implements core.Measurer.
+func (s *Server) Measure(yield func(core.Figure)) {
+	yield(core.Figure{Metric: metrics.Handshakes, Labels: []string{s.cfg.Env.Name}, Value: float64(s.strangers.Len())})
 }

@@ -54,7 +54,7 @@ func (b *Branch) Over(wire core.Dialer) (core.Dialer, error) {
 			continue
 		}
 		hop = min(hop, i)
-		over, err := Hop(b.stages[i].String(), out, wire)
+		over, err := Hop(b.env.Process, b.stages[i].String(), out, wire)
 		if err != nil {
 			return nil, b.at(i, err)
 		}

@@ -8,10 +8,12 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/dial"
+	"github.com/umbra-proxy/umbra/core/tally"
 )
 
-// Hop lays an outbound over wire, the hops before it. id names the outbound in errors.
-func Hop(id string, out core.Outbound, wire core.Dialer) (core.Dialer, error) {
+// Hop lays an outbound over wire, the hops before it. id names the outbound in errors, in
+// the figures of the process and in the steps of requests.
+func Hop(process *core.Process, id string, out core.Outbound, wire core.Dialer) (core.Dialer, error) {
 	over, err := out.Over(wire)
 	switch {
 	case errors.Is(err, core.ErrFirstHop) && !isPlaced(err):
@@ -21,7 +23,7 @@ func Hop(id string, out core.Outbound, wire core.Dialer) (core.Dialer, error) {
 	case over == nil:
 		return nil, fmt.Errorf("%s made neither a dialer nor an error", id)
 	}
-	return over, nil
+	return counted{over, id, tally.Of(process).Outbound(id)}, nil
 }
 
 // NoPackets returns why a chain of hops, each over the one before it, carries no UDP, and

@@ -21,7 +21,7 @@ var errReported = errors.New("not built")
 // build makes all components and pipelines of f. Its error holds every mistake
 // that their constructors found.
 func build(reg *core.Registry, f *config.File, process *core.Process, log *slog.Logger, observers ...core.Observer) (*generation, error) {
-	g := &generation{observers: observers, file: f, reg: reg, process: process, log: log, scope: do.New(), built: map[config.ID]any{}, stage: new(core.Stage)}
+	g := &generation{observers: observers, file: f, reg: reg, process: process, log: log, scope: do.New(), built: map[config.ID]any{}, measurers: map[config.ID]core.Measurer{}, stage: new(core.Stage)}
 	ids := slices.SortedFunc(maps.Keys(f.Components), func(a, b config.ID) int {
 		return cmp.Or(cmp.Compare(a.Section, b.Section), cmp.Compare(a.Name, b.Name))
 	})
@@ -87,6 +87,9 @@ func (g *generation) provide(c *config.Component) (invoke func() error) {
 		c = nil // the container keeps this function, and the options may hold much
 		if r, ok := built.(core.Runner); ok {
 			g.runners = append(g.runners, runner{r, env.Log})
+		}
+		if m, ok := built.(core.Measurer); ok {
+			g.measurers[id] = m
 		}
 		return built, nil
 	})

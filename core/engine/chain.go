@@ -37,7 +37,8 @@ func (g *generation) pipeline(i do.Injector, p *config.Pipeline) (*runningPipeli
 	l := &runningPipeline{name: p.Name, inbound: inbound, id: p.Inbound(), of: g}
 	observers := append(c.observers, g.observers...)
 	l.pipeline = pipeline.New(pipeline.Config{
-		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Observers: observers, Record: wantSteps(observers), Dialer: dialer, Path: path,
+		Name: p.Name, Log: g.log.With("pipeline", p.Name), Gates: c.gates, Observers: observers, Record: wantSteps(observers), Users: core.Shared[userCounts](g.process).on.Load,
+		Dialer: dialer, Path: path,
 		DialTimeout: p.DialTimeout.Std(), IdleTimeout: p.IdleTimeout.Std(), KeepAlive: p.KeepAlive.Std(), Loops: netio.LoopsOf(g.process),
 		Budget: budget.Of(g.process),
 	})
@@ -91,7 +92,7 @@ func (c *chainBuilder) hops(packets bool) core.Dialer {
 			c.note(err)
 			continue
 		}
-		over, err := chain.Hop(id.String(), out, wire)
+		over, err := chain.Hop(c.process, id.String(), out, wire)
 		if err != nil {
 			c.refuse(id, err)
 			continue

@@ -18,6 +18,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/failures"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/core/pipeline"
+	"github.com/umbra-proxy/umbra/core/tally"
 )
 
 // Engine runs one file at a time, and what is left of earlier ones.
@@ -35,20 +37,24 @@ type Engine struct {
 	streams    context.Context    // ends when they cut their streams
 	cut        context.CancelFunc // ends streams
 
+	replacing sync.Mutex // held while a file takes the place of another
+	ended     bool       // guarded by replacing; Shutdown was called
+
 	mu      sync.Mutex
-	current *generation          // guarded by mu, as all that follows
-	serving map[*generation]bool // the current one, and those that serve out their connections
-	number  int                  // of the current generation
-	ended   bool                 // Shutdown was called
+	current *generation                // guarded by mu, as all that follows
+	serving map[*generation]bool       // the current one, and those that serve out their connections
+	number  int                        // of the current generation
+	gone    map[string]pipeline.Totals // by name of the pipeline: of generations that are no more
 }
 
 // New returns an Engine that runs nothing yet. The observers are notified of every
 // connection of every file.
 func New(reg *core.Registry, log *slog.Logger, observers ...core.Observer) *Engine {
 	reporter := failures.New(log)
+	process := new(core.Process)
 	e := &Engine{
-		reg: reg, log: log, observers: append(observers[:len(observers):len(observers)], reporter), failures: reporter, process: new(core.Process),
-		failed: make(chan error, 1), serving: map[*generation]bool{},
+		reg: reg, log: log, observers: append(observers[:len(observers):len(observers)], reporter, tally.Of(process)), failures: reporter, process: process,
+		failed: make(chan error, 1), serving: map[*generation]bool{}, gone: map[string]pipeline.Totals{},
 	}
 	e.handshakes, e.drop = context.WithCancel(context.Background())
 	e.streams, e.cut = context.WithCancel(context.Background())
@@ -76,8 +82,8 @@ func (e *Engine) Reload(ctx context.Context, f *config.File) error {
 }
 
 func (e *Engine) replace(ctx context.Context, f *config.File) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.replacing.Lock()
+	defer e.replacing.Unlock()
 	if e.ended {
 		return core.ErrShutdown
 	}
@@ -92,16 +98,23 @@ func (e *Engine) replace(ctx context.Context, f *config.File) error {
 	core.NAT64Of(e.process).Set(option.Prefixes(f.Process.NAT64))
 	e.failures.SetHops(hopsOf(f))
 	next.serve(e.fail)
-	e.number++
-	next.number, next.since = e.number, time.Now()
-	old := e.current
-	e.current = next
-	e.serving[next] = true
-	e.log.Info("serving", slog.Int("generation", e.number), slog.Int("pipelines", len(next.pipelines)))
+	old := e.adopt(next)
+	e.log.Info("serving", slog.Int("generation", next.number), slog.Int("pipelines", len(next.pipelines)))
 	if old != nil {
 		e.retired.Go(func() { e.retire(old) })
 	}
 	return nil
+}
+
+// adopt makes next the current generation, and returns the one before, or nil.
+func (e *Engine) adopt(next *generation) (old *generation) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.number++
+	next.number, next.since = e.number, time.Now()
+	old, e.current = e.current, next
+	e.serving[next] = true
+	return old
 }
 
 // nameBounds returns the bounds on names of [process].
@@ -123,15 +136,23 @@ func (e *Engine) forget(g *generation) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.serving, g)
+	for _, p := range g.pipelines {
+		sum := e.gone[p.name]
+		sum.Add(p.pipeline.Totals())
+		e.gone[p.name] = sum
+	}
 }
 
 // Shutdown stops accepting, drops unfinished handshakes, waits for the running
 // connections of all generations until ctx ends, and then cuts them. It returns
 // what failed.
 func (e *Engine) Shutdown(ctx context.Context) error {
+	e.replacing.Lock()
+	e.ended = true
+	e.replacing.Unlock()
 	e.mu.Lock()
 	current := e.current
-	e.current, e.ended = nil, true
+	e.current = nil
 	e.mu.Unlock()
 	e.drop()
 	defer context.AfterFunc(ctx, e.cut)()

@@ -38,7 +38,10 @@ type generation struct {
 
 	built   map[config.ID]any // the components
 	runners []runner          // those with work of their own
-	running sync.WaitGroup    // of them
+
+	measurers map[config.ID]core.Measurer // those with figures
+
+	running sync.WaitGroup // of them
 	stop    context.CancelFunc
 
 	problems []config.Problem // found while building

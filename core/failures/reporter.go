@@ -77,11 +77,11 @@ func (r *Reporter) Observe(e core.Event) {
 }
 
 // ObserveDrops counts datagrams that an association has dropped.
-func (r *Reporter) ObserveDrops(from core.Client, path []string, ds []core.Dropped) {
-	for _, d := range ds {
-		k := kind{where: strings.Join(path, " > "), reason: string(d.Reason), dropped: true, atInbound: d.AtInbound}
+func (r *Reporter) ObserveDrops(all core.Drops) {
+	for _, d := range all.Dropped {
+		k := kind{where: strings.Join(all.Path, " > "), reason: string(d.Reason), dropped: true, atInbound: d.AtInbound}
 		if d.AtInbound {
-			k.where = from.Inbound
+			k.where = all.Client.Inbound
 		}
 		r.mu.Lock()
 		r.add(k, tally{first: d.Count})

@@ -176,8 +176,8 @@ func TestDropped(t *testing.T) {
 			f.Drop(core.DropName, 300)
 			f.Drop(core.DropFragment, 2)
 			f.Drop(core.DropName, 12)
-			r.ObserveDrops(core.Client{Inbound: "inbound.local"}, []string{"outbound.direct"}, f.TakeDropped())
-			r.ObserveDrops(core.Client{Inbound: "inbound.local"}, []string{"outbound.direct"}, f.TakeDropped())
+			r.ObserveDrops(core.Drops{Client: core.Client{Inbound: "inbound.local"}, Path: []string{"outbound.direct"}, Dropped: f.TakeDropped()})
+			r.ObserveDrops(core.Drops{Client: core.Client{Inbound: "inbound.local"}, Path: []string{"outbound.direct"}, Dropped: f.TakeDropped()})
 		}
 		for range 3 {
 			ended()

@@ -14,7 +14,7 @@ var (
 // Metrics of inbounds.
 var (
 	Accepted          = &core.Metric{Name: "umbra_inbound_accepted_total", Kind: core.Counter, Help: "clients that connected, or whose first datagram came", Labels: []string{"inbound", "network"}}
-	Handshakes        = &core.Metric{Name: "umbra_inbound_handshakes", Kind: core.Gauge, Help: "connections whose request is not known yet", Labels: []string{"inbound"}}
+	Handshakes        = &core.Metric{Name: "umbra_inbound_handshakes", Kind: core.Gauge, Help: "connections whose request is not known yet, or that are still being refused", Labels: []string{"inbound"}}
 	HandshakeFailures = &core.Metric{Name: "umbra_inbound_handshake_failures_total", Kind: core.Counter, Help: "connections whose first bytes made no request, by reason as in the log", Labels: []string{"inbound", "reason"}}
 	HandshakeSeconds  = &core.Metric{Name: "umbra_inbound_handshake_seconds", Kind: core.Histogram, Help: "time from the accept until the request was known", Labels: []string{"inbound"}}
 	ProbeBytes        = &core.Metric{Name: "umbra_inbound_probe_bytes", Kind: core.Histogram, Help: "bytes that clients had sent when their handshake failed", Labels: []string{"inbound", "reason"}}

@@ -212,6 +212,7 @@ func (a *association) progress() int64     { return a.packets.Load() }
 func (*association) inQueues() int         { return 0 }
 func (a *association) lasts()              { a.tellDrops() }
 func (a *association) activity() *activity { return &a.sweeps }
+func (a *association) user() string        { return a.request.User }
 func (a *association) id() uint64          { return a.request.ID }
 
 func (a *association) idleTimeout(most time.Duration) time.Duration {

@@ -22,7 +22,7 @@ func (a *association) tellDrops() {
 			continue
 		}
 		err := panics.Call(func() error {
-			o.ObserveDrops(from, a.pipeline.pathOf(a.request.Flow), ds)
+			o.ObserveDrops(core.Drops{Pipeline: a.pipeline.cfg.Name, Client: from, Path: a.pipeline.pathOf(a.request.Flow), Dropped: ds})
 			return nil
 		})
 		panics.Log(a.pipeline.cfg.Log, "observer panicked", err)

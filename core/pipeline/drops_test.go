@@ -19,7 +19,8 @@ type dropObserver struct {
 
 func (*dropObserver) Observe(core.Event) {}
 
-func (d *dropObserver) ObserveDrops(_ core.Client, _ []string, ds []core.Dropped) {
+func (d *dropObserver) ObserveDrops(drops core.Drops) {
+	ds := drops.Dropped
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.got = append(d.got, ds)

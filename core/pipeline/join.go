@@ -46,5 +46,6 @@ func (p *joined) inQueues() int                              { return p.bytes.in
 func (*joined) idleTimeout(most time.Duration) time.Duration { return most }
 func (*joined) lasts()                                       {}
 func (p *joined) activity() *activity                        { return &p.sweeps }
+func (*joined) user() string                                 { return "" }
 func (*joined) id() uint64                                   { return 0 }
 func (p *joined) snapshot() Connection                       { return Connection{State: Relaying} }

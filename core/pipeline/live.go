@@ -40,6 +40,8 @@ type connection interface {
 	lasts()
 	// activity returns what the sweep remembers of the connection.
 	activity() *activity
+	// user returns the name of its user, "" without one.
+	user() string
 	// id returns the number of its request, 0 without one.
 	id() uint64
 	// snapshot tells of the connection.
@@ -51,6 +53,7 @@ type connection interface {
 type liveSet struct {
 	idle   time.Duration  // without progress, after which a connection is cut
 	budget *budget.Budget // nil for none
+	users  func() bool    // whether users are counted apart; nil for no
 
 	mu           sync.Mutex
 	streams      map[connection]struct{} // guarded by mu, as all that follows
@@ -61,6 +64,7 @@ type liveSet struct {
 	next         time.Time     // when that is
 	sweeping     bool          // a sweep is under way, and sets the next one at its end
 	streamsDue   time.Time     // when the streams are swept next
+	gone         Totals        // of connections that have left
 }
 
 // activity is what the sweep remembers of a connection. After the connection has
@@ -115,6 +119,7 @@ func (l *liveSet) leave(c connection) {
 	defer l.mu.Unlock()
 	l.budget.Release(c.network())
 	delete(l.of(c), c)
+	l.add(c)
 	if l.size() > 0 || l.timer == nil {
 		return
 	}

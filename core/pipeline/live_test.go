@@ -26,6 +26,7 @@ func (c *fakeConnection) network() core.Network { return c.over }
 func (c *fakeConnection) progress() int64       { return 0 }
 func (c *fakeConnection) inQueues() int         { return int(c.queued.Load()) }
 func (c *fakeConnection) activity() *activity   { return &c.sweeps }
+func (c *fakeConnection) user() string          { return "alice" }
 func (c *fakeConnection) id() uint64            { return 0 }
 func (c *fakeConnection) snapshot() Connection  { return Connection{} }
 

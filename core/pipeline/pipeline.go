@@ -43,6 +43,7 @@ type Config struct {
 	KeepAlive   time.Duration  // between two probes of a silent peer; 0 for that of netio.KeepAlive, Never for none
 	Budget      *budget.Budget // of the process; nil for none
 	Loops       *netio.Loops   // finds requests that come back; nil for none
+	Users       func() bool    // whether Totals has users; nil for no
 	Record      func() bool    // whether somebody wants the steps of requests; nil for nobody
 }
 
@@ -50,7 +51,9 @@ var _ core.Handler = (*Pipeline)(nil)
 
 // New returns a Pipeline that serves from now on.
 func New(cfg Config) *Pipeline {
-	return &Pipeline{cfg: cfg, passed: core.Passed{Pipeline: cfg.Name}, live: newLiveSet(cfg.IdleTimeout, cfg.Budget)}
+	p := &Pipeline{cfg: cfg, passed: core.Passed{Pipeline: cfg.Name}, live: newLiveSet(cfg.IdleTimeout, cfg.Budget)}
+	p.live.users = cfg.Users
+	return p
 }
 
 // enter admits a connection to the live set, unless its request has come back to this

@@ -13,6 +13,7 @@ var _ connection = (*stream)(nil)
 func (s *stream) flow() *core.Flow                           { return s.request.Flow }
 func (*stream) network() core.Network                        { return core.TCP }
 func (s *stream) activity() *activity                        { return &s.sweeps }
+func (s *stream) user() string                               { return s.request.User }
 func (s *stream) id() uint64                                 { return s.request.ID }
 func (*stream) idleTimeout(most time.Duration) time.Duration { return most }
 func (s *stream) progress() int64                            { return s.request.Flow.Up.Load() + s.request.Flow.Down.Load() }

@@ -168,7 +168,7 @@ func (g *Group) Over(wire core.Dialer) (core.Dialer, error) {
 	d := &dialer{Group: g}
 	var errs []error
 	for i, m := range g.members {
-		over, err := chain.Hop(m.id, m.outbound, wire)
+		over, err := chain.Hop(g.env.Process, m.id, m.outbound, wire)
 		if err != nil {
 			errs = append(errs, g.at(i, err))
 		}

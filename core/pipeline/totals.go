@@ -1,0 +1,99 @@
+package pipeline
+
+import (
+	"maps"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Totals are the connections of a pipeline and the bytes that they moved: of those that are
+// being served, and of those that have ended.
+type Totals struct {
+	Streams, Associations Sum
+	Users                 map[string]Sum // only with Config.Users; "" for connections without a user
+}
+
+// Sum is a number of connections and what they moved.
+type Sum struct {
+	Live     int   // connections that are being served
+	Up, Down int64 // bytes
+	Seen     time.Time
+}
+
+// Add adds other totals.
+func (t *Totals) Add(o Totals) {
+	t.Streams.Add(o.Streams)
+	t.Associations.Add(o.Associations)
+	if t.Users == nil && o.Users != nil {
+		t.Users = map[string]Sum{}
+	}
+	for name, u := range o.Users {
+		t.addUser(name, u)
+	}
+}
+
+func (t *Totals) addUser(name string, u Sum) {
+	sum := t.Users[name]
+	sum.Add(u)
+	t.Users[name] = sum
+}
+
+// Add adds another sum.
+func (s *Sum) Add(o Sum) {
+	s.Live += o.Live
+	s.Up += o.Up
+	s.Down += o.Down
+	if o.Seen.After(s.Seen) {
+		s.Seen = o.Seen
+	}
+}
+
+// of returns the sum for connections over n.
+func (t *Totals) of(n core.Network) *Sum {
+	if n == core.UDP {
+		return &t.Associations
+	}
+	return &t.Streams
+}
+
+// Totals returns those of the pipeline. A connection that ends meanwhile is counted once.
+func (p *Pipeline) Totals() Totals {
+	return p.live.totals(p.cfg.Users != nil && p.cfg.Users())
+}
+
+func (l *liveSet) totals(users bool) Totals {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.gone
+	if t.Users = maps.Clone(t.Users); users && t.Users == nil {
+		t.Users = map[string]Sum{}
+	}
+	for _, part := range []map[connection]struct{}{l.streams, l.associations} {
+		for c := range part {
+			f := c.flow()
+			one := Sum{Live: 1, Up: f.Up.Load(), Down: f.Down.Load(), Seen: now}
+			t.of(c.network()).Add(one)
+			if users {
+				t.addUser(c.user(), one)
+			}
+		}
+	}
+	return t
+}
+
+// add counts a connection that has left. mu is held.
+func (l *liveSet) add(c connection) {
+	f := c.flow()
+	one := Sum{Up: f.Up.Load(), Down: f.Down.Load()}
+	l.gone.of(c.network()).Add(one)
+	if l.users == nil || !l.users() {
+		return
+	}
+	if l.gone.Users == nil {
+		l.gone.Users = map[string]Sum{}
+	}
+	one.Seen = time.Now()
+	l.gone.addUser(c.user(), one)
+}

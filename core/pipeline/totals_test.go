@@ -1,0 +1,51 @@
+package pipeline
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+)
+
+// Whoever reads the totals while connections end sees them never fall, and each connection
+// once.
+func TestTotalsNeverFall(t *testing.T) {
+	l := newLiveSet(time.Hour, nil)
+	l.users = func() bool { return true }
+	const n = 500
+	var done atomic.Bool
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		var last int64
+		for !done.Load() {
+			sum := l.totals(true)
+			moved := sum.Streams.Up + sum.Associations.Up
+			if moved < last || moved > n*10 || sum.Users["alice"].Up != moved {
+				t.Errorf("got %d bytes after %d, and %d of the user", moved, last, sum.Users["alice"].Up)
+				return
+			}
+			last = moved
+		}
+	})
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			c := &fakeConnection{over: []core.Network{core.TCP, core.UDP}[i%2]}
+			enter(t, l, c)
+			c.cutBy.Up.Add(10)
+			c.cutBy.Cut(core.ErrIdle)
+		})
+	}
+	all.Wait()
+	done.Store(true)
+	reading.Wait()
+	sum := l.totals(true)
+	if sum.Streams.Live+sum.Associations.Live != 0 || sum.Streams.Up != n*5 || sum.Associations.Up != n*5 || sum.Users["alice"].Up != n*10 {
+		t.Errorf("at the end: got %+v", sum)
+	}
+	if l.totals(false).Users == nil {
+		t.Error("users that were counted are forgotten")
+	}
+}
