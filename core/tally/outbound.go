@@ -37,7 +37,7 @@ func (t *Tally) Outbound(id string) *Outbound { return t.outbounds.get(id) }
 func (o *Outbound) Dialled(began time.Time, err error) {
 	now := time.Now()
 	if err == nil {
-		o.results.get(okResult).Add(1)
+		o.results.get(OK).Add(1)
 		o.took.in(metrics.Short).ObserveTime(now.Sub(began))
 		o.worked.Store(now.UnixNano())
 		return

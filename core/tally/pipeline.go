@@ -5,8 +5,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/metrics"
 )
 
-// okResult is the result of an orderly end.
-const okResult = "ok"
+// OK is the result of an orderly end.
+const OK = "ok"
 
 // pipeline is what is counted for a pipeline.
 type pipeline struct {
@@ -20,7 +20,7 @@ func ResultOf(e core.Event) string {
 	if reason := e.Reason(); reason != "" {
 		return reason
 	}
-	return okResult
+	return OK
 }
 
 // ended counts a connection that has ended.
