@@ -48,7 +48,8 @@ func TestOutbound(t *testing.T, makeOutbound func(t testing.TB) core.Outbound) {
 	})
 	t.Run("later hop", func(t *testing.T) {
 		wire := &Dialer{Stream: dial.Net{}.DialStream}
-		d, err := makeOutbound(t).Over(wire)
+		out := makeOutbound(t)
+		d, err := out.Over(wire)
 		if errors.Is(err, core.ErrFirstHop) {
 			return
 		}
@@ -56,6 +57,7 @@ func TestOutbound(t *testing.T, makeOutbound func(t testing.TB) core.Outbound) {
 			t.Fatalf("over a wire: %v", err)
 		}
 		dialerExchange(t, d)
+		measuredBy(t, out)
 		if len(wire.Requests()) == 0 {
 			t.Error("the outbound bypassed its wire")
 		}

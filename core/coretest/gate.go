@@ -35,6 +35,7 @@ func TestGate(t *testing.T, makeGate func(t testing.TB) core.Gate) {
 					life.run(g, c)
 				}
 			})
+			measuredBy(t, g)
 		})
 	}
 	t.Run("at once", func(t *testing.T) {
@@ -53,6 +54,7 @@ func TestGate(t *testing.T, makeGate func(t testing.TB) core.Gate) {
 			}
 			all.Wait()
 		})
+		measuredBy(t, g)
 	})
 	t.Run("a client without an address", func(t *testing.T) {
 		g := makeGate(t)

@@ -90,6 +90,7 @@ func (s *server) shutdown(t *testing.T) {
 		}
 		s.serving.Wait()
 	})
+	measuredBy(t, s.inbound)
 }
 
 // connect opens a TCP connection to at.

@@ -22,7 +22,8 @@ func TestMiddleware(t *testing.T, makeMiddleware func(t testing.TB) core.Middlew
 		next := NewDialer()
 		r := request(to, []byte("payload"))
 		before := snapshot(r)
-		s := dialTarget(t, t.Context(), makeMiddleware(t).Wrap(next), r)
+		middleware := makeMiddleware(t)
+		s := dialTarget(t, t.Context(), middleware.Wrap(next), r)
 		if after := snapshot(r); !reflect.DeepEqual(before, after) {
 			t.Errorf("the request was changed: got %+v, want a changed copy passed on", after)
 		}
@@ -35,6 +36,7 @@ func TestMiddleware(t *testing.T, makeMiddleware func(t testing.TB) core.Middlew
 			Write(t, far, []byte("answer"))
 			Read(t, s, []byte("answer"))
 		})
+		measuredBy(t, middleware)
 	})
 	t.Run("stream error", func(t *testing.T) {
 		next := &Dialer{Stream: func(context.Context, *core.Request) (core.Stream, error) { return nil, errNext }}

@@ -53,11 +53,13 @@ func TestResolver(t *testing.T, names Names, makeResolver func(t testing.TB) cor
 		if names.Missing == "" {
 			t.Skip("no name to ask for")
 		}
-		ips, err := makeResolver(t).LookupIP(t.Context(), names.Missing)
+		r := makeResolver(t)
+		ips, err := r.LookupIP(t.Context(), names.Missing)
 		var dns *net.DNSError
 		if len(ips) != 0 || !errors.As(err, &dns) || !dns.IsNotFound {
 			t.Errorf("%s: got %v, %v, want a *net.DNSError with IsNotFound", names.Missing, ips, err)
 		}
+		measuredBy(t, r)
 	})
 	t.Run("cancelled context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -82,5 +84,6 @@ func TestResolver(t *testing.T, names Names, makeResolver func(t testing.TB) cor
 			}
 			all.Wait()
 		})
+		measuredBy(t, r)
 	})
 }
