@@ -51,6 +51,25 @@ func (c *Counters) Of(word string) *atomic.Uint64 {
 	return n
 }
 
+// Only returns the counters of words, in their order, and forgets those of all other words.
+func (c *Counters) Only(words []string) []*atomic.Uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	by := make(map[string]*atomic.Uint64, len(words))
+	all := make([]*atomic.Uint64, len(words))
+	for i, word := range words {
+		if by[word] == nil {
+			by[word] = c.by[word]
+		}
+		if by[word] == nil {
+			by[word] = new(atomic.Uint64)
+		}
+		all[i] = by[word]
+	}
+	c.by = by
+	return all
+}
+
 // Measure passes on a figure of m for each word, which is the last label.
 func (c *Counters) Measure(yield func(core.Figure), m *core.Metric, labels ...string) {
 	c.mu.Lock()

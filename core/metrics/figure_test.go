@@ -36,5 +36,9 @@ func TestCounters(t *testing.T) {
 	if got := fmt.Sprint(coretest.Figures(&c)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	banned := c.Of("banned")
+	if kept := c.Only([]string{"new", "banned"}); kept[1] != banned || kept[0].Load() != 0 || len(coretest.Figures(&c)) != 2 {
+		t.Errorf("only two words: got %v", coretest.Figures(&c))
+	}
 	coretest.TestMeasurer(t, &c, func() { c.Of("banned").Add(1) })
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -47,6 +48,7 @@ type Outbound struct {
 	otherwise *chain.Branch
 	resolver  core.Resolver // nil without the option
 	remember  int
+	taken     []*atomic.Uint64 // requests by branch; set at the commit of the file
 }
 
 var _ core.Outbound = (*Outbound)(nil)
@@ -84,6 +86,7 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 		return nil, err
 	}
 	out.warnOfHidden()
+	core.Keep(env, out.adopt)
 	return out, nil
 }
 
@@ -164,7 +167,8 @@ func (d *dialer) judge(r *core.Request, to core.Addr, ips []netip.Addr) (branch 
 }
 
 // choose returns the branch for a request, and looks its target's name up if that decides.
-// What it finds is for the rules alone: a branch looks the name up in its own way.
+// What it finds is for the rules alone: a branch looks the name up in its own way. With an
+// error, it is the branch of the rule that needed the lookup.
 func (d *dialer) choose(ctx context.Context, r *core.Request) (int, error) {
 	branch, needs := d.judge(r, r.Target, r.IPs)
 	if !needs {
@@ -173,9 +177,9 @@ func (d *dialer) choose(ctx context.Context, r *core.Request) (int, error) {
 	ips, err := d.resolver.LookupIP(ctx, r.Target.Name())
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%s needs the addresses of the target: %w", d.names[branch], err)
+		return branch, fmt.Errorf("%s needs the addresses of the target: %w", d.names[branch], err)
 	case len(ips) == 0:
-		return 0, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
+		return branch, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
 	}
 	branch, _ = d.judge(r, r.Target, ips)
 	return branch, nil
@@ -189,20 +193,12 @@ func (d *dialer) fail(branch int, err error) error {
 	return fmt.Errorf("otherwise of outbound.%s: %w", d.env.Name, err)
 }
 
-// note notes the rule that a request takes.
-func (d *dialer) note(f *core.Flow, branch int) {
-	if f != nil && branch < len(d.names) {
-		f.Choose(d.names[branch])
-	}
-}
-
 // DialStream dials by the branch of the request.
 func (d *dialer) DialStream(ctx context.Context, r *core.Request) (core.Stream, error) {
-	branch, err := d.choose(ctx, r)
+	branch, err := d.decide(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	d.note(r.Flow, branch)
 	s, err := d.branches[branch].DialStream(ctx, r)
 	if err != nil {
 		return nil, d.fail(branch, err)
@@ -214,11 +210,10 @@ var _ core.Finder = (*dialer)(nil)
 
 // Find looks up the target as the branch of the request does.
 func (d *dialer) Find(ctx context.Context, r *core.Request) (core.Answer, error) {
-	branch, err := d.choose(ctx, r)
+	branch, err := d.decide(ctx, r)
 	if err != nil {
 		return core.Answer{}, err
 	}
-	d.note(r.Flow, branch)
 	return core.Find(ctx, d.branches[branch], r)
 }
 

@@ -50,6 +50,7 @@ type world struct {
 	ads, office, rest *coretest.Dialer
 	names             *coretest.Resolver // nil for none
 	remember          int
+	env               core.Env // of a process that goes on; by default one of its own
 }
 
 func newWorld() *world {
@@ -59,7 +60,10 @@ func newWorld() *world {
 // dialer builds the route.
 func (w *world) dialer(t testing.TB) core.Dialer {
 	t.Helper()
-	env := coretest.Env(t)
+	env := w.env
+	if env.Process == nil {
+		env = coretest.Env(t)
+	}
 	env.Name = "split"
 	o := Options{Rules: []core.Ref[core.Rule]{"ads", "office"}, Remember: w.remember}
 	var rest core.ChainStage
@@ -212,6 +216,7 @@ func BenchmarkDial(b *testing.B) {
 		for range n {
 			d.rules, d.names, d.branches = append(d.rules, below{name: ".ads"}), append(d.names, "rule.ads"), append(d.branches, next)
 		}
+		d.adopt(nil)
 		r := &core.Request{Network: core.TCP, Target: coretest.Addr(b, "www.test:443"), Flow: new(core.Flow)}
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.ReportAllocs()

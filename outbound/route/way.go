@@ -33,6 +33,9 @@ func (c *packets) open(branch int, now time.Time, n int) *way {
 	part := *c.request
 	part.Flow = c.request.Flow.Branch()
 	c.note(part.Flow, branch)
+	if part.Flow.Recording() {
+		c.record(part.Flow, branch, now, 0, nil)
+	}
 	conn, err := c.branches[branch].OpenPackets(c.values, &part)
 	if err != nil {
 		part.Flow.End()
