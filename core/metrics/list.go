@@ -38,7 +38,7 @@ var (
 	DialSeconds         = &core.Metric{Name: "umbra_dial_seconds", Kind: core.Histogram, Help: "time until an outbound had opened a stream", Labels: []string{"outbound"}}
 	RouteDecisions      = &core.Metric{Name: "umbra_route_decisions_total", Kind: core.Counter, Help: `requests by the rule that decided, or "otherwise"`, Labels: []string{"route", "rule"}}
 	GroupMemberUp       = &core.Metric{Name: "umbra_group_member_up", Kind: core.Gauge, Help: "1 if the member is taken to work, 0 if it is not", Labels: []string{"group", "member"}}
-	GroupMemberSelected = &core.Metric{Name: "umbra_group_member_selected", Kind: core.Gauge, Help: "1 for the member that new requests take first", Labels: []string{"group", "member"}}
+	GroupMemberSelected = &core.Metric{Name: "umbra_group_member_selected", Kind: core.Gauge, Help: "1 for the member that requests go through, in groups that have one for all", Labels: []string{"group", "member"}}
 	GroupSwitches       = &core.Metric{Name: "umbra_group_switches_total", Kind: core.Counter, Help: "changes of the selected member", Labels: []string{"group"}}
 )
 

@@ -168,7 +168,7 @@ func (g *Group) told(m *Member, c change) {
 	if c == unchanged {
 		return
 	}
-	g.epoch.Add(1)
+	g.kept.epoch.Add(1)
 	h := m.health
 	h.mu.Lock()
 	failures, successes, reason := h.failures, h.successes, h.reason

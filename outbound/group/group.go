@@ -75,7 +75,7 @@ type Group struct {
 	single  Single // the picker, or nil
 	members []*Member
 	current atomic.Pointer[Member]
-	epoch   *atomic.Uint32 // counts changes that associations follow
+	kept    *kept
 
 	placing sync.Mutex
 	probed  []core.Dialer // of the members, at the first position of the group; guarded by placing
@@ -90,14 +90,17 @@ var (
 	_ core.Retirer   = (*Group)(nil)
 	_ core.Commander = (*Group)(nil)
 	_ core.Chooser   = (*Group)(nil)
+	_ core.Measurer  = (*Group)(nil)
 )
 
 // kept is what a group keeps over a reload.
 type kept struct {
-	epoch atomic.Uint32
+	epoch    atomic.Uint32 // counts changes that associations follow
+	switches atomic.Uint64 // changes of the member that serves
 
 	mu      sync.Mutex
-	members map[string]*health // by Member.kept; guarded by mu
+	members map[string]*health // by Member.kept; guarded by mu, as all that follows
+	serves  string             // the member that serves, or served last; "" before the first
 }
 
 // New returns a group whose members p picks. Its errors name the option to correct.
@@ -105,7 +108,7 @@ func New(env core.Env, o Options, p Picker) (*Group, error) {
 	if err := option.Check(o); err != nil {
 		return nil, err
 	}
-	g := &Group{env: env, options: o, picker: p, epoch: new(atomic.Uint32), retired: make(chan struct{})}
+	g := &Group{env: env, options: o, picker: p, kept: new(kept), retired: make(chan struct{})}
 	g.single, _ = p.(Single)
 	var errs []error
 	if len(o.Members) == 0 {
@@ -143,7 +146,7 @@ func (g *Group) adopt(old *kept) *kept {
 	if k == nil {
 		k = new(kept)
 	}
-	g.epoch = &k.epoch
+	g.kept = k
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := map[string]*health{}

@@ -58,7 +58,7 @@ func (withoutDeadline) Deadline() (time.Time, bool) { return time.Time{}, false 
 // WritePackets sends datagrams through the member of the association.
 func (c *packets) WritePackets(ps []core.Packet) (int, error) {
 	w := c.way.Load()
-	if w == nil || w.ended.Load() || w.epoch.Load() != c.epoch.Load() {
+	if w == nil || w.ended.Load() || w.epoch.Load() != c.kept.epoch.Load() {
 		var err error
 		if w, err = c.renew(len(ps)); w == nil {
 			return 0, err
@@ -75,7 +75,7 @@ func (c *packets) renew(n int) (*way, error) {
 	if c.closed {
 		return nil, net.ErrClosed
 	}
-	old, epoch := c.way.Load(), c.epoch.Load()
+	old, epoch := c.way.Load(), c.kept.epoch.Load()
 	if old != nil && !old.ended.Load() && c.fits(old.member) {
 		old.epoch.Store(epoch)
 		return old, nil

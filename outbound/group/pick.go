@@ -91,7 +91,8 @@ func (g *Group) SwitchTo(m *Member) {
 	if left == m {
 		return
 	}
-	g.epoch.Add(1)
+	g.kept.epoch.Add(1)
+	g.kept.serve(m.name)
 	if left != nil {
 		g.cut(left)
 	}

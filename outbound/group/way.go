@@ -32,7 +32,7 @@ func (e errMeter) Unwrap() error { return e.error }
 func (c *packets) open() (*way, error) {
 	r := c.request
 	r.Flow = c.request.Flow.Branch()
-	epoch := c.epoch.Load()
+	epoch := c.kept.epoch.Load()
 	conn, m, _, err := attempt(c.values, c.dialer, &r, core.Dialer.OpenPackets)
 	if err != nil {
 		return nil, err

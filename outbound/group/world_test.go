@@ -78,6 +78,7 @@ type world struct {
 	dialer  core.Dialer
 	log     *strings.Builder
 	logged  *sync.Mutex
+	load    func() // makes the group anew, as a reload does
 }
 
 // options are the defaults of a file.
@@ -102,13 +103,16 @@ func newWorld(t testing.TB, n int, p group.Picker, change func(*group.Options)) 
 	}
 	env.Graph = graph
 	env.Log = slog.New(slog.NewTextHandler(lockedWriter{w.logged, w.log}, nil))
-	var err error
-	if w.group, err = group.New(env, o, p); err != nil {
-		t.Fatal(err)
+	w.load = func() {
+		var err error
+		if w.group, err = group.New(env, o, p); err != nil {
+			t.Fatal(err)
+		}
+		if w.dialer, err = w.group.Over(coretest.NewDialer()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if w.dialer, err = w.group.Over(coretest.NewDialer()); err != nil {
-		t.Fatal(err)
-	}
+	w.load()
 	return w
 }
 
