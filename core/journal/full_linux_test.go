@@ -34,8 +34,14 @@ func TestJournalFull(t *testing.T) {
 		}
 		e, log := newLog()
 		j, _ := open(t, e, path)
+		if works, late := j.Writes(); !works || !late.IsZero() {
+			t.Errorf("before the first write: got %v, late since %v", works, late)
+		}
 		run(t, j, slices.Values([][]byte{record(1)}), func() {})()
 		check(t, log.String())
+		if works, late := j.Writes(); works || late.IsZero() {
+			t.Errorf("a full disk: got %v, late since %v", works, late)
+		}
 	})
 	t.Run("append", func(t *testing.T) {
 		e, _ := newLog()

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // maxPending bounds the bytes queued for writing while a disk is stuck.
@@ -23,6 +25,9 @@ type Journal struct {
 	wake  chan struct{} // capacity 1; a full channel means that a wake-up is pending
 	turn  chan struct{} // capacity 1; a semaphore held by the Run that writes
 	aside bool          // the file has another type and is moved aside first
+
+	late    atomic.Int64 // when the write began that is not done yet, in Unix ns; 0 while nothing waits
+	failing atomic.Bool  // the last write failed
 
 	mu      sync.Mutex
 	pending []byte // guarded by mu, as is lost; encoded records to be written
@@ -91,6 +96,15 @@ func (j *Journal) Note(record []byte) {
 	case j.wake <- struct{}{}:
 	default: // the pending wake-up covers this record
 	}
+}
+
+// Writes reports whether the last write to the file worked, and since when it has not taken
+// what it was given: the zero Time if it has.
+func (j *Journal) Writes() (works bool, late time.Time) {
+	if at := j.late.Load(); at != 0 {
+		late = time.Unix(0, at)
+	}
+	return !j.failing.Load(), late
 }
 
 // takePending removes and returns the queued records and the number of lost records.

@@ -43,7 +43,12 @@ func (j *Journal) Run(ctx context.Context, all iter.Seq[[]byte], tick func()) {
 	complaint := ""
 	for retry := time.Now(); ; {
 		if now := time.Now(); !now.Before(retry) {
-			if err := w.write(); err != nil {
+			j.late.CompareAndSwap(0, now.UnixNano())
+			err := w.write()
+			if j.failing.Store(err != nil); err == nil {
+				j.late.Store(0)
+			}
+			if err != nil {
 				w.close()
 				retry = now.Add(retryEvery)
 				if text := err.Error(); text != complaint {

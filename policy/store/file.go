@@ -216,5 +216,8 @@ func (f *File) Run(ctx context.Context) {
 	}, func() {})
 }
 
+// Health implements Healthy.
+func (f *File) Health() (up bool, late time.Time) { return f.journal.Writes() }
+
 // Close does nothing: Run closes the file.
 func (*File) Close() error { return nil }

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,9 +40,13 @@ type Mirror struct {
 	wake   chan struct{} // wakes session; capacity 1
 	active chan struct{} // a semaphore, held by the one active Run; capacity 1
 
+	up atomic.Bool // set and store were equal, and no call has failed since
+
 	mu      sync.Mutex
-	queue   map[string]Entry // guarded by mu, as is compare
+	queue   map[string]Entry // guarded by mu, as all that follows
 	compare bool             // the queue does not contain all changes
+	queued  time.Time        // of the oldest change that waits; zero for none
+	sending time.Time        // of the oldest change that is being sent; zero for none
 }
 
 // NewMirror returns a Mirror of set and the entries of s under prefix. It copies
@@ -57,6 +62,9 @@ func (m *Mirror) Put(e Entry) {
 		return
 	}
 	m.mu.Lock()
+	if m.queued.IsZero() {
+		m.queued = time.Now()
+	}
 	switch queued, has := m.queue[e.Key]; {
 	case m.compare: // the comparison will find the entry
 	case has && !e.Newer(queued):
@@ -82,6 +90,10 @@ func (m *Mirror) drain() (queue map[string]Entry, compare bool) {
 	defer m.mu.Unlock()
 	queue, compare = m.queue, m.compare
 	m.queue, m.compare = map[string]Entry{}, false
+	if m.sending.IsZero() {
+		m.sending = m.queued
+	}
+	m.queued = time.Time{}
 	return queue, compare
 }
 
@@ -108,11 +120,13 @@ func (m *Mirror) Run(ctx context.Context) {
 				m.log.Info("the store is back")
 			}
 			trouble = ""
+			m.up.Store(true)
 		})
 		if ctx.Err() != nil {
 			m.flushLast()
 			return
 		}
+		m.up.Store(false)
 		if text := Trouble(err); text != trouble {
 			m.log.Error(text, slog.Any("err", err))
 			trouble = text

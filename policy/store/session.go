@@ -79,6 +79,9 @@ func (m *Mirror) send(ctx context.Context, all iter.Seq[Entry]) error {
 			return m.failed(err)
 		}
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sending = time.Time{}
 	return nil
 }
 
