@@ -57,7 +57,8 @@ var (
 	ResolverCacheHits   = &core.Metric{Name: "umbra_resolver_cache_hits_total", Kind: core.Counter, Help: "lookups that the cache answered", Labels: []string{"resolver"}}
 	ResolverSeconds     = &core.Metric{Name: "umbra_resolver_seconds", Kind: core.Histogram, Help: "time until a name server answered", Labels: []string{"resolver", "server"}}
 	CertificateNotAfter = &core.Metric{Name: "umbra_certificate_not_after_timestamp_seconds", Kind: core.Gauge, Help: "when the certificate that a transport shows ends, as Unix time", Labels: []string{"transport"}}
-	QuotaUserBytes      = &core.Metric{Name: "umbra_user_quota_bytes", Kind: core.Gauge, Help: "what a user may use in the period; with users = true", Labels: []string{"user"}}
+	QuotaUserBytes      = &core.Metric{Name: "umbra_user_quota_bytes", Kind: core.Gauge, Help: "what a user may use in the period; with users = true", Labels: []string{"policy", "user"}}
+	QuotaUserUsed       = &core.Metric{Name: "umbra_user_quota_used_bytes", Kind: core.Gauge, Help: "what a user has used in the period, on all nodes; with users = true", Labels: []string{"policy", "user"}}
 	UserBytes           = &core.Metric{Name: "umbra_user_bytes_total", Kind: core.Counter, Help: "payload of a user; with users = true", Labels: []string{"user", "direction"}}
 	UserConnections     = &core.Metric{Name: "umbra_user_connections", Kind: core.Gauge, Help: "connections of a user that are being served; with users = true", Labels: []string{"user"}}
 	SeriesNotShown      = &core.Metric{Name: "umbra_series_not_shown", Kind: core.Gauge, Help: "users that have no series because there are more than max_users"}
@@ -73,7 +74,7 @@ func All() []*core.Metric {
 		Dials, DialSeconds, RouteDecisions, GroupMemberUp, GroupMemberSelected, GroupSwitches,
 		PolicyRefusals, Bans, BansTotal, StoreUp, StoreLag,
 		ResolverQueries, ResolverCacheHits, ResolverSeconds, CertificateNotAfter,
-		UserBytes, UserConnections, QuotaUserBytes, SeriesNotShown, EventReadersDropped,
+		UserBytes, UserConnections, QuotaUserBytes, QuotaUserUsed, SeriesNotShown, EventReadersDropped,
 	}
 }
 

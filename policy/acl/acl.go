@@ -21,6 +21,7 @@ type Policy struct {
 	lists    *lists
 	rules    atomic.Pointer[rules]
 	tally    tally
+	denials  *denials // belongs to the process and outlives a reload; nil until served
 }
 
 var (
@@ -45,6 +46,13 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	}
 	p := &Policy{env: env, lists: l}
 	p.rules.Store(r)
+	core.Keep(env, func(old *denials) *denials {
+		if old == nil {
+			old = new(denials)
+		}
+		p.denials = old
+		return old
+	})
 	if o.Resolver != "" {
 		p.resolver, err = o.Resolver.Get(env)
 	}
@@ -82,6 +90,7 @@ func (p *Policy) reload() error {
 // deny counts a denied request, and returns the error for it.
 func (p *Policy) deny(why reason) error {
 	p.tally.requests.Add(1)
+	p.denials[why.check].Add(1)
 	return denied(p.env.Name, why)
 }
 

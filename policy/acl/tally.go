@@ -5,6 +5,9 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/metrics"
 )
 
 // logEvery is the interval between log records with the number of denials.
@@ -12,6 +15,19 @@ const logEvery = 10 * time.Second
 
 // tally counts the denials since the last log record.
 type tally struct{ requests, datagrams atomic.Int64 }
+
+// denials counts denied requests by the check that they did not pass. It is kept over a reload.
+type denials [len(checks)]atomic.Uint64
+
+var _ core.Measurer = (*Policy)(nil)
+
+// Measure implements core.Measurer. Datagrams are counted where they are dropped, by the
+// pipeline.
+func (p *Policy) Measure(yield func(core.Figure)) {
+	for check, name := range checks {
+		yield(metrics.Value(metrics.PolicyRefusals, float64(p.denials[check].Load()), p.env.Name, name))
+	}
+}
 
 // run logs the counts every logEvery, unless they are 0, and once more when ctx ends.
 func (t *tally) run(ctx context.Context, log *slog.Logger) {

@@ -152,6 +152,7 @@ func (p *Policy) Admit(c core.Client) error {
 	if !banned || p.rules.Mode == "observe" {
 		return nil
 	}
+	p.table.refused.Add(1)
 	return &core.Refusal{Err: fmt.Errorf("%s is banned until %s", name(b.Addr), b.Until.UTC().Format(time.RFC3339)), End: p.rules.Action.end}
 }
 

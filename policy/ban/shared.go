@@ -124,9 +124,12 @@ func (t *table) merge(b Ban, now time.Time) {
 	r.Ban, r.ended = b, false
 	t.reschedule(r, b.Until)
 	t.enforce(r.Ban)
-	switch is := r.IsActive(now); {
+	is := r.IsActive(now)
+	t.hold(r, is)
+	switch {
 	case is && !was:
 		t.tallies.Remove(b.Addr)
+		t.made[theStore].Add(1)
 		t.logBan(b, now, slog.String("by", "the store"))
 	case was && !is:
 		t.log.Info("ban lifted", slog.String("client", name(b.Addr)), slog.String("by", "the store"))

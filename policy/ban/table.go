@@ -54,6 +54,7 @@ type record struct {
 	Ban
 	refused atomic.Int64
 	ended   bool      // the end of the ban has been logged
+	holds   bool      // counted in table.holding
 	next    time.Time // when sweep handles the record next
 	index   int       // in the queue
 }
@@ -63,8 +64,10 @@ type table struct {
 	rules    atomic.Pointer[rules]
 	log      *slog.Logger
 	began    time.Time
-	tooWide  core.Alarm    // for bans of the store that are refused
-	inKernel chan struct{} // a semaphore, held by the runKernel that owns the rules; capacity 1
+	tooWide  core.Alarm            // for bans of the store that are refused
+	inKernel chan struct{}         // a semaphore, held by the runKernel that owns the rules; capacity 1
+	made     [causes]atomic.Uint64 // bans, by their cause
+	refused  atomic.Uint64         // connections
 
 	mu      sync.RWMutex
 	changed func(b Ban)     // sends a change made on this node to the store; guarded by mu
@@ -73,6 +76,7 @@ type table struct {
 	served  list[time.Time] // when each client was last served
 	bans    map[netip.Prefix]*record
 	queue   queue
+	holding int // active bans; those that have ended count until the next sweep
 	v4, v6  lengths
 }
 
@@ -192,6 +196,7 @@ func (t *table) failed(ip netip.Addr, why reason, now time.Time) {
 	}
 	t.tallies.Remove(addr)
 	r := t.ban(addr, t.durationOf(addr, now), c.evidence(), now)
+	t.made[c.mostly()].Add(1)
 	r.Count++
 	t.announce(r, now)
 }
@@ -222,6 +227,7 @@ func (t *table) ban(addr netip.Prefix, d time.Duration, evidence string, now tim
 	r.Ban = Ban{Addr: addr, At: after(r.At, now), Since: now, Until: now.Add(d), Count: count, Failure: evidence}
 	r.ended = false
 	r.refused.Store(0)
+	t.hold(r, true)
 	t.reschedule(r, r.Until)
 	return r
 }
@@ -260,6 +266,7 @@ func (t *table) add(addr netip.Prefix, now time.Time) *record {
 
 // forget removes a record. mu is held.
 func (t *table) forget(r *record) {
+	t.hold(r, false)
 	heap.Remove(&t.queue, r.index)
 	delete(t.bans, r.Addr)
 	if l := t.lengths(r.Addr.Addr()); l.count[r.Addr.Bits()] == 1 {
@@ -298,6 +305,7 @@ func (t *table) sweep(now time.Time) {
 		r := t.queue[0]
 		if !r.ended && !now.Before(r.Until) {
 			r.ended = true
+			t.hold(r, false)
 			if !r.Lifted {
 				t.log.Info("ban ended", slog.String("client", name(r.Addr)), slog.Int64("refused", r.refused.Load()))
 			}
@@ -320,6 +328,7 @@ func (t *table) lift(addr netip.Prefix, now time.Time) bool {
 		return false
 	}
 	r.At, r.Lifted, r.Count = after(r.At, now), true, 0
+	t.hold(r, false)
 	t.log.Info("ban lifted", slog.String("client", name(addr)), slog.Int64("refused", r.refused.Load()))
 	t.changed(r.Ban)
 	t.enforce(r.Ban)
@@ -334,6 +343,7 @@ func (t *table) impose(addr netip.Prefix, d time.Duration, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.ban(addr, d, byHand, now)
+	t.made[hand].Add(1)
 	t.announce(r, now)
 }
 

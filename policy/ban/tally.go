@@ -56,6 +56,17 @@ func (t *tally) sum() (sum int) {
 	return sum
 }
 
+// mostly returns the failure that was counted most often.
+func (t *tally) mostly() reason {
+	most := reason(0)
+	for r, n := range t.reasons {
+		if n > t.reasons[most] {
+			most = reason(r)
+		}
+	}
+	return most
+}
+
 // evidence returns the counted failures as text, such as "auth 2, replay 1".
 func (t *tally) evidence() string {
 	var parts []string

@@ -21,6 +21,8 @@ type clients struct {
 	busy map[netip.Prefix]*client              // clients with connections; guarded by mu, as is idle
 	idle *simplelru.LRU[netip.Prefix, *client] // clients without, by their last arrival or end
 
+	refused refusals
+
 	sessions map[*core.Flow]*session // the UDP sessions of all clients, and those whose place is given but whose end was not seen yet
 }
 
@@ -52,9 +54,10 @@ func (cs *clients) enter(ip netip.Addr, o *Options, now time.Time) (cut *core.Fl
 			c = &client{}
 		}
 	}
-	silent, err := c.admit(source, o, now)
+	silent, why, err := c.admit(source, o, now)
 	switch {
 	case err != nil:
+		cs.refused[why].Add(1)
 	case silent != nil:
 		silent.given, cut = true, silent.flow
 		c.sessions.remove(cut)
@@ -67,19 +70,19 @@ func (cs *clients) enter(ip netip.Addr, o *Options, now time.Time) (cut *core.Fl
 
 // admit returns an error if the client may not have one more connection. It returns the
 // UDP session that must give its place, if one must.
-func (c *client) admit(source netip.Prefix, o *Options, now time.Time) (silent *session, err error) {
+func (c *client) admit(source netip.Prefix, o *Options, now time.Time) (silent *session, why refusal, err error) {
 	if most := o.ConnectionsPerClient; most > 0 && c.connections >= most {
 		if c.connections == most {
 			silent = c.sessions.idle(o.UDPIdle.Std(), now)
 		}
 		if silent == nil {
-			return nil, fmt.Errorf("%w by policy: %s has %d connections already", core.ErrDenied, source, c.connections)
+			return nil, clientConnections, fmt.Errorf("%w by policy: %s has %d connections already", core.ErrDenied, source, c.connections)
 		}
 	}
 	if !allow(&c.rate, o.NewPerSecondPerClient, o, now) {
-		return nil, fmt.Errorf("%w by policy: %s opens too many connections a second", core.ErrDenied, source)
+		return nil, clientRate, fmt.Errorf("%w by policy: %s opens too many connections a second", core.ErrDenied, source)
 	}
-	return silent, nil
+	return silent, 0, nil
 }
 
 // follow notes that a connection of an address is a UDP session, which may give its place.

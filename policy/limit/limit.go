@@ -13,6 +13,7 @@ import (
 // Policy is a gate, which limits addresses, and a middleware, which limits users: the
 // user is known only after the request has been read.
 type Policy struct {
+	name    string
 	options Options
 	log     *slog.Logger
 	alarm   core.Alarm // for silent UDP sessions that make room
@@ -40,7 +41,7 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	if err != nil {
 		return nil, &core.OptionError{Key: "store", Err: err}
 	}
-	p := &Policy{options: o, log: env.Log}
+	p := &Policy{name: env.Name, options: o, log: env.Log}
 	core.Keep(env, func(old *clients) *clients {
 		if old == nil {
 			old = newClients()

@@ -26,6 +26,7 @@ type users struct {
 
 	up, down shaper               // of all users together
 	link     atomic.Pointer[link] // of the generation that serves
+	refused  refusals
 
 	mu      sync.Mutex
 	options *Options // guarded by mu, as is all that follows
@@ -136,10 +137,12 @@ func (us *users) enter(name string, f *core.Flow, now time.Time) (m *meter, cut 
 	us.turn(now)
 	m.user = us.user(name, now)
 	if m.user == nil {
+		us.refused[tableFull].Add(1)
 		return nil, nil, fmt.Errorf("%w by policy: the table of users is full: %d users", core.ErrDenied, maxUsers)
 	}
-	silent, err := us.admit(m.user, now)
+	silent, why, err := us.admit(m.user, now)
 	if err != nil {
+		us.refused[why].Add(1)
 		return nil, nil, err
 	}
 	if silent != nil {
@@ -153,22 +156,22 @@ func (us *users) enter(name string, f *core.Flow, now time.Time) (m *meter, cut 
 
 // admit returns an error if the user may not have one more flow. It returns the UDP session
 // that must give its place, if one must. mu is held.
-func (us *users) admit(u *user, now time.Time) (silent *session, err error) {
+func (us *users) admit(u *user, now time.Time) (silent *session, why refusal, err error) {
 	if u.isSpent() {
-		return nil, us.spent(u)
+		return nil, quotaSpent, us.spent(u)
 	}
 	if most := u.bounds.connections; most > 0 && u.connections >= most {
 		if u.connections == most {
 			silent = u.sessions.idle(us.options.UDPIdle.Std(), now)
 		}
 		if silent == nil {
-			return nil, fmt.Errorf("%w by policy: the user has %d connections already", core.ErrDenied, u.connections)
+			return nil, userConnections, fmt.Errorf("%w by policy: the user has %d connections already", core.ErrDenied, u.connections)
 		}
 	}
 	if !allow(&u.rate, u.perSecond, us.options, now) {
-		return nil, fmt.Errorf("%w by policy: the user opens too many connections a second", core.ErrDenied)
+		return nil, userRate, fmt.Errorf("%w by policy: the user opens too many connections a second", core.ErrDenied)
 	}
-	return silent, nil
+	return silent, 0, nil
 }
 
 // isSpent reports whether the user has no bytes left in this period.

@@ -40,16 +40,23 @@ type Policy struct {
 	wait     time.Duration
 	remember time.Duration
 	away     atomic.Bool // the store is unreachable, which has been logged
+	name     string
+	refused  *refusals // belongs to the process and outlives a reload
 
 	mu      sync.Mutex
-	pending []claim // guarded by mu; sent once the store is reachable again
+	pending []claim   // guarded by mu, as is sending; sent once the store is reachable again
+	sending time.Time // of the oldest claim that retry is sending; zero for none
 }
 
 // claim is a claim of a request's ID at the store.
 type claim struct {
 	key   string
 	until time.Time
+	at    time.Time // when it could not be made
 }
+
+// refusals counts requests that are replays.
+type refusals struct{ atomic.Uint64 }
 
 var (
 	_ core.Middleware = (*Policy)(nil)
@@ -68,11 +75,18 @@ func New(env core.Env, o Options) (core.Policy, error) {
 	if err != nil {
 		return nil, &core.OptionError{Key: "store", Err: err}
 	}
-	return newPolicy(env, o, s), nil
+	p := newPolicy(env, o, s)
+	core.Keep(env, func(old *refusals) *refusals {
+		if old != nil {
+			p.refused = old
+		}
+		return p.refused
+	})
+	return p, nil
 }
 
 func newPolicy(env core.Env, o Options, s store.Store) *Policy {
-	return &Policy{store: s, prefix: "once/" + env.Name + "/", log: env.Log, wait: o.Wait.Std(), remember: o.Remember.Std()}
+	return &Policy{store: s, name: env.Name, refused: new(refusals), prefix: "once/" + env.Name + "/", log: env.Log, wait: o.Wait.Std(), remember: o.Remember.Std()}
 }
 
 // Wrap returns a Dialer that dials for requests that no node has received before.
@@ -85,7 +99,7 @@ func (p *Policy) check(ctx context.Context, r *core.Request) error {
 	if len(r.Once.ID) == 0 {
 		return nil
 	}
-	c := claim{p.prefix + base64.RawURLEncoding.EncodeToString(r.Once.ID), r.Once.Until}
+	c := claim{key: p.prefix + base64.RawURLEncoding.EncodeToString(r.Once.ID), until: r.Once.Until}
 	if c.until.IsZero() {
 		c.until = time.Now().Add(p.remember)
 	}
@@ -107,6 +121,7 @@ func (p *Policy) check(ctx context.Context, r *core.Request) error {
 		}
 		p.postpone(c)
 	case !free:
+		p.refused.Add(1)
 		return &core.Refusal{Err: fmt.Errorf("%w: another node of the fleet has received it", core.ErrReplay)}
 	}
 	return nil
@@ -114,6 +129,7 @@ func (p *Policy) check(ctx context.Context, r *core.Request) error {
 
 // postpone keeps a claim until the store is reachable again.
 func (p *Policy) postpone(c claim) {
+	c.at = time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.pending) < maxPending {
@@ -142,7 +158,11 @@ func (p *Policy) retry(ctx context.Context) {
 	p.mu.Lock()
 	pending := p.pending
 	p.pending = nil
+	if len(pending) > 0 {
+		p.sending = pending[0].at
+	}
 	p.mu.Unlock()
+	defer p.sent()
 	for i, c := range pending {
 		if !time.Now().Before(c.until) {
 			continue

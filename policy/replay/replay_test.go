@@ -230,7 +230,7 @@ func TestNew(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			o := good()
 			tc.change(&o)
-			p, err := New(core.Env{Name: "fleet", Log: slog.New(slog.DiscardHandler)}, o)
+			p, err := New(core.Env{Name: "fleet", Process: new(core.Process), Log: slog.New(slog.DiscardHandler)}, o)
 			if bad, ok := errors.AsType[*core.OptionError](err); ok != (tc.key != "") || ok && bad.Key != tc.key || (p == nil) != ok {
 				t.Errorf("got %v, %v, want an error for the key %q", p, err, tc.key)
 			}
