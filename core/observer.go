@@ -5,12 +5,15 @@ import (
 	"time"
 )
 
-// Observer is notified of each step of connections once. Observe must not block.
+// Observer is notified of each step of connections once. Observe is called by whatever
+// serves the connection, so it must not block: what takes time belongs behind a bounded
+// queue. A panic is logged and ends nothing. What the Event points to belongs to the
+// connection: Observe changes none of it and keeps what it needs as a copy.
 //
-// A component of [policy.x] that is an Observer and no Gate is notified of every
-// connection of its pipelines: Connected first, and last one of Refused,
-// HandshakeFailed, DialFailed and Closed, also where a gate refuses the client or
-// a balancer names none.
+// A component of [observer.x], or of [policy.x] if it is no Gate, is notified of every
+// connection of the pipelines whose chains name it: Connected first, and last one of
+// Refused, HandshakeFailed, DialFailed and Closed, also where a gate refuses the client
+// or a balancer names none.
 type Observer interface {
 	Observe(e Event)
 }
@@ -18,7 +21,7 @@ type Observer interface {
 // StepObserver is an Observer that wants the steps of requests: see Flow.Record.
 type StepObserver interface {
 	Observer
-	// WantsSteps is asked once for each request.
+	// WantsSteps is asked once for each request. It must not block.
 	WantsSteps() bool
 }
 

@@ -28,6 +28,7 @@ type Registry struct {
 	Resolver  Kinds[Resolver]  `help:"finds the addresses of names" chain:"middle"`
 	Policy    Kinds[Policy]    `help:"decides who may do what" chain:"before outbounds"`
 	Rule      Kinds[Rule]      `help:"a condition on requests, and the chain that it leads to" kind:"match"`
+	Observer  Kinds[Observer]  `help:"is notified of every connection: logs, traces" chain:"before outbounds"`
 }
 
 // Kinds holds the kinds of one section. The zero Kinds is empty and ready.

@@ -19,6 +19,8 @@ type (
 	helpful     struct{ observer }
 	listener    struct{ core.Inbound }
 	ended       struct{ core.Resolver }
+	allSteps    struct{ observer }
+	oneDrop     struct{ observer }
 )
 
 func (observer) Observe(core.Event) {}
@@ -39,6 +41,10 @@ func (helpful) Command(context.Context, ...string) (any, error) { return nil, ni
 func (listener) ServesPackets() (bool, error) { return true, nil }
 
 func (ended) Shutdown() {}
+
+func (allSteps) WantsSteps() {}
+
+func (oneDrop) ObserveDrops(core.Client, []string, core.Dropped) {}
 
 // A component that would do nothing, or not all that it looks like, is refused with
 // what to mend.
@@ -62,11 +68,17 @@ func TestBuildChecks(t *testing.T) {
 		{"policy", (*pointerGate)(nil), "its constructor returned neither a component nor an error"},
 		{"inbound", listener{}, "has the method ServesPackets() (bool, error) but is no core.PacketInbound, so it would never be called; want ServesPackets() bool"},
 		{"resolver", ended{}, "has the method Shutdown() but is no core.Shutdowner, so it would never be called; want Shutdown(context.Context) error"},
+		{"observer", observer{}, ""},
+		{"observer", (*observer)(nil), "its constructor returned neither a component nor an error"},
+		{"observer", allSteps{}, "has the method WantsSteps() but is no core.StepObserver, so it would never be called; want WantsSteps() bool, and Observe(core.Event)"},
+		{"policy", oneDrop{}, "has the method ObserveDrops(core.Client, []string, core.Dropped) but is no core.DropObserver, so it would never be called; want ObserveDrops(core.Client, []string, []core.Dropped), and Observe(core.Event)"},
 	} {
 		name := fmt.Sprintf("k%d", i)
 		switch tc.section {
 		case "policy":
 			core.Add(&reg.Policy, name, func(core.Env, struct{}) (core.Policy, error) { return tc.c, nil })
+		case "observer":
+			core.Add(&reg.Observer, name, func(core.Env, struct{}) (core.Observer, error) { return tc.c.(core.Observer), nil })
 		case "inbound":
 			core.Add(&reg.Inbound, name, func(core.Env, struct{}) (core.Inbound, error) { return tc.c.(core.Inbound), nil })
 		case "resolver":

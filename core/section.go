@@ -20,6 +20,7 @@ const (
 	SectionResolver  Section = "resolver"
 	SectionPolicy    Section = "policy"
 	SectionRule      Section = "rule"
+	SectionObserver  Section = "observer"
 )
 
 // Place is where in a chain the components of a section may stand.

@@ -50,7 +50,7 @@ func TestRef(t *testing.T) {
 		want Section
 	}{
 		{Ref[Inbound]("x"), SectionInbound}, {Ref[Outbound]("x"), SectionOutbound}, {Ref[Cipher]("x"), SectionCipher},
-		{Ref[Transport]("x"), SectionTransport}, {Ref[Resolver]("x"), SectionResolver}, {Ref[Policy]("x"), SectionPolicy}, {Ref[Rule]("x"), SectionRule},
+		{Ref[Transport]("x"), SectionTransport}, {Ref[Resolver]("x"), SectionResolver}, {Ref[Policy]("x"), SectionPolicy}, {Ref[Rule]("x"), SectionRule}, {Ref[Observer]("x"), SectionObserver},
 		{Ref[error]("x"), ""},
 	} {
 		if got := tc.ref.RefSection(); got != tc.want || tc.ref.RefName() != "x" {

@@ -18,8 +18,8 @@ type Branch struct {
 }
 
 // New returns the branch that the option key of the component in env names. Its errors name
-// the stage. A gate can't stand in a branch, because its client is admitted by then, nor a
-// policy that is notified of whole connections.
+// the stage. A gate can't stand in a branch, because its client is admitted by then, nor
+// what is notified of whole connections.
 func New(env core.Env, key string, stages core.Chain) (*Branch, error) {
 	b := &Branch{env: env, key: key, stages: stages}
 	var errs []error
@@ -31,7 +31,7 @@ func New(env core.Env, key string, stages core.Chain) (*Branch, error) {
 		at := stages.StageKey(key, i)
 		if _, ok := built.(core.Gate); ok {
 			errs = append(errs, core.BadOption(at, "%s is asked before a client's first byte is read, and here its request is known; move it before the inbound of the pipeline", s))
-		} else if _, ok := built.(core.Observer); ok && s.RefSection() == core.SectionPolicy {
+		} else if _, ok := built.(core.Observer); ok && s.RefSection().Place() == core.PlaceBeforeLast {
 			errs = append(errs, core.BadOption(at, "%s is notified of the connections of a pipeline; move it into the chain of the pipeline", s))
 		}
 		b.built = append(b.built, built)

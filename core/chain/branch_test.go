@@ -90,6 +90,7 @@ func TestBranchMistakes(t *testing.T) {
 		want   string
 	}{
 		{"a gate", map[string]any{"policy.ban": gate{}, "outbound.a": hop{Dialer: coretest.NewDialer()}}, "policy.ban outbound.a", "otherwise.0: policy.ban is asked before"},
+		{"an observer", map[string]any{"observer.log": new(coretest.Observer), "outbound.a": hop{Dialer: coretest.NewDialer()}}, "observer.log outbound.a", "otherwise.0: observer.log is notified of the connections of a pipeline"},
 		{"a first hop", map[string]any{"outbound.a": hop{Dialer: coretest.NewDialer()}, "outbound.direct": direct}, "outbound.a outbound.direct", "otherwise.1: outbound.direct can only be the first hop of a chain"},
 		{"nothing", map[string]any{"outbound.a": hop{}}, "outbound.a", "otherwise.0: outbound.a made neither a dialer nor an error"},
 		{"no outbound", map[string]any{"resolver.names": &coretest.Resolver{}}, "resolver.names", "otherwise: no outbound"},

@@ -153,7 +153,7 @@ func (k *chainCheck) checkOrder() {
 		return
 	}
 	if in == len(p.Chain) {
-		k.say(-1, "no inbound; a chain has one, and only policies before it")
+		k.say(-1, "no inbound; a chain has one, and only policies and observers before it")
 	}
 	if p.outbound() == len(p.Chain) {
 		k.say(-1, "no outbound; a chain ends with one or more")

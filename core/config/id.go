@@ -56,10 +56,10 @@ type PipelineTable struct {
 // Inbound returns the chain's inbound.
 func (p *Pipeline) Inbound() ID { return p.Chain[p.inbound()] }
 
-// Gates returns the policies that stand before the inbound.
+// Gates returns the policies and observers that stand before the inbound.
 func (p *Pipeline) Gates() []ID { return p.Chain[:p.inbound()] }
 
-// Middleware returns the resolvers and policies after the inbound.
+// Middleware returns the resolvers, policies and observers after the inbound.
 func (p *Pipeline) Middleware() []ID { return p.Chain[p.inbound()+1 : p.outbound()] }
 
 // Outbounds returns the hops, the nearest first. There is at least one.

@@ -63,7 +63,7 @@ func (c *checker) didYouMean(word string, candidates []string) string {
 
 // nearest returns the candidates with the fewest edits from word, two at the most (one
 // for a short word), in alphabetical order. Upper and lower case are alike, and so are
-// - and _.
+// - and _. Two edits are not both at the beginning: nobody writes server for observer.
 func nearest(word string, candidates []string) []string {
 	word = fold(word)
 	fewest := 2
@@ -79,6 +79,9 @@ func nearest(word string, candidates []string) []string {
 			continue
 		}
 		d := distance(word, fold(candidate))
+		if d == 2 && !beginAlike(word, fold(candidate)) {
+			continue
+		}
 		if d < fewest {
 			fewest, near = d, nil
 		}
@@ -88,6 +91,12 @@ func nearest(word string, candidates []string) []string {
 	}
 	slices.Sort(near)
 	return slices.Compact(near)
+}
+
+// beginAlike reports whether the first letter of one word is among the first two of the
+// other.
+func beginAlike(a, b string) bool {
+	return a != "" && b != "" && (strings.IndexByte(b[:min(2, len(b))], a[0]) >= 0 || strings.IndexByte(a[:min(2, len(a))], b[0]) >= 0)
 }
 
 // begun returns the candidates that begin with word, up to maxBegun, in alphabetical

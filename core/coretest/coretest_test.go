@@ -51,6 +51,14 @@ func TestPacketPipe(t *testing.T) {
 	coretest.TestPacketConn(t, func(testing.TB) (a, b coretest.PacketEnd) { return coretest.PacketPipe() })
 }
 
+func TestObserver(t *testing.T) {
+	coretest.TestObserver(t, func(t testing.TB) core.Observer {
+		o := new(coretest.Observer)
+		t.Cleanup(func() { o.Check(t) })
+		return o
+	})
+}
+
 func TestGate(t *testing.T) {
 	coretest.TestGate(t, func(t testing.TB) core.Gate {
 		g := new(coretest.Gate)

@@ -48,6 +48,7 @@ func newWorld() *world {
 			middleware
 		}{gate{w.part(env)}, middleware{w.part(env)}}, nil
 	})
+	core.Add(&w.reg.Observer, "observer", func(env core.Env, _ struct{}) (core.Observer, error) { return observer{}, nil })
 	core.Add(&w.reg.Policy, "observer", func(env core.Env, _ struct{}) (core.Policy, error) { return observer{}, nil })
 	core.Add(&w.reg.Policy, "void", func(env core.Env, _ struct{}) (core.Policy, error) { return misspelt{}, nil })
 	core.Add(&w.reg.Policy, "dead-end", func(env core.Env, _ struct{}) (core.Policy, error) { return deadEnd{}, nil })
@@ -293,6 +294,8 @@ func TestChainOrder(t *testing.T) {
 			[]string{"dial policy.m []", "dial policy.n []", "dial outbound.a []"}},
 		{"observers", `"policy.o", "inbound.in", "outbound.a"`, []string{"dial outbound.a []"}},
 		{"an observer after the inbound", `"inbound.in", "policy.o", "outbound.a"`, []string{"dial outbound.a []"}},
+		{"an observer of its own section", `"observer.log", "inbound.in", "outbound.a"`, []string{"dial outbound.a []"}},
+		{"the same after the inbound", `"inbound.in", "observer.log", "outbound.a"`, []string{"dial outbound.a []"}},
 		{"both first", `"policy.x", "inbound.in", "policy.m", "outbound.a"`,
 			[]string{"admit policy.x", "dial policy.x []", "dial policy.m []", "dial outbound.a []"}},
 		{"a resolver between", `"inbound.in", "policy.m", "resolver.r", "policy.n", "outbound.a"`,
@@ -337,6 +340,8 @@ o = { kind = "observer" }
 dead = { kind = "dead-end" }
 [resolver.r]
 kind = "names"
+[observer.log]
+kind = "observer"
 `
 
 func TestChainMistakes(t *testing.T) {

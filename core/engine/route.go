@@ -78,7 +78,7 @@ func Route(ctx context.Context, reg *core.Registry, f *config.File, log *slog.Lo
 		ctx, cancel := context.WithTimeout(ctx, f.Pipelines[i].DialTimeout.Std())
 		var stages []plan.Stage
 		for _, s := range p.Stages {
-			if s.Role != plan.Gate && s.Role != plan.Inbound {
+			if s.Role == plan.Middleware || s.Role == plan.Hop {
 				stages = append(stages, s)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/budget"
 	"github.com/umbra-proxy/umbra/core/netio"
+	"github.com/umbra-proxy/umbra/core/panics"
 )
 
 // Pipeline is one chain at work: it is the Handler of an inbound, and holds the
@@ -69,10 +70,22 @@ func (p *Pipeline) enter(c connection, r *core.Request, live func()) error {
 		}
 		return err
 	}
-	if p.cfg.Record != nil && p.cfg.Record() {
-		r.Flow.Record()
-	}
+	p.record(r)
 	return p.live.enter(c, live)
+}
+
+// record has the flow of a request keep its steps, if somebody wants to see them.
+func (p *Pipeline) record(r *core.Request) {
+	if p.cfg.Record == nil {
+		return
+	}
+	err := panics.Call(func() error {
+		if p.cfg.Record() {
+			r.Flow.Record()
+		}
+		return nil
+	})
+	panics.Log(p.cfg.Log, "observer panicked", err)
 }
 
 // Drain refuses what is new and waits until what runs has ended, or until the

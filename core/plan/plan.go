@@ -48,6 +48,7 @@ const (
 	Inbound    Role = "inbound"    // reads requests
 	Middleware Role = "middleware" // sees a request before anything is dialled
 	Hop        Role = "hop"        // reaches the target or the next hop
+	Observer   Role = "observer"   // is notified of connections, on either side of the inbound
 )
 
 // Branch is one of the chains among which a stage chooses.

@@ -11,7 +11,7 @@ import (
 func (b *builder) pipeline(p *config.Pipeline) []Stage {
 	var stages []Stage
 	for _, id := range p.Gates() {
-		stages = append(stages, Stage{Component: id.String(), Role: Gate})
+		stages = append(stages, Stage{Component: id.String(), Role: roleOf(id, Gate)})
 	}
 	stages = append(stages, Stage{Component: p.Inbound().String(), Role: Inbound})
 	var rest []*config.Component
@@ -19,6 +19,15 @@ func (b *builder) pipeline(p *config.Pipeline) []Stage {
 		rest = append(rest, b.components[id.String()])
 	}
 	return append(stages, b.chain(rest, "", nil)...)
+}
+
+// roleOf returns the role of a stage that is no inbound: an observer's wherever it stands, or
+// that of its place.
+func roleOf(id config.ID, place Role) Role {
+	if id.Section == core.SectionObserver {
+		return Observer
+	}
+	return place
 }
 
 // chain returns the stages of a chain that begins after an inbound, or of a branch.
@@ -31,7 +40,7 @@ func (b *builder) chain(chain []*config.Component, through string, within []*con
 		if slices.Contains(within, c) {
 			break
 		}
-		s := Stage{Component: c.ID.String(), Role: Middleware}
+		s := Stage{Component: c.ID.String(), Role: roleOf(c.ID, Middleware)}
 		branches := b.branches(c)
 		if c.ID.Section == core.SectionOutbound || len(branches) > 0 {
 			s.Role, s.Through = Hop, through
