@@ -76,8 +76,8 @@ func TestPage(t *testing.T) {
 			script += heredoc(b.file, secret.Replace(freePorts.Replace(b.text)))
 		}
 	}
-	if !ran || len(later) != 7 {
-		t.Fatalf("the page runs its program: %t, and has the packages %v, want 7", ran, later)
+	if !ran || len(later) != 8 {
+		t.Fatalf("the page runs its program: %t, and has the packages %v, want 8", ran, later)
 	}
 	script += "go vet ./...\n"
 	if strconv.IntSize == 32 { // Go has no race detector there
@@ -98,7 +98,7 @@ func TestPage(t *testing.T) {
 		args = append(args, "--with", pkg+"=."+strings.TrimPrefix(pkg, "example.net/mine"))
 	}
 	out = command(t, mine, self(t), args...)
-	for _, kind := range []string{"cipher.aes-256-gcm-nonce-16", "outbound.connect", "outbound.daytime", "inbound.line", "transport.preface", "resolver.known", "policy.crowd", "policy.ports"} {
+	for _, kind := range []string{"cipher.aes-256-gcm-nonce-16", "outbound.connect", "outbound.daytime", "inbound.line", "transport.preface", "resolver.known", "policy.crowd", "policy.ports", "observer.statsd"} {
 		if !strings.Contains(out, "\nnew: "+kind+"\n") {
 			t.Errorf("got\n%s\nwant the new kind %s in it", out, kind)
 		}
@@ -112,7 +112,9 @@ func checksAll(t *testing.T, mine string) {
 	file := filepath.Join(mine, "all.toml")
 	if err := os.WriteFile(file, []byte(`
 [pipeline.line]
-chain = ["policy.crowd", "inbound.line", "policy.ports", "resolver.known", "outbound.day"]
+chain = ["observer.statsd", "policy.crowd", "inbound.line", "policy.ports", "resolver.known", "outbound.day"]
+[observer.statsd]
+server = "127.0.0.1:8125"
 [policy.crowd]
 max = 3
 [policy.ports]
