@@ -44,7 +44,7 @@ func optionals() []optional {
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("Observe") }},
 		{"core.StepObserver", reflect.TypeFor[StepObserver](), "", "WantsSteps() bool, and Observe(core.Event)",
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("WantsSteps") }},
-		{"core.DropObserver", reflect.TypeFor[DropObserver](), "", "ObserveDrops(core.Client, []string, []core.Dropped), and Observe(core.Event)",
+		{"core.DropObserver", reflect.TypeFor[DropObserver](), "", "ObserveDrops(core.Drops), and Observe(core.Event)",
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("ObserveDrops") }},
 		{"core.PacketInbound", reflect.TypeFor[PacketInbound](), SectionInbound, "ServesPackets() bool",
 			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("ServesPackets") }},

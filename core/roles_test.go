@@ -44,7 +44,7 @@ func (ended) Shutdown() {}
 
 func (allSteps) WantsSteps() {}
 
-func (oneDrop) ObserveDrops(core.Client, []string, core.Dropped) {}
+func (oneDrop) ObserveDrops(core.Client, []string, []core.Dropped) {}
 
 // A component that would do nothing, or not all that it looks like, is refused with
 // what to mend.
@@ -71,7 +71,7 @@ func TestBuildChecks(t *testing.T) {
 		{"observer", observer{}, ""},
 		{"observer", (*observer)(nil), "its constructor returned neither a component nor an error"},
 		{"observer", allSteps{}, "has the method WantsSteps() but is no core.StepObserver, so it would never be called; want WantsSteps() bool, and Observe(core.Event)"},
-		{"policy", oneDrop{}, "has the method ObserveDrops(core.Client, []string, core.Dropped) but is no core.DropObserver, so it would never be called; want ObserveDrops(core.Client, []string, []core.Dropped), and Observe(core.Event)"},
+		{"policy", oneDrop{}, "has the method ObserveDrops(core.Client, []string, []core.Dropped) but is no core.DropObserver, so it would never be called; want ObserveDrops(core.Drops), and Observe(core.Event)"},
 	} {
 		name := fmt.Sprintf("k%d", i)
 		switch tc.section {

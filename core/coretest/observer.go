@@ -111,7 +111,7 @@ func observeLife(t testing.TB, o core.Observer, life observerLife, network core.
 		r.Flow.Step(core.Step{Kind: core.StepDial, Name: path[0], Began: at, Took: time.Millisecond, Err: life.err})
 	}
 	if d, ok := o.(core.DropObserver); ok && network == core.UDP {
-		d.ObserveDrops(c, path, []core.Dropped{{Reason: core.DropFull, Count: 3}})
+		d.ObserveDrops(core.Drops{Pipeline: "test", Client: c, Path: path, Dropped: []core.Dropped{{Reason: core.DropFull, Count: 3}}})
 	}
 	for _, kind := range life.kinds {
 		e := core.Event{Kind: kind, Pipeline: "test", Client: c, Stages: core.Stages{Accepted: at}}

@@ -115,7 +115,7 @@ func TestObserverReloads(t *testing.T) {
 }
 
 // bursting is an observer that panics wherever it is called.
-type bursting struct{ observer }
+type bursting struct{}
 
 func (bursting) Observe(core.Event) { panic("observe") }
 func (bursting) WantsSteps() bool   { panic("wants steps") }
