@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/engine"
+	"github.com/umbra-proxy/umbra/core/view"
 )
 
 const (
@@ -23,6 +25,8 @@ const (
 	adminTimeout = 10 * time.Second // of a command
 	maxCommand   = 64 << 10         // bytes of a request
 	maxAnswer    = 256 << 20        // bytes of an answer: a list of very many lines
+
+	maxSocketReaders = 64 // clients of the socket that read events
 )
 
 // adminRequest is a command for a component of the running process.
@@ -49,11 +53,12 @@ type admin struct {
 	path   string
 	file   os.FileInfo // of the socket, as it was made
 	server *http.Server
+	view   *view.Server
 	done   chan struct{}
 }
 
 // openAdmin begins to take commands.
-func openAdmin(path string, e *engine.Engine, log *slog.Logger) (*admin, error) {
+func openAdmin(path string, e *engine.Engine, source view.Source, log *slog.Logger) (*admin, error) {
 	ln, err := listenPrivate(path)
 	if err != nil {
 		return nil, fmt.Errorf("admin.socket: listen on %s: %w", path, cause(err))
@@ -65,7 +70,9 @@ func openAdmin(path string, e *engine.Engine, log *slog.Logger) (*admin, error) 
 	a.file, _ = os.Lstat(path)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+adminPath, func(w http.ResponseWriter, r *http.Request) { answerCommand(w, r, e, log) })
-	a.server = &http.Server{Handler: mux, ReadTimeout: adminTimeout, WriteTimeout: 2 * adminTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	a.view = view.New(source, view.Options{Private: true, Write: true, Users: true, MaxUsers: math.MaxInt, Readers: maxSocketReaders, Log: log})
+	mux.Handle("/", a.view)
+	a.server = newHTTPServer(mux, log)
 	go func() {
 		defer close(a.done)
 		_ = a.server.Serve(ln) // until it is closed
@@ -81,6 +88,7 @@ func (a *admin) close() {
 	if a.isThere() {
 		_ = os.Remove(a.path)
 	}
+	a.view.Close()
 	_ = a.server.Close()
 	<-a.done
 }

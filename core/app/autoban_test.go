@@ -15,8 +15,8 @@ import (
 	"github.com/umbra-proxy/umbra/core/autoban"
 )
 
-// follower is an umbra autoban --dry-run in a bubble.
-type follower struct {
+// logFollower is an umbra autoban --dry-run in a bubble.
+type logFollower struct {
 	log     *io.PipeWriter // its standard input
 	signals chan os.Signal
 	status  chan int
@@ -27,7 +27,7 @@ type follower struct {
 
 // locked is a writer to one of f's buffers.
 type locked struct {
-	f *follower
+	f *logFollower
 	b *bytes.Buffer
 }
 
@@ -37,10 +37,10 @@ func (l locked) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
-func follow(t *testing.T, args ...string) *follower {
+func followLog(t *testing.T, args ...string) *logFollower {
 	t.Helper()
 	r, w := io.Pipe()
-	f := &follower{log: w, signals: make(chan os.Signal), status: make(chan int, 1)}
+	f := &logFollower{log: w, signals: make(chan os.Signal), status: make(chan int, 1)}
 	t.Cleanup(func() { w.Close() })
 	go func() {
 		f.status <- Run(Console{
@@ -54,14 +54,14 @@ func follow(t *testing.T, args ...string) *follower {
 
 // say writes lines of failed handshakes, without a time, and waits until they are
 // counted.
-func (f *follower) say(clients ...string) {
+func (f *logFollower) say(clients ...string) {
 	for _, c := range clients {
 		fmt.Fprintf(f.log, "ERROR    %s %s:4711\n", autoban.Phrase, c)
 	}
 	synctest.Wait()
 }
 
-func (f *follower) bans() string {
+func (f *logFollower) bans() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return strings.TrimSuffix(f.out.String(), "\n")
@@ -70,7 +70,7 @@ func (f *follower) bans() string {
 // Lines without a time count when they come; bans end, and become longer.
 func TestAutobanFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := follow(t, "--count", "2", "--duration", "1m", "--max-duration", "3m", "--window", "10m")
+		f := followLog(t, "--count", "2", "--duration", "1m", "--max-duration", "3m", "--window", "10m")
 		f.say("192.0.2.1")
 		time.Sleep(10 * time.Minute)
 		f.say("192.0.2.1") // the first counts no more

@@ -36,6 +36,9 @@ func (a *app) check(path string) error {
 	if err := engine.Check(a.reg, f, log); err != nil {
 		return fail(err)
 	}
+	if _, err := readSecrets(f, log); err != nil {
+		return fail(err)
+	}
 	_, err = fmt.Fprintf(a.Stdout, "%s: ok (%s, %s)\n", f.Name,
 		count(len(f.Pipelines), "pipeline"), count(len(f.Components), "component"))
 	return fail(err)

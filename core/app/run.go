@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/engine"
+	"github.com/umbra-proxy/umbra/core/journey"
+	"github.com/umbra-proxy/umbra/core/live"
 	"github.com/umbra-proxy/umbra/core/logging"
 )
 
@@ -53,7 +56,12 @@ type service struct {
 	log     *slog.Logger
 	grace   time.Duration
 	admin   *admin // nil for none
+	door    *door  // nil for none
 	signals <-chan os.Signal
+
+	source   *live.Source // what the doors show
+	journeys *journey.Recorder
+	tail     *tail
 }
 
 func (a *app) run(path string) error {
@@ -65,21 +73,26 @@ func (a *app) run(path string) error {
 	defer stop()
 	defer paceHeap()()
 	defer trimMemory()()
-	s := &service{app: a, path: path, signals: signals}
+	s := &service{app: a, path: path, signals: signals, journeys: journey.NewRecorder()}
 	if err := s.openLog(f.Log); err != nil {
 		return fail(err)
 	}
 	defer s.queue.Close(lastLines)
-	s.engine = engine.New(a.reg, s.log)
+	s.engine = engine.New(a.reg, s.log, s.journeys)
+	s.source = live.New(live.Config{
+		Engine: s.engine, Journeys: s.journeys, File: path, Version: versionOf(), LogTail: s.tail.last,
+		Load: s.loadAgain, Check: s.checkFile, Replace: s.replace,
+	})
 	s.adopt(f)
 	if err := s.engine.Start(context.Background(), f); err != nil {
 		return fail(err)
 	}
-	defer func() { s.admin.close() }()
+	defer func() { s.admin.close(); s.door.close() }()
 	if err := s.adoptAdmin(f); err != nil {
 		_ = s.shutdown("failure") // the status is that of the failure
 		return fail(err)
 	}
+	s.source.Serves(f, "start")
 	s.log.Info("umbra started", slog.String("version", versionOf()), slog.Int("pid", os.Getpid()),
 		slog.Int("pipelines", len(f.Pipelines)))
 	return s.serve()
@@ -88,6 +101,7 @@ func (a *app) run(path string) error {
 // adopt takes over what a file says of the process itself.
 func (s *service) adopt(f *config.File) {
 	s.adoptLog(f.Log)
+	s.watch(f.Admin)
 	s.grace = f.Process.Grace.Std()
 	limits := limitsOf(f.Process)
 	s.engine.Bound(limits)
@@ -97,22 +111,44 @@ func (s *service) adopt(f *config.File) {
 	}
 }
 
-// adoptAdmin opens the socket for commands where the file wants it, again if it was
-// deleted.
+// watch has what the doors show recorded, if a file has a door.
+func (s *service) watch(a config.Admin) {
+	on := a.Socket != "" || a.Web.IsValid()
+	s.journeys.Switch(on)
+	s.tail.turn(on)
+	s.engine.CountUsers(on)
+}
+
+// adoptAdmin opens the doors that the file wants: the socket, again if it was deleted, and
+// the web. The old ones stay open if a new one can't be opened.
 func (s *service) adoptAdmin(f *config.File) error {
-	if s.admin != nil && s.admin.path == f.Admin.Socket && s.admin.isThere() {
+	if s.admin == nil || s.admin.path != f.Admin.Socket || !s.admin.isThere() {
+		var next *admin
+		if f.Admin.Socket != "" {
+			var err error
+			if next, err = openAdmin(f.Admin.Socket, s.engine, s.source, s.log); err != nil {
+				return err
+			}
+		}
+		s.admin.close()
+		s.admin = next
+	}
+	if s.door.serves(f.Admin) {
 		return nil
 	}
-	var next *admin
-	if f.Admin.Socket != "" {
-		var err error
-		if next, err = openAdmin(f.Admin.Socket, s.engine, s.log); err != nil {
-			return err
-		}
+	if _, err := readSecrets(f, s.log); err != nil {
+		return err
 	}
-	s.admin.close()
-	s.admin = next
-	return nil
+	if s.door != nil { // its address may be the same
+		s.door.close()
+		s.door = nil
+	}
+	if !f.Admin.Web.IsValid() {
+		return nil
+	}
+	var err error
+	s.door, err = openDoor(f, s.source, s.log)
+	return err
 }
 
 // serve follows signals until one ends the service.
@@ -129,17 +165,44 @@ func (s *service) serve() error {
 			}
 			s.queue.Reopen()
 			s.reload()
+		case work := <-s.source.Work():
+			work()
 		}
 	}
 }
 
 // reload reads the file again. If it has a mistake, nothing changes.
 func (s *service) reload() {
-	if s.path == "-" {
+	f, err := s.loadAgain()
+	if errors.Is(err, errFromStdin) {
 		s.log.Error("not reloaded, the running configuration stays", slog.String("reason", "it came from the standard input"))
 		return
 	}
-	f, err := s.load(s.path)
+	_ = s.replace(f, err, "signal")
+}
+
+var errFromStdin = errors.New("the file came from the standard input, so it can't be read again")
+
+// loadAgain reads the file again.
+func (s *service) loadAgain() (*config.File, error) {
+	if s.path == "-" {
+		return nil, errFromStdin
+	}
+	return s.load(s.path)
+}
+
+// checkFile returns the mistakes of a file that building it shows.
+func (s *service) checkFile(f *config.File) error {
+	if err := engine.Check(s.reg, f, s.log); err != nil {
+		return err
+	}
+	_, err := readSecrets(f, s.log)
+	return err
+}
+
+// replace puts a file in the place of the one that is served. If loading it has failed, or
+// it can't be served, nothing changes.
+func (s *service) replace(f *config.File, err error, by string) error {
 	if err == nil {
 		err = s.engine.Reload(context.Background(), f)
 	}
@@ -149,18 +212,22 @@ func (s *service) reload() {
 			s.log.Error("mistake in the new configuration", slog.String("err", line))
 		}
 		s.log.Error("not reloaded, the running configuration stays", slog.Int("mistakes", len(lines)))
-		return
+		s.source.Refuses(lines, by)
+		return err
 	}
 	s.adopt(f)
 	if err := s.adoptAdmin(f); err != nil {
-		s.log.Error("no commands can be given", slog.Any("err", err))
+		s.log.Error("no door of [admin]", slog.Any("err", err))
 	}
+	s.source.Serves(f, by)
 	s.log.Info("reloaded", slog.String("file", s.path), slog.Int("pipelines", len(f.Pipelines)))
+	return nil
 }
 
 // shutdown drains what runs, until the grace period or a second signal ends.
 func (s *service) shutdown(reason string) error {
-	s.admin.close() // as the ports are free: another process may take over
+	s.source.Drains() // balancers ask the door, which stays open
+	s.admin.close()   // as the ports are free: another process may take over
 	s.admin = nil
 	s.log.Info("shutting down", slog.String("reason", reason), slog.Duration("grace", s.grace))
 	ctx, cancel := context.WithTimeout(context.Background(), s.grace)

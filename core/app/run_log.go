@@ -16,7 +16,8 @@ func (s *service) openLog(to config.Log) error {
 	}
 	made := newSetting()
 	s.queue = logging.NewQueue(sink, to.Queue, made.reportMissing)
-	s.logs = made.logs(s.queue)
+	s.tail = &tail{next: s.queue}
+	s.logs = made.logs(s.tail)
 	s.logs.set(to)
 	s.output = to
 	s.log = slog.New(s.logs)

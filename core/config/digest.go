@@ -17,6 +17,26 @@ func digestOf(kind string, values map[string]any, variables []any) (sum [sha256.
 	return sum
 }
 
+// TableDigest returns a text that is the same for the components of one ID in two files if
+// their own tables are. It is "" for an unknown one.
+func (f *File) TableDigest(id ID) string {
+	c := f.Components[id]
+	if c == nil {
+		return ""
+	}
+	return hex.EncodeToString(c.digest[:])
+}
+
+// TextDigest returns a text that is the same for two files if their texts are, those that
+// they include with them.
+func (f *File) TextDigest() string {
+	h := sha256.New()
+	for _, s := range f.src.all {
+		fmt.Fprintf(h, "%q %q\n", s.name, s.text)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
 // Digest returns a text that is the same for the components of one ID in two files if their
 // tables are, and those of all components that they name. It is "" for an unknown one.
 func (f *File) Digest(id ID) string {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 
 	"github.com/umbra-proxy/umbra/core/option"
@@ -34,6 +35,35 @@ type Process struct {
 // Admin is the [admin] table.
 type Admin struct {
 	Socket string `toml:"socket" help:"a Unix socket for commands against the running process, such as umbra ban; only its user may open it"`
+
+	Web       Web      `toml:"web" help:"where metrics, health, the API and the page are served by HTTP; another address than a loopback one needs token_file and cert"`
+	TokenFile string   `toml:"token_file" help:"a file with the token that clients of web must have, read again when it changes; /live and /ready need none"`
+	Cert      string   `toml:"cert" help:"a PEM file with the certificate of web, and those between it and its CA; read again when it changes"`
+	Key       string   `toml:"key" help:"a PEM file with the certificate's key"`
+	Hosts     []string `toml:"hosts" help:"names by which browsers may reach web, beside addresses and localhost"`
+	Write     bool     `toml:"write" help:"clients of web may change something: end connections, lift bans, choose members, reload"`
+	Users     bool     `toml:"users" help:"web shows the names of users, and metrics have series of them"`
+	MaxUsers  int      `toml:"max_users" default:"1000" min:"1" max:"100000" help:"how many users have series: those that moved the most"`
+	Readers   int      `toml:"readers" default:"64" min:"1" max:"10000" help:"how many clients may read the stream of events at once"`
+}
+
+// Web is the address on which [admin] serves HTTP.
+type Web struct{ netip.AddrPort }
+
+// Type returns the name of the option type.
+func (Web) Type() string { return "address" }
+
+// Example returns an address.
+func (Web) Example() string { return "127.0.0.1:9090" }
+
+// UnmarshalText reads an address and a port.
+func (w *Web) UnmarshalText(text []byte) error {
+	at, err := netip.ParseAddrPort(string(text))
+	if err != nil {
+		return fmt.Errorf("want an IP address and a port, such as %s, got %.60q", w.Example(), text)
+	}
+	w.AddrPort = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	return nil
 }
 
 // Level is a level of log messages. It is a slog.Leveler.

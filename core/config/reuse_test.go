@@ -245,7 +245,7 @@ kind = "aes-256-gcm"
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Log != plain.Log || got.Admin != plain.Admin || len(got.Pipelines) != len(plain.Pipelines) || len(got.Components) != len(plain.Components) {
+	if got.Log != plain.Log || !reflect.DeepEqual(got.Admin, plain.Admin) || len(got.Pipelines) != len(plain.Pipelines) || len(got.Components) != len(plain.Components) {
 		t.Errorf("got %+v, want %+v", got, plain)
 	}
 	for i, p := range got.Pipelines {

@@ -28,6 +28,7 @@ func (c *checker) readTables() {
 	c.processTable(main.values[tableLog], &c.file.Log, main.root.child(tableLog), tableLog)
 	c.processTable(main.values[tableProcess], &c.file.Process, main.root.child(tableProcess), tableProcess)
 	c.processTable(main.values[tableAdmin], &c.file.Admin, main.root.child(tableAdmin), tableAdmin)
+	c.checkAdmin(main.root.child(tableAdmin))
 	for i, src := range c.src.all {
 		if i > 0 {
 			c.includedTables(src)

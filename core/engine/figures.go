@@ -55,6 +55,9 @@ func (e *Engine) Figures(yield func(core.Figure)) {
 			reader(metrics.Bytes, float64(sum.Down), name, string(network), "down")
 		}
 		for user, sum := range t.Users {
+			if user == "" {
+				continue
+			}
 			all := users[user]
 			all.Add(sum)
 			users[user] = all

@@ -40,7 +40,7 @@ func TestFigures(t *testing.T) {
 		pipeline = name
 	}
 	down := "umbra_bytes_total " + pipeline + " tcp down"
-	if before["umbra_connections "+pipeline+" tcp"] != 1 || before[down] == 0 || before["umbra_bans watch"] != 7 || before["umbra_dials_total outbound.out ok"] != 1 {
+	if before["umbra_connections "+pipeline+" tcp"] != 1 || before[down] == 0 || before["umbra_bans watch"] != 7 || before["umbra_dials_total out ok"] != 1 {
 		t.Fatalf("got %v, want one connection with its bytes and dial, and the figure of the policy", before)
 	}
 	w.reload(t, e, strings.Replace(text, "[policy.watch]", "[policy.watch]\n# another file", 1), at)

@@ -3,6 +3,7 @@ package tally
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,6 +83,7 @@ func (o *Outbound) Results() map[string]uint64 {
 }
 
 func (o *Outbound) measure(id string, yield func(core.Figure)) {
-	o.results.each(func(result string, n *counter) { count(yield, metrics.Dials, n.Load(), id, result) })
-	o.took.yield(yield, metrics.DialSeconds, id)
+	name := strings.TrimPrefix(id, string(core.SectionOutbound)+".")
+	o.results.each(func(result string, n *counter) { count(yield, metrics.Dials, n.Load(), name, result) })
+	o.took.yield(yield, metrics.DialSeconds, name)
 }

@@ -108,13 +108,13 @@ func TestDials(t *testing.T) {
 	}
 	got := figures(tally)
 	for name, want := range map[string]float64{
-		"umbra_dials_total outbound.a gone": 1, "umbra_dials_total outbound.a denied": 1, "umbra_dials_total outbound.a auth": 1, "umbra_dials_total outbound.a other": 1,
+		"umbra_dials_total a gone": 1, "umbra_dials_total a denied": 1, "umbra_dials_total a auth": 1, "umbra_dials_total a other": 1,
 	} {
 		if got[name] != want {
 			t.Errorf("%s: got %v, want %v", name, got[name], want)
 		}
 	}
-	if n := got["umbra_dial_seconds outbound.a"]; n < 2 || n != got["umbra_dials_total outbound.a ok"] {
+	if n := got["umbra_dial_seconds a"]; n < 2 || n != got["umbra_dials_total a ok"] {
 		t.Errorf("times of dials: got %v, want those that worked", n)
 	}
 }

@@ -14,8 +14,10 @@ type Source interface {
 	Plan() *Plan
 	Snapshot() Snapshot
 	Connections(Filter) Connections
-	// Journeys returns those after a number that match, the latest last, at most limit.
-	Journeys(f Filter, after uint64, limit int) []Journey
+	// Journeys returns those after a number that match, the latest last, at most f.Limit.
+	Journeys(f Filter, after uint64) []Journey
+	// Follow returns the journeys that match as they end.
+	Follow(Filter) Follower
 	Users() []User
 	Bans(context.Context) ([]Ban, error)
 	Reloads() []Reload
@@ -23,13 +25,23 @@ type Source interface {
 	// Figures passes on every figure of the process; see core/metrics.
 	Figures(yield func(core.Figure))
 
-	// Compare tells what a reload would change, or the mistakes of the file.
-	Compare(context.Context) (Change, error)
-	// Apply serves the file anew, if its digest is still the one given.
+	// Compare tells what a reload would change. An error has the mistakes of the file, one a
+	// line.
+	Compare(context.Context) (*Change, error)
+	// Apply serves the file anew. It returns an ErrChanged if its digest is not the one
+	// given.
 	Apply(ctx context.Context, digest, by string) error
+	// Cut ends a connection, and reports whether there is one.
 	Cut(id uint64) bool
 	Lift(ctx context.Context, policy string, client netip.Prefix) error
 	Select(ctx context.Context, group, member string) error
+}
+
+// Follower has journeys as they end.
+type Follower interface {
+	// Journeys returns their channel, which is closed if nobody reads it for too long.
+	Journeys() <-chan Journey
+	Close()
 }
 
 // Filter says which connections are wanted. An empty field says nothing.
@@ -41,7 +53,7 @@ type Filter struct {
 	Text     string // a part of the client's address or the target, in lower case
 	Failed   bool   // journeys that did not end in order
 	Sort     string // of live connections: "id" (also for ""), "up", "down", "bytes", "since"; a "-" before it turns it round
-	Limit    int    // 0 for 100
+	Limit    int
 	Offset   int
 	Whole    bool // of journeys: whole client addresses
 }
