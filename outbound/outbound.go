@@ -37,11 +37,12 @@ type Way struct {
 	Server     core.Addr
 	transports []core.Transport
 	resolver   core.Resolver // for the server's name; may be nil
+	asks       string        // names it
 }
 
 // NewWay returns the way that o describes.
 func NewWay(env core.Env, o Options) (Way, error) {
-	w := Way{Server: o.Server.Addr()}
+	w := Way{Server: o.Server.Addr(), asks: "resolver." + string(o.Resolver)}
 	var err error
 	if w.transports, err = env.ClientTransports(o.Transport); err != nil {
 		return Way{}, err
@@ -54,7 +55,7 @@ func NewWay(env core.Env, o Options) (Way, error) {
 
 // Over returns the Dialer for connections to the server over wire.
 func (w Way) Over(wire core.Dialer) core.Dialer {
-	return dial.OverTransports(dial.WithResolver(wire, w.resolver), w.transports)
+	return dial.OverTransports(dial.WithResolver(wire, w.asks, w.resolver), w.transports)
 }
 
 // A Dialogue asks the server for a target: it reads the answers to the first message, which

@@ -57,9 +57,10 @@ func Middleware(process *core.Process, stage any) (core.Middleware, bool) {
 	return nil, false
 }
 
-// Wrap puts middleware around a Dialer. id names it in errors.
+// Wrap puts middleware around a Dialer. id names it in errors and in the steps of
+// requests.
 func Wrap(id string, m core.Middleware, next core.Dialer) (core.Dialer, error) {
-	wrapped := m.Wrap(next)
+	wrapped := dial.Named(id, m).Wrap(next)
 	if wrapped == nil {
 		return nil, fmt.Errorf("%s made no dialer", id)
 	}

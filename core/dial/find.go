@@ -23,7 +23,7 @@ func (n Net) Find(ctx context.Context, r *core.Request) (core.Answer, error) {
 	ips := r.IPs
 	if len(ips) == 0 {
 		var err error
-		if ips, err = lookUp(ctx, n.resolver(), r.Target.Name()); err != nil {
+		if ips, err = LookUp(ctx, r.Flow, n.asks(), n.resolver(), r.Target.Name()); err != nil {
 			return core.Answer{}, err
 		}
 	}
@@ -72,22 +72,13 @@ func (m resolving) Find(ctx context.Context, r *core.Request) (core.Answer, erro
 	if r.Target.Name() == "" {
 		return core.Answer{}, core.ErrNoLookups
 	}
-	ips, err := lookUp(ctx, m.resolver, r.Target.Name())
+	ips, err := LookUp(ctx, r.Flow, m.id, m.resolver, r.Target.Name())
 	if err != nil {
 		return core.Answer{}, err
 	}
 	known := *r
 	known.IPs = ips
 	return core.Find(ctx, m.next, &known)
-}
-
-// lookUp returns the addresses of name by r. No address is an error.
-func lookUp(ctx context.Context, r core.Resolver, name string) ([]netip.Addr, error) {
-	ips, err := r.LookupIP(ctx, name)
-	if err == nil && len(ips) == 0 {
-		err = &net.DNSError{Err: "no address", Name: name, IsNotFound: true}
-	}
-	return ips, err
 }
 
 // LookupName returns the name that the operating system has for an address.

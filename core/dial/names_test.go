@@ -22,7 +22,7 @@ func TestNamesDroppedLogged(t *testing.T) {
 		bounds.Limit(dial.Bounds{Lookups: 256, Association: 4}, slog.New(slog.NewTextHandler(&out, nil)))
 		names := &coretest.Resolver{Hold: make(chan struct{})}
 		near, far := coretest.PacketPipe()
-		c := dial.ResolvePackets(near.Conn, names, &core.Request{Flow: new(core.Flow), User: "alice"}, bounds)
+		c := dial.ResolvePackets(near.Conn, "resolver.x", names, &core.Request{Flow: new(core.Flow), User: "alice"}, bounds)
 		defer far.Conn.Close()
 		defer c.Close()
 		kept := 0

@@ -16,6 +16,7 @@ import (
 // names by the operating system.
 type Net struct {
 	Resolver core.Resolver // nil for the operating system's
+	Asks     string        // names Resolver in the steps of requests, as "resolver.x"
 	Names    *Names        // the bounds on lookups of the process; nil for the defaults of UDP and no others
 	Control  Control       // nil for none
 	Preamble Preamble      // nil for none
@@ -75,16 +76,17 @@ func WriteFirst(ctx context.Context, s core.Stream, first []byte) error {
 }
 
 // WithResolver returns a Dialer over wire that resolves the names of targets, such as an
-// outbound's own server, by r. If r is nil it returns wire.
-func WithResolver(wire core.Dialer, r core.Resolver) core.Dialer {
+// outbound's own server, by r, which id names in the steps of requests. If r is nil it
+// returns wire.
+func WithResolver(wire core.Dialer, id string, r core.Resolver) core.Dialer {
 	if r == nil {
 		return wire
 	}
 	if n, ok := wire.(Net); ok {
-		n.Resolver = r
+		n.Resolver, n.Asks = r, id
 		return n
 	}
-	return Resolve(r, nil).Wrap(wire)
+	return Named(id, Resolve(r, nil)).Wrap(wire)
 }
 
 // PayloadWait returns 0: a bare connection has no header that could share a packet with
@@ -115,6 +117,14 @@ func (n Net) resolver() core.Resolver {
 	return n.Resolver
 }
 
+// asks names the resolver in the steps of requests.
+func (n Net) asks() string {
+	if n.Resolver == nil {
+		return "the operating system"
+	}
+	return n.Asks
+}
+
 // addresses returns the IP addresses of r.Target.
 func (n Net) addresses(ctx context.Context, r *core.Request) ([]netip.Addr, error) {
 	switch {
@@ -125,12 +135,5 @@ func (n Net) addresses(ctx context.Context, r *core.Request) ([]netip.Addr, erro
 	case r.Target.IP().IsValid():
 		return []netip.Addr{r.Target.IP()}, nil
 	}
-	ips, err := n.resolver().LookupIP(ctx, r.Target.Name())
-	if err != nil {
-		return nil, err
-	}
-	if len(ips) == 0 {
-		return nil, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
-	}
-	return ips, nil
+	return LookUp(ctx, r.Flow, n.asks(), n.resolver(), r.Target.Name())
 }

@@ -81,8 +81,8 @@ func (c *resolvingPackets) find(ctx context.Context, l *lookup) {
 	defer cancel()
 	var found netip.Addr
 	panicked := panics.Call(func() error {
-		ips, err := c.resolver.LookupIP(ctx, l.name)
-		if err == nil && len(ips) > 0 {
+		ips, err := LookUp(ctx, c.request.Flow, c.id, c.resolver, l.name)
+		if err == nil {
 			found = c.choose(l, ips, l.port)
 		}
 		return nil // a failed lookup drops the waiting datagrams, as a network does

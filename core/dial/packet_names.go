@@ -11,7 +11,7 @@ import (
 )
 
 // ResolvePackets returns a PacketConn of the request r that sends datagrams to names to
-// one of the addresses that the resolver returns: to OneOf the addresses or, over the
+// one of the addresses that the resolver returns, which id names in the steps of requests: to OneOf the addresses or, over the
 // bare network, to the first address that Control allows and the kernel has a route to.
 //
 // While a name is looked up, its datagrams wait; all others pass. With the default of
@@ -21,21 +21,22 @@ import (
 //
 // A name in use keeps its address during a repeated lookup. It keeps the address
 // afterwards too if the answer contains that address or is empty.
-func ResolvePackets(next core.PacketConn, resolver core.Resolver, r *core.Request, names *Names) core.PacketConn {
+func ResolvePackets(next core.PacketConn, id string, resolver core.Resolver, r *core.Request, names *Names) core.PacketConn {
 	pick := func(ips []netip.Addr, _ uint16) netip.Addr { return OneOf(ips) }
 	if bare, ok := next.(*resolvingPackets); ok {
 		pick = bare.pick
 	}
-	return resolvePackets(next, resolver, r, names, pick)
+	return resolvePackets(next, id, resolver, r, names, pick)
 }
 
 // resolvePackets is ResolvePackets with pick for the choice of the address.
-func resolvePackets(next core.PacketConn, resolver core.Resolver, r *core.Request, names *Names, pick func([]netip.Addr, uint16) netip.Addr) core.PacketConn {
-	return &resolvingPackets{next: next, resolver: resolver, request: r, bounds: names, pick: pick, most: names.OfAssociation()}
+func resolvePackets(next core.PacketConn, id string, resolver core.Resolver, r *core.Request, names *Names, pick func([]netip.Addr, uint16) netip.Addr) core.PacketConn {
+	return &resolvingPackets{next: next, id: id, resolver: resolver, request: r, bounds: names, pick: pick, most: names.OfAssociation()}
 }
 
 type resolvingPackets struct {
 	next     core.PacketConn
+	id       string // of the resolver, in steps of requests
 	resolver core.Resolver
 	request  *core.Request
 	bounds   *Names

@@ -107,7 +107,7 @@ func TestResolvePacketsNextFails(t *testing.T) {
 		errGone := errors.New("gone")
 		names := &coretest.Resolver{Names: map[string][]netip.Addr{"a.test": addrs("192.0.2.1")}}
 		flow := new(core.Flow)
-		c := dial.ResolvePackets(broken(func() error { return errGone }), names, &core.Request{Flow: flow}, nil)
+		c := dial.ResolvePackets(broken(func() error { return errGone }), "resolver.x", names, &core.Request{Flow: flow}, nil)
 		if n, err := c.WritePackets([]core.Packet{{Addr: coretest.Addr(t, "a.test:1"), Data: []byte("x")}}); n != 1 || err != nil {
 			t.Errorf("write: got %d, %v, want 1, nil", n, err)
 		}
@@ -123,7 +123,7 @@ func TestResolvePacketsNextPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		names := &coretest.Resolver{Names: map[string][]netip.Addr{"a.test": addrs("192.0.2.1")}}
 		flow := new(core.Flow)
-		c := dial.ResolvePackets(broken(func() error { panic("slice bounds") }), names, &core.Request{Flow: flow}, nil)
+		c := dial.ResolvePackets(broken(func() error { panic("slice bounds") }), "resolver.x", names, &core.Request{Flow: flow}, nil)
 		if n, err := c.WritePackets(packets("x", coretest.Addr(t, "a.test:1"))); n != 1 || err != nil {
 			t.Errorf("write: got %d, %v, want 1, nil", n, err)
 		}

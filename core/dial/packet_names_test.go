@@ -35,7 +35,7 @@ func resolvePackets(t *testing.T, r core.Resolver) *resolved {
 	t.Helper()
 	near, far := coretest.PacketPipe()
 	c := &resolved{far: far, flow: new(core.Flow)}
-	c.PacketConn = dial.ResolvePackets(near.Conn, r, &core.Request{Flow: c.flow}, nil)
+	c.PacketConn = dial.ResolvePackets(near.Conn, "resolver.x", r, &core.Request{Flow: c.flow}, nil)
 	far.Conn.Receive(func(ps []core.Packet) {
 		for _, p := range ps {
 			c.came = append(c.came, string(p.Data))

@@ -34,7 +34,7 @@ func (n Net) OpenPackets(_ context.Context, r *core.Request) (core.PacketConn, e
 		return nil, err
 	}
 	p := &netPackets{socket: socket, options: n.Socket, control: n.Control, request: r, loops: n.Loops}
-	return resolvePackets(p, n.resolver(), r, n.Names, p.pick), nil
+	return resolvePackets(p, n.asks(), n.resolver(), r, n.Names, p.pick), nil
 }
 
 // CheckPackets returns nil.

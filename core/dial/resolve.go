@@ -2,7 +2,6 @@ package dial
 
 import (
 	"context"
-	"net"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -15,7 +14,18 @@ func Resolve(r core.Resolver, names *Names) core.Middleware {
 	return resolving{resolver: r, names: names}
 }
 
+// Named returns m with the name that its lookups have in the steps of requests, if it is the
+// middleware of a resolver.
+func Named(id string, m core.Middleware) core.Middleware {
+	if r, ok := m.(resolving); ok {
+		r.id = id
+		return r
+	}
+	return m
+}
+
 type resolving struct {
+	id       string // in steps of requests
 	resolver core.Resolver
 	names    *Names
 	next     core.Dialer
@@ -32,12 +42,9 @@ func (m resolving) DialStream(ctx context.Context, r *core.Request) (core.Stream
 	if r.Target.Name() == "" || len(r.IPs) > 0 {
 		return m.next.DialStream(ctx, r)
 	}
-	ips, err := m.resolver.LookupIP(ctx, r.Target.Name())
-	switch {
-	case err != nil:
+	ips, err := LookUp(ctx, r.Flow, m.id, m.resolver, r.Target.Name())
+	if err != nil {
 		return nil, err
-	case len(ips) == 0: // without addresses the next stage might query another resolver
-		return nil, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
 	}
 	known := *r
 	known.IPs = ips
@@ -50,7 +57,7 @@ func (m resolving) OpenPackets(ctx context.Context, r *core.Request) (core.Packe
 	if err != nil {
 		return nil, err
 	}
-	return ResolvePackets(next, m.resolver, r, m.names), nil
+	return ResolvePackets(next, m.id, m.resolver, r, m.names), nil
 }
 
 // CheckPackets returns the result of the next stage.

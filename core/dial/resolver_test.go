@@ -77,14 +77,14 @@ func TestWithResolver(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &coretest.Resolver{Names: map[string][]netip.Addr{"server.test": addrs("192.0.2.1")}}
-	if n, ok := dial.WithResolver(dial.Net{}, r).(dial.Net); !ok || n.Resolver != r {
+	if n, ok := dial.WithResolver(dial.Net{}, "resolver.x", r).(dial.Net); !ok || n.Resolver != r {
 		t.Errorf("over the bare network: got %v, want core.Net with the resolver", n)
 	}
 	wire := coretest.NewDialer()
-	if got := dial.WithResolver(wire, nil); got != wire {
+	if got := dial.WithResolver(wire, "resolver.x", nil); got != wire {
 		t.Errorf("without a resolver: got %v, want the wire itself", got)
 	}
-	s, err := dial.WithResolver(wire, r).DialStream(t.Context(), &core.Request{Target: target, Flow: new(core.Flow)})
+	s, err := dial.WithResolver(wire, "resolver.x", r).DialStream(t.Context(), &core.Request{Target: target, Flow: new(core.Flow)})
 	if err != nil {
 		t.Fatal(err)
 	}

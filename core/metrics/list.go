@@ -53,7 +53,7 @@ var (
 
 // Metrics of resolvers and transports.
 var (
-	ResolverQueries     = &core.Metric{Name: "umbra_resolver_queries_total", Kind: core.Counter, Help: "queries to name servers, by result", Labels: []string{"resolver", "server", "result"}}
+	ResolverQueries     = &core.Metric{Name: "umbra_resolver_queries_total", Kind: core.Counter, Help: "queries to name servers, by result: ok, missing, error, timeout, failed or cancelled", Labels: []string{"resolver", "server", "result"}}
 	ResolverCacheHits   = &core.Metric{Name: "umbra_resolver_cache_hits_total", Kind: core.Counter, Help: "lookups that the cache answered", Labels: []string{"resolver"}}
 	ResolverSeconds     = &core.Metric{Name: "umbra_resolver_seconds", Kind: core.Histogram, Help: "time until a name server answered", Labels: []string{"resolver", "server"}}
 	CertificateNotAfter = &core.Metric{Name: "umbra_certificate_not_after_timestamp_seconds", Kind: core.Gauge, Help: "when the certificate that a transport shows ends, as Unix time", Labels: []string{"transport"}}

@@ -67,6 +67,7 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 		return d, nil
 	}
 	var err error
+	d.net.Asks = "resolver." + string(o.Resolver)
 	if d.net.Resolver, err = o.Resolver.Get(env); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/panics"
 )
 
@@ -30,7 +31,7 @@ func (c *packets) find(ctx context.Context, at core.Addr, t *target) {
 	defer cancel()
 	var ips []netip.Addr
 	panicked := panics.Call(func() (err error) {
-		ips, err = c.resolver.LookupIP(ctx, at.Name())
+		ips, err = dial.LookUp(ctx, c.request.Flow, c.asks, c.resolver, at.Name())
 		if err != nil {
 			ips = nil
 		}

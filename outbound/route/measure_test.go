@@ -71,6 +71,9 @@ func TestStep(t *testing.T) {
 			t.Errorf("%s: not recording: got %v", tc.to, quiet.Steps())
 		}
 		wantStep(t, told, tc.rule, tc.err)
+		if tc.err != "" && (told.Steps()[0].Kind != core.StepResolve || told.Steps()[0].Name != "resolver.names") {
+			t.Errorf("got %v, want the lookup first", told.Steps())
+		}
 	}
 	f := new(core.Flow)
 	f.Record()
@@ -91,7 +94,7 @@ func packetPipe(context.Context, *core.Request) (core.PacketConn, error) {
 
 func wantStep(t *testing.T, f *core.Flow, rule, cause string) {
 	t.Helper()
-	all := slices.DeleteFunc(slices.Clone(f.Steps()), func(s core.Step) bool { return s.Kind == core.StepDial }) // of the branch
+	all := slices.DeleteFunc(slices.Clone(f.Steps()), func(s core.Step) bool { return s.Kind != core.StepRule })
 	if len(all) != 1 {
 		t.Fatalf("got %v, want one step", all)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/chain"
+	"github.com/umbra-proxy/umbra/core/dial"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -47,6 +47,7 @@ type Outbound struct {
 	rules     []core.Rule
 	otherwise *chain.Branch
 	resolver  core.Resolver // nil without the option
+	asks      string        // names it
 	remember  int
 	taken     []*atomic.Uint64 // requests by branch; set at the commit of the file
 }
@@ -79,6 +80,7 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 		errs = append(errs, err)
 	}
 	if o.Resolver != "" && len(errs) == 0 {
+		out.asks = "resolver." + string(o.Resolver)
 		out.resolver, err = o.Resolver.Get(env)
 		errs = append(errs, err)
 	}
@@ -174,12 +176,9 @@ func (d *dialer) choose(ctx context.Context, r *core.Request) (int, error) {
 	if !needs {
 		return branch, nil
 	}
-	ips, err := d.resolver.LookupIP(ctx, r.Target.Name())
-	switch {
-	case err != nil:
+	ips, err := dial.LookUp(ctx, r.Flow, d.asks, d.resolver, r.Target.Name())
+	if err != nil {
 		return branch, fmt.Errorf("%s needs the addresses of the target: %w", d.names[branch], err)
-	case len(ips) == 0:
-		return branch, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
 	}
 	branch, _ = d.judge(r, r.Target, ips)
 	return branch, nil

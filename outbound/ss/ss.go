@@ -34,6 +34,7 @@ type Outbound struct {
 	cipher     core.Cipher
 	transports []core.Transport
 	resolver   core.Resolver // for the server's name; may be nil
+	asks       string        // names it
 	wait       time.Duration
 	overStream bool // UDP travels in streams
 	stream     overstream.Options
@@ -59,6 +60,7 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 	if o.Resolver == "" {
 		return out, nil
 	}
+	out.asks = "resolver." + string(o.Resolver)
 	if out.resolver, err = o.Resolver.Get(env); err != nil {
 		return nil, err
 	}
@@ -67,7 +69,7 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 
 // Over returns the Dialer that reaches the server over wire.
 func (o *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
-	return &hop{Outbound: o, wire: dial.OverTransports(dial.WithResolver(wire, o.resolver), o.transports)}, nil
+	return &hop{Outbound: o, wire: dial.OverTransports(dial.WithResolver(wire, o.asks, o.resolver), o.transports)}, nil
 }
 
 // hop is the Outbound at one position in a chain.

@@ -18,6 +18,7 @@ import (
 type Policy struct {
 	env      core.Env
 	resolver core.Resolver // nil without the option
+	asks     string        // names it
 	lists    *lists
 	rules    atomic.Pointer[rules]
 	tally    tally
@@ -54,6 +55,7 @@ func New(env core.Env, o Options) (core.Policy, error) {
 		return old
 	})
 	if o.Resolver != "" {
+		p.asks = "resolver." + string(o.Resolver)
 		p.resolver, err = o.Resolver.Get(env)
 	}
 	return p, err

@@ -51,7 +51,7 @@ func (d *dialer) OpenPackets(ctx context.Context, r *core.Request) (core.PacketC
 	}
 	// A datagram to a name is checked by name, resolved, and checked by address.
 	next = &packets{d.policy, next, (*rules).resolved}
-	next = dial.ResolvePackets(next, allowedResolver{d.policy}, r, dial.NamesOf(d.policy.env.Process))
+	next = dial.ResolvePackets(next, d.policy.asks, allowedResolver{d.policy}, r, dial.NamesOf(d.policy.env.Process))
 	return &packets{d.policy, next, (*rules).hint}, nil
 }
 

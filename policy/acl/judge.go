@@ -2,9 +2,9 @@ package acl
 
 import (
 	"context"
-	"net"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/dial"
 )
 
 // judge applies the rules to r. It returns the request to pass on: r itself, or a copy
@@ -26,12 +26,9 @@ func (p *Policy) judge(ctx context.Context, r *core.Request, deny func(reason) e
 	}
 	ips := r.IPs
 	if lookUp {
-		found, err := p.resolver.LookupIP(ctx, r.Target.Name())
-		switch {
-		case err != nil:
+		found, err := dial.LookUp(ctx, r.Flow, p.asks, p.resolver, r.Target.Name())
+		if err != nil {
 			return nil, err
-		case len(found) == 0: // without an error the next stage might look the name up again
-			return nil, &net.DNSError{Err: "no address", Name: r.Target.Name(), IsNotFound: true}
 		}
 		ips = found
 	}

@@ -21,6 +21,8 @@ import (
 // Resolver queries DNS servers.
 type Resolver struct {
 	log         *slog.Logger
+	name        string
+	counts      *counts           // belong to the process; nil until served
 	servers     *group            // for all names outside domains
 	domains     map[string]*group // by domain, in lower case
 	upstreams   []*upstream
@@ -53,7 +55,7 @@ func New(env core.Env, o Options) (core.Resolver, error) {
 		return nil, err
 	}
 	r := &Resolver{
-		log: env.Log, family: o.Prefer, prefetch: o.Prefetch,
+		log: env.Log, name: env.Name, family: o.Prefer, prefetch: o.Prefetch,
 		minTTL: o.MinTTL.Std(), maxTTL: o.MaxTTL.Std(), negativeTTL: o.NegativeTTL.Std(), staleFor: o.ServeStale.Std(),
 		domains: map[string]*group{}, flights: map[question]*flight{},
 	}
@@ -62,6 +64,7 @@ func New(env core.Env, o Options) (core.Resolver, error) {
 	if err := b.build(); err != nil {
 		return nil, err
 	}
+	core.Keep(env, r.adopt)
 	core.Keep(env, func(old *dial.Slots) *dial.Slots {
 		if old == nil {
 			old = new(dial.Slots)

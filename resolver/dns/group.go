@@ -130,7 +130,9 @@ func (g *group) try(ctx context.Context, u *upstream, q question, number int) (r
 	if tried.Err() != nil {
 		err = core.NoAnswer(err, min(g.timeout, took.Round(time.Millisecond)))
 	}
-	switch calledOff := ctx.Err() != nil; {
+	calledOff := ctx.Err() != nil
+	u.queries.Count(resultOf(a, err, calledOff), took)
+	switch {
 	case err == nil, errors.Is(err, errServer): // the server is healthy: the error may concern this name only
 		u.answered(q.kind)
 	case !calledOff || took >= g.timeout:

@@ -92,6 +92,9 @@ func (r *Resolver) both(ctx context.Context, name string, now time.Time) (pair, 
 		six = r.begin(ctx, question{host, dns.TypeAAAA}, now)
 	}
 	if !four.waits() && !six.waits() {
+		if four.cached || six.cached {
+			r.counts.hits.Add(1)
+		}
 		return pair{four.entry, six.entry}, nil
 	}
 	late4, late6 := four, six // the copies escape to the heap, the originals don't

@@ -12,6 +12,7 @@ type part struct {
 	entry  *entry  // the result; nil until there is one
 	stale  *entry  // an expired entry that may be used if the query fails, or nil
 	flight *flight // the running query, or nil
+	cached bool    // entry is one of the store
 }
 
 func (p *part) waits() bool { return p.flight != nil }
@@ -61,11 +62,11 @@ func (r *Resolver) begin(ctx context.Context, q question, now time.Time) part {
 		if r.prefetch && e.hot(now) && !e.rests(now) && r.idle() {
 			_, _ = r.start(dial.AskerOf(ctx), q, e) // a refresh; its result is not needed here
 		}
-		return part{entry: e}
+		return part{entry: e, cached: true}
 	case e == nil || !r.mayServe(e, now):
 		return r.beginQuery(ctx, q, e, nil)
 	case e.rests(now):
-		return part{entry: e}
+		return part{entry: e, cached: true}
 	}
 	return r.beginQuery(ctx, q, e, e)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/umbra-proxy/umbra/core/dial"
 )
 
 // wire carries a question to one server.
@@ -26,6 +27,8 @@ const (
 type upstream struct {
 	name string // as in the configuration
 	wire wire
+
+	queries *dial.Queries // belong to the process; nil until served
 
 	mu        sync.Mutex
 	four, six health // of queries for IPv4 and for IPv6; guarded by mu

@@ -26,7 +26,7 @@ type tunnel struct {
 }
 
 func (u *tunnel) Over(wire core.Dialer) (core.Dialer, error) {
-	u.wire = dial.WithResolver(wire, &coretest.Resolver{Names: map[string][]netip.Addr{"dns.test": addrs("127.0.0.1")}})
+	u.wire = dial.WithResolver(wire, "resolver.x", &coretest.Resolver{Names: map[string][]netip.Addr{"dns.test": addrs("127.0.0.1")}})
 	return u, nil
 }
 

@@ -3,8 +3,10 @@ package system
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/dial"
@@ -19,6 +21,9 @@ type Options struct {
 
 // Resolver uses the operating system's resolver.
 type Resolver struct {
+	name    string
+	queries *dial.Queries // belong to the process; nil until served
+
 	from   core.Resolver
 	family option.Family
 	routes dial.Routes
@@ -28,12 +33,21 @@ var _ core.Teller = (*Resolver)(nil)
 
 // New returns the resolver.
 func New(env core.Env, o Options) (core.Resolver, error) {
-	return &Resolver{from: dial.System(env.Process), family: o.Prefer}, nil
+	r := &Resolver{name: env.Name, from: dial.System(env.Process), family: o.Prefer}
+	core.Keep(env, func(old *dial.Queries) *dial.Queries {
+		if r.queries = old; old == nil {
+			r.queries = dial.NewQueries()
+		}
+		return r.queries
+	})
+	return r, nil
 }
 
 // LookupIP implements core.Resolver.
 func (r *Resolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, error) {
+	began := time.Now()
 	ips, err := r.from.LookupIP(ctx, name)
+	r.queries.Count(resultOf(ctx, err), time.Since(began))
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +56,27 @@ func (r *Resolver) LookupIP(ctx context.Context, name string) ([]netip.Addr, err
 	}
 	return ips, nil
 }
+
+// resultOf returns how a lookup ended.
+func resultOf(ctx context.Context, err error) dial.Result {
+	d, ok := errors.AsType[*net.DNSError](err)
+	switch {
+	case err == nil:
+		return dial.ResultOK
+	case errors.Is(ctx.Err(), context.Canceled):
+		return dial.ResultCancelled
+	case ok && d.IsNotFound:
+		return dial.ResultMissing
+	case ok && d.IsTimeout, errors.Is(err, context.DeadlineExceeded):
+		return dial.ResultTimeout
+	}
+	return dial.ResultFailed
+}
+
+var _ core.Measurer = (*Resolver)(nil)
+
+// Measure implements core.Measurer. Names that the machine itself has are counted too.
+func (r *Resolver) Measure(yield func(core.Figure)) { r.queries.Measure(yield, r.name, "system") }
 
 // Tell implements core.Teller. The operating system returns no TTL.
 func (r *Resolver) Tell(ctx context.Context, name string) ([]core.Found, error) {

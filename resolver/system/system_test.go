@@ -1,6 +1,7 @@
 package system
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -57,4 +58,41 @@ func TestConformance(t *testing.T) {
 		}
 		return r
 	})
+}
+
+// TestMeasure counts lookups by their results, over a reload too.
+func TestMeasure(t *testing.T) {
+	env := coretest.Env(t)
+	load := func() *Resolver {
+		made, err := New(env, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made.(*Resolver)
+	}
+	r := load()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, step := range []struct {
+		ctx  context.Context
+		name string
+		err  error
+	}{
+		{t.Context(), "a.test", nil}, {t.Context(), "a.test", nil}, {t.Context(), "none.test", nil},
+		{t.Context(), "a.test", context.DeadlineExceeded}, {t.Context(), "a.test", errors.New("no server")}, {gone, "a.test", context.Canceled},
+	} {
+		r.from = &coretest.Resolver{Names: map[string][]netip.Addr{"a.test": {netip.MustParseAddr("192.0.2.1")}}, Err: step.err}
+		_, _ = r.LookupIP(step.ctx, step.name)
+	}
+	r = load()
+	got := coretest.Figures(r)
+	for result, n := range map[string]float64{"ok": 2, "missing": 1, "error": 0, "timeout": 1, "failed": 1, "cancelled": 1} {
+		if series := `umbra_resolver_queries_total{resolver="test",server="system",result="` + result + `"}`; got[series] != n {
+			t.Errorf("%s: got %v, want %v", result, got[series], n)
+		}
+	}
+	if n := got[`umbra_resolver_seconds{resolver="test",server="system"}`]; n != 3 {
+		t.Errorf("got %v answers, want 3", n)
+	}
+	coretest.TestMeasurer(t, r, func() { _, _ = r.LookupIP(t.Context(), "localhost") })
 }
