@@ -129,6 +129,7 @@ func parseDocument(main document, reg *core.Registry, include func(*checker, *so
 	c.warnOfUnused()
 	c.warnOfNames()
 	c.warnOfUsers()
+	c.warnOfAdmin()
 	c.file.warnOfSecrets()
 	return c.file, nil
 }
