@@ -19,6 +19,7 @@ const (
 // hub makes one snapshot a second for all readers, and none while there are none.
 type hub struct {
 	source Source
+	quit   chan struct{} // closed by close
 
 	mu      sync.Mutex
 	readers map[*reader]bool // guarded by mu, as all that follows
@@ -60,7 +61,11 @@ func (h *hub) leave(r *reader) {
 func (h *hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		return
+	}
 	h.closed = true
+	close(h.quit)
 	for r := range h.readers {
 		h.drop(r)
 	}
@@ -77,7 +82,10 @@ func (h *hub) run() {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for h.send() {
-		<-tick.C
+		select {
+		case <-tick.C:
+		case <-h.quit:
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ type Server struct {
 // New returns a Server. Close ends its readers of events.
 func New(source Source, o Options) *Server {
 	s := &Server{source: source, options: o, sessions: newSessions()}
-	s.hub.source = source
+	s.hub.source, s.hub.quit = source, make(chan struct{})
 	mux := http.NewServeMux()
 	for _, e := range s.endpoints() {
 		mux.HandleFunc(e.method+" "+e.path, s.endpoint(e))
