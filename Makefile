@@ -5,7 +5,7 @@ BIN        ?= bin/umbra
 # 1 for names that only the C library finds, such as mDNS; the program is not static then.
 CGO        ?= 0
 
-.PHONY: build test check deps soak fuzz bench bench-go
+.PHONY: build test check deps soak fuzz bench bench-go screenshots
 
 build: ## the program, static, in bin/
 	CGO_ENABLED=$(CGO) $(GO) build -trimpath -ldflags="-s -w" -o $(BIN) ./cmd/umbra
@@ -15,6 +15,7 @@ test: deps check ## everything: installs what tests need, then runs all of them
 	@if [ "$$(uname -sm)" = "Linux x86_64" ]; then set -x; CGO_ENABLED=0 GOARCH=386 $(GO) test -timeout 20m ./...; \
 	  else echo "no tests with ints of 32 bits: this machine can't run them"; fi
 	cd test/interop && $(GO) test ./... # against an independent implementation
+	cd test/page && $(GO) test ./... # the page, in a browser
 	cd plugins/example && $(GO) test -race ./... # a third party's kind
 	$(GO) test -tags portable ./core/netio ./core/dial ./core/pipeline ./inbound/... ./outbound/... # the UDP of other systems
 
@@ -22,6 +23,7 @@ check: ## what can be said without running anything
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt -w these:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	cd test/interop && $(GO) vet ./...
+	cd test/page && $(GO) vet ./...
 	cd plugins/example && $(GO) vet ./...
 	GOOS=darwin $(GO) vet ./... # with the tests: they build wherever people work on umbra
 	GOOS=windows $(GO) vet ./...
@@ -35,6 +37,9 @@ check: ## what can be said without running anything
 
 deps: ## the Debian packages that tests need
 	test/deps.sh
+
+screenshots: deps ## the pictures of the documentation, taken anew
+	cd test/page && UMBRA_SCREENSHOTS=$(CURDIR)/docs/images $(GO) test -count=1 -run TestScreenshots .
 
 soak: ## reloads under connections that live on, with 100,000 users
 	UMBRA_TEST_SOAK=1 $(GO) test -run TestGenerations -v -parallel 1 -timeout 30m ./test/field

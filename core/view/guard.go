@@ -26,7 +26,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Referrer-Policy", "same-origin") // with none a browser hides where the form for the token comes from
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		switch {
@@ -48,7 +48,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 // isOpen reports whether a path needs no token: what balancers ask, and what the form for
 // the token is made of.
 func isOpen(path string) bool {
-	return slices.Contains([]string{"/live", "/ready", "/login", "/page.css"}, path)
+	return isPageFile(path) || slices.Contains([]string{"/live", "/ready", "/login"}, path)
 }
 
 // isHost reports whether the door may be reached by a name or an address.

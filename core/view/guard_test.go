@@ -14,8 +14,8 @@ func TestToken(t *testing.T) {
 	f := &fake{}
 	token := "0123456789abcdef"
 	at := start(t, f, Options{Token: func() string { return token }, Write: true, Users: true})
-	open := map[string]bool{"/live": true, "/ready": true, "/page.css": true}
-	paths := []string{"/", "/live", "/ready", "/metrics", "/page.css", "/page.js", "/nowhere", "/api/v1/openapi.json"}
+	open := map[string]bool{"/live": true, "/ready": true, "/page/page.css": true}
+	paths := []string{"/", "/live", "/ready", "/metrics", "/page/page.css", "/page.js", "/nowhere", "/api/v1/openapi.json"}
 	for _, e := range new(Server).endpoints() {
 		if e.method == http.MethodGet {
 			paths = append(paths, e.path)

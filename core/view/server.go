@@ -25,13 +25,14 @@ type Server struct {
 	source   Source
 	options  Options
 	sessions sessions
+	looks    looks
 	hub      hub
 	handler  http.Handler
 }
 
 // New returns a Server. Close ends its readers of events.
 func New(source Source, o Options) *Server {
-	s := &Server{source: source, options: o, sessions: newSessions()}
+	s := &Server{source: source, options: o, sessions: newSessions(), looks: newLooks()}
 	s.hub.source, s.hub.quit = source, make(chan struct{})
 	mux := http.NewServeMux()
 	for _, e := range s.endpoints() {
