@@ -25,6 +25,7 @@ const (
 
 // Cipher is a method with its keys. It is safe for concurrent use.
 type Cipher struct {
+	name string // in figures
 	spec Spec
 	own  *user          // the key of a client or of a server without users; nil if only users are configured
 	zero [maxNonce]byte // the nonce of datagrams; never modified

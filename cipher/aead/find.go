@@ -52,6 +52,13 @@ func (c *Cipher) search(t *served, client netip.Addr, opens func(*user) bool, ac
 			return u
 		}
 	}
+	u := c.searchAll(t, client, opens, tried, acquire)
+	c.memory.searched(u != nil)
+	return u
+}
+
+// searchAll is search among the users that were not tried.
+func (c *Cipher) searchAll(t *served, client netip.Addr, opens func(*user) bool, tried []userID, acquire func() (done func())) *user {
 	if len(t.All) > freeTrials {
 		var u *user
 		if tried, u = c.searchLikely(t, client, opens, tried); u != nil {

@@ -44,6 +44,8 @@ type memory struct {
 	memo   socksaddr.Memo // of datagrams
 	recent *recents
 
+	found, missed atomic.Uint64 // searches through the users, by their results
+
 	mu      sync.Mutex
 	packets map[userID]*packets // of users that have sent datagrams; guarded by mu
 }

@@ -109,7 +109,7 @@ func (s Spec) build(env core.Env, o Options) (core.Cipher, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.list, c.log = list, env.Log
+	c.list, c.log, c.name = list, env.Log, env.Name
 	replay.KeepSalts(env, func(kept *replay.Salts) { c.salts = kept })
 	core.Keep(env, func(old *memory) *memory {
 		if old == nil {
@@ -143,7 +143,7 @@ func (s Spec) newCipher(k []byte, r *userTable) (*Cipher, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Method, err)
 	}
-	c := &Cipher{spec: s, searches: newSearches(), secret: k}
+	c := &Cipher{name: s.Method, spec: s, searches: newSearches(), secret: k}
 	if k != nil {
 		c.own = newUser(s, users.User{}, k)
 	}

@@ -127,6 +127,7 @@ func (a *accept) openFixed() (off, length int, err error) {
 		return 0, 0, fmt.Errorf("request header: %w", core.ErrAuth)
 	}
 	now := c.now()
+	c.offsets.observe(plain, now)
 	sent, length, err := parseRequestHeader(plain, now)
 	if err != nil {
 		return 0, 0, core.Authenticated(err)

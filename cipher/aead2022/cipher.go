@@ -45,6 +45,8 @@ type Cipher struct {
 	memo     socksaddr.Memo // of datagrams
 	log      *slog.Logger   // nil for none
 	crowded  core.Alarm     // for refused sessions
+	name     string         // in figures
+	offsets  *offsets       // of peers' clocks
 
 	patience time.Duration // how long a server reads on after an invalid request
 }
@@ -79,7 +81,7 @@ type serverIdentity struct {
 // New returns the Cipher of a method with its keys. salts is the set of salts that the
 // server has received.
 func New(s Spec, k Keys, salts *replay.Timed) (*Cipher, error) {
-	c := &Cipher{spec: s, now: time.Now, salts: salts}
+	c := &Cipher{spec: s, now: time.Now, salts: salts, name: s.Method, offsets: newOffsets()}
 	if err := c.setKeys(k); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Method, err)
 	}

@@ -101,7 +101,9 @@ func (c *Cipher) readResponse(requestSalt []byte) func(*chunk.Reader) error {
 		if err != nil {
 			return fmt.Errorf("response header: %w", core.ErrAuth)
 		}
-		length, err := parseResponseHeader(plain, c.now(), requestSalt)
+		now := c.now()
+		c.offsets.observe(plain, now)
+		length, err := parseResponseHeader(plain, now, requestSalt)
 		switch {
 		case errors.Is(err, core.ErrAuth): // an attacker can replay the response to another request
 			return err

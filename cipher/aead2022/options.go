@@ -75,7 +75,13 @@ func (s Spec) build(env core.Env, p option.Password, u users.Options, f replay.F
 	if err != nil {
 		return nil, err
 	}
-	c.list, c.log = list, env.Log
+	c.list, c.log, c.name = list, env.Log, env.Name
+	core.Keep(env, func(old *offsets) *offsets {
+		if old != nil {
+			c.offsets = old
+		}
+		return c.offsets
+	})
 	core.Keep(env, func(old *replay.Timed) *replay.Timed {
 		if old == nil {
 			old = NewSalts()

@@ -18,8 +18,8 @@ var (
 	HandshakeFailures = &core.Metric{Name: "umbra_inbound_handshake_failures_total", Kind: core.Counter, Help: "connections whose first bytes made no request, by reason as in the log", Labels: []string{"inbound", "reason"}}
 	HandshakeSeconds  = &core.Metric{Name: "umbra_inbound_handshake_seconds", Kind: core.Histogram, Help: "time from the accept until the request was known", Labels: []string{"inbound"}}
 	ProbeBytes        = &core.Metric{Name: "umbra_inbound_probe_bytes", Kind: core.Histogram, Help: "bytes that clients had sent when their handshake failed", Labels: []string{"inbound", "reason"}}
-	ClockOffset       = &core.Metric{Name: "umbra_peer_clock_offset_seconds", Kind: core.Histogram, Help: "by how much clients' clocks differ from this machine's, without the sign", Labels: []string{"cipher"}}
-	CipherTrials      = &core.Metric{Name: "umbra_cipher_trials_total", Kind: core.Counter, Help: "searches for the user of a connection among many, by whether one was found", Labels: []string{"cipher", "found"}}
+	ClockOffset       = &core.Metric{Name: "umbra_peer_clock_offset_seconds", Kind: core.Histogram, Help: "by how much peers' clocks differ from this machine's, without the sign, in whole seconds", Labels: []string{"cipher"}}
+	CipherTrials      = &core.Metric{Name: "umbra_cipher_trials_total", Kind: core.Counter, Help: "searches for a user by trying keys, where those last seen at the address did not fit, by whether one was found", Labels: []string{"cipher", "found"}}
 )
 
 // Metrics of pipelines.

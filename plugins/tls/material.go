@@ -24,6 +24,7 @@ import (
 type material struct {
 	server *stdtls.Config // nil without cert
 	client *stdtls.Config // ServerName is empty if it is to be the dialled host
+	ends   time.Time      // when the first certificate of cert ends; zero without cert
 }
 
 const (
@@ -58,15 +59,16 @@ func (o Options) follow(files *follow.Files, name string, log *slog.Logger, now 
 // load creates the configs of both roles from the files.
 func (o Options) load(read reader, log *slog.Logger, now time.Time) (*material, error) {
 	var own []stdtls.Certificate
+	var ends time.Time
 	if o.Cert != "" {
 		pair, err := readPair(read, log, o.Cert, o.Key)
 		if err != nil {
 			return nil, err
 		}
 		warnDates(log, o.Cert, pair.Leaf, now)
-		own = append(own, pair)
+		own, ends = append(own, pair), endOf(pair)
 	}
-	m := &material{client: &stdtls.Config{
+	m := &material{ends: ends, client: &stdtls.Config{
 		Certificates:       own,
 		ServerName:         o.ServerName,
 		NextProtos:         o.ALPN,

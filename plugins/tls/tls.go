@@ -35,6 +35,7 @@ type Options struct {
 // Transport is one configured component. It serves each role for which the required
 // options are set.
 type Transport struct {
+	name     string
 	options  Options
 	material *follow.Value[*material]
 }
@@ -55,7 +56,7 @@ func newTransport(files *follow.Files, name string, log *slog.Logger, o Options,
 	if err != nil {
 		return nil, err
 	}
-	return &Transport{options: o, material: m}, nil
+	return &Transport{name: name, options: o, material: m}, nil
 }
 
 // CheckServer reports why t can't wrap what an inbound accepts.
