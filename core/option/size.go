@@ -113,3 +113,18 @@ func (s Size) String() string {
 	}
 	return unlimited
 }
+
+// Rounded returns the size to a tenth of its unit, such as "1.5MiB".
+func (s Size) Rounded() string {
+	const k = 1 << 10
+	if s < k {
+		return strconv.FormatUint(uint64(s), 10) + "B"
+	}
+	v, unit := float64(s)/k, 0
+	for v >= k && unit < len(prefixes)-1 {
+		v, unit = v/k, unit+1
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64) + prefixes[unit:unit+1] + "iB"
+}
+
+const prefixes = "KMGTP" // of Rounded

@@ -122,3 +122,11 @@ func FuzzBandwidth(f *testing.F) {
 		}
 	})
 }
+
+func TestSizeRounded(t *testing.T) {
+	for size, want := range map[Size]string{0: "0B", 1023: "1023B", 1024: "1.0KiB", 1536: "1.5KiB", 5 << 30: "5.0GiB", 1 << 62: "4096.0PiB"} {
+		if got := size.Rounded(); got != want {
+			t.Errorf("%d: got %s, want %s", size, got, want)
+		}
+	}
+}

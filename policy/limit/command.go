@@ -69,17 +69,7 @@ func quotaText(n int64) string {
 }
 
 // sizeText returns a number of bytes, rounded to a tenth of its unit.
-func sizeText(n int64) string {
-	const k = 1 << 10
-	if n < k {
-		return fmt.Sprintf("%dB", n)
-	}
-	v, unit := float64(n)/k, 0
-	for v >= k && unit < 4 {
-		v, unit = v/k, unit+1
-	}
-	return fmt.Sprintf("%.1f%ciB", v, "KMGTP"[unit])
-}
+func sizeText(n int64) string { return option.Size(n).Rounded() }
 
 // Command executes the commands of `umbra quota`. Each answer is a fmt.Stringer.
 //
