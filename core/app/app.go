@@ -87,6 +87,9 @@ func (f *failure) Error() string { return fmt.Sprint(f.err) }
 
 // fail returns err as a failure, or nil for nil.
 func fail(err error) error {
+	if f, isFailure := err.(*failure); isFailure {
+		return f
+	}
 	if err == nil {
 		return nil
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -125,12 +124,7 @@ func askRunning(f *config.File, request adminRequest) (answer adminAnswer, err e
 	if err != nil {
 		return answer, err
 	}
-	dialer := net.Dialer{}
-	client := http.Client{Timeout: 3 * adminTimeout, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", f.Admin.Socket)
-		},
-	}}
+	client := http.Client{Timeout: 3 * adminTimeout, Transport: adminTransport(f)}
 	defer client.CloseIdleConnections()
 	resp, err := client.Post("http://umbra"+adminPath, "application/json", bytes.NewReader(body))
 	if err != nil {

@@ -38,7 +38,8 @@ chains of proxies. One TOML file says all of it.`,
 	}
 	root.AddCommand(
 		a.autobanCommand(), a.runCommand(), a.checkCommand(), a.explainCommand(), a.resolveCommand(), a.routeCommand(), a.kindsCommand(),
-		a.keygenCommand(), a.benchCommand(), a.probeCommand(), a.banCommand(), a.quotaCommand(), a.selectCommand(), a.commandCommand(), a.buildCommand(), a.versionCommand(), completionCommand(),
+		a.keygenCommand(), a.benchCommand(), a.probeCommand(), a.banCommand(), a.quotaCommand(), a.selectCommand(), a.commandCommand(),
+		a.traceCommand(), a.topCommand(), a.usersCommand(), a.killCommand(), a.applyCommand(), a.buildCommand(), a.versionCommand(), completionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })

@@ -97,11 +97,7 @@ func (a *app) route(ctx context.Context, path string, q engine.Question, flags r
 		ctx = context.Background()
 	}
 	if flags.pipeline != "" && !slices.ContainsFunc(f.Pipelines, func(p *config.Pipeline) bool { return p.Name == flags.pipeline }) {
-		var names []string
-		for _, p := range f.Pipelines {
-			names = append(names, p.Name)
-		}
-		return fail(fmt.Errorf("%s has no pipeline.%s%s", f.Name, flags.pipeline, config.DidYouMean(flags.pipeline, names)))
+		return fail(fmt.Errorf("%s has no pipeline.%s%s", f.Name, flags.pipeline, config.DidYouMean(flags.pipeline, pipelineNames(f))))
 	}
 	var choose engine.Choose
 	if flags.running {
