@@ -57,6 +57,7 @@ var keptCases = map[string]options{
 	"outbound.fastest":    {`members = ["inner", "inner2"]`, "members = [\"inner\"]\nprobe = { target = \"127.0.0.1:1\" }"},
 	"outbound.select":     {`members = ["inner", "inner2"]`, "members = [\"inner\", \"inner2\"]\nfirst = \"inner2\"\nfile = \"DIR/choice\""},
 	"transport.websocket": {"", `path = "/ws"`},
+	"observer.accesslog":  {`output = "DIR/access.log"`, "output = \"DIR/other.log\"\nqueue = 16"},
 }
 
 const relayKey = "AAECAwQFBgcICQoLDA0ODw=="
@@ -143,6 +144,8 @@ func keptFile(s core.Section, kind, text, at string) string {
 		chain += `, "resolver.x"`
 	case core.SectionPolicy:
 		chain = policyChain(kind)
+	case core.SectionObserver:
+		chain = `"observer.x", ` + chain
 	case core.SectionRule:
 		out = "[outbound.out]\nkind = \"route\"\nrules = [\"x\"]\notherwise = [\"outbound.inner\"]\n"
 	}

@@ -1,6 +1,6 @@
-// Package logging is where the lines of the log go: a bounded queue, and behind it the
-// standard error stream, a file or the syslog daemon. A program that logs never waits for
-// a reader of the log.
+// Package logging is where the lines of a log go: a bounded queue, and behind it a standard
+// stream, a file or the syslog daemon. A program that logs never waits for a reader of the
+// log.
 package logging
 
 import (
@@ -27,7 +27,8 @@ const lineSize = 512
 const retained = 64 << 10
 
 // Report returns the line that says that lines are missing, and of what failed. cause is nil
-// if the sink was too slow. With 0 lines it says that the sink could not be opened again.
+// if the sink was too slow. With 0 lines it says that the sink could not be opened again. An
+// empty line is not written: it has been said elsewhere.
 type Report func(lines int, cause error) (level slog.Level, line []byte)
 
 // Queue passes lines to a Sink in order. If the sink is slower than the program the queue
@@ -86,6 +87,13 @@ func (q *Queue) signal() {
 	case q.wake <- struct{}{}:
 	default: // it is awake
 	}
+}
+
+// Waiting returns how many bytes of lines are not written yet.
+func (q *Queue) Waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.batch.text) + int(q.unwritten.Load())
 }
 
 // Resize sets the bound to a number of lines.

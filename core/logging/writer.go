@@ -24,18 +24,24 @@ func (w *writer) do(o order) {
 	w.lost += o.lost
 	if o.reopen {
 		if err := w.sink.Reopen(); err != nil {
-			w.write(w.queue.report(0, err))
+			w.tell(0, err)
 		} else {
 			w.fails = false
 		}
 	}
-	if w.lost > 0 && (!w.fails || o.closed) && w.write(w.queue.report(w.lost, w.cause)) {
+	if w.lost > 0 && (!w.fails || o.closed) && w.tell(w.lost, w.cause) {
 		w.lost, w.cause = 0, nil
 	}
 	if o.next != nil {
 		_ = w.sink.Close()
 		w.sink = o.next
 	}
+}
+
+// tell writes a report, and returns whether it was told.
+func (w *writer) tell(lines int, cause error) bool {
+	level, line := w.queue.report(lines, cause)
+	return len(line) == 0 || w.write(level, line)
 }
 
 // write passes a line to the sink.
