@@ -14,7 +14,7 @@ type offsets struct{ *metrics.Histogram }
 
 // newOffsets returns counts of nothing. A header has whole seconds; beyond 30 it is refused.
 func newOffsets() *offsets {
-	return &offsets{metrics.NewHistogram([]float64{0, 1, 2, 5, 10, 15, 20, 25, 30, 60, 300, 3600})}
+	return &offsets{metrics.NewHistogram(metrics.Offsets())}
 }
 
 // observe counts the time of a header, which begins as all do: see parseTypeAndTime.

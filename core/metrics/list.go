@@ -83,6 +83,15 @@ func Short() []float64 {
 	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 }
 
+// Offsets are bounds for how far clocks are apart, in whole seconds. Protocols with clocks
+// refuse what is above 30.
+func Offsets() []float64 {
+	return []float64{0, 1, 2, 5, 10, 15, ClockOff, 25, 30, 60, 300, 3600}
+}
+
+// ClockOff is an offset of clocks that is to be corrected before it breaks connections.
+const ClockOff = 20
+
 // Long are bounds for what may take days, in seconds.
 func Long() []float64 {
 	return []float64{.01, .1, 1, 10, 60, 300, 1800, 6 * 3600, 24 * 3600}
