@@ -61,7 +61,7 @@ type admin struct {
 func openAdmin(path string, e *engine.Engine, source view.Source, log *slog.Logger) (*admin, error) {
 	ln, err := listenPrivate(path)
 	if err != nil {
-		return nil, fmt.Errorf("admin.socket: listen on %s: %w", path, cause(err))
+		return nil, fmt.Errorf("listen on %s: %w", path, cause(err))
 	}
 	if l, ok := ln.(*net.UnixListener); ok {
 		l.SetUnlinkOnClose(false) // close does it, if the file is still this one

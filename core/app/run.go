@@ -127,7 +127,7 @@ func (s *service) adoptAdmin(f *config.File) error {
 		if f.Admin.Socket != "" {
 			var err error
 			if next, err = openAdmin(f.Admin.Socket, s.engine, s.source, s.log); err != nil {
-				return err
+				return f.AdminProblem("socket", err)
 			}
 		}
 		s.admin.close()
