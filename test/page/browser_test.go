@@ -186,10 +186,10 @@ func (tb *tab) press(selector, key string) {
 	tb.run(chromedp.KeyEvent(key))
 }
 
-// until waits until an expression is true.
+// until waits until an expression is true. One that fails, for there is no such element yet, is not.
 func (tb *tab) until(what, expression string) {
 	tb.t.Helper()
-	for end := time.Now().Add(patience); !eval[bool](tb, "Boolean("+expression+")"); time.Sleep(30 * time.Millisecond) {
+	for end := time.Now().Add(patience); !eval[bool](tb, "(() => { try { return Boolean("+expression+") } catch { return false } })()"); time.Sleep(30 * time.Millisecond) {
 		if time.Now().After(end) {
 			tb.t.Fatalf("%s: not within %s; the page says\n%s", what, patience, eval[string](tb, "document.body.innerText"))
 		}

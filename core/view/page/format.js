@@ -39,7 +39,7 @@ export const many = (n, one, more = one + "s") => `${count(n)} ${n === 1 ? one :
 
 // took returns milliseconds for people.
 export function took(ms) {
-  if (ms < 1) return ms > 0 ? "<1 ms" : "0 ms";
+  if (ms < 10) return ms > 0 && ms < 0.05 ? "<0.1 ms" : ms.toFixed(ms ? 1 : 0) + " ms";
   if (ms < 1000) return Math.round(ms) + " ms";
   if (ms < 60e3) return (ms / 1000).toFixed(ms < 10e3 ? 1 : 0) + " s";
   if (ms < 3600e3) return Math.floor(ms / 60e3) + " min " + Math.round((ms % 60e3) / 1000) + " s";
