@@ -32,7 +32,7 @@ func TestDemo(t *testing.T) {
 		u.socks = "127.0.0.1:1080"
 	}
 	site := stream(t)
-	tb := open(t, u.url, look{width: 1280, height: 1010, still: true})
+	tb := open(t, u.url, look{width: 1280, height: 900, still: true})
 	tb.live()
 	for range 3 {
 		peer.Start(t, nil, "curl", "-sN", "-o", os.DevNull, "--proxy", "socks5h://"+u.socks, site)

@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"image/draw"
 	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,7 +71,8 @@ func (tb *tab) shoot(name string) {
 	}
 }
 
-// reduced returns a picture with the 256 colours that it has most of.
+// reduced returns a picture with 256 colours at most: the most frequent ones, and of the others that look
+// alike one each.
 func reduced(from image.Image) image.Image {
 	b := from.Bounds()
 	count := map[color.RGBA]int{}
@@ -79,14 +81,24 @@ func reduced(from image.Image) image.Image {
 			count[color.RGBAModel.Convert(from.At(x, y)).(color.RGBA)]++
 		}
 	}
-	all := make([]color.RGBA, 0, len(count))
-	for c := range count {
-		all = append(all, c)
-	}
-	slices.SortFunc(all, func(a, b color.RGBA) int { return count[b] - count[a] })
+	all := slices.SortedFunc(maps.Keys(count), func(a, b color.RGBA) int { return count[b] - count[a] })
 	var palette color.Palette
-	for _, c := range all[:min(256, len(all))] {
+	for _, c := range all[:min(128, len(all))] {
 		palette = append(palette, c)
+		delete(count, c)
+	}
+	alike := func(c color.RGBA) color.RGBA { return color.RGBA{c.R >> 4, c.G >> 4, c.B >> 4, 0} }
+	best, sums := map[color.RGBA]color.RGBA{}, map[color.RGBA]int{}
+	for c, n := range count {
+		kind := alike(c)
+		sums[kind] += n
+		if n > count[best[kind]] {
+			best[kind] = c
+		}
+	}
+	kinds := slices.SortedFunc(maps.Keys(sums), func(a, b color.RGBA) int { return sums[b] - sums[a] })
+	for _, kind := range kinds[:min(256-len(palette), len(kinds))] {
+		palette = append(palette, best[kind])
 	}
 	to := image.NewPaletted(b, palette)
 	draw.Draw(to, b, from, b.Min, draw.Src)

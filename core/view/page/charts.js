@@ -39,7 +39,7 @@ export class Charts {
       const start = Math.max(history[0].time, end - 300);
       plot.setData([history.map((h) => h.time), ...this.names.map((n) => history.map((h) => value(h.pipelines.get(n))))], false);
       plot.batch(() => {
-        plot.setScale("x", { min: Math.min(start, end - 60), max: end });
+        plot.setScale("x", { min: Math.min(start, end - 20), max: end });
         plot.setScale("y", { min: 0, max: Math.max(1, ...plot.data.slice(1).flat().filter((v) => v !== null)) * 1.15 });
       });
     }
@@ -66,7 +66,7 @@ function options(names, text, wide) {
   return {
     width: Math.max(200, wide), height: 150, legend: { show: false },
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-    padding: [10, 16, 0, 0],
+    padding: [10, 28, 0, 0],
     scales: { x: { time: true, auto: false }, y: { auto: false } },
     axes: [
       { ...axis, space: 90, size: 26, values: (u, at) => at.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB")) },

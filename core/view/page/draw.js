@@ -220,7 +220,7 @@ function box(b, open) {
   }
   b.status = el("span");
   b.text = el("div", { class: "boxtext" }, // "…" is the style sheet's, so that the whole text is there for those who search or listen
-    el("div", { class: "what" }, b.words.what || b.component?.kind || ""), " ", el("div", { class: "name" }, nameOf(b.stage.component)), " ",
+    el("div", { class: "what" }, [b.words.what || b.component?.kind, w > 165 && b.words.where && b.words.how].filter(Boolean).join(" · ")), " ", el("div", { class: "name" }, nameOf(b.stage.component)), " ",
     el("div", { class: "where" }, (b.words.where || b.words.how || "").split(/(?=:\d+$)/).flatMap((t) => [el("wbr"), t])), " ", el("div", { class: "status" }, el("i", { class: "light" }), b.status));
   b.element = svg("g", { class: "box " + b.stage.role, role: "button", tabindex: "0", "data-component": b.stage.component },
     svg("rect", { x, y, width: w, height: h, rx: 10, class: "frame" }),

@@ -5,12 +5,12 @@ import { el, svg, size, took, count, clock, nameOf, reason, table } from "./form
 export function connectionTable(list, { brief, caption, sort, onSort, cut } = {}) {
   const way = (c) => (c.path || []).map(nameOf).join(" → ");
   const columns = [
-    { title: "Client", cell: (c) => el("span", { class: "mono" }, c.client) },
-    { title: "User", cell: (c) => c.user || "" },
-    { title: "Target", cell: (c) => el("span", { class: "mono" }, c.target || (c.network === "udp" ? "many" : "")) },
+    { title: "Client", cell: (c) => [el("span", { class: "mono" }, c.client), brief && c.user ? el("small", { class: "below" }, c.user) : ""] },
+    !brief && { title: "User", cell: (c) => c.user || "" },
+    { title: "Target", cell: (c) => el("span", { class: "mono long" }, c.target || (c.network === "udp" ? "many" : "")) },
     !brief && { title: "Pipeline", cell: (c) => `${c.pipeline} · ${c.network}` },
-    { title: "Way", cell: way },
-    { title: "State", cell: (c) => c.state },
+    !brief && { title: "Way", cell: way },
+    !brief && { title: "State", cell: (c) => c.state },
     { title: "Up", class: "number", sort: "up", cell: (c) => size(c.up) },
     { title: "Down", class: "number", sort: "down", cell: (c) => size(c.down) },
     { title: "For", class: "number", sort: "since", cell: (c) => took(Math.max(0, Date.now() - Date.parse(c.since))) },
