@@ -55,10 +55,14 @@ func TestTopInTerminal(t *testing.T) {
 	m.Wait("5 connections cut")
 	m.Press("p")
 	m.Wait("streams 2")
+	m.Press("C-z")
+	m.Wait("Stopped")
+	m.Press("fg", "Enter")
+	m.Wait("streams 2")
 	m.Press("q")
 	m.Until("the shell again", func(s string) bool { return !strings.Contains(s, "pid 4711") && strings.Contains(s, "umbra top") })
 	m.Press("echo so'und'", "Enter") // the terminal echoes again
-	m.Wait("\nsound\n")
+	m.Wait("sound")
 }
 
 // The terminal is given back after a signal too.
@@ -72,9 +76,9 @@ func TestTopInTerminalSignal(t *testing.T) {
 	if err := os.WriteFile(fifo(t, p), []byte("\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m.Wait("\nstatus 0\n")
+	m.Wait("status 0")
 	m.Press("echo so'und'", "Enter")
-	m.Wait("\nsound\n")
+	m.Wait("sound")
 }
 
 // fifo returns the path of a pipe beside the file of a process.
@@ -94,8 +98,9 @@ func fifo(t *testing.T, p *fakeProcess) string {
 func TestApplyAndTraceInTerminal(t *testing.T) {
 	t.Parallel()
 	p := newFakeProcess(t)
-	p.change = someChange()
-	p.journeys = someJourneys()
+	p.mu.Lock()
+	p.change, p.journeys = someChange(), someJourneys()
+	p.mu.Unlock()
 	m := peer.OpenTerminal(t, 100, 12)
 	m.Press("umbra apply "+p.file, "Enter")
 	m.Wait("apply? y or n:")
@@ -106,7 +111,7 @@ func TestApplyAndTraceInTerminal(t *testing.T) {
 	m.Press("umbra apply "+p.file, "Enter")
 	m.Wait("apply? y or n:")
 	m.Press("y", "Enter")
-	m.Wait("\napplied\n")
+	m.Wait("applied\n")
 	p.mu.Lock()
 	if len(p.applied) != 1 {
 		t.Errorf("applied %q, want one", p.applied)
@@ -120,7 +125,7 @@ func TestApplyAndTraceInTerminal(t *testing.T) {
 		t.Errorf("no colours:\n%q", screen)
 	}
 	m.Press("clear; NO_COLOR=1 umbra trace "+p.file+"; echo do'ne'", "Enter")
-	m.Wait("\ndone\n")
+	m.Wait("done\n")
 	if screen := m.Do("capture-pane", "-p", "-e"); strings.Contains(screen, "\x1b[32mok") {
 		t.Errorf("colours in spite of NO_COLOR:\n%q", screen)
 	}

@@ -15,6 +15,8 @@ import (
 // relaying has a process move bytes: the clock of the test is not that of the process, so bytes
 // count the questions.
 func (p *fakeProcess) relaying() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.connections = someConnections()
 	p.users = []view.User{{Name: "alice", Connections: 5}, {Name: "bob", Connections: 2}}
 	asked := int64(0)

@@ -29,7 +29,7 @@ func someJourneys() []view.Journey {
 		{
 			Number: 9, Pipeline: "local", Inbound: "inbound.local", Network: "tcp", Client: "2001:db8::/48", Target: "evil\x1b[2J\u202e.example:80",
 			Began: began.Add(time.Minute), Took: 30_000, Result: "timeout", Error: "dial tcp: \x07 i/o timeout",
-			Steps: []view.Step{{Kind: "dial", Name: "outbound.paris", At: 0, Took: 30_000, Error: "dial tcp: \x07 i/o timeout"}},
+			Steps: []view.Step{{Kind: "dial", Name: "outbound.paris", At: 0, Took: 30_000, Error: "dial tcp: \x07 i/o timeout"}, {Kind: "end", At: 30_000, Error: "dial tcp: \x07 i/o timeout"}},
 		},
 		{
 			Number: 10, Pipeline: "local", Inbound: "inbound.local", Network: "tcp", Client: "198.51.100.0/24",
@@ -48,6 +48,7 @@ const wantTrace = `2026-11-30 14:03:22.123  192.0.2.0/24 -> example.org:443  ok 
 2026-11-30 14:04:22.123  2001:db8::/48 -> evil?[2J?.example:80  timeout  30.00s  up 0B  down 0B
   local  tcp  inbound.local > outbound.paris
     0.0ms  [========================]  dial  outbound.paris  30.00s  dial tcp: ? i/o timeout
+   30.00s  [                       =]  end                    0.0ms
 2026-11-30 15:03:22.123  198.51.100.0/24 -> -  malformed  0.0ms  up 0B  down 0B
   local  tcp  inbound.local
            no version
@@ -80,7 +81,7 @@ func TestTraceJSON(t *testing.T) {
 		t.Fatalf("got status %d and\n%s", status, out)
 	}
 	var j view.Journey
-	if err := json.Unmarshal([]byte(lines[1]), &j); err != nil || j.Number != 9 || len(j.Steps) != 1 {
+	if err := json.Unmarshal([]byte(lines[1]), &j); err != nil || j.Number != 9 || len(j.Steps) != 2 {
 		t.Errorf("got %+v, %v", j, err)
 	}
 }

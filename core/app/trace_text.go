@@ -52,17 +52,17 @@ func writeJourney(w io.Writer, j view.Journey, coloured bool) error {
 		kinds, names = max(kinds, terminal.Width(shown(s.Kind))), max(names, terminal.Width(shown(s.Name)))
 		tooks = max(tooks, len(tookText(s.Took)))
 	}
-	failed := false
+	said := map[string]bool{"": true} // errors: that of a dial ends the connection too
 	for _, s := range j.Steps {
-		failed = failed || s.Error == j.Error
 		line := fmt.Sprintf("%9s  [%s]  %s  %s  %*s  %s", tookText(s.At), paint(terminal.Dim, barOf(s, j.Took)),
 			terminal.Fit(shown(s.Kind), kinds), terminal.Fit(shown(s.Name), min(names, maxPadding)), tooks, tookText(s.Took), shown(s.Detail))
-		if s.Error != "" {
+		if !said[s.Error] {
 			line = strings.TrimRight(line, " ") + "  " + paint(terminal.Red, shown(s.Error))
 		}
+		said[s.Error] = true
 		fmt.Fprintln(&b, strings.TrimRight(line, " "))
 	}
-	if j.Error != "" && !failed {
+	if !said[j.Error] {
 		fmt.Fprintf(&b, "%9s  %s\n", "", paint(terminal.Red, shown(j.Error)))
 	}
 	_, err := io.WriteString(w, b.String())

@@ -16,7 +16,8 @@ const (
 	Home
 	End
 
-	Interrupt Key = 3 // Ctrl-C
+	Interrupt Key = 3    // Ctrl-C
+	Suspend   Key = 0x1a // Ctrl-Z
 	Enter     Key = '\r'
 	Escape    Key = 0x1b
 	Backspace Key = 0x7f

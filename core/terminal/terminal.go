@@ -78,21 +78,42 @@ func Open(out *os.File) (*Terminal, error) {
 		return nil, err
 	}
 	t := &Terminal{in: in, out: out, owned: owned, coloured: Coloured(out)}
-	if t.before, err = makeRaw(in, out); err == nil {
-		_, err = out.WriteString(enter)
-	}
-	if err != nil {
+	if err := t.enter(); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
 }
 
-// Close gives the terminal back as it was.
-func (t *Terminal) Close() error {
+// enter takes the terminal over.
+func (t *Terminal) enter() (err error) {
+	if t.before, err = makeRaw(t.in, t.out); err == nil {
+		_, err = t.out.WriteString(enter)
+	}
+	return err
+}
+
+// leave gives the terminal back as it was.
+func (t *Terminal) leave() error {
 	_, err := t.out.WriteString(leave)
 	if t.before != nil {
 		err = errors.Join(err, restore(t.in, t.before))
 	}
+	return err
+}
+
+// Suspend stops the process, as the key Suspend asks, until its shell has it go on. Systems
+// without that ignore it.
+func (t *Terminal) Suspend() error {
+	if err := t.leave(); err != nil {
+		return err
+	}
+	suspend()
+	return t.enter()
+}
+
+// Close gives the terminal back as it was.
+func (t *Terminal) Close() error {
+	err := t.leave()
 	if t.owned {
 		err = errors.Join(err, t.in.Close())
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -35,4 +36,22 @@ func Resized() (changed <-chan os.Signal, stop func()) {
 	c := make(chan os.Signal, 1) // more of them say nothing new
 	signal.Notify(c, syscall.SIGWINCH)
 	return c, func() { signal.Stop(c) }
+}
+
+// stopTime is how long a stop may take to have an effect. It has none where no shell waits for
+// the process.
+const stopTime = 300 * time.Millisecond
+
+// suspend stops the process group and returns when it goes on.
+func suspend() {
+	goOn := make(chan os.Signal, 1)
+	signal.Notify(goOn, syscall.SIGCONT)
+	defer signal.Stop(goOn)
+	if syscall.Kill(0, syscall.SIGTSTP) != nil {
+		return
+	}
+	select {
+	case <-goOn:
+	case <-time.After(stopTime):
+	}
 }

@@ -17,6 +17,8 @@ type process struct {
 	mu    sync.Mutex
 	began time.Time
 	gone  bool
+	asked int           // for snapshots
+	slow  time.Duration // to answer
 	cut   []string
 }
 
@@ -45,6 +47,11 @@ func (p *process) moved(perSecond int64) int64 {
 }
 
 func (p *process) Snapshot(context.Context) (view.Snapshot, error) {
+	p.mu.Lock()
+	p.asked++
+	slow := p.slow
+	p.mu.Unlock()
+	time.Sleep(slow) // of the bubble
 	return view.Snapshot{
 		Time: time.Now(), Generation: 3, Ready: true,
 		Pipelines: []view.PipelineState{
@@ -113,6 +120,8 @@ func (t *tty) Draw(lines []terminal.Line) error {
 	t.drawn = lines
 	return nil
 }
+
+func (t *tty) Suspend() error { return nil }
 
 // text returns the screen, without spaces at the ends of lines; the selected line begins
 // with ">".

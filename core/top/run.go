@@ -12,10 +12,15 @@ import (
 // Every is the time between two samples.
 const Every = time.Second
 
+// ease is by how much longer the time between two samples is than a sample takes, at least: a process
+// with very many connections has other things to do.
+const ease = 10
+
 // Terminal is where the screen is drawn.
 type Terminal interface {
 	Size() (width, height int)
 	Draw([]terminal.Line) error
+	Suspend() error
 }
 
 // Options are what a screen begins with.
@@ -28,6 +33,7 @@ type Options struct {
 // answer is what the process said.
 type answer struct {
 	sample  *Sample
+	took    time.Duration
 	message string // of a cut
 	err     error
 }
@@ -48,6 +54,7 @@ func Run(ctx context.Context, p Process, t Terminal, keys <-chan terminal.Key, r
 	waiting := []func() answer{func() answer { return ask(ctx, p, o.By) }} // questions, in their order
 	tick := time.NewTicker(Every)
 	defer tick.Stop()
+	due := time.Now() // of the next sample
 	for {
 		if !asked && len(waiting) > 0 {
 			next := waiting[0]
@@ -64,11 +71,12 @@ func Run(ctx context.Context, p Process, t Terminal, keys <-chan terminal.Key, r
 			return nil
 		case <-resized:
 		case <-tick.C:
-			if !asked {
+			if !asked && !time.Now().Before(due) {
 				waiting = append(waiting, again)
 			}
 		case a := <-answers:
 			asked = false
+			due = time.Now().Add(ease * a.took)
 			s.answered(a)
 		case k, open := <-keys:
 			if !open {
@@ -77,6 +85,10 @@ func Run(ctx context.Context, p Process, t Terminal, keys <-chan terminal.Key, r
 			switch s.press(k) {
 			case quit:
 				return nil
+			case suspend:
+				if err := t.Suspend(); err != nil {
+					return err
+				}
 			case sample:
 				by := s.by
 				waiting = append(waiting, func() answer { return ask(ctx, p, by) })
@@ -103,8 +115,9 @@ func (s *screen) answered(a answer) {
 }
 
 func ask(ctx context.Context, p Process, by Group) answer {
+	began := time.Now()
 	s, err := Take(ctx, p, by)
-	return answer{sample: s, err: err}
+	return answer{sample: s, took: time.Since(began), err: err}
 }
 
 func cutRow(ctx context.Context, p Process, by Group, name string) answer {

@@ -193,3 +193,27 @@ func TestRunGone(t *testing.T) {
 		}
 	})
 }
+
+// A process that takes long to answer is asked less often, and keys are taken meanwhile.
+func TestRunSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Options{By: ByPipeline, Order: ByRate})
+		r.later(10 * time.Second)
+		if r.process.asked != 11 {
+			t.Errorf("asked %d times in 10 s, want 11", r.process.asked)
+		}
+		r.process.mu.Lock()
+		r.process.asked, r.process.slow = 0, 500*time.Millisecond
+		r.process.mu.Unlock()
+		r.later(60 * time.Second)
+		if r.process.asked < 9 || r.process.asked > 12 {
+			t.Errorf("asked %d times in 60 s, want one in 5 s or so", r.process.asked)
+		}
+		r.process.mu.Lock()
+		r.process.slow = time.Minute
+		r.process.mu.Unlock()
+		r.later(10 * time.Second)
+		r.want(r.press('s'), "sorted by total")
+		r.quit() // which waits for the answer
+	})
+}

@@ -44,6 +44,7 @@ type act int
 const (
 	nothing act = iota
 	quit
+	suspend
 	sample // another group needs another sample
 	cut    // the selected row
 )
@@ -90,8 +91,11 @@ func (s *screen) move(to int) {
 
 // press takes a key.
 func (s *screen) press(k terminal.Key) act {
-	if k == terminal.Interrupt {
+	switch k {
+	case terminal.Interrupt:
 		return quit
+	case terminal.Suspend:
+		return suspend
 	}
 	s.message = ""
 	switch s.mode {
