@@ -41,6 +41,17 @@ func (e *Engine) Totals() map[string]pipeline.Totals {
 	return all
 }
 
+// Outbounds returns what is being served through each outbound and branch, by its ID.
+func (e *Engine) Outbounds() map[string]pipeline.Sum {
+	sums := map[string]pipeline.Sum{}
+	for _, g := range e.generations() {
+		for _, p := range g.pipelines {
+			p.pipeline.Outbounds(sums)
+		}
+	}
+	return sums
+}
+
 // Figures passes on the figures of the engine, of connections, and of each component of the
 // running file that is a core.Measurer.
 func (e *Engine) Figures(yield func(core.Figure)) {

@@ -11,6 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/journey"
 	"github.com/umbra-proxy/umbra/core/metrics"
+	"github.com/umbra-proxy/umbra/core/pipeline"
 	"github.com/umbra-proxy/umbra/core/plan"
 	"github.com/umbra-proxy/umbra/core/tally"
 	"github.com/umbra-proxy/umbra/core/view"
@@ -33,7 +34,7 @@ func (s *Source) Snapshot() view.Snapshot {
 	if f == nil {
 		return v
 	}
-	sums := s.outbounds()
+	sums := s.engine.Outbounds()
 	counts := s.counts()
 	for id, c := range f.plan.Components {
 		state := view.ComponentState{State: view.OK, Counts: counts[id]}
@@ -83,33 +84,12 @@ func inboundOf(f *face, p *plan.Pipeline) string {
 	return ""
 }
 
-// sum is what runs through an outbound.
-type sum struct {
-	live     int
-	up, down int64
-}
-
-// outbounds returns the connections and bytes of each outbound that are running.
-func (s *Source) outbounds() map[string]sum {
-	sums := map[string]sum{}
-	for _, c := range s.engine.Connections() {
-		for _, id := range c.Path {
-			one := sums[id]
-			one.live++
-			one.up += c.Up
-			one.down += c.Down
-			sums[id] = one
-		}
-	}
-	return sums
-}
-
 // outbound sets the state of an outbound. One with branches has trouble at most: it is a
 // branch that failed.
-func (s *Source) outbound(id string, now sum, branches bool, state *view.ComponentState) {
+func (s *Source) outbound(id string, now pipeline.Sum, branches bool, state *view.ComponentState) {
 	of := s.engine.Tally().Outbound(id)
 	up, down := of.Bytes()
-	state.Connections, state.Up, state.Down = now.live, up+now.up, down+now.down
+	state.Connections, state.Up, state.Down = now.Live, up+now.Up, down+now.Down
 	results := of.Results()
 	for _, result := range slices.Sorted(maps.Keys(results)) {
 		state.Counts = append(state.Counts, view.Count{Metric: metrics.Dials.Name, Labels: map[string]string{"result": result}, Value: float64(results[result])})

@@ -97,3 +97,34 @@ func (l *liveSet) add(c connection) {
 	one.Seen = time.Now()
 	l.gone.addUser(c.user(), one)
 }
+
+// Outbounds adds to sums, by the ID of each outbound and branch, the connections that are
+// being served through it.
+func (p *Pipeline) Outbounds(sums map[string]Sum) {
+	var all Sum
+	p.live.each(func(f *core.Flow) {
+		one := Sum{Live: 1, Up: f.Up.Load(), Down: f.Down.Load()}
+		all.Add(one)
+		for _, id := range f.Chosen() {
+			sum := sums[id]
+			sum.Add(one)
+			sums[id] = sum
+		}
+	})
+	for _, id := range p.cfg.Path { // every connection goes through these
+		sum := sums[id]
+		sum.Add(all)
+		sums[id] = sum
+	}
+}
+
+// each calls f for the flow of each connection.
+func (l *liveSet) each(f func(*core.Flow)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, part := range []map[connection]struct{}{l.streams, l.associations} {
+		for c := range part {
+			f(c.flow())
+		}
+	}
+}

@@ -49,3 +49,40 @@ func TestTotalsNeverFall(t *testing.T) {
 		t.Error("users that were counted are forgotten")
 	}
 }
+
+// What goes through an outbound is the sum of the connections that go through it.
+func TestOutbounds(t *testing.T) {
+	p := New(Config{Path: []string{"outbound.split"}, IdleTimeout: time.Hour})
+	for i := range 4 {
+		c := &fakeConnection{over: core.TCP}
+		enter(t, p.live, c)
+		c.cutBy.Down.Add(5)
+		if i > 0 {
+			c.cutBy.Choose("outbound.a")
+		}
+		defer c.cutBy.Cut(core.ErrIdle)
+	}
+	sums := map[string]Sum{"outbound.a": {Live: 1}}
+	p.Outbounds(sums)
+	if a, all := sums["outbound.a"], sums["outbound.split"]; a.Live != 4 || a.Down != 15 || all.Live != 4 || all.Down != 20 {
+		t.Errorf("got %+v", sums)
+	}
+}
+
+// BenchmarkTotals is what a snapshot costs with 10,000 connections.
+func BenchmarkTotals(b *testing.B) {
+	p := New(Config{Path: []string{"outbound.split"}, IdleTimeout: time.Hour})
+	for range 10_000 {
+		c := &fakeConnection{over: core.TCP}
+		c.cutBy.Choose("outbound.a")
+		if err := p.live.enter(c, nil); err != nil {
+			b.Fatal(err)
+		}
+		defer p.live.leave(c)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Totals()
+		p.Outbounds(map[string]Sum{})
+	}
+}
