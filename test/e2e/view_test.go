@@ -235,6 +235,17 @@ func TestApply(t *testing.T) {
 			t.Errorf("a mistake: status %d and %s, want %s", status, out, want)
 		}
 	}
+	// A port that another program has is known when it is applied, and nothing has changed then.
+	taken := newGreeter(t, "taken")
+	save(t, v.path, v.file(strings.Replace(edit, peer.Addr(more), taken.addr, 1)))
+	out, status := v.umbra("apply", "--yes", v.path)
+	if status != 1 || !strings.Contains(out, "+ open    tcp "+taken.addr) || !strings.Contains(out, "address already in use") || strings.Contains(out, "applied") {
+		t.Errorf("a taken port: status %d and %s", status, out)
+	}
+	if out, status := v.umbra("trace", v.path); status != 0 {
+		t.Errorf("after a taken port: status %d and %s", status, out)
+	}
+
 	save(t, v.path, v.file(edit))
 	want := fmt.Sprintf("  keep    tcp+udp 127.0.0.1:%d (inbound.socks5)\n+ open    tcp 127.0.0.1:%d (inbound.more)\n+ add     inbound.more\n+ add     pipeline.more\n", v.proxy, more)
 	if out, status := v.umbra("apply", v.path); status != 1 || out != want+"umbra: not applied: there is no terminal to ask on; add --yes\n" {
@@ -253,7 +264,7 @@ func TestApply(t *testing.T) {
 	}
 	running.Wait(t)
 	save(t, v.path, strings.Replace(v.file(edit), "allow = ", "interface = \"lo\"\nallow = ", 1))
-	out, _ := v.umbra("apply", "--json", v.path)
+	out, _ = v.umbra("apply", "--json", v.path)
 	if !strings.HasPrefix(out, `{"applied":false,"change":{"digest":"`) || !strings.Contains(out, `"changed":[{"id":"outbound.world","options":["interface"]`) {
 		t.Errorf("--json: %s", out)
 	}
