@@ -50,6 +50,10 @@ func TestDrawing(t *testing.T) {
 	if want := "Shadowsocks on port 8388, encrypted with 2022-blake3-aes-128-gcm → by rule: ads is refused; abroad to the first of paris or oslo that is well; the rest straight to the targets"; sentences[0] != want {
 		t.Errorf("got %q, want %q", sentences[0], want)
 	}
+	foreign := eval[[]string](tb, `performance.getEntriesByType("resource").map(e => e.name).filter(n => !n.startsWith(location.origin + "/"))`)
+	if len(foreign) > 0 {
+		t.Errorf("the page asks others: %v", foreign)
+	}
 	overlap := eval[int](tb, `[...document.querySelectorAll(".plan")].reduce((n, p) => {
 		const r = [...p.querySelectorAll(".box .frame, .end rect")].map(e => e.getBoundingClientRect());
 		r.forEach((a, i) => r.slice(i + 1).forEach(b => { if (a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom) n++; }));
@@ -353,4 +357,49 @@ func TestToken(t *testing.T) {
 	tb.live()
 	tb.run(chromedp.Reload())
 	tb.live()
+}
+
+// The member of a group that a person chooses is chosen.
+func TestChoose(t *testing.T) {
+	s := office(t)
+	s.plan = planOf(t, strings.Replace(strings.Replace(branching, `kind = "failover"`, `kind = "select"`, 1), `probe = { target = "www.example.org:443" }`, "", 1))
+	tb := open(t, serve(t, s).URL, desktop())
+	tb.live()
+	tb.press(`.plan [data-component="outbound.exit"]`, kb.Enter)
+	tb.until("the members", `document.querySelectorAll(".panel[open] tbody button").length === 1`)
+	tb.click(".panel tbody button")
+	waitFor(t, "it is chosen", func() bool { return slices.Equal(s.asked(), []string{"select exit paris"}) })
+	tb.until("the page says so", `document.getElementById("notice").textContent === "exit takes paris"`)
+}
+
+// A chain that does not fit from left to right stands from top to bottom.
+func TestDeep(t *testing.T) {
+	s := office(t)
+	s.plan = planOf(t, branching+`
+[policy.limit]
+[outbound.deep]
+kind = "chain"
+chain = ["outbound.paris", "outbound.oslo", "outbound.third", "outbound.split"]
+[outbound.third]
+like = "paris"
+server = "third.example.net:8388"
+[pipeline.deep]
+chain = ["policy.limit", "policy.ban", "inbound.more", "policy.acl", "outbound.deep"]
+[inbound.more]
+kind = "socks5"
+listen = "127.0.0.1:1081"
+`)
+	for _, width := range []int64{1024, 700, 360} {
+		tb := open(t, serve(t, s).URL, look{width: width, height: 900})
+		tb.live()
+		if wide := eval[int64](tb, `document.documentElement.scrollWidth`); wide > width {
+			t.Errorf("width %d: the page is %d pixels wide", width, wide)
+		}
+		if cut := eval[int](tb, `[...document.querySelectorAll(".drawing")].filter(d => d.scrollWidth > d.clientWidth + 1).length`); cut > 0 {
+			t.Errorf("width %d: %d drawings are cut off", width, cut)
+		}
+		if n := eval[int](tb, `document.querySelectorAll("[data-pipeline=deep] .box").length`); n != 14 {
+			t.Errorf("width %d: %d boxes", width, n)
+		}
+	}
 }

@@ -3,6 +3,7 @@
 import { el, svg, rate, count, many, nameOf, reason } from "./format.js";
 
 const narrow = 680; // pixels; below it boxes stand one under the other
+const smallest = 0.74; // to which a drawing is scaled down, before they do so too
 
 // graphOf returns the boxes and edges of a pipeline. An edge carries the figures of its scope: those of the
 // pipeline, or of the outbound with which its branch begins.
@@ -95,7 +96,7 @@ function weigh(line, column, weights) {
   }
 }
 
-const labelled = (box) => box.label && !box.group;
+const labelled = (box) => Boolean(box.label && !box.group && ruleText(box));
 const depth = (line) => line.items.reduce((n, item) => n + 1 + Math.max(0, ...item.fan.map(depth)), 0);
 const fanTall = (fan) => fan.reduce((n, line) => n + tall(line), Math.max(0, fan.length - 1) * rowGap);
 const tall = (line) => Math.max(...line.items.map((i) => Math.max(boxHeight + (labelled(i.box) ? labelRow : 0), fanTall(i.fan))), boxHeight);
@@ -148,10 +149,11 @@ export function draw(graph, open) {
   view.resize = (room) => {
     if (room === view.room || room < 50) return;
     view.room = room;
-    const vertical = room < narrow;
-    const size = vertical ? down(graph, room) : across(graph, room);
+    let size = room < narrow ? null : across(graph, room);
+    const vertical = !size || room < size.width * smallest;
+    if (vertical) size = down(graph, Math.min(room, narrow));
     root.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
-    const scale = Math.max(0.74, Math.min(1, room / size.width));
+    const scale = Math.min(1, room / size.width);
     root.setAttribute("width", size.width * scale);
     root.setAttribute("height", size.height * scale);
     root.classList.toggle("vertical", vertical);
@@ -257,12 +259,13 @@ function statusText(b, c, m, health, state) {
   }
   const refused = total(c, (x) => x.metric === "umbra_policy_refusals_total");
   if (b.stage.role === "gate" || b.component?.section === "policy") {
-    const why = byReason(c, "umbra_policy_refusals_total").map(([r, n]) => `${count(n)} ${r}`).join(", ");
+    const why = byReason(c, "umbra_policy_refusals_total").map(([r, n]) => `${count(n)} ${reason(r)}`).join(", ");
     return refused ? `refused ${why}` : "refused nobody";
   }
   if (b.stage.role === "inbound") {
     const shakes = state.pipeline?.handshakes || 0;
-    return shakes ? many(shakes, "handshake") : "listens";
+    const failed = total(c, (x) => x.metric === "umbra_inbound_handshake_failures_total");
+    return [shakes ? many(shakes, "handshake") : "listens", failed && count(failed) + " failed"].filter(Boolean).join(" · ");
   }
   if (m) return (m.serves ? "in use" : "stands by") + (m.delay_ms ? ` · ${Math.round(m.delay_ms)} ms` : "");
   if (c.members?.length) {
@@ -287,7 +290,7 @@ export function byReason(c, metric) {
   const sums = new Map();
   for (const x of c.counts || []) {
     if (x.metric !== metric) continue;
-    const r = x.labels?.reason || x.labels?.result || x.labels?.rule || "all";
+    const r = x.labels?.reason || x.labels?.result || x.labels?.rule || Object.values(x.labels || {}).join(" ") || "all";
     sums.set(r, (sums.get(r) || 0) + x.value);
   }
   return [...sums].filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);

@@ -63,11 +63,13 @@ export const short = (text, most) => text.length > most ? text.slice(0, most - 1
 // nameOf returns the name in the ID of a component.
 export const nameOf = (id) => id.slice(id.indexOf(".") + 1);
 
-// Reasons in the words of a person; others stand as they are.
+// Reasons of the log in the words of a person; others stand as they are.
 const reasons = {
-  ok: "in order", refused: "refused by the target", timeout: "timed out", unreachable: "not reachable", name: "name not found",
-  tls: "TLS failed", auth: "wrong key or password", denied: "denied", banned: "banned", quota: "quota used up",
-  replay: "replayed", idle: "idle too long", reset: "reset", short: "sent too little", malformed: "not understood",
+  ok: "in order", refused: "connection refused", timeout: "timed out", unreachable: "not reachable", name: "name not found", reset: "reset",
+  auth: "wrong key or password", identity: "wrong identity key", clock: "clock is off", replay: "replayed", short: "sent too little", malformed: "not understood",
+  proxy_header: "bad PROXY header", untrusted: "certificate not trusted", denied: "denied", crowded: "too many at once", banned: "banned",
+  idle: "idle for too long", gone: "client went", shutdown: "cut by a shutdown", tls: "TLS failed", other: "other reasons",
+  client_connections: "connections of a client", client_rate: "new ones of a client", user_connections: "connections of a user", user_rate: "new ones of a user", quota: "quota used up",
 };
 export const reason = (word) => reasons[word] || word;
 

@@ -71,8 +71,12 @@ class Page {
     this.tries = 0;
     document.body.classList.remove("stale");
     this.say(snapshot.ready ? "live" : "lost", snapshot.ready ? "live" : "not ready: " + (snapshot.reason || "starting"));
-    if (this.generation !== undefined && this.generation !== snapshot.generation) await this.reload();
+    const old = this.generation;
     this.generation = snapshot.generation;
+    if (old !== undefined && old !== this.generation) {
+      try { await this.reload(); } catch (error) { this.generation = old; this.notice(error.message); }
+      return;
+    }
     this.flows.take(snapshot);
     this.paint();
     this.view.tick();

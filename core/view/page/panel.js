@@ -102,7 +102,7 @@ function nowOf(page, id) {
   const groups = [...new Set((c.counts || []).map((x) => x.metric))];
   for (const metric of groups) {
     const rows = byReason(c, metric);
-    if (rows.length) all.push(section(metricWords[metric] || metric, bars(rows)));
+    if (rows.length && !metric.startsWith("umbra_group_member")) all.push(section(metricWords[metric] || metric, bars(rows)));
   }
   if (c.members?.length) all.push(section("Members", members(page, id, c.members)));
   return all;
@@ -112,7 +112,7 @@ const metricWords = {
   umbra_policy_refusals_total: "Refused, by reason", umbra_dials_total: "Dials, by result", umbra_route_decisions_total: "Requests, by rule",
   umbra_inbound_handshake_failures_total: "Failed handshakes, by reason", umbra_inbound_accepted_total: "Clients accepted", umbra_bans: "Banned now",
   umbra_bans_total: "Bans, by reason", umbra_inbound_handshakes: "In their handshake", umbra_group_switches_total: "Changes of the member",
-  umbra_resolver_queries_total: "Queries, by result", umbra_resolver_cache_hits_total: "Answers remembered", umbra_store_up: "Store is there", umbra_store_lag_seconds: "Store lags, seconds",
+  umbra_resolver_queries_total: "Queries, by result", umbra_resolver_cache_hits_total: "Answers remembered", umbra_store_up: "Store is there", umbra_store_lag_seconds: "Store lags, seconds", umbra_cipher_trials_total: "Searches for a user", umbra_datagrams_dropped_total: "Datagrams dropped",
 };
 
 // bars returns counts as lines with bars.
