@@ -6,14 +6,11 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"html/template"
 	"io"
 	"net/http"
 	"path"
 	"strings"
 	"time"
-
-	"github.com/umbra-proxy/umbra/core/plan"
 )
 
 // pageConnections is how many live connections the page has before its script runs, or
@@ -25,10 +22,11 @@ var pageFiles embed.FS
 
 // looks is what a browser gets: the HTML of the page, the form that asks for the token, and
 // the files that they name. The HTML says everything in tables; the script draws it, and
-// keeps it current from the API.
+// keeps it current from the API. There are no templates of the standard library, because
+// with them the linker keeps every exported method: 9 MB.
 type looks struct {
-	templates *template.Template
-	files     map[string]pageFile // by name
+	page, login []byte
+	files       map[string]pageFile // by name
 }
 
 // pageFile is a file as it is sent.
@@ -38,10 +36,7 @@ type pageFile struct {
 }
 
 func newLooks() looks {
-	l := looks{files: map[string]pageFile{}}
-	l.templates = template.Must(template.New("").Funcs(template.FuncMap{
-		"bytes": sizeText, "time": timeText, "took": tookText,
-	}).ParseFS(pageFiles, "page/*.html"))
+	l := looks{page: mustRead("page.html"), login: mustRead("login.html"), files: map[string]pageFile{}}
 	list, err := pageFiles.ReadDir("page")
 	if err != nil {
 		panic(err) // the files are part of the program
@@ -49,15 +44,21 @@ func newLooks() looks {
 	for _, f := range list {
 		switch path.Ext(f.Name()) {
 		case ".js", ".css", ".svg":
-			data, err := pageFiles.ReadFile("page/" + f.Name())
-			if err != nil {
-				panic(err)
-			}
+			data := mustRead(f.Name())
 			sum := sha256.Sum256(data)
 			l.files[f.Name()] = pageFile{data, `"` + hex.EncodeToString(sum[:8]) + `"`}
 		}
 	}
 	return l
+}
+
+// mustRead returns a file of the page.
+func mustRead(name string) []byte {
+	data, err := pageFiles.ReadFile("page/" + name)
+	if err != nil {
+		panic(err) // the files are part of the program
+	}
+	return data
 }
 
 // isPageFile reports whether a path is that of a file that the page names. They hold nothing
@@ -87,7 +88,11 @@ func (l looks) serveFile(w http.ResponseWriter, r *http.Request) {
 
 // writeLogin writes the form for the token.
 func (s *Server) writeLogin(w io.Writer, wrong bool) {
-	_ = s.looks.templates.ExecuteTemplate(w, "login.html", wrong) // the client may have gone
+	doc := parse(s.looks.login)
+	if wrong {
+		doc.show("wrong")
+	}
+	doc.write(w)
 }
 
 // writePage answers with the page as it is now.
@@ -101,66 +106,18 @@ func (s *Server) writePage(w http.ResponseWriter, _ *http.Request) {
 		s.hide(&data.Connections.List[i].User)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = s.looks.templates.ExecuteTemplate(w, "page.html", data) // the client may have gone
+	doc := parse(s.looks.page)
+	data.fill(doc)
+	doc.write(w)
 }
 
-// pageData is what the template of the page is given.
+// pageData is what is in the page before its script runs.
 type pageData struct {
 	Status      Status
 	Plan        *Plan
 	Words       Words
 	Snapshot    Snapshot
 	Connections Connections
-}
-
-// Pipelines returns each pipeline with what it does now.
-func (d pageData) Pipelines() []pagePipeline {
-	var all []pagePipeline
-	for _, p := range d.Plan.Pipelines {
-		to := pagePipeline{Pipeline: p, Sentence: d.Words.Pipelines[p.Name]}
-		for _, s := range d.Snapshot.Pipelines {
-			if s.Name == p.Name {
-				to.State = s
-			}
-		}
-		to.Stages = d.stages(p.Stages)
-		all = append(all, to)
-	}
-	return all
-}
-
-// pagePipeline is a pipeline as the template shows it.
-type pagePipeline struct {
-	*plan.Pipeline
-	Sentence string
-	State    PipelineState
-	Stages   []pageStage
-}
-
-// pageStage is a stage as the template shows it.
-type pageStage struct {
-	plan.Stage
-	Words    ComponentWords
-	State    ComponentState
-	Branches []pageBranch
-}
-
-// pageBranch is a branch as the template shows it.
-type pageBranch struct {
-	Label  string
-	Stages []pageStage
-}
-
-func (d pageData) stages(from []plan.Stage) []pageStage {
-	var all []pageStage
-	for _, s := range from {
-		to := pageStage{Stage: s, Words: d.Words.Components[s.Component], State: d.Snapshot.Components[s.Component]}
-		for _, b := range s.Branches {
-			to.Branches = append(to.Branches, pageBranch{b.Label, d.stages(b.Stages)})
-		}
-		all = append(all, to)
-	}
-	return all
 }
 
 // sizeText returns a number of bytes for people.

@@ -156,6 +156,21 @@ func TestNoReflectedMethods(t *testing.T) {
 	}
 }
 
+// No file of the program imports the templates of the standard library: they look methods
+// up by name, so the linker would keep every exported one.
+func TestNoTemplates(t *testing.T) {
+	for _, s := range tree(t) {
+		if s.isTest() || strings.HasPrefix(s.name, "test/") {
+			continue
+		}
+		for _, imported := range s.imports() {
+			if imported == "html/template" || imported == "text/template" {
+				t.Errorf("%s imports %s, which adds megabytes to the program", s.name, imported)
+			}
+		}
+	}
+}
+
 func TestFileLength(t *testing.T) {
 	for _, s := range tree(t) {
 		if s.lines > maxLines {
