@@ -21,7 +21,7 @@ import (
 
 const (
 	apiPath   = "/api/v1"
-	pageLimit = 1000      // entries of a list that are asked for at once: what the process tells at most
+	pageLimit = 100_000   // entries of a list that are asked for at once: what the process tells at most
 	maxEvent  = 64 << 20  // bytes of an event
 	maxList   = 1_000_000 // live connections that a command looks at
 )

@@ -16,6 +16,7 @@ import (
 const (
 	usualLimit = 100
 	mostLimit  = 1000
+	ownLimit   = 100_000  // of the owner of the process
 	mostBody   = 64 << 10 // bytes of a request
 )
 
@@ -37,7 +38,7 @@ func (s *Server) endpoints() []endpoint {
 		{"pipeline", "only of this pipeline"}, {"network", `"tcp" or "udp"`}, {"user", "only of this user"},
 		{"outbound", `only through this outbound, such as "outbound.paris"`}, {"text", "a part of the client's address or of the target"},
 	}
-	limit := parameter{"limit", fmt.Sprintf("how many at most, up to %d; %d if it is left out", mostLimit, usualLimit)}
+	limit := parameter{"limit", fmt.Sprintf("how many at most, up to %d, or %d on the socket; %d if it is left out", mostLimit, ownLimit, usualLimit)}
 	return []endpoint{
 		{
 			method: "GET", path: "/api/v1/status", about: "what the process says of itself", result: Status{},
@@ -155,7 +156,7 @@ func (s *Server) status() Status {
 }
 
 func (s *Server) connections(r *http.Request) (any, error) {
-	f, err := filterOf(r.URL.Query())
+	f, err := s.filterOf(r.URL.Query())
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +169,7 @@ func (s *Server) connections(r *http.Request) (any, error) {
 
 func (s *Server) journeys(r *http.Request) (any, error) {
 	q := r.URL.Query()
-	f, err := filterOf(q)
+	f, err := s.filterOf(q)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +263,7 @@ func readBody(r *http.Request, into any) error {
 }
 
 // filterOf reads the parameters of lists of connections.
-func filterOf(q url.Values) (Filter, error) {
+func (s *Server) filterOf(q url.Values) (Filter, error) {
 	f := Filter{
 		Pipeline: q.Get("pipeline"), Network: q.Get("network"), User: q.Get("user"), Outbound: q.Get("outbound"),
 		Text: strings.ToLower(q.Get("text")), Sort: q.Get("sort"), Failed: q.Get("failed") == "true", Whole: q.Get("whole") == "true",
@@ -279,7 +280,11 @@ func filterOf(q url.Values) (Filter, error) {
 	if f.Limit, err = number(q, "limit", usualLimit); err != nil {
 		return f, err
 	}
-	f.Limit = min(f.Limit, mostLimit)
+	most := mostLimit
+	if s.options.Private {
+		most = ownLimit
+	}
+	f.Limit = min(f.Limit, most)
 	f.Offset, err = number(q, "offset", 0)
 	return f, err
 }

@@ -117,7 +117,7 @@ func (h *hub) send() bool {
 
 // events streams snapshots, and journeys if they are asked for.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	f, err := filterOf(r.URL.Query())
+	f, err := s.filterOf(r.URL.Query())
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
