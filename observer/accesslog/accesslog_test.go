@@ -15,13 +15,14 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // options returns the options of a table with an output.
 func options(output string) Options {
-	return Options{Output: Output(output), Fields: fields("id " + usual), Clients: ClientsCut, Results: ResultsAll, Queue: 4096}
+	return Options{Output: Output(output), Fields: fields("id " + usual), Clients: option.ClientsCut, Results: ResultsAll, Queue: 4096}
 }
 
 // made returns a log.

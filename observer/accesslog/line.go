@@ -41,7 +41,7 @@ func (o *Options) appendField(b []byte, f Field, e core.Event) []byte {
 	case FieldNetwork:
 		return appendText(b, f, string(e.Client.Network))
 	case FieldClient:
-		return appendText(b, f, o.Clients.text(e.Client.Addr))
+		return appendText(b, f, o.Clients.Show(e.Client.Addr))
 	case FieldPath:
 		return appendList(b, f, e.Path)
 	case FieldEvent:
@@ -116,7 +116,7 @@ func (o *Options) errText(err error, e core.Event) string {
 	if err == nil {
 		return ""
 	}
-	return o.Clients.hide(err.Error(), e.Client.Addr)
+	return o.Clients.Hide(err.Error(), e.Client.Addr)
 }
 
 // appendKey appends a key, which needs no escapes.

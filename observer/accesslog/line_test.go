@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/option"
 )
 
 // served is the end of a connection that was served.
@@ -50,31 +51,31 @@ const usual = "time pipeline inbound network client user target path event resul
 func TestLine(t *testing.T) {
 	for _, tc := range []struct {
 		name, fields string
-		clients      Clients
+		clients      option.Clients
 		edit         func(e *core.Event)
 		want         string
 	}{
-		{"the usual fields", usual, ClientsCut, func(*core.Event) {},
+		{"the usual fields", usual, option.ClientsCut, func(*core.Event) {},
 			`{"time":"2026-01-02T02:04:06.500Z","pipeline":"server","inbound":"ss","network":"tcp","client":"192.0.2.0/24","user":"alice",` +
 				`"target":"www.example.org:443","path":["outbound.paris","outbound.tokyo"],"event":"closed","result":"ok","up":7,"down":9,"took":1.500000}`},
-		{"the order of the file", "down up id", ClientsCut, func(*core.Event) {}, `{"down":9,"up":7,"id":12}`},
-		{"the whole address", "client", ClientsFull, func(*core.Event) {}, `{"client":"192.0.2.77:4711"}`},
-		{"IPv6", "client", ClientsCut, func(e *core.Event) { e.Client.Addr = netip.MustParseAddrPort("[2001:db8:1:2::3]:4") }, `{"client":"2001:db8:1::/48"}`},
-		{"no address", "client network", ClientsNone, func(*core.Event) {}, `{"network":"tcp"}`},
-		{"the times", "accepted handshake reach first_byte took", ClientsCut, func(*core.Event) {},
+		{"the order of the file", "down up id", option.ClientsCut, func(*core.Event) {}, `{"down":9,"up":7,"id":12}`},
+		{"the whole address", "client", option.ClientsFull, func(*core.Event) {}, `{"client":"192.0.2.77:4711"}`},
+		{"IPv6", "client", option.ClientsCut, func(e *core.Event) { e.Client.Addr = netip.MustParseAddrPort("[2001:db8:1:2::3]:4") }, `{"client":"2001:db8:1::/48"}`},
+		{"no address", "client network", option.ClientsNone, func(*core.Event) {}, `{"network":"tcp"}`},
+		{"the times", "accepted handshake reach first_byte took", option.ClientsCut, func(*core.Event) {},
 			`{"accepted":"2026-01-02T02:04:05.000Z","handshake":0.002000,"reach":0.010000,"first_byte":0.020000,"took":1.500000}`},
-		{"steps without the client", "steps", ClientsNone, func(*core.Event) {},
+		{"steps without the client", "steps", option.ClientsNone, func(*core.Event) {},
 			`{"steps":[{"kind":"dial","name":"outbound.paris","err":"reset by client; and more","took":0.003000}]}`},
-		{"steps with a part of it", "steps", ClientsCut, func(*core.Event) {},
+		{"steps with a part of it", "steps", option.ClientsCut, func(*core.Event) {},
 			`{"steps":[{"kind":"dial","name":"outbound.paris","err":"reset by 192.0.2.0/24; and more","took":0.003000}]}`},
-		{"a failed handshake", usual + " received err first_byte", ClientsCut, func(e *core.Event) {
+		{"a failed handshake", usual + " received err first_byte", option.ClientsCut, func(e *core.Event) {
 			*e = core.Event{Kind: core.HandshakeFailed, Pipeline: "server", Client: e.Client, Received: 0, Err: core.ErrAuth,
 				Stages: core.Stages{Accepted: e.Stages.Accepted, Ended: e.Stages.Ended}}
 		}, `{"time":"2026-01-02T02:04:06.500Z","pipeline":"server","inbound":"ss","network":"tcp","client":"192.0.2.0/24",` +
 			`"event":"handshake failed","result":"auth","took":1.500000,"received":0,"err":"` + core.ErrAuth.Error() + `"}`},
-		{"a failure without an error", "result", ClientsCut, func(e *core.Event) { e.Kind = core.DialFailed }, `{"result":"other"}`},
-		{"nothing known", "user target path err received steps", ClientsCut, func(e *core.Event) { *e = core.Event{Kind: core.Refused, Received: -1} }, `{}`},
-		{"a user of any text", "user", ClientsCut, func(e *core.Event) { e.Request.User = "a\"\\\n\x1b[31m\u202e\u009b\x7f\xff</é😀\U000e0001" },
+		{"a failure without an error", "result", option.ClientsCut, func(e *core.Event) { e.Kind = core.DialFailed }, `{"result":"other"}`},
+		{"nothing known", "user target path err received steps", option.ClientsCut, func(e *core.Event) { *e = core.Event{Kind: core.Refused, Received: -1} }, `{}`},
+		{"a user of any text", "user", option.ClientsCut, func(e *core.Event) { e.Request.User = "a\"\\\n\x1b[31m\u202e\u009b\x7f\xff</é😀\U000e0001" },
 			`{"user":"a\"\\\u000a\u001b[31m\u202e\u009b\u007f\ufffd</é😀\udb40\udc01"}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -99,7 +100,7 @@ func TestFields(t *testing.T) {
 		if word == string(FieldErr) || word == string(FieldReceived) {
 			e.Kind, e.Err, e.Received = core.HandshakeFailed, core.ErrShort, 3
 		}
-		o := Options{Fields: []Field{Field(word)}, Clients: ClientsFull}
+		o := Options{Fields: []Field{Field(word)}, Clients: option.ClientsFull}
 		var got map[string]any
 		if err := json.Unmarshal(o.append(nil, e), &got); err != nil || len(got) != 1 || got[word] == nil {
 			t.Errorf("%s: got %v, %v", word, got, err)
@@ -128,7 +129,7 @@ func FuzzString(f *testing.F) {
 }
 
 func BenchmarkObserve(b *testing.B) {
-	o := Options{Fields: fields(usual), Clients: ClientsCut}
+	o := Options{Fields: fields(usual), Clients: option.ClientsCut}
 	e := served(b)
 	buffer := make([]byte, 0, 512)
 	for b.Loop() {

@@ -2,7 +2,6 @@ package accesslog
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,12 +12,12 @@ import (
 
 // Options are the keys of an [observer.x] table of kind "accesslog".
 type Options struct {
-	_       core.About `help:"writes a line of JSON for each connection that has ended"`
-	Output  Output     `toml:"output" required:"true" help:"where lines go: stdout, stderr, or the path of a file, which is opened again on SIGHUP and when it was renamed"`
-	Fields  []Field    `toml:"fields" default:"time,pipeline,inbound,network,client,user,target,path,event,result,up,down,took" help:"what a line has, in this order"`
-	Clients Clients    `toml:"clients" default:"cut" help:"addresses of clients: full, cut to their /24 or /48, or none"`
-	Results Results    `toml:"results" default:"all" help:"which connections: all, or failed, those that did not end in order"`
-	Queue   int        `toml:"queue" default:"4096" min:"16" max:"1048576" help:"how many lines of 512 bytes wait for a slow disk or reader; further ones are lost and counted"`
+	_       core.About     `help:"writes a line of JSON for each connection that has ended"`
+	Output  Output         `toml:"output" required:"true" help:"where lines go: stdout, stderr, or the path of a file, which is opened again on SIGHUP and when it was renamed"`
+	Fields  []Field        `toml:"fields" default:"time,pipeline,inbound,network,client,user,target,path,event,result,up,down,took" help:"what a line has, in this order"`
+	Clients option.Clients `toml:"clients" default:"cut" help:"addresses of clients: full, cut to their /24 or /48, or none"`
+	Results Results        `toml:"results" default:"all" help:"which connections: all, or failed, those that did not end in order"`
+	Queue   int            `toml:"queue" default:"4096" min:"16" max:"1048576" help:"how many lines of 512 bytes wait for a slow disk or reader; further ones are lost and counted"`
 }
 
 // Output is where lines go: one of the words below, or the path of a file.
@@ -112,62 +111,6 @@ func (f *Field) UnmarshalText(text []byte) error { return option.ReadWord(f, tex
 
 // wantsSteps reports whether the field takes the recording of steps.
 func (f Field) wantsSteps() bool { return f == FieldFirstByte || f == FieldSteps }
-
-// Clients says what is written of the addresses of clients.
-type Clients string
-
-// The choices.
-const (
-	ClientsFull Clients = "full"
-	ClientsCut  Clients = "cut"
-	ClientsNone Clients = "none"
-)
-
-// Values returns the choices.
-func (Clients) Values() []string { return words([]Clients{ClientsFull, ClientsCut, ClientsNone}) }
-
-// UnmarshalText reads one of the choices.
-func (c *Clients) UnmarshalText(text []byte) error { return option.ReadWord(c, text, c.Values()) }
-
-// The bits of an address that are left of it where addresses are cut.
-const (
-	cutIPv4 = 24
-	cutIPv6 = 48
-)
-
-// text returns what is written of an address, "" for nothing.
-func (c Clients) text(client netip.AddrPort) string {
-	ip := client.Addr().Unmap().WithZone("")
-	switch {
-	case !ip.IsValid() || c == ClientsNone:
-		return ""
-	case c == ClientsFull:
-		return client.String()
-	}
-	bits := cutIPv4
-	if ip.Is6() {
-		bits = cutIPv6
-	}
-	p, _ := ip.Prefix(bits)
-	return p.String()
-}
-
-// hide replaces the address of the client in an error's text, as of a connection that it has
-// reset.
-func (c Clients) hide(text string, client netip.AddrPort) string {
-	ip := client.Addr().Unmap().WithZone("")
-	if c == ClientsFull || !ip.IsValid() {
-		return text
-	}
-	shown := c.text(client)
-	if shown == "" {
-		shown = "client"
-	}
-	for _, whole := range []string{client.String(), netip.AddrPortFrom(ip, client.Port()).String(), ip.String()} {
-		text = strings.ReplaceAll(text, whole, shown)
-	}
-	return text
-}
 
 // Results says which connections are written.
 type Results string
