@@ -71,24 +71,11 @@ func groupOf(f *config.File, name string) (config.ID, error) {
 func groupNames(f *config.File) []string {
 	var names []string
 	for id, c := range f.Components {
-		if id.Section == core.SectionOutbound && len(memberNames(c)) > 0 {
+		if id.Section == core.SectionOutbound && len(c.Members()) > 0 {
 			names = append(names, id.Name)
 		}
 	}
 	slices.Sort(names)
-	return names
-}
-
-// memberNames returns the names of the members of a group: its branches, each of which is
-// one outbound and has its name. A component that is no group has none.
-func memberNames(c *config.Component) []string {
-	var names []string
-	for _, b := range c.Description.Branches {
-		if len(b.Chain) != 1 || b.Chain[0].To.RefName() != b.Label {
-			return nil
-		}
-		names = append(names, b.Label)
-	}
 	return names
 }
 
@@ -105,7 +92,7 @@ func (a *app) completeGroup(cmd *cobra.Command, args []string, text string) ([]c
 		return groupNames(f), cobra.ShellCompDirectiveNoFileComp
 	}
 	if c := f.Components[config.ID{Section: core.SectionOutbound, Name: args[1]}]; c != nil {
-		return memberNames(c), cobra.ShellCompDirectiveNoFileComp
+		return c.Members(), cobra.ShellCompDirectiveNoFileComp
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }

@@ -30,6 +30,19 @@ type Component struct {
 	like   likeness
 }
 
+// Members returns the names of the members of a group: its branches, each of which is one
+// outbound and has its name. A component that is no group has none.
+func (c *Component) Members() []string {
+	var names []string
+	for _, b := range c.Description.Branches {
+		if len(b.Chain) != 1 || b.Chain[0].To.RefName() != b.Label {
+			return nil
+		}
+		names = append(names, b.Label)
+	}
+	return names
+}
+
 // Pipeline is one [pipeline.name] table.
 type Pipeline struct {
 	Name  string

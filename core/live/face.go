@@ -31,7 +31,7 @@ func faceOf(f *config.File) *face {
 	for id, c := range f.Components {
 		to.tables[id.String()] = f.TableDigest(id)
 		switch {
-		case id.Section == core.SectionOutbound && isGroup(c):
+		case id.Section == core.SectionOutbound && len(c.Members()) > 0:
 			to.groups = append(to.groups, id)
 		case id.Section == core.SectionPolicy && c.Kind == "ban":
 			to.bans = append(to.bans, id)
@@ -185,15 +185,4 @@ func different(a, b map[string]string) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-// isGroup reports whether a component has members: each of its branches is one outbound and
-// has its name.
-func isGroup(c *config.Component) bool {
-	for _, b := range c.Description.Branches {
-		if len(b.Chain) != 1 || b.Chain[0].To.RefName() != b.Label {
-			return false
-		}
-	}
-	return len(c.Description.Branches) > 0
 }
