@@ -2,6 +2,10 @@ package live
 
 import (
 	"cmp"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"reflect"
 	"slices"
@@ -26,8 +30,8 @@ type face struct {
 }
 
 // faceOf returns the face of a file.
-func faceOf(f *config.File) *face {
-	to := &face{plan: plan.Of(f), text: f.TextDigest(), tables: map[string]string{}, processes: map[string]map[string]string{}}
+func faceOf(f *config.File, key []byte) *face {
+	to := &face{plan: plan.Of(f), text: digestOf(f, key), tables: map[string]string{}, processes: map[string]map[string]string{}}
 	for id, c := range f.Components {
 		to.tables[id.String()] = f.TableDigest(id)
 		switch {
@@ -46,6 +50,21 @@ func faceOf(f *config.File) *face {
 		to.processes[name] = optionsOf(reflect.ValueOf(table))
 	}
 	return to
+}
+
+// newKey returns a key for digestOf.
+func newKey() []byte {
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // never fails
+	return key
+}
+
+// digestOf returns a digest of a file's text. Without the key of the process nobody can try
+// passwords by it.
+func digestOf(f *config.File, key []byte) string {
+	mac := hmac.New(sha256.New, key)
+	_, _ = mac.Write([]byte(f.TextDigest()))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
 // optionsOf returns the values of a table as text, by their keys.

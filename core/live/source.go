@@ -44,6 +44,7 @@ type Source struct {
 	journeys *journey.Recorder
 	started  time.Time
 	ask      chan func()
+	key      []byte // of digests that are shown
 
 	mu       sync.Mutex
 	face     *face // guarded by mu, as all that follows; of the file that is served
@@ -56,7 +57,7 @@ var _ view.Source = (*Source)(nil)
 
 // New returns the Source of a service that is starting.
 func New(c Config) *Source {
-	return &Source{config: c, engine: c.Engine, journeys: c.Journeys, started: time.Now(), ask: make(chan func()), notReady: "starting"}
+	return &Source{config: c, engine: c.Engine, journeys: c.Journeys, started: time.Now(), ask: make(chan func()), key: newKey(), notReady: "starting"}
 }
 
 // Work returns the channel of what the goroutine of the service must call.
@@ -64,7 +65,7 @@ func (s *Source) Work() <-chan func() { return s.ask }
 
 // Serves notes that a file is served. by says who asked for it.
 func (s *Source) Serves(f *config.File, by string) {
-	next := faceOf(f)
+	next := faceOf(f, s.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := view.Reload{Time: time.Now(), Generation: s.generation(), By: by}
@@ -283,7 +284,7 @@ func (s *Source) Compare(context.Context) (*view.Change, error) {
 	if now == nil {
 		return nil, errors.New("no file is served")
 	}
-	change := now.to(faceOf(f))
+	change := now.to(faceOf(f, s.key))
 	for _, w := range f.Warnings {
 		change.Warned = append(change.Warned, w.Error())
 	}
@@ -295,7 +296,7 @@ func (s *Source) Apply(ctx context.Context, digest, by string) error {
 	done := make(chan error, 1)
 	apply := func() {
 		f, err := s.config.Load()
-		if err == nil && f.TextDigest() != digest {
+		if err == nil && digestOf(f, s.key) != digest {
 			done <- view.ErrChanged
 			return
 		}
