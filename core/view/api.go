@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -246,7 +247,24 @@ func (s *Server) log(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Log{s.source.Log(min(n, mostLimit))}, nil
+	lines := s.source.Log(min(n, mostLimit))
+	if !s.options.Users {
+		for i := range lines {
+			lines[i] = withoutUser(lines[i])
+		}
+	}
+	return Log{lines}, nil
+}
+
+// The name of a user in a line of the log, as text and in JSON.
+var (
+	userInText = regexp.MustCompile(`\buser=("(?:\\.|[^"\\])*"|\S*)`)
+	userInJSON = regexp.MustCompile(`"user":"(?:\\.|[^"\\])*"`)
+)
+
+// withoutUser returns a line without the names of users.
+func withoutUser(line string) string {
+	return userInJSON.ReplaceAllString(userInText.ReplaceAllString(line, "user=-"), `"user":"-"`)
 }
 
 // readBody reads the JSON of a request.

@@ -79,6 +79,20 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
+// Lines of the log tell no names of users, whatever the form of the log.
+func TestLogNames(t *testing.T) {
+	for line, want := range map[string]string{
+		`INFO stream closed user=alice up=1`:                `INFO stream closed user=- up=1`,
+		`INFO stream closed up=1 user="al \"i\" ce" down=2`: `INFO stream closed up=1 user=- down=2`,
+		`{"msg":"x","user":"al \"i\" ce","up":1}`:           `{"msg":"x","user":"-","up":1}`,
+		`INFO no name here superuser=root`:                  `INFO no name here superuser=root`,
+	} {
+		if got := withoutUser(line); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
 // What a client sent is text in every answer.
 func TestMarkup(t *testing.T) {
 	at := start(t, &fake{}, Options{})
