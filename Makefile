@@ -42,7 +42,7 @@ deps: ## the Debian packages that tests need
 	test/deps.sh
 
 screenshots: deps ## the pictures of the documentation, taken anew
-	cd test/page && UMBRA_SCREENSHOTS=$(CURDIR)/docs/images $(GO) test -count=1 -run TestScreenshots .
+	cd test/page && UMBRA_SCREENSHOTS=$(CURDIR)/docs/images $(GO) test -count=1 -run 'TestScreenshots|TestDemo' .
 
 soak: ## reloads under connections that live on, with 100,000 users
 	UMBRA_TEST_SOAK=1 $(GO) test -run TestGenerations -v -parallel 1 -timeout 30m ./test/field

@@ -110,7 +110,7 @@ func TestImports(t *testing.T) {
 
 // The modules within the tree are detected.
 func TestNested(t *testing.T) {
-	want := map[string]bool{"plugins/example/secretbox.go": true, "plugins/otel/otel.go": true, "test/interop/interop_test.go": true, "plugins/standard.go": false}
+	want := map[string]bool{"plugins/example/secretbox.go": true, "plugins/otel/otel.go": true, "test/interop/interop_test.go": true, "test/page/page_test.go": true, "plugins/standard.go": false}
 	for _, s := range tree(t) {
 		if nested, ok := want[s.name]; ok && s.nested != nested {
 			t.Errorf("%s: got nested %t, want %t", s.name, s.nested, nested)

@@ -163,19 +163,26 @@ func (tb *tab) js(code string) {
 	eval[bool](tb, "(() => {"+code+"; return true})()")
 }
 
-// click clicks an element. One that is replaced at the same moment, as rows of live lists are, is clicked
-// again.
-func (tb *tab) click(selector string) {
+func (tb *tab) click(selector string) { tb.t.Helper(); tb.find(chromedp.Click(chromedp.CSS(selector))) }
+
+func (tb *tab) enter(selector, text string) {
 	tb.t.Helper()
-	err := chromedp.Do(tb.ctx, chromedp.Click(chromedp.CSS(selector)))
+	tb.find(chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+// find runs an action on an element. If it is replaced at the same moment, as rows of live lists are, its
+// successor is looked for.
+func (tb *tab) find(action chromedp.Action[chromedp.Void]) {
+	tb.t.Helper()
+	err := chromedp.Do(tb.ctx, action)
 	for range 20 {
 		if err == nil || !strings.Contains(err.Error(), "-32000") {
 			break
 		}
-		err = chromedp.Do(tb.ctx, chromedp.Click(chromedp.CSS(selector)))
+		err = chromedp.Do(tb.ctx, action)
 	}
 	if err != nil {
-		tb.t.Fatalf("click %s: %v", selector, err)
+		tb.t.Fatal(err)
 	}
 }
 

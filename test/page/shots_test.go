@@ -18,7 +18,9 @@ import (
 // TestScreenshots takes the pictures of the README, and writes them to the folder that
 // UMBRA_SCREENSHOTS names, if it is set.
 func TestScreenshots(t *testing.T) {
-	office := serve(t, office(t)).URL
+	s := office(t)
+	s.connections[0].Target = "host-0.example.org:443"
+	office := serve(t, s).URL
 	for _, shot := range []struct {
 		name string
 		look look

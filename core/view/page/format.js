@@ -98,9 +98,9 @@ export function table(caption, columns, rows, { sort = "", onSort, empty = "none
   const heads = columns.map((c) => {
     if (!c.sort || !onSort) return el("th", { scope: "col", role: "columnheader", class: c.class }, c.title);
     const on = sort.replace("-", "") === c.sort;
-    const down = sort.startsWith("-");
+    const back = sort.startsWith("-"), down = back !== Boolean(c.turned); // turned: the column shows the opposite of what is sorted by
     return el("th", { scope: "col", role: "columnheader", class: c.class, "aria-sort": on ? (down ? "descending" : "ascending") : "none" },
-      el("button", { type: "button", class: "sort", "data-sort": c.sort, click: () => onSort(on && down ? c.sort : "-" + c.sort) },
+      el("button", { type: "button", class: "sort", "data-sort": c.sort, click: () => onSort(on && back ? c.sort : "-" + c.sort) },
         c.title, el("span", { "aria-hidden": "true" }, on ? (down ? " ↓" : " ↑") : "")));
   });
   const body = rows.map((row) => el("tr", { role: "row", "data-key": key ? key(row) : null }, columns.map((c) => {

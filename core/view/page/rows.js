@@ -13,7 +13,7 @@ export function connectionTable(list, { brief, caption, sort, onSort, cut } = {}
     !brief && { title: "State", cell: (c) => c.state },
     { title: "Up", class: "number", sort: "up", cell: (c) => size(c.up) },
     { title: "Down", class: "number", sort: "down", cell: (c) => size(c.down) },
-    { title: "For", class: "number", sort: "since", cell: (c) => took(Math.max(0, Date.now() - Date.parse(c.since))) },
+    { title: "For", class: "number", sort: "since", turned: true, cell: (c) => took(Math.max(0, Date.now() - Date.parse(c.since))) },
     cut && { title: "Cut", cell: (c) => el("button", { type: "button", class: "danger", "aria-label": `Cut connection ${c.id} of ${c.client} to ${c.target || "many"}`, click: () => cut(c) }, "Cut") },
   ].filter(Boolean);
   return table(caption, columns, list, { sort, onSort, empty: "no live connections", key: (c) => c.id });
