@@ -22,10 +22,12 @@ type chain struct {
 	local, server func(o options, dir string, socks, ss int) (*exec.Cmd, error)
 }
 
-// chains returns umbra's chain, then the chain of the peer.
+// chains returns umbra's chain, the same with somebody who watches it, and the chain of the
+// peer.
 func chains() []chain {
 	return []chain{
 		{name: "umbra", local: umbraLocal, server: umbraServer},
+		{name: "watched", local: watched(umbraLocal), server: watched(umbraServer)},
 		{name: "libev", local: libev("ss-local"), server: libev("ss-server")},
 	}
 }
@@ -35,7 +37,7 @@ func choose(list string) ([]chain, error) {
 	names := strings.Split(list, ",")
 	chosen := slices.DeleteFunc(chains(), func(c chain) bool { return !slices.Contains(names, c.name) })
 	if len(chosen) != len(names) {
-		return nil, fmt.Errorf("chains: %q does not name umbra, libev or both", list)
+		return nil, fmt.Errorf("chains: %q does not name one or more of umbra, watched and libev", list)
 	}
 	return chosen, nil
 }
@@ -68,8 +70,19 @@ allow = ["127.0.0.0/8"]
 `, host, ss))
 }
 
+// watched returns the command line of umbra with both doors of [admin] open.
+func watched(plain func(options, string, int, int) (*exec.Cmd, error)) func(options, string, int, int) (*exec.Cmd, error) {
+	return func(o options, dir string, socks, ss int) (*exec.Cmd, error) {
+		o.admin = true
+		return plain(o, dir, socks, ss)
+	}
+}
+
 func umbra(o options, path, file string) (*exec.Cmd, error) {
 	file += fmt.Sprintf("[cipher.bench]\nkind = %q\npassword = %q\n", o.method, password)
+	if o.admin {
+		file += fmt.Sprintf("[admin]\nweb = \"%s:0\"\nsocket = %q\n", host, strings.TrimSuffix(path, ".toml")+socketEnd)
+	}
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		return nil, err
 	}

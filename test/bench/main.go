@@ -31,7 +31,7 @@ func main() {
 	flag.DurationVar(&o.packets, "packets", 3*time.Second, "length of each UDP test")
 	flag.IntVar(&o.idle, "idle", 2000, "number of idle connections")
 	flag.StringVar(&o.only, "only", "all", "what to test: tcp, udp or all")
-	flag.StringVar(&o.chains, "chains", "umbra,libev", "the chains to measure")
+	flag.StringVar(&o.chains, "chains", "umbra,watched,libev", "the chains to measure: umbra, umbra with its metrics and its events read each second, and shadowsocks-libev")
 	flag.Parse()
 	if flag.NArg() > 0 || !slices.Contains([]string{"tcp", "udp", "all"}, o.only) {
 		flag.Usage()
@@ -51,6 +51,7 @@ type options struct {
 	only, chains         string
 	rounds, idle         int
 	bulk, short, packets time.Duration
+	admin                bool // of the chain that is watched
 }
 
 // wants reports whether the tests of a network, tcp or udp, are to run.

@@ -24,6 +24,9 @@ func measure(ctx context.Context, o options, c chain, s *sink, into *results) er
 		return err
 	}
 	defer p.stop()
+	ctx, stop := context.WithCancel(ctx)
+	defer watch(ctx, dir)()
+	defer stop()
 	add := func(test string, value float64) { into.add(c.name, test, value) }
 	add(startTime, float64(p.started.Microseconds())/1000)
 	local, server, err := p.resident()

@@ -74,25 +74,30 @@ func median(samples []float64) float64 {
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
-// print writes the table: the figures of both chains, their ratio, and the goal. It omits
-// figures that were not measured.
+// print writes the table: the figures of the chains, those of umbra watched as a ratio to
+// umbra, the ratio of umbra to the peer, and the goal. It omits figures that were not
+// measured.
 func (r *results) print(w io.Writer, o options) {
 	fmt.Fprintf(w, "%s, medians of %d rounds\n\n", o.method, o.rounds)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "figure\tumbra\tlibev\tratio\tgoal\t")
+	fmt.Fprintln(t, "figure\tumbra\twatched\tof umbra\tlibev\tratio\tgoal\t")
 	for _, f := range figures() {
-		ours, theirs := r.value("umbra", f), r.value("libev", f)
-		if math.IsNaN(ours) && math.IsNaN(theirs) {
+		ours, watched, theirs := r.value("umbra", f), r.value("watched", f), r.value("libev", f)
+		if math.IsNaN(ours) && math.IsNaN(watched) && math.IsNaN(theirs) {
 			continue
 		}
-		ratio := math.NaN()
-		if theirs != 0 {
-			ratio = ours / theirs
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t\n", f.name,
-			cell("%.4g", ours), cell("%.4g", theirs), cell("%.2f", ratio), f.goal(ours, ratio))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", f.name,
+			cell("%.4g", ours), cell("%.4g", watched), cell("%.2f", ratio(watched, ours)), cell("%.4g", theirs), cell("%.2f", ratio(ours, theirs)), f.goal(ours, ratio(ours, theirs)))
 	}
 	t.Flush()
+}
+
+// ratio returns a / b, NaN if there is none.
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return math.NaN()
+	}
+	return a / b
 }
 
 // cell formats a value; NaN is empty.
