@@ -112,6 +112,7 @@ func TestJourney(t *testing.T) {
 	at := func(ms int) time.Time { return time.Unix(1000, 0).Add(time.Duration(ms) * time.Millisecond) }
 	four, six := netip.MustParseAddrPort("192.0.2.77:4711"), netip.MustParseAddrPort("[2001:db8:1:2::3]:4711")
 	failed := errors.New("no")
+	reset := fmt.Errorf("read tcp 127.0.0.1:1->%s: reset", four)
 	for _, tc := range []struct {
 		name   string
 		record journey.Record

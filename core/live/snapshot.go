@@ -4,13 +4,13 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/journey"
 	"github.com/umbra-proxy/umbra/core/metrics"
+	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/core/pipeline"
 	"github.com/umbra-proxy/umbra/core/plan"
 	"github.com/umbra-proxy/umbra/core/tally"
@@ -171,16 +171,20 @@ func (s *Source) members(id config.ID, state *view.ComponentState) {
 
 // journeyOf returns a record as the API has it.
 func journeyOf(r *journey.Record, whole bool) view.Journey {
-	s := r.Stages
+	s, clients := r.Stages, option.ClientsCut
+	if whole {
+		clients = option.ClientsFull
+	}
+	at := r.Client.Addr
 	j := view.Journey{
-		Number: r.Number, ID: r.ID, Pipeline: r.Pipeline, Inbound: r.Client.Inbound, Network: string(r.Network), Client: clientText(r.Client, whole),
+		Number: r.Number, ID: r.ID, Pipeline: r.Pipeline, Inbound: r.Client.Inbound, Network: string(r.Network), Client: clients.Show(at),
 		User: r.User, Path: r.Path, Began: s.Accepted, Took: milliseconds(s.Ended.Sub(s.Accepted)), Up: r.Up, Down: r.Down, Result: r.Result, Steps: []view.Step{},
 	}
 	if r.Target.IsValid() {
 		j.Target = r.Target.String()
 	}
 	if r.Err != nil {
-		j.Error = r.Err.Error()
+		j.Error = clients.Hide(r.Err.Error(), at)
 	}
 	part := func(kind string, from, to time.Time, failed bool) {
 		if from.IsZero() || to.Before(from) {
@@ -208,7 +212,7 @@ func journeyOf(r *journey.Record, whole bool) view.Journey {
 			Kind: string(step.Kind), Name: step.Name, Detail: step.Detail, At: milliseconds(step.Began.Sub(s.Accepted)), Took: milliseconds(step.Took),
 		}
 		if step.Err != nil {
-			v.Error = step.Err.Error()
+			v.Error = clients.Hide(step.Err.Error(), at)
 		}
 		j.Steps = append(j.Steps, v)
 	}
@@ -228,19 +232,3 @@ func firstOf(times ...time.Time) time.Time {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// clientText returns a client's address, or the network that it is in.
-func clientText(c core.Client, whole bool) string {
-	if whole {
-		return c.Addr.String()
-	}
-	bits := 24
-	if c.Addr.Addr().Is6() {
-		bits = 48
-	}
-	p, err := c.Addr.Addr().WithZone("").Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return p.Addr().String() + "/" + strconv.Itoa(bits)
-}
