@@ -121,6 +121,8 @@ func TestJourney(t *testing.T) {
 	}{
 		{"a refused client", journey.Record{Kind: core.Refused, Err: failed, Client: core.Client{Addr: four}, Stages: core.Stages{Accepted: at(0), Ended: at(1)}},
 			"192.0.2.0/24", "admit 0+1 no"},
+		{"an error that names its client", journey.Record{Kind: core.Refused, Err: reset, Client: core.Client{Addr: four}, Stages: core.Stages{Accepted: at(0), Ended: at(1)}},
+			"192.0.2.0/24", "admit 0+1 read tcp 127.0.0.1:1->192.0.2.0/24: reset"},
 		{"a failed handshake", journey.Record{Kind: core.HandshakeFailed, Err: failed, Client: core.Client{Addr: six}, Stages: core.Stages{Accepted: at(0), Admitted: at(1), Ended: at(5)}},
 			"2001:db8:1::/48", "admit 0+1, handshake 1+4 no"},
 		{"one that was served", journey.Record{
