@@ -115,6 +115,7 @@ export function table(caption, columns, rows, { sort = "", onSort, empty = "none
 
 // replace puts new content into a box and keeps the focus and the scrolled place of what stood there.
 export function replace(box, ...content) {
+  if (box.querySelector("button:active")) return; // a click has begun; the next second brings the news
   const focused = box.contains(document.activeElement) ? document.activeElement : null;
   const path = focused ? place(box, focused) : null;
   const scrolled = [...box.querySelectorAll(".scroll")].map((e) => e.scrollLeft);
