@@ -134,9 +134,10 @@ func (h *handshake) handle() (wire core.Stream, cause error) {
 // for as many as a request has at least. Most of what a silent client costs is the stack
 // of its goroutine, which is small up to here. A failure is left to the reads that follow.
 // A refused client of a kind that hides is waited for too, so that it counts as one that
-// has sent bytes when any other client would.
+// has sent bytes when any other client would. Where the target may speak first nothing is
+// waited for.
 func (h *handshake) awaitFirst(admitted bool) {
-	if h.front == pastFront || netio.WaitBytes(h.conn, 1) != nil {
+	if h.server.cfg.AtOnce || h.front == pastFront || netio.WaitBytes(h.conn, 1) != nil {
 		return
 	}
 	h.server.strangers.Started(&h.stranger)

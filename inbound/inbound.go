@@ -22,6 +22,7 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 	if s, ok := h.(core.RequestSizer); ok && len(transports) == 0 {
 		least = s.LeastRequest()
 	}
+	_, atOnce := h.(interface{ AtOnce() })
 	hider, hides := h.(interface{ descriptors() int })
 	descriptors := 1
 	if hides {
@@ -38,6 +39,7 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 			Max:        o.MaxHandshakes,
 			PerClient:  o.ClientHandshakes,
 			Least:      least,
+			AtOnce:     atOnce && len(transports) == 0, // a transport's client speaks first
 			Hides:      hides, Descriptors: descriptors,
 			Handshake: h.Handshake,
 			Fail:      h.Fail,

@@ -59,9 +59,10 @@ type Handshaker interface {
 	// request; the caller sets the other fields. After an error conn is passed to Fail,
 	// unless a request was passed on: then the connection belongs to the handler.
 	//
-	// The client of every protocol speaks first. Handshake is called when its first
+	// The client of almost every protocol speaks first. Handshake is called when its first
 	// bytes have arrived, when it has ended, or when it is late. A Handshaker that is a
-	// core.RequestSizer says how many bytes these are.
+	// core.RequestSizer says how many bytes these are. A Handshaker with a method AtOnce()
+	// reads no request, and its Handshake is called at once.
 	Handshake(ctx context.Context, conn core.Stream, c core.Client, next Requests) error
 
 	// Fail ends a connection whose handshake failed with err, or whose client a policy

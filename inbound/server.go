@@ -45,6 +45,9 @@ type ServerConfig struct {
 	// Least is how many bytes of a request there are before Handshake is called; 0
 	// means 1. Handshake is called with fewer if the client ends, or is late.
 	Least int
+	// AtOnce says that Handshake is called before the client's first byte: the target may
+	// speak first.
+	AtOnce bool
 	// Hides says that the kind ends by a Rejecter, with which a stranger has as many
 	// descriptors as Descriptors says; 0 means 1.
 	Hides       bool

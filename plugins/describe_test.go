@@ -49,6 +49,7 @@ func TestDescribed(t *testing.T) {
 	in := map[string][]string{
 		"relay":  {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``},
 		"socks5": {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``},
+		"tunnel": {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``, "mode = \"tcp\"\ntransport = [\"ws\"]"},
 		"ss":     {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, `reject = "forward"` + "\n" + `decoy = "127.0.0.1:80"`, "mode = \"tcp\"\nudp_over_stream = true", "mode = \"tcp\"\ntransport = [\"ws\"]"},
 	}
 	out := map[string][]string{
@@ -68,6 +69,7 @@ func TestDescribed(t *testing.T) {
 	}
 	more := map[string]string{
 		"inbound.relay":   "cipher = \"house\"\nnext = { a = { key = \"dG9reW8ncyBvd24ga2V5IQ==\", server = \"127.0.0.1:2\" } }\n",
+		"inbound.tunnel":  "target = \"192.0.2.1:53\"\n",
 		"inbound.ss":      "cipher = \"house\"\n",
 		"outbound.http":   "server = \"127.0.0.1:2\"\n",
 		"outbound.socks5": "server = \"127.0.0.1:2\"\n",

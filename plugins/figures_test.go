@@ -1,9 +1,11 @@
 package plugins_test
 
 import (
+	"errors"
 	"net"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -70,6 +72,9 @@ func TestFigures(t *testing.T) {
 func visit(t *testing.T, at string) {
 	t.Helper()
 	c, err := net.DialTimeout("tcp", at, 10*time.Second)
+	if errors.Is(err, syscall.ECONNRESET) { // by an inbound that reads no request, and whose target is refused
+		return
+	}
 	if err != nil {
 		t.Error(err)
 		return

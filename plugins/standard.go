@@ -9,6 +9,7 @@ import (
 	"github.com/umbra-proxy/umbra/inbound/relay"
 	insocks5 "github.com/umbra-proxy/umbra/inbound/socks5"
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
+	"github.com/umbra-proxy/umbra/inbound/tunnel"
 	"github.com/umbra-proxy/umbra/observer/accesslog"
 	"github.com/umbra-proxy/umbra/outbound/balance"
 	"github.com/umbra-proxy/umbra/outbound/block"
@@ -41,6 +42,7 @@ func Standard(reg *core.Registry) {
 	core.Add(&reg.Inbound, "relay", relay.New)
 	core.Add(&reg.Inbound, "socks5", insocks5.New)
 	core.Add(&reg.Inbound, "ss", inss.New)
+	core.Add(&reg.Inbound, "tunnel", tunnel.New)
 
 	core.Add(&reg.Observer, "accesslog", accesslog.New)
 

@@ -20,7 +20,12 @@ type InboundKit struct {
 	// answer to the request, and returns a function that reads that answer, if the
 	// protocol has one, and returns the stream of plaintext.
 	Request func(t testing.TB, conn *net.TCPConn, target core.Addr) (finish func() (core.Stream, error))
+	// AtOnce says that a client requests its target by connecting, without a byte.
+	AtOnce bool
 }
+
+// InboundTarget is the target of the kit's clients.
+var InboundTarget = core.AddrFrom(inboundTarget)
 
 // TestInbound checks that an inbound satisfies the contract of core.Inbound, that its
 // requests are complete, and that it leaves no goroutine.
@@ -40,6 +45,14 @@ func TestInbound(t *testing.T, kit InboundKit) {
 		{"refused client", inboundRefused},
 		{"client that leaves", inboundLeaves},
 	} {
+		if kit.AtOnce { // there is no handshake
+			switch tc.name {
+			case "shutdown drops handshakes":
+				continue
+			case "client that leaves":
+				tc.run = inboundSilent
+			}
+		}
 		t.Run(tc.name, func(t *testing.T) {
 			leak := goleak.IgnoreCurrent()
 			tc.run(t, kit)

@@ -137,3 +137,11 @@ func inboundLeaves(t *testing.T, kit InboundKit) {
 	s.shutdown(t)
 	s.h.Check(t)
 }
+
+// A client that says nothing, of an inbound without a handshake, is a request.
+func inboundSilent(t *testing.T, kit InboundKit) {
+	s := serve(t, kit, nil)
+	connect(t, s.at)
+	s.h.Next(t).Pending.Reject(core.ErrDenied)
+	s.shutdown(t)
+}
