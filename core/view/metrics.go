@@ -2,6 +2,7 @@ package view
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -35,6 +36,13 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	var users []core.Figure // of metrics by user
 	yield := func(f core.Figure) {
+		if f.Metric == nil {
+			return
+		}
+		if err := check(f); err != nil {
+			out <- prometheus.NewInvalidMetric(prometheus.NewDesc(f.Metric.Name, f.Metric.Help, f.Metric.Labels, nil), err)
+			return
+		}
 		if slices.Contains(f.Metric.Labels, "user") {
 			users = append(users, f)
 			return
@@ -86,8 +94,20 @@ func mostUsed(all []core.Figure, most int) (shown []core.Figure, more int) {
 // userOf returns the user of a figure.
 func userOf(f core.Figure) string { return f.Labels[slices.Index(f.Metric.Labels, "user")] }
 
-// metricOf returns a figure as the library has it. One that is wrong, such as one of a third
-// party with a label too few, becomes an error of the scrape.
+// check returns what is wrong with a figure, such as one of a third party with a label too
+// few.
+func check(f core.Figure) error {
+	switch {
+	case len(f.Labels) != len(f.Metric.Labels):
+		return fmt.Errorf("%s: %d labels, want %d", f.Metric.Name, len(f.Labels), len(f.Metric.Labels))
+	case len(f.Counts.AtMost) != len(f.Counts.Bounds):
+		return fmt.Errorf("%s: %d counts for %d bounds", f.Metric.Name, len(f.Counts.AtMost), len(f.Counts.Bounds))
+	}
+	return nil
+}
+
+// metricOf returns a figure as the library has it. One that is wrong becomes an error of the
+// scrape.
 func metricOf(f core.Figure) prometheus.Metric {
 	desc := prometheus.NewDesc(f.Metric.Name, f.Metric.Help, f.Metric.Labels, nil)
 	var m prometheus.Metric
