@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -180,7 +179,7 @@ func (s *Server) journeys(r *http.Request) (any, error) {
 	}
 	all := s.source.Journeys(f, uint64(after))
 	for i := range all {
-		s.hide(&all[i].User)
+		s.hideUser(&all[i])
 	}
 	return all, nil
 }
@@ -256,17 +255,6 @@ func (s *Server) log(r *http.Request) (any, error) {
 	return Log{lines}, nil
 }
 
-// The name of a user in a line of the log, as text and in JSON.
-var (
-	userInText = regexp.MustCompile(`\buser=("(?:\\.|[^"\\])*"|\S*)`)
-	userInJSON = regexp.MustCompile(`"user":"(?:\\.|[^"\\])*"`)
-)
-
-// withoutUser returns a line without the names of users.
-func withoutUser(line string) string {
-	return userInJSON.ReplaceAllString(userInText.ReplaceAllString(line, "user=-"), `"user":"-"`)
-}
-
 // readBody reads the JSON of a request.
 func readBody(r *http.Request, into any) error {
 	d := json.NewDecoder(r.Body)
@@ -290,6 +278,9 @@ func (s *Server) filterOf(q url.Values) (Filter, error) {
 	case "", "id", "up", "down", "bytes", "since":
 	default:
 		return f, bad("sort %q: want id, up, down, bytes or since", f.Sort)
+	}
+	if f.User != "" && !s.options.Users { // the answer would tell of a name
+		return f, bad("user: names of users are not shown here; set users = true in [admin]")
 	}
 	if f.Network != "" && f.Network != "tcp" && f.Network != "udp" {
 		return f, bad("network %q: want tcp or udp", f.Network)

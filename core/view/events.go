@@ -149,7 +149,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 				s.hub.lost()
 				return
 			}
-			s.hide(&j.User)
+			s.hideUser(&j)
 			data, err := json.Marshal(j)
 			ok = err == nil && out.write("journey", data)
 		}

@@ -21,6 +21,7 @@ type Source interface {
 	Users() []User
 	Bans(context.Context) ([]Ban, error)
 	Reloads() []Reload
+	// Log returns a copy of the last lines of the log.
 	Log(lines int) []string
 	// Figures passes on every figure of the process; see core/metrics.
 	Figures(yield func(core.Figure))

@@ -27,6 +27,8 @@ type fake struct {
 	users     int
 	figures   []core.Figure
 	follow    chan Journey
+	log       []string
+	journey   Journey
 }
 
 var _ Source = (*fake)(nil)
@@ -76,6 +78,11 @@ func (f *fake) Connections(filter Filter) Connections {
 
 func (f *fake) Journeys(filter Filter, after uint64) []Journey {
 	f.do(fmt.Sprintf("journeys %+v after %d", filter, after))
+	if f.journey.Number != 0 {
+		one := f.journey
+		one.Steps = append([]Step{}, one.Steps...)
+		return []Journey{one}
+	}
 	return []Journey{{Number: 1, User: "alice", Steps: []Step{{Kind: "dial"}}}}
 }
 
@@ -93,7 +100,13 @@ func (*fake) Bans(context.Context) ([]Ban, error) {
 func (*fake) Reloads() []Reload {
 	return []Reload{{By: "start", Change: &Change{Changed: []Diff{{ID: "x"}}}}}
 }
-func (*fake) Log(n int) []string { return []string{"a", "b"}[:min(n, 2)] }
+
+func (f *fake) Log(n int) []string {
+	if f.log != nil {
+		return append([]string{}, f.log...)
+	}
+	return []string{"a", "b"}[:min(n, 2)]
+}
 
 func (f *fake) Figures(yield func(core.Figure)) {
 	for _, one := range f.figures {
