@@ -44,7 +44,8 @@ type Source struct {
 	journeys *journey.Recorder
 	started  time.Time
 	ask      chan func()
-	key      []byte // of digests that are shown
+	ending   chan struct{} // closed by Drains
+	key      []byte        // of digests that are shown
 
 	mu       sync.Mutex
 	face     *face // guarded by mu, as all that follows; of the file that is served
@@ -57,7 +58,7 @@ var _ view.Source = (*Source)(nil)
 
 // New returns the Source of a service that is starting.
 func New(c Config) *Source {
-	return &Source{config: c, engine: c.Engine, journeys: c.Journeys, started: time.Now(), ask: make(chan func()), key: newKey(), notReady: "starting"}
+	return &Source{config: c, engine: c.Engine, journeys: c.Journeys, started: time.Now(), ask: make(chan func()), ending: make(chan struct{}), key: newKey(), notReady: "starting"}
 }
 
 // Work returns the channel of what the goroutine of the service must call.
@@ -84,11 +85,17 @@ func (s *Source) Refuses(mistakes []string, by string) {
 	s.note(view.Reload{Time: time.Now(), By: by, Mistakes: mistakes})
 }
 
+// draining is why a process that ends is not ready.
+const draining = "draining"
+
 // Drains notes that the process ends.
 func (s *Source) Drains() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.notReady = "draining"
+	if s.notReady != draining {
+		s.notReady = draining
+		close(s.ending)
+	}
 }
 
 // note remembers a reload. mu is held.
@@ -304,8 +311,10 @@ func (s *Source) Apply(ctx context.Context, digest, by string) error {
 	}
 	select {
 	case s.ask <- apply:
+	case <-s.ending:
+		return fmt.Errorf("not reloaded: the process ends: %w", core.ErrShutdown)
 	case <-ctx.Done():
-		return fmt.Errorf("the process is busy with another reload, or ends: %w", ctx.Err())
+		return fmt.Errorf("the process is busy with another reload: %w", ctx.Err())
 	}
 	return <-done
 }
