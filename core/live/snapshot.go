@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -113,18 +114,29 @@ func (s *Source) counts() map[string][]view.Count {
 	all := map[string][]view.Count{}
 	s.engine.EachFigure(func(id config.ID, f core.Figure) {
 		name := id.String()
-		if f.Metric.Kind == core.Histogram || slices.Contains(f.Metric.Labels, "user") || len(all[name]) >= mostCounts || len(f.Labels) != len(f.Metric.Labels) {
+		if len(all[name]) >= mostCounts {
 			return
 		}
-		labels := map[string]string{}
-		for i, l := range f.Metric.Labels {
-			if l != string(id.Section) && f.Labels[i] != id.Name && f.Labels[i] != name { // that says whose it is
-				labels[l] = f.Labels[i]
-			}
+		if c, ok := countOf(id, f); ok {
+			all[name] = append(all[name], c)
 		}
-		all[name] = append(all[name], view.Count{Metric: f.Metric.Name, Labels: labels, Value: f.Value})
 	})
 	return all
+}
+
+// countOf returns a figure of a component as a count, and whether it can be one.
+func countOf(id config.ID, f core.Figure) (view.Count, bool) {
+	if f.Metric == nil || f.Metric.Kind == core.Histogram || slices.Contains(f.Metric.Labels, "user") || len(f.Labels) != len(f.Metric.Labels) ||
+		math.IsNaN(f.Value) || math.IsInf(f.Value, 0) { // no JSON
+		return view.Count{}, false
+	}
+	labels := map[string]string{}
+	for i, l := range f.Metric.Labels {
+		if l != string(id.Section) && f.Labels[i] != id.Name && f.Labels[i] != id.String() { // that says whose it is
+			labels[l] = f.Labels[i]
+		}
+	}
+	return view.Count{Metric: f.Metric.Name, Labels: labels, Value: f.Value}, true
 }
 
 // worsen makes the state of a component worse if a figure says so.
