@@ -85,12 +85,23 @@ func (a *admin) close() {
 	if a == nil {
 		return
 	}
+	a.leave()
+	_ = a.server.Close()
+	<-a.done
+}
+
+// retire ends the socket while the service goes on: see retire.
+func (a *admin) retire() (gone <-chan struct{}) {
+	a.leave()
+	return retire(a.server, a.done)
+}
+
+// leave removes the socket's file, and ends the readers of events.
+func (a *admin) leave() {
 	if a.isThere() {
 		_ = os.Remove(a.path)
 	}
 	a.view.Close()
-	_ = a.server.Close()
-	<-a.done
 }
 
 // isThere reports whether the socket's file is still at its path: somebody may have deleted

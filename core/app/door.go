@@ -23,6 +23,7 @@ const (
 	idleClient   = 2 * time.Minute  // of a client of the door
 	slowClient   = 10 * time.Second // to send its request
 	leastToken   = 16               // bytes
+	lastAnswers  = time.Second      // for what is being answered when a door closes
 )
 
 // door serves the view by HTTP on the address of [admin] web. A nil door is shut.
@@ -159,14 +160,30 @@ func (d *door) serves(a config.Admin) bool {
 
 // close shuts the door.
 func (d *door) close() {
-	if d == nil {
-		return
+	if d != nil {
+		<-d.retire()
 	}
+}
+
+// retire shuts the door while the service goes on: see retire.
+func (d *door) retire() (gone <-chan struct{}) {
 	d.view.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if d.server.Shutdown(ctx) != nil {
-		_ = d.server.Close()
-	}
-	<-d.done
+	return retire(d.server, d.done)
+}
+
+// retire ends a server. Its address is free at once; what is being answered, such as the
+// request for the reload that ends the server, has a moment to end, before gone is closed.
+// done is closed when the server accepts no more.
+func retire(server *http.Server, done <-chan struct{}) (gone <-chan struct{}) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
+	}()
+	<-done
+	return ended
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -55,8 +56,9 @@ type service struct {
 	output  config.Log     // what queue was opened with
 	log     *slog.Logger
 	grace   time.Duration
-	admin   *admin // nil for none
-	door    *door  // nil for none
+	admin   *admin         // nil for none
+	door    *door          // nil for none
+	closing sync.WaitGroup // of doors that were replaced
 	signals <-chan os.Signal
 
 	source   *live.Source // what the doors show
@@ -87,7 +89,7 @@ func (a *app) run(path string) error {
 	if err := s.engine.Start(context.Background(), f); err != nil {
 		return fail(err)
 	}
-	defer func() { s.admin.close(); s.door.close() }()
+	defer func() { s.admin.close(); s.door.close(); s.closing.Wait() }()
 	if err := s.adoptAdmin(f); err != nil {
 		_ = s.shutdown("failure") // the status is that of the failure
 		return fail(err)
@@ -130,7 +132,9 @@ func (s *service) adoptAdmin(f *config.File) error {
 				return f.AdminProblem("socket", err)
 			}
 		}
-		s.admin.close()
+		if s.admin != nil {
+			s.await(s.admin.retire())
+		}
 		s.admin = next
 	}
 	if s.door.serves(f.Admin) {
@@ -140,7 +144,7 @@ func (s *service) adoptAdmin(f *config.File) error {
 		return err
 	}
 	if s.door != nil { // its address may be the same
-		s.door.close()
+		s.await(s.door.retire())
 		s.door = nil
 	}
 	if !f.Admin.Web.IsValid() {
@@ -149,6 +153,12 @@ func (s *service) adoptAdmin(f *config.File) error {
 	var err error
 	s.door, err = openDoor(f, s.source, s.log)
 	return err
+}
+
+// await has the end of the service wait for that of a door. The service itself must not: the
+// request that is being answered may be the one for this reload.
+func (s *service) await(gone <-chan struct{}) {
+	s.closing.Go(func() { <-gone })
 }
 
 // serve follows signals until one ends the service.
