@@ -45,6 +45,7 @@ type Engine struct {
 	serving map[*generation]bool       // the current one, and those that serve out their connections
 	number  int                        // of the current generation
 	gone    map[string]pipeline.Totals // by name of the pipeline: of generations that are no more
+	through map[string]pipeline.Sum    // by ID of the outbound: of these
 }
 
 // New returns an Engine that runs nothing yet. The observers are notified of every
@@ -54,7 +55,7 @@ func New(reg *core.Registry, log *slog.Logger, observers ...core.Observer) *Engi
 	process := new(core.Process)
 	e := &Engine{
 		reg: reg, log: log, observers: append(observers[:len(observers):len(observers)], reporter, tally.Of(process)), failures: reporter, process: process,
-		failed: make(chan error, 1), serving: map[*generation]bool{}, gone: map[string]pipeline.Totals{},
+		failed: make(chan error, 1), serving: map[*generation]bool{}, gone: map[string]pipeline.Totals{}, through: map[string]pipeline.Sum{},
 	}
 	e.handshakes, e.drop = context.WithCancel(context.Background())
 	e.streams, e.cut = context.WithCancel(context.Background())
@@ -140,6 +141,7 @@ func (e *Engine) forget(g *generation) {
 		sum := e.gone[p.name]
 		sum.Add(p.pipeline.Totals())
 		e.gone[p.name] = sum
+		p.pipeline.Outbounds(e.through)
 	}
 }
 

@@ -41,10 +41,13 @@ func (e *Engine) Totals() map[string]pipeline.Totals {
 	return all
 }
 
-// Outbounds returns what is being served through each outbound and branch, by its ID.
+// Outbounds returns what goes through each outbound and branch, by its ID, and went since the
+// start of the process.
 func (e *Engine) Outbounds() map[string]pipeline.Sum {
-	sums := map[string]pipeline.Sum{}
-	for _, g := range e.generations() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	sums := maps.Clone(e.through)
+	for g := range e.serving {
 		for _, p := range g.pipelines {
 			p.pipeline.Outbounds(sums)
 		}

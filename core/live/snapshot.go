@@ -89,8 +89,7 @@ func inboundOf(f *face, p *plan.Pipeline) string {
 // branch that failed.
 func (s *Source) outbound(id string, now pipeline.Sum, branches bool, state *view.ComponentState) {
 	of := s.engine.Tally().Outbound(id)
-	up, down := of.Bytes()
-	state.Connections, state.Up, state.Down = now.Live, up+now.Up, down+now.Down
+	state.Connections, state.Up, state.Down = now.Live, now.Up, now.Down
 	results := of.Results()
 	for _, result := range slices.Sorted(maps.Keys(results)) {
 		state.Counts = append(state.Counts, view.Count{Metric: metrics.Dials.Name, Labels: map[string]string{"result": result}, Value: float64(results[result])})

@@ -58,13 +58,14 @@ type liveSet struct {
 	mu           sync.Mutex
 	streams      map[connection]struct{} // guarded by mu, as all that follows
 	associations map[connection]struct{}
-	draining     bool          // no more are taken
-	empty        chan struct{} // closed when both are empty, if someone waits
-	timer        *time.Timer   // of the next sweep; nil while both are empty
-	next         time.Time     // when that is
-	sweeping     bool          // a sweep is under way, and sets the next one at its end
-	streamsDue   time.Time     // when the streams are swept next
-	gone         Totals        // of connections that have left
+	draining     bool           // no more are taken
+	empty        chan struct{}  // closed when both are empty, if someone waits
+	timer        *time.Timer    // of the next sweep; nil while both are empty
+	next         time.Time      // when that is
+	sweeping     bool           // a sweep is under way, and sets the next one at its end
+	streamsDue   time.Time      // when the streams are swept next
+	gone         Totals         // of connections that have left
+	through      map[string]Sum // gone by the branch that was chosen
 }
 
 // activity is what the sweep remembers of a connection. After the connection has

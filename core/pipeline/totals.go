@@ -88,6 +88,12 @@ func (l *liveSet) add(c connection) {
 	f := c.flow()
 	one := Sum{Up: f.Up.Load(), Down: f.Down.Load()}
 	l.gone.of(c.network()).Add(one)
+	for _, id := range f.Chosen() {
+		if l.through == nil {
+			l.through = map[string]Sum{}
+		}
+		addTo(l.through, id, one)
+	}
 	if l.users == nil || !l.users() {
 		return
 	}
@@ -98,33 +104,34 @@ func (l *liveSet) add(c connection) {
 	l.gone.addUser(c.user(), one)
 }
 
-// Outbounds adds to sums, by the ID of each outbound and branch, the connections that are
-// being served through it.
+// Outbounds adds to sums, by the ID of each outbound and branch, what goes and went through
+// it. A connection that ends meanwhile is counted once.
 func (p *Pipeline) Outbounds(sums map[string]Sum) {
-	var all Sum
-	p.live.each(func(f *core.Flow) {
-		one := Sum{Live: 1, Up: f.Up.Load(), Down: f.Down.Load()}
-		all.Add(one)
-		for _, id := range f.Chosen() {
-			sum := sums[id]
-			sum.Add(one)
-			sums[id] = sum
+	l := p.live
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.gone.Streams
+	all.Add(l.gone.Associations)
+	for id, sum := range l.through {
+		addTo(sums, id, sum)
+	}
+	for _, part := range []map[connection]struct{}{l.streams, l.associations} {
+		for c := range part {
+			f := c.flow()
+			one := Sum{Live: 1, Up: f.Up.Load(), Down: f.Down.Load()}
+			all.Add(one)
+			for _, id := range f.Chosen() {
+				addTo(sums, id, one)
+			}
 		}
-	})
+	}
 	for _, id := range p.cfg.Path { // every connection goes through these
-		sum := sums[id]
-		sum.Add(all)
-		sums[id] = sum
+		addTo(sums, id, all)
 	}
 }
 
-// each calls f for the flow of each connection.
-func (l *liveSet) each(f func(*core.Flow)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, part := range []map[connection]struct{}{l.streams, l.associations} {
-		for c := range part {
-			f(c.flow())
-		}
-	}
+func addTo(sums map[string]Sum, id string, one Sum) {
+	sum := sums[id]
+	sum.Add(one)
+	sums[id] = sum
 }

@@ -50,6 +50,46 @@ func TestTotalsNeverFall(t *testing.T) {
 	}
 }
 
+// What went through an outbound never falls, and each connection is in it once, also while it
+// ends.
+func TestOutboundsNeverFall(t *testing.T) {
+	p := New(Config{Path: []string{"outbound.split"}, IdleTimeout: time.Hour})
+	const n = 500
+	var done atomic.Bool
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		var last int64
+		for !done.Load() {
+			sums := map[string]Sum{}
+			p.Outbounds(sums)
+			moved := sums["outbound.split"].Up
+			if moved < last || moved > n*10 || sums["outbound.a"].Up > moved {
+				t.Errorf("got %d bytes after %d, and %d through the branch", moved, last, sums["outbound.a"].Up)
+				return
+			}
+			last = moved
+		}
+	})
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			c := &fakeConnection{over: core.TCP}
+			enter(t, p.live, c)
+			c.cutBy.Choose("outbound.a")
+			c.cutBy.Up.Add(10)
+			c.cutBy.Cut(core.ErrIdle)
+		})
+	}
+	all.Wait()
+	done.Store(true)
+	reading.Wait()
+	sums := map[string]Sum{}
+	p.Outbounds(sums)
+	if a, split := sums["outbound.a"], sums["outbound.split"]; a.Up != n*10 || split.Up != n*10 || a.Live+split.Live != 0 {
+		t.Errorf("at the end: got %+v", sums)
+	}
+}
+
 // What goes through an outbound is the sum of the connections that go through it.
 func TestOutbounds(t *testing.T) {
 	p := New(Config{Path: []string{"outbound.split"}, IdleTimeout: time.Hour})

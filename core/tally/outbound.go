@@ -14,9 +14,8 @@ import (
 
 // Outbound is what is counted for an outbound.
 type Outbound struct {
-	results  counters
-	took     histogram
-	up, down atomic.Int64 // bytes of connections that have ended
+	results counters
+	took    histogram
 
 	worked atomic.Int64 // when a dial worked last, in Unix nanoseconds
 	mu     sync.Mutex
@@ -65,15 +64,6 @@ func (o *Outbound) LastFailure() Failure {
 	f.Since = !f.At.IsZero() && f.At.UnixNano() >= o.worked.Load()
 	return f
 }
-
-// ended counts the bytes of a connection that has ended.
-func (o *Outbound) ended(f *core.Flow) {
-	o.up.Add(f.Up.Load())
-	o.down.Add(f.Down.Load())
-}
-
-// Bytes returns the bytes of connections that have ended.
-func (o *Outbound) Bytes() (up, down int64) { return o.up.Load(), o.down.Load() }
 
 // Results returns how many dials there were, by result.
 func (o *Outbound) Results() map[string]uint64 {

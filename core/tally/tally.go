@@ -99,9 +99,6 @@ func (t *Tally) Observe(e core.Event) {
 	case e.Kind.Ends() && e.Request != nil:
 		t.inbounds.get(e.Client.Inbound).requested(e.Stages)
 		t.pipelines.get(e.Pipeline).ended(e)
-		for _, id := range e.Path {
-			t.outbounds.get(id).ended(e.Request.Flow)
-		}
 	}
 }
 

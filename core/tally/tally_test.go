@@ -73,9 +73,6 @@ func TestConnections(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, got[name], want)
 		}
 	}
-	if up, down := tally.Outbound("outbound.b").Bytes(); up != 300 || down != 600 {
-		t.Errorf("bytes of an outbound: got %d up and %d down, want 300 and 600", up, down)
-	}
 	if r := tally.Results("p"); r["ok"] != 10 || r["idle"] != 10 || tally.Accepted("in") != 10 || tally.Failures("in")["malformed"] != 10 {
 		t.Errorf("got %v, %d accepted, %v", r, tally.Accepted("in"), tally.Failures("in"))
 	}
