@@ -22,6 +22,7 @@ const (
 	checkSecrets = time.Second      // the least time between two looks at these files
 	idleClient   = 2 * time.Minute  // of a client of the door
 	slowClient   = 10 * time.Second // to send its request
+	slowReader   = 2 * time.Minute  // to read the answer, from the request on; a reader of events has its own time
 	leastToken   = 16               // bytes
 	lastAnswers  = time.Second      // for what is being answered when a door closes
 )
@@ -143,7 +144,7 @@ func openDoor(f *config.File, source view.Source, log *slog.Logger) (*door, erro
 // newHTTPServer returns a server with the bounds of a door.
 func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: slowClient, ReadTimeout: 2 * slowClient, IdleTimeout: idleClient, MaxHeaderBytes: 32 << 10,
+		Handler: h, ReadHeaderTimeout: slowClient, ReadTimeout: 2 * slowClient, WriteTimeout: slowReader, IdleTimeout: idleClient, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }

@@ -5,7 +5,10 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/view"
@@ -66,3 +69,49 @@ func TestAnswerOfADoorThatCloses(t *testing.T) {
 		})
 	}
 }
+
+// A client that does not read what it asked for loses its connection: it holds no memory, and
+// no place among the scrapes, for good.
+func TestClientThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, wire := net.Pipe()
+		ended := make(chan struct{})
+		server := newHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			defer close(ended)
+			_, _ = w.Write(make([]byte, 1<<20))
+		}), coretest.Log(t))
+		ln := &onePipe{wire: make(chan net.Conn, 1)}
+		ln.wire <- wire
+		go func() { _ = server.Serve(ln) }()
+		_, _ = io.WriteString(client, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		select {
+		case <-ended:
+		case <-time.After(time.Hour):
+			t.Error("the handler still writes")
+		}
+		client.Close()
+		_ = server.Close()
+		synctest.Wait()
+	})
+}
+
+// onePipe is a net.Listener that accepts the connections of a channel.
+type onePipe struct {
+	wire chan net.Conn
+	once sync.Once
+}
+
+func (l *onePipe) Accept() (net.Conn, error) {
+	c, ok := <-l.wire
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (l *onePipe) Close() error {
+	l.once.Do(func() { close(l.wire) })
+	return nil
+}
+
+func (*onePipe) Addr() net.Addr { return &net.TCPAddr{} }
