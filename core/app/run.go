@@ -143,16 +143,23 @@ func (s *service) adoptAdmin(f *config.File) error {
 	if _, err := readSecrets(f, s.log); err != nil {
 		return err
 	}
-	if s.door != nil { // its address may be the same
-		s.await(s.door.retire())
-		s.door = nil
+	old := s.door
+	if old != nil && old.admin.Web == f.Admin.Web { // only one can have the address
+		s.await(old.retire())
+		s.door, old = nil, nil
 	}
-	if !f.Admin.Web.IsValid() {
-		return nil
+	var next *door
+	if f.Admin.Web.IsValid() {
+		var err error
+		if next, err = openDoor(f, s.source, s.log); err != nil {
+			return err
+		}
 	}
-	var err error
-	s.door, err = openDoor(f, s.source, s.log)
-	return err
+	if old != nil {
+		s.await(old.retire())
+	}
+	s.door = next
+	return nil
 }
 
 // await has the end of the service wait for that of a door. The service itself must not: the

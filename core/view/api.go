@@ -173,11 +173,13 @@ func (s *Server) journeys(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := number(q, "after", 0)
-	if err != nil {
-		return nil, err
+	var after uint64
+	if text := q.Get("after"); text != "" {
+		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return nil, bad("after %q: want a number", text)
+		}
 	}
-	all := s.source.Journeys(f, uint64(after))
+	all := s.source.Journeys(f, after)
 	for i := range all {
 		s.hideUser(&all[i])
 	}

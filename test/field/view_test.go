@@ -288,6 +288,31 @@ listen = %q
 	}
 }
 
+// TestDoorMovesNowhere reloads with an address of the door that is taken: the old door stays.
+func TestDoorMovesNowhere(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	socks, web := peer.FreePort(t), peer.FreePort(t)
+	path := filepath.Join(t.TempDir(), "umbra.toml")
+	put := func(web string) {
+		if err := os.WriteFile(path, []byte(doorFile(socks, fmt.Sprintf("web = %q", web))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(peer.Addr(web))
+	umbra := runAt(t, path, nil, socks, web)
+	put(taken.Addr().String())
+	umbra.Signal(t, syscall.SIGHUP)
+	umbra.WaitOutput(t, "no door of [admin]")
+	if status, body := webDoor(t, web).ask(t, http.MethodGet, "/ready", ""); status != 200 {
+		t.Errorf("the old door: got %d %s", status, body)
+	}
+}
+
 // TestFailingOutbound has an outbound fail: it is bad in the snapshot, and the journey of the
 // request tells where it failed, without the whole address of its client.
 func TestFailingOutbound(t *testing.T) {
