@@ -25,6 +25,29 @@ type Options struct {
 	ClientSessions   int                        `toml:"client_sessions" default:"512" help:"how many of them one client address may have; IPv6: one /64"`
 }
 
+// StreamOptions are the keys of every inbound that serves streams alone. A kind embeds them in
+// its own options.
+type StreamOptions struct {
+	Listen           option.ListenList          `toml:"listen" required:"true" help:"address and port to accept clients on, or a list of them; \":port\" means every address, \"localhost:port\" and other names all addresses that they have"`
+	FreeBind         bool                       `toml:"free_bind" default:"false" help:"listen on addresses that this machine does not have yet (IP_FREEBIND; Linux)"`
+	Transport        []core.Ref[core.Transport] `toml:"transport" help:"what carries the wire, from the wire up; the same list as at the other end"`
+	ProxyProtocol    *ProxyProtocol             `toml:"proxy_protocol" help:"for an inbound behind a balancer: the PROXY header names the client"`
+	HandshakeTimeout option.Duration            `toml:"handshake_timeout" help:"how long a client may take over its request"`
+	MaxHandshakes    int                        `toml:"max_handshakes" default:"4096" min:"1" help:"how many clients may be in their handshake at once"`
+	ClientHandshakes int                        `toml:"client_handshakes" default:"1024" min:"1" help:"how many of them one client address may have; IPv6: one /64"`
+}
+
+// Options returns the options of an inbound with mode = "tcp".
+func (o StreamOptions) Options() Options {
+	return Options{
+		Listen: o.Listen, FreeBind: o.FreeBind, Transport: o.Transport, ProxyProtocol: o.ProxyProtocol, Mode: option.Mode(core.TCP),
+		HandshakeTimeout: o.HandshakeTimeout, MaxHandshakes: o.MaxHandshakes, ClientHandshakes: o.ClientHandshakes,
+	}
+}
+
+// Describe implements core.Describer.
+func (o StreamOptions) Describe() core.Description { return o.Options().Describe() }
+
 // check validates the options. Its errors name the key to correct.
 func (o Options) check() error {
 	switch {

@@ -6,6 +6,7 @@ import (
 	"github.com/umbra-proxy/umbra/cipher/aead2022"
 	"github.com/umbra-proxy/umbra/cipher/stream"
 	"github.com/umbra-proxy/umbra/core"
+	inhttp "github.com/umbra-proxy/umbra/inbound/http"
 	"github.com/umbra-proxy/umbra/inbound/relay"
 	insocks5 "github.com/umbra-proxy/umbra/inbound/socks5"
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
@@ -17,7 +18,7 @@ import (
 	"github.com/umbra-proxy/umbra/outbound/direct"
 	"github.com/umbra-proxy/umbra/outbound/failover"
 	"github.com/umbra-proxy/umbra/outbound/fastest"
-	"github.com/umbra-proxy/umbra/outbound/http"
+	outhttp "github.com/umbra-proxy/umbra/outbound/http"
 	"github.com/umbra-proxy/umbra/outbound/route"
 	selector "github.com/umbra-proxy/umbra/outbound/select"
 	outsocks5 "github.com/umbra-proxy/umbra/outbound/socks5"
@@ -39,6 +40,7 @@ import (
 // Standard registers all kinds in the umbra binary. Keep each list in alphabetical
 // order.
 func Standard(reg *core.Registry) {
+	core.Add(&reg.Inbound, "http", inhttp.New)
 	core.Add(&reg.Inbound, "relay", relay.New)
 	core.Add(&reg.Inbound, "socks5", insocks5.New)
 	core.Add(&reg.Inbound, "ss", inss.New)
@@ -52,7 +54,7 @@ func Standard(reg *core.Registry) {
 	core.Add(&reg.Outbound, "direct", direct.New)
 	core.Add(&reg.Outbound, "failover", failover.New)
 	core.Add(&reg.Outbound, "fastest", fastest.New)
-	core.Add(&reg.Outbound, "http", http.New)
+	core.Add(&reg.Outbound, "http", outhttp.New)
 	core.Add(&reg.Outbound, "route", route.New)
 	core.Add(&reg.Outbound, "select", selector.New)
 	core.Add(&reg.Outbound, "socks5", outsocks5.New)

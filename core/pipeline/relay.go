@@ -89,6 +89,9 @@ func (r *relay) run(way direction) {
 
 func (r *relay) finish() {
 	err := r.flow.Cause()
+	if err == io.EOF { // the inbound's protocol has ended the stream in order
+		err = nil
+	}
 	if err == nil {
 		err = r.cutOff
 	}

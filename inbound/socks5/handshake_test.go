@@ -14,6 +14,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/option"
+	"github.com/umbra-proxy/umbra/inbound"
 )
 
 const (
@@ -30,7 +31,7 @@ func reply(rep byte) string { return string(appendReply(nil, rep)) }
 
 func handshakerFor(t *testing.T, passwords map[string]option.Text) *handshaker {
 	t.Helper()
-	us, err := newUsers(passwords)
+	us, err := inbound.NewUsers(passwords)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 	if o.HandshakeTimeout == 0 {
 		o.HandshakeTimeout = defaultTimeout
 	}
-	known, err := newUsers(o.Users)
+	known, err := inbound.NewUsers(o.Users)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func isOpen(l option.Listen) bool { return !l.IsLoopback() }
 
 // handshaker is the Handshaker of SOCKS5: greeting, login and request.
 type handshaker struct {
-	users users
+	users inbound.Users
 	mode  option.Mode
 	ports option.Ports   // of associations
 	told  netip.Addr     // in replies to ASSOCIATE, if valid
@@ -176,7 +176,7 @@ func (h *handshaker) login(w *window) (string, error) {
 	if err != nil {
 		return "", refuseMalformed(failed, err)
 	}
-	name, ok := h.users.find(l)
+	name, ok := h.users.Find(l.name, l.password)
 	if !ok && len(h.users) > 0 {
 		return "", &refusal{failed, fmt.Errorf("login as %q: %w", l.name, core.ErrAuth)}
 	}

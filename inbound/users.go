@@ -1,4 +1,4 @@
-package socks5
+package inbound
 
 import (
 	"crypto/sha256"
@@ -10,18 +10,18 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
-// users are the accounts. They contain digests rather than passwords: digests have one
+// Users are accounts with passwords. They contain digests rather than passwords: digests have one
 // length, so that the time of a comparison reveals nothing about a password.
-type users []user
+type Users []user
 
 type user struct {
 	name   string
 	digest [sha256.Size]byte
 }
 
-// newUsers checks names and passwords: 1 to 255 bytes each, the limits of RFC 1929.
-func newUsers(passwords map[string]option.Text) (users, error) {
-	var us users
+// NewUsers checks names and passwords: 1 to 255 bytes each, the limits of RFC 1929.
+func NewUsers(passwords map[string]option.Text) (Users, error) {
+	var us Users
 	for _, name := range slices.Sorted(maps.Keys(passwords)) {
 		password := passwords[name].Reveal()
 		switch {
@@ -37,15 +37,15 @@ func newUsers(passwords map[string]option.Text) (users, error) {
 		if err := option.CheckSecret(passwords[name]); err != nil {
 			return nil, core.BadOption("users", "user %q: %w", name, err)
 		}
-		us = append(us, user{name, digest(login{[]byte(name), []byte(password)})})
+		us = append(us, user{name, digest([]byte(name), []byte(password))})
 	}
 	return us, nil
 }
 
-// find returns the name of the user with the login l. Its run time depends on the length
-// of l and the number of users, not on whether a user matches, or which.
-func (us users) find(l login) (name string, ok bool) {
-	claimed := digest(l)
+// Find returns the name of the user with a name and a password. Its run time depends on the length
+// of both and the number of users, not on whether a user matches, or which.
+func (us Users) Find(claimedName, password []byte) (name string, ok bool) {
+	claimed := digest(claimedName, password)
 	at := -1
 	for i := range us {
 		same := subtle.ConstantTimeCompare(us[i].digest[:], claimed[:])
@@ -59,9 +59,9 @@ func (us users) find(l login) (name string, ok bool) {
 
 // digest hashes the length of the name, the name and the password, so that no
 // two logins have the same input.
-func digest(l login) [sha256.Size]byte {
-	b := make([]byte, 0, maxMessage)
-	b = append(b, byte(len(l.name)))
-	b = append(append(b, l.name...), l.password...)
+func digest(name, password []byte) [sha256.Size]byte {
+	b := make([]byte, 0, 1+len(name)+len(password))
+	b = append(b, byte(len(name)))
+	b = append(append(b, name...), password...)
 	return sha256.Sum256(b)
 }

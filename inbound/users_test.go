@@ -1,4 +1,4 @@
-package socks5
+package inbound
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 )
 
 func TestUsersFind(t *testing.T) {
-	us, err := newUsers(map[string]option.Text{"ab": "c", "a": "bcd", "bob": "secret", "carol": "secret", "ünï": "pässword"})
+	us, err := NewUsers(map[string]option.Text{"ab": "c", "a": "bcd", "bob": "secret", "carol": "secret", "ünï": "pässword"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,13 +34,13 @@ func TestUsersFind(t *testing.T) {
 		{"nothing", "", "", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			name, ok := us.find(login{[]byte(tc.user), []byte(tc.password)})
+			name, ok := us.Find([]byte(tc.user), []byte(tc.password))
 			if ok != tc.ok || ok && name != tc.user || !ok && name != "" {
 				t.Errorf("got %q, %t, want %t", name, ok, tc.ok)
 			}
 		})
 	}
-	if name, ok := users(nil).find(login{[]byte("bob"), []byte("secret")}); ok {
+	if name, ok := Users(nil).Find([]byte("bob"), []byte("secret")); ok {
 		t.Errorf("no users: got %q, want nobody", name)
 	}
 }
@@ -59,7 +59,7 @@ func TestNewUsersRefuses(t *testing.T) {
 		{"first of several, by name", map[string]option.Text{"b": "", "a": "", "c": "x"}, `users: user "a" has an empty password`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			us, err := newUsers(tc.passwords)
+			us, err := NewUsers(tc.passwords)
 			if us != nil || err == nil || err.Error() != tc.want {
 				t.Errorf("got %v, %v, want %s", us, err, tc.want)
 			}
@@ -76,15 +76,14 @@ func BenchmarkUsersFind(b *testing.B) {
 	for c := 'a'; c <= 'z'; c++ {
 		passwords[strings.Repeat(string(c), 8)] = "password"
 	}
-	us, err := newUsers(passwords)
+	us, err := NewUsers(passwords)
 	if err != nil {
 		b.Fatal(err)
 	}
 	for _, name := range []string{"aaaaaaaa", "zzzzzzzz", "AAAAAAAA"} {
 		b.Run(name, func(b *testing.B) {
-			l := login{[]byte(name), []byte("password")}
 			for b.Loop() {
-				us.find(l)
+				us.Find([]byte(name), []byte("password"))
 			}
 		})
 	}
