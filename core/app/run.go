@@ -90,11 +90,11 @@ func (a *app) run(path string) error {
 		return fail(err)
 	}
 	defer func() { s.admin.close(); s.door.close(); s.closing.Wait() }()
+	s.source.Serves(f, "start") // before anybody can ask
 	if err := s.adoptAdmin(f); err != nil {
 		_ = s.shutdown("failure") // the status is that of the failure
 		return fail(err)
 	}
-	s.source.Serves(f, "start")
 	s.log.Info("umbra started", slog.String("version", versionOf()), slog.Int("pid", os.Getpid()),
 		slog.Int("pipelines", len(f.Pipelines)))
 	return s.serve()
@@ -233,10 +233,10 @@ func (s *service) replace(f *config.File, err error, by string) error {
 		return err
 	}
 	s.adopt(f)
+	s.source.Serves(f, by)
 	if err := s.adoptAdmin(f); err != nil {
 		s.log.Error("no door of [admin]", slog.Any("err", err))
 	}
-	s.source.Serves(f, by)
 	s.log.Info("reloaded", slog.String("file", s.path), slog.Int("pipelines", len(f.Pipelines)))
 	return nil
 }

@@ -66,11 +66,14 @@ func (s *Source) Work() <-chan func() { return s.ask }
 
 // Serves notes that a file is served. by says who asked for it.
 func (s *Source) Serves(f *config.File, by string) {
-	next := faceOf(f, s.key)
+	var next *face
+	if f.Admin.Socket != "" || f.Admin.Web.IsValid() { // else nobody can ask, and it may be large
+		next = faceOf(f, s.key)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := view.Reload{Time: time.Now(), Generation: s.generation(), By: by}
-	if s.face != nil {
+	if s.face != nil && next != nil {
 		r.Change = s.face.to(next)
 	}
 	s.face, s.notReady = next, ""

@@ -63,6 +63,7 @@ func newViewed(t *testing.T) *viewed {
 	v.web = endless.Listener.Addr().String()
 	save(t, v.path, v.file(""))
 	v.process = runAt(t, v.path, v.proxy)
+	v.process.WaitOutput(t, "umbra started") // the socket is opened last
 	return v
 }
 

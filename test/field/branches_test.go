@@ -40,7 +40,9 @@ level = "debug"
 	socks = peer.FreePort(t)
 	path = filepath.Join(t.TempDir(), "umbra.toml")
 	writeBranches(t, path, socks, ss, rules)
-	return socks, server, runAt(t, path, nil, socks), path
+	local = runAt(t, path, nil, socks)
+	local.WaitOutput(t, "umbra started") // the socket is opened last
+	return socks, server, local, path
 }
 
 func writeBranches(t testing.TB, path string, socks, ss int, rules string) {

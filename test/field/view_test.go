@@ -359,7 +359,7 @@ web = %q
 func TestSocketAPI(t *testing.T) {
 	t.Parallel()
 	socks, path := peer.FreePort(t), filepath.Join(t.TempDir(), "sock")
-	run(t, doorFile(socks, fmt.Sprintf("socket = %q", path)), socks)
+	run(t, doorFile(socks, fmt.Sprintf("socket = %q", path)), socks).WaitOutput(t, "umbra started") // the socket is opened last
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}
