@@ -139,7 +139,7 @@ func (e *Engine) forget(g *generation) {
 	delete(e.serving, g)
 	for _, p := range g.pipelines {
 		sum := e.gone[p.name]
-		sum.Add(p.pipeline.Totals())
+		sum.Add(p.pipeline.Totals(true))
 		e.gone[p.name] = sum
 		p.pipeline.Outbounds(e.through)
 	}

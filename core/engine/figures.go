@@ -22,19 +22,23 @@ func (e *Engine) CountUsers(on bool) { core.Shared[userCounts](e.process).on.Sto
 // Tally returns what is counted of connections.
 func (e *Engine) Tally() *tally.Tally { return tally.Of(e.process) }
 
-// Totals returns the totals of pipelines by name, since the start of the process.
-func (e *Engine) Totals() map[string]pipeline.Totals {
+// Totals returns the totals of pipelines by name, since the start of the process, with those
+// of users if they are wanted and counted: of many users, that is much.
+func (e *Engine) Totals(users bool) map[string]pipeline.Totals {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	all := maps.Clone(e.gone)
 	for name, gone := range all {
+		if !users {
+			gone.Users = nil
+		}
 		gone.Users = maps.Clone(gone.Users)
 		all[name] = gone
 	}
 	for g := range e.serving {
 		for _, p := range g.pipelines {
 			sum := all[p.name]
-			sum.Add(p.pipeline.Totals())
+			sum.Add(p.pipeline.Totals(users))
 			all[p.name] = sum
 		}
 	}
@@ -58,15 +62,15 @@ func (e *Engine) Outbounds() map[string]pipeline.Sum {
 // Figures passes on the figures of the engine, of connections, and of each component of the
 // running file that is a core.Measurer.
 func (e *Engine) Figures(yield func(core.Figure)) {
-	reader := func(m *core.Metric, v float64, labels ...string) {
+	one := func(m *core.Metric, v float64, labels ...string) {
 		yield(core.Figure{Metric: m, Value: v, Labels: labels})
 	}
 	users := map[string]pipeline.Sum{}
-	for name, t := range e.Totals() {
+	for name, t := range e.Totals(true) {
 		for network, sum := range map[core.Network]pipeline.Sum{core.TCP: t.Streams, core.UDP: t.Associations} {
-			reader(metrics.Connections, float64(sum.Live), name, string(network))
-			reader(metrics.Bytes, float64(sum.Up), name, string(network), "up")
-			reader(metrics.Bytes, float64(sum.Down), name, string(network), "down")
+			one(metrics.Connections, float64(sum.Live), name, string(network))
+			one(metrics.Bytes, float64(sum.Up), name, string(network), "up")
+			one(metrics.Bytes, float64(sum.Down), name, string(network), "down")
 		}
 		for user, sum := range t.Users {
 			if user == "" {
@@ -78,9 +82,9 @@ func (e *Engine) Figures(yield func(core.Figure)) {
 		}
 	}
 	for user, sum := range users {
-		reader(metrics.UserConnections, float64(sum.Live), user)
-		reader(metrics.UserBytes, float64(sum.Up), user, "up")
-		reader(metrics.UserBytes, float64(sum.Down), user, "down")
+		one(metrics.UserConnections, float64(sum.Live), user)
+		one(metrics.UserBytes, float64(sum.Up), user, "up")
+		one(metrics.UserBytes, float64(sum.Down), user, "down")
 	}
 	e.Tally().Measure(yield)
 	e.EachFigure(func(_ config.ID, f core.Figure) { yield(f) })

@@ -36,7 +36,7 @@ func TestFigures(t *testing.T) {
 	echo(t, c)
 	before := figures()
 	pipeline := ""
-	for name := range e.Totals() {
+	for name := range e.Totals(true) {
 		pipeline = name
 	}
 	down := "umbra_bytes_total " + pipeline + " tcp down"
@@ -53,11 +53,11 @@ func TestFigures(t *testing.T) {
 	if now["umbra_connections "+pipeline+" tcp"] != 0 || now[down] != before[down] || now["umbra_connections_total "+pipeline+" tcp ok"] != 1 {
 		t.Errorf("after the end: got %v", now)
 	}
-	if all := e.Totals()[pipeline]; all.Users != nil {
+	if all := e.Totals(true)[pipeline]; all.Users != nil {
 		t.Errorf("users without CountUsers: got %v", all.Users)
 	}
 	e.CountUsers(true)
-	if all := e.Totals()[pipeline]; all.Users == nil {
+	if all := e.Totals(true)[pipeline]; all.Users == nil {
 		t.Error("users with CountUsers: got none")
 	}
 }

@@ -24,7 +24,7 @@ func (s *Source) Users() []view.User {
 		}
 		return users[name]
 	}
-	for _, t := range s.engine.Totals() {
+	for _, t := range s.engine.Totals(true) {
 		for name, sum := range t.Users {
 			if name == "" {
 				continue

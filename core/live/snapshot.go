@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math"
@@ -44,10 +45,7 @@ func (s *Source) Snapshot() view.Snapshot {
 			branches := slices.ContainsFunc(c.References, func(r plan.Reference) bool { return r.Use == plan.UseBranch || r.Use == plan.UseRule })
 			s.outbound(id, sums[id], branches, &state)
 		case core.SectionInbound:
-			failures := s.engine.Tally().Failures(c.Name)
-			for _, reason := range slices.Sorted(maps.Keys(failures)) {
-				state.Counts = append(state.Counts, view.Count{Metric: metrics.HandshakeFailures.Name, Labels: map[string]string{"reason": reason}, Value: float64(failures[reason])})
-			}
+			state.Counts = append(state.Counts, countsBy(metrics.HandshakeFailures, "reason", s.engine.Tally().Failures(c.Name))...)
 		}
 		worsen(&state, v.Time)
 		v.Components[id] = state
@@ -57,7 +55,7 @@ func (s *Source) Snapshot() view.Snapshot {
 		s.members(id, &state)
 		v.Components[id.String()] = state
 	}
-	totals := s.engine.Totals()
+	totals := s.engine.Totals(false)
 	for _, p := range f.plan.Pipelines {
 		t, in := totals[p.Name], inboundOf(f, p)
 		state := view.PipelineState{
@@ -90,10 +88,7 @@ func inboundOf(f *face, p *plan.Pipeline) string {
 func (s *Source) outbound(id string, now pipeline.Sum, branches bool, state *view.ComponentState) {
 	of := s.engine.Tally().Outbound(id)
 	state.Connections, state.Up, state.Down = now.Live, now.Up, now.Down
-	results := of.Results()
-	for _, result := range slices.Sorted(maps.Keys(results)) {
-		state.Counts = append(state.Counts, view.Count{Metric: metrics.Dials.Name, Labels: map[string]string{"result": result}, Value: float64(results[result])})
-	}
+	state.Counts = append(state.Counts, countsBy(metrics.Dials, "result", of.Results())...)
 	failed := of.LastFailure()
 	if failed.At.IsZero() {
 		return
@@ -106,6 +101,15 @@ func (s *Source) outbound(id string, now pipeline.Sum, branches bool, state *vie
 	default:
 		state.State = view.Trouble
 	}
+}
+
+// countsBy returns counters by a label, in order.
+func countsBy(m *core.Metric, label string, all map[string]uint64) []view.Count {
+	var counts []view.Count
+	for _, value := range slices.Sorted(maps.Keys(all)) {
+		counts = append(counts, view.Count{Metric: m.Name, Labels: map[string]string{label: value}, Value: float64(all[value])})
+	}
+	return counts
 }
 
 // counts returns the figures of components, but for histograms and those of users.
@@ -210,14 +214,14 @@ func journeyOf(r *journey.Record, whole bool) view.Journey {
 	switch {
 	case r.Kind == core.HandshakeFailed:
 		part("admit", s.Accepted, s.Admitted, false)
-		part("handshake", firstOf(s.Admitted, s.Accepted), s.Ended, true)
+		part("handshake", cmp.Or(s.Admitted, s.Accepted), s.Ended, true)
 		return j
 	case r.ID == 0: // a gate refused the client
 		part("admit", s.Accepted, s.Ended, true)
 		return j
 	}
 	part("admit", s.Accepted, s.Admitted, false)
-	part("handshake", firstOf(s.Admitted, s.Accepted), s.Requested, false)
+	part("handshake", cmp.Or(s.Admitted, s.Accepted), s.Requested, false)
 	for _, step := range r.Steps {
 		v := view.Step{
 			Kind: string(step.Kind), Name: step.Name, Detail: step.Detail, At: milliseconds(step.Began.Sub(s.Accepted)), Took: milliseconds(step.Took),
@@ -227,19 +231,9 @@ func journeyOf(r *journey.Record, whole bool) view.Journey {
 		}
 		j.Steps = append(j.Steps, v)
 	}
-	part("answer", firstOf(s.Reached, s.Requested), s.Answered, false)
+	part("answer", cmp.Or(s.Reached, s.Requested), s.Answered, false)
 	part("end", s.Ended, s.Ended, r.Result != tally.OK)
 	return j
-}
-
-// firstOf returns the first time that is not zero.
-func firstOf(times ...time.Time) time.Time {
-	for _, t := range times {
-		if !t.IsZero() {
-			return t
-		}
-	}
-	return time.Time{}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

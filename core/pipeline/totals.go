@@ -11,7 +11,7 @@ import (
 // being served, and of those that have ended.
 type Totals struct {
 	Streams, Associations Sum
-	Users                 map[string]Sum // only with Config.Users; "" for connections without a user
+	Users                 map[string]Sum // by name, if they are wanted and counted; "" for connections without a user
 }
 
 // Sum is a number of connections and what they moved.
@@ -29,14 +29,8 @@ func (t *Totals) Add(o Totals) {
 		t.Users = map[string]Sum{}
 	}
 	for name, u := range o.Users {
-		t.addUser(name, u)
+		addTo(t.Users, name, u)
 	}
-}
-
-func (t *Totals) addUser(name string, u Sum) {
-	sum := t.Users[name]
-	sum.Add(u)
-	t.Users[name] = sum
 }
 
 // Add adds another sum.
@@ -57,17 +51,23 @@ func (t *Totals) of(n core.Network) *Sum {
 	return &t.Streams
 }
 
-// Totals returns those of the pipeline. A connection that ends meanwhile is counted once.
-func (p *Pipeline) Totals() Totals {
-	return p.live.totals(p.cfg.Users != nil && p.cfg.Users())
+// Totals returns those of the pipeline, with its users if they are wanted and Config.Users
+// says that they are counted. A connection that ends meanwhile is counted once.
+func (p *Pipeline) Totals(users bool) Totals {
+	return p.live.totals(users, p.cfg.Users != nil && p.cfg.Users())
 }
 
-func (l *liveSet) totals(users bool) Totals {
+// totals returns the totals, with users if they are wanted: those of ended connections, and
+// of running ones if they are counted now.
+func (l *liveSet) totals(wanted, counted bool) Totals {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.gone
-	if t.Users = maps.Clone(t.Users); users && t.Users == nil {
+	if !wanted {
+		t.Users = nil
+	}
+	if t.Users = maps.Clone(t.Users); wanted && counted && t.Users == nil {
 		t.Users = map[string]Sum{}
 	}
 	for _, part := range []map[connection]struct{}{l.streams, l.associations} {
@@ -75,8 +75,8 @@ func (l *liveSet) totals(users bool) Totals {
 			f := c.flow()
 			one := Sum{Live: 1, Up: f.Up.Load(), Down: f.Down.Load(), Seen: now}
 			t.of(c.network()).Add(one)
-			if users {
-				t.addUser(c.user(), one)
+			if wanted && counted {
+				addTo(t.Users, c.user(), one)
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func (l *liveSet) add(c connection) {
 		l.gone.Users = map[string]Sum{}
 	}
 	one.Seen = time.Now()
-	l.gone.addUser(c.user(), one)
+	addTo(l.gone.Users, c.user(), one)
 }
 
 // Outbounds adds to sums, by the ID of each outbound and branch, what goes and went through

@@ -20,7 +20,7 @@ func TestTotalsNeverFall(t *testing.T) {
 	reading.Go(func() {
 		var last int64
 		for !done.Load() {
-			sum := l.totals(true)
+			sum := l.totals(true, true)
 			moved := sum.Streams.Up + sum.Associations.Up
 			if moved < last || moved > n*10 || sum.Users["alice"].Up != moved {
 				t.Errorf("got %d bytes after %d, and %d of the user", moved, last, sum.Users["alice"].Up)
@@ -41,11 +41,11 @@ func TestTotalsNeverFall(t *testing.T) {
 	all.Wait()
 	done.Store(true)
 	reading.Wait()
-	sum := l.totals(true)
+	sum := l.totals(true, true)
 	if sum.Streams.Live+sum.Associations.Live != 0 || sum.Streams.Up != n*5 || sum.Associations.Up != n*5 || sum.Users["alice"].Up != n*10 {
 		t.Errorf("at the end: got %+v", sum)
 	}
-	if l.totals(false).Users == nil {
+	if l.totals(true, false).Users == nil {
 		t.Error("users that were counted are forgotten")
 	}
 }
@@ -122,7 +122,7 @@ func BenchmarkTotals(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		p.Totals()
+		p.Totals(true)
 		p.Outbounds(map[string]Sum{})
 	}
 }
