@@ -103,12 +103,9 @@ func readCertificate(read func(string) ([]byte, error), a config.Admin) (*tls.Ce
 	return &pair, nil
 }
 
-// openDoor opens the door of a file, which has one. An error is a config.Problem.
-func openDoor(f *config.File, source view.Source, log *slog.Logger) (*door, error) {
-	s, err := readSecrets(f, log)
-	if err != nil {
-		return nil, err
-	}
+// openDoor opens the door of a file, which has one, with the files that it names. An error is
+// a config.Problem.
+func openDoor(f *config.File, s secrets, source view.Source, log *slog.Logger) (*door, error) {
 	a := f.Admin
 	ln, err := net.Listen("tcp", a.Web.String())
 	if err != nil {

@@ -140,7 +140,8 @@ func (s *service) adoptAdmin(f *config.File) error {
 	if s.door.serves(f.Admin) {
 		return nil
 	}
-	if _, err := readSecrets(f, s.log); err != nil {
+	secrets, err := readSecrets(f, s.log)
+	if err != nil {
 		return err
 	}
 	old := s.door
@@ -150,8 +151,7 @@ func (s *service) adoptAdmin(f *config.File) error {
 	}
 	var next *door
 	if f.Admin.Web.IsValid() {
-		var err error
-		if next, err = openDoor(f, s.source, s.log); err != nil {
+		if next, err = openDoor(f, secrets, s.source, s.log); err != nil {
 			return err
 		}
 	}
