@@ -42,14 +42,32 @@ signal cut the shutdown short, 2 for wrong usage.`,
 		Args:                  exactlyOne("FILE"),
 		ValidArgsFunction:     completeFile,
 		DisableFlagsInUseLine: true,
-		RunE:                  func(_ *cobra.Command, args []string) error { return a.run(args[0]) },
+		RunE:                  func(_ *cobra.Command, args []string) error { return a.run(a.file(args[0])) },
 	}
+}
+
+// served is what a service serves.
+type served struct {
+	name string                       // in messages: the path of a file
+	read func() (*config.File, error) // reads it, at the start and for each reload
+}
+
+// file is the file at path. The standard input can be read once.
+func (a *app) file(path string) served {
+	again := false
+	return served{path, func() (*config.File, error) {
+		if path == "-" && again {
+			return nil, errFromStdin
+		}
+		again = true
+		return a.load(path)
+	}}
 }
 
 // service is a running file.
 type service struct {
 	*app
-	path    string
+	served
 	engine  *engine.Engine
 	logs    *logs
 	queue   *logging.Queue // of the log
@@ -66,8 +84,9 @@ type service struct {
 	tail     *tail
 }
 
-func (a *app) run(path string) error {
-	f, err := a.load(path)
+// run serves until a signal ends it.
+func (a *app) run(what served) error {
+	f, err := what.read()
 	if err != nil {
 		return fail(err)
 	}
@@ -75,15 +94,15 @@ func (a *app) run(path string) error {
 	defer stop()
 	defer paceHeap()()
 	defer trimMemory()()
-	s := &service{app: a, path: path, signals: signals, journeys: journey.NewRecorder()}
+	s := &service{app: a, served: what, signals: signals, journeys: journey.NewRecorder()}
 	if err := s.openLog(f.Log); err != nil {
 		return fail(err)
 	}
 	defer s.queue.Close(lastLines)
 	s.engine = engine.New(a.reg, s.log, s.journeys)
 	s.source = live.New(live.Config{
-		Engine: s.engine, Journeys: s.journeys, File: path, Version: versionOf(), LogTail: s.tail.last,
-		Load: s.loadAgain, Check: s.checkFile, Replace: s.replace,
+		Engine: s.engine, Journeys: s.journeys, File: what.name, Version: versionOf(), LogTail: s.tail.last,
+		Load: what.read, Check: s.checkFile, Replace: s.replace,
 	})
 	s.adopt(f)
 	if err := s.engine.Start(context.Background(), f); err != nil {
@@ -190,7 +209,7 @@ func (s *service) serve() error {
 
 // reload reads the file again. If it has a mistake, nothing changes.
 func (s *service) reload() {
-	f, err := s.loadAgain()
+	f, err := s.read()
 	if errors.Is(err, errFromStdin) {
 		s.log.Error("not reloaded, the running configuration stays", slog.String("reason", "it came from the standard input"))
 		return
@@ -199,14 +218,6 @@ func (s *service) reload() {
 }
 
 var errFromStdin = errors.New("the file came from the standard input, so it can't be read again")
-
-// loadAgain reads the file again.
-func (s *service) loadAgain() (*config.File, error) {
-	if s.path == "-" {
-		return nil, errFromStdin
-	}
-	return s.load(s.path)
-}
 
 // checkFile returns the mistakes of a file that building it shows.
 func (s *service) checkFile(f *config.File) error {
@@ -237,7 +248,7 @@ func (s *service) replace(f *config.File, err error, by string) error {
 	if err := s.adoptAdmin(f); err != nil {
 		s.log.Error("no door of [admin]", slog.Any("err", err))
 	}
-	s.log.Info("reloaded", slog.String("file", s.path), slog.Int("pipelines", len(f.Pipelines)))
+	s.log.Info("reloaded", slog.String("file", s.name), slog.Int("pipelines", len(f.Pipelines)))
 	return nil
 }
 
