@@ -82,10 +82,13 @@ func (e Env) ClientTransports(refs []Ref[Transport]) ([]Transport, error) {
 
 func (e Env) transports(refs []Ref[Transport], check func(Transport) error) ([]Transport, error) {
 	var ts []Transport
-	for _, ref := range refs {
+	for i, ref := range refs {
 		t, err := ref.Get(e)
 		if err != nil {
 			return nil, err
+		}
+		if _, ok := t.(Carrier); ok && i > 0 {
+			return nil, BadOption("transport", "transport.%s is a program that makes its own connections, so it can't stand over another transport; move it to the front", ref)
 		}
 		if err := check(t); err != nil {
 			return nil, BadOption("transport", "transport.%s: %w", ref, err)

@@ -14,7 +14,7 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	transports, err := env.ServerTransports(o.Transport)
+	transports, err := o.transports(env)
 	if err != nil {
 		return nil, err
 	}

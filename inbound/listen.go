@@ -28,6 +28,7 @@ type leases[L any] struct {
 	lease    func(ctx context.Context, at netip.AddrPort, o netio.SocketOptions) (L, error)
 	options  netio.SocketOptions
 	resolver core.Resolver // nil for the operating system's
+	carrier  core.Carrier  // accepts in place of the inbound; nil for none
 
 	taken map[netip.AddrPort]bool
 	all   []L
@@ -36,7 +37,12 @@ type leases[L any] struct {
 // ListenPackets leases a UDP socket for each address of a list. With an error it returns what
 // it has leased too, which the caller closes. Its errors name the elements of the list.
 func ListenPackets(ctx context.Context, env core.Env, list option.ListenList, o netio.SocketOptions) ([]*netio.PacketListener, error) {
-	of := leases[*netio.PacketListener]{env: env, network: core.UDP, lease: netio.SocketsOf(env.Process).ListenPacketsWith, options: o}
+	return listenPackets(ctx, env, list, o, nil)
+}
+
+// listenPackets is ListenPackets, behind a carrier if that is not nil.
+func listenPackets(ctx context.Context, env core.Env, list option.ListenList, o netio.SocketOptions, carrier core.Carrier) ([]*netio.PacketListener, error) {
+	of := leases[*netio.PacketListener]{env: env, network: core.UDP, lease: netio.SocketsOf(env.Process).ListenPacketsWith, options: o, carrier: carrier}
 	return of.of(ctx, list)
 }
 
@@ -68,7 +74,14 @@ func (s *leases[L]) one(ctx context.Context, at netip.AddrPort) error {
 	if s.taken[at] {
 		return nil
 	}
-	l, err := s.lease(ctx, at, s.options)
+	behind, err := at, error(nil)
+	if s.carrier != nil {
+		behind, err = s.carrier.Behind(at)
+	}
+	if err != nil {
+		return err
+	}
+	l, err := s.lease(ctx, behind, s.options)
 	switch {
 	case errors.Is(err, syscall.EADDRNOTAVAIL) && !s.options.FreeBind:
 		return fmt.Errorf("%w: this machine does not have the address; if it gets it later, set free_bind = true", err)

@@ -5,6 +5,7 @@ package inbound
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -63,14 +64,43 @@ func (o Options) check() error {
 		return core.BadOption("max_sessions", "%d is not positive", o.MaxSessions)
 	case o.Mode.Packets() && o.ClientSessions <= 0:
 		return core.BadOption("client_sessions", "%d is not positive", o.ClientSessions)
-	case o.Mode.Packets() && len(o.Transport) > 0:
-		return core.BadOption("mode", "a transport carries no UDP, and UDP must not bypass the transport; add mode = %q", core.TCP)
 	case o.Mode.Packets() && o.ProxyProtocol != nil:
 		return core.BadOption("mode", "proxy_protocol names the clients of TCP alone; add mode = %q", core.TCP)
 	case o.ProxyProtocol != nil:
 		return o.ProxyProtocol.check()
 	}
 	return nil
+}
+
+// transports returns the transports, which must carry what mode says.
+func (o Options) transports(env core.Env) ([]core.Transport, error) {
+	ts, err := env.ServerTransports(o.Transport)
+	if err != nil {
+		return nil, err
+	}
+	for _, network := range []core.Network{core.TCP, core.UDP} {
+		serves := o.Mode.Streams()
+		if network == core.UDP {
+			serves = o.Mode.Packets()
+		}
+		if serves && !carries(ts, network) {
+			other := core.TCP
+			if network == core.TCP {
+				other = core.UDP
+			}
+			return nil, core.BadOption("mode", "the transport carries no %s, and %[1]s must not bypass the transport; add mode = %q", strings.ToUpper(string(network)), other)
+		}
+	}
+	return ts, nil
+}
+
+// carries reports whether transports carry a network: only a program alone carries UDP.
+func carries(ts []core.Transport, network core.Network) bool {
+	c := core.CarrierOf(ts)
+	if c != nil && (network == core.TCP || len(ts) == 1) {
+		return c.Carries(network)
+	}
+	return network == core.TCP || len(ts) == 0
 }
 
 // Handshaker reads the requests of one protocol. If a Handshaker has a method

@@ -21,7 +21,8 @@ type PacketServer struct {
 	listen   option.ListenList
 	options  netio.SocketOptions
 	cipher   core.PacketServer
-	sessions *sessions // kept by the process over a reload; nil until served
+	sessions *sessions    // kept by the process over a reload; nil until served
+	carrier  core.Carrier // nil for none
 	sockets  []*packetSocket
 	handler  atomic.Pointer[servingPackets]
 
@@ -49,7 +50,11 @@ func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*Packet
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &PacketServer{env: env, listen: o.Listen, options: netio.SocketOptions{FreeBind: o.FreeBind}, cipher: cipher}
+	transports, err := o.transports(env)
+	if err != nil {
+		return nil, err
+	}
+	s := &PacketServer{env: env, listen: o.Listen, options: netio.SocketOptions{FreeBind: o.FreeBind}, carrier: core.CarrierOf(transports), cipher: cipher}
 	core.Keep(env, func(old *sessions) *sessions {
 		if old == nil {
 			old = newSessions()
@@ -63,7 +68,7 @@ func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*Packet
 
 // Listen binds the addresses.
 func (s *PacketServer) Listen(ctx context.Context) error {
-	listeners, err := ListenPackets(ctx, s.env, s.listen, s.options)
+	listeners, err := listenPackets(ctx, s.env, s.listen, s.options, s.carrier)
 	for _, ln := range listeners {
 		s.sockets = append(s.sockets, &packetSocket{PacketServer: s, ln: ln})
 	}

@@ -78,7 +78,7 @@ func NewServer(cfg ServerConfig) *Server {
 func (s *Server) Listen(ctx context.Context) (err error) {
 	of := leases[*netio.Listener]{
 		env: s.cfg.Env, network: core.TCP, lease: netio.SocketsOf(s.cfg.Env.Process).ListenWith,
-		options: netio.SocketOptions{FreeBind: s.cfg.FreeBind},
+		options: netio.SocketOptions{FreeBind: s.cfg.FreeBind}, carrier: core.CarrierOf(s.cfg.Transports),
 	}
 	s.listeners, err = of.of(ctx, s.cfg.Listen)
 	return err

@@ -54,8 +54,8 @@ func NewWay(env core.Env, o Options) (Way, error) {
 }
 
 // Over returns the Dialer for connections to the server over wire.
-func (w Way) Over(wire core.Dialer) core.Dialer {
-	return dial.OverTransports(dial.WithResolver(wire, w.asks, w.resolver), w.transports)
+func (w Way) Over(wire core.Dialer) (core.Dialer, error) {
+	return dial.ToServer(wire, w.Server, w.asks, w.resolver, w.transports)
 }
 
 // A Dialogue asks the server for a target: it reads the answers to the first message, which

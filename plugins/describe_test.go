@@ -153,7 +153,13 @@ func testDescribed(t *testing.T, reg *core.Registry, text string, section core.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	coretest.TestDescription(t, c.Description, house.Description.Networks, built)
+	wire := house.Description.Networks
+	for _, n := range c.Description.Wire {
+		if under, ok := f.Components[config.ID{Section: n.To.RefSection(), Name: n.To.RefName()}]; ok && !c.Description.InStreams {
+			wire &= under.Description.Networks
+		}
+	}
+	coretest.TestDescription(t, c.Description, wire, built)
 }
 
 func build[T any](t *testing.T, kinds *core.Kinds[T], env core.Env, c *config.Component) (T, error) {

@@ -58,6 +58,7 @@ var keptCases = map[string]options{
 	"outbound.failover":   {`members = ["inner", "inner2"]`, "members = [\"inner2\", \"inner\"]\non_switch = \"cut\""},
 	"outbound.fastest":    {`members = ["inner", "inner2"]`, "members = [\"inner\"]\nprobe = { target = \"127.0.0.1:1\" }"},
 	"outbound.select":     {`members = ["inner", "inner2"]`, "members = [\"inner\", \"inner2\"]\nfirst = \"inner2\"\nfile = \"DIR/choice\""},
+	"transport.sip003":    {`plugin = "/bin/sh"`, "plugin = \"/bin/sh\"\noptions = \"tls\""},
 	"transport.websocket": {"", `path = "/ws"`},
 	"observer.accesslog":  {`output = "DIR/access.log"`, "output = \"DIR/other.log\"\nqueue = 16"},
 }

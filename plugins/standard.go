@@ -24,6 +24,7 @@ import (
 	outsocks5 "github.com/umbra-proxy/umbra/outbound/socks5"
 	outss "github.com/umbra-proxy/umbra/outbound/ss"
 	"github.com/umbra-proxy/umbra/outbound/ssh"
+	"github.com/umbra-proxy/umbra/plugins/sip003"
 	"github.com/umbra-proxy/umbra/plugins/tls"
 	"github.com/umbra-proxy/umbra/plugins/websocket"
 	"github.com/umbra-proxy/umbra/policy/acl"
@@ -83,6 +84,7 @@ func Standard(reg *core.Registry) {
 
 	core.Add(&reg.Rule, "match", match.New)
 
+	core.Add(&reg.Transport, "sip003", sip003.New)
 	core.Add(&reg.Transport, "tls", tls.New)
 	core.Add(&reg.Transport, "websocket", websocket.New)
 }

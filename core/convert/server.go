@@ -71,8 +71,11 @@ func (d *Document) Plugin(plugin, options, mode string) string {
 	if options != "" {
 		t.Set("options", options)
 	}
-	if mode != "" && mode != "tcp_only" {
-		t.Set("mode", mode)
+	switch mode {
+	case "tcp_and_udp":
+		t.Set("mode", "both")
+	case "udp_only":
+		t.Set("mode", "udp")
 	}
 	return name
 }

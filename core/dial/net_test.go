@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -203,14 +204,57 @@ func (seal) Server(context.Context, core.Stream) (core.Stream, error) {
 	return nil, errors.ErrUnsupported
 }
 
-func TestOverTransports(t *testing.T) {
+// over returns the Dialer for a server over wire.
+func over(t *testing.T, wire core.Dialer, transports []core.Transport) core.Dialer {
+	t.Helper()
+	d, err := dial.ToServer(wire, core.Addr{}, "", nil, transports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// program is a Carrier.
+type program struct {
+	seal
+	dialer core.Dialer
+}
+
+func (p program) Carry(core.Dialer, core.Addr) core.Dialer    { return p.dialer }
+func (program) Behind(netip.AddrPort) (netip.AddrPort, error) { return netip.AddrPort{}, nil }
+func (program) Carries(core.Network) bool                     { return true }
+
+// TestCarrier dials a program in the place of the server, if nothing stands before it.
+func TestCarrier(t *testing.T) {
+	p := program{dialer: coretest.NewDialer()}
+	if got := over(t, dial.Net{}, []core.Transport{p}); got != p.dialer {
+		t.Errorf("got %v, want what the program dials", got)
+	}
+	if err := over(t, dial.Net{}, []core.Transport{p, seal{mark: "a"}}).CheckPackets(); !errors.Is(err, core.ErrNoPackets) {
+		t.Errorf("UDP over a transport over a program: got %v", err)
+	}
+	for want, build := range map[string]func() (core.Dialer, error){
+		"move it to the front": func() (core.Dialer, error) {
+			return dial.ToServer(coretest.NewDialer(), core.Addr{}, "", nil, []core.Transport{p})
+		},
+		"resolver.x would not be asked": func() (core.Dialer, error) {
+			return dial.ToServer(dial.Net{}, core.Addr{}, "resolver.x", &coretest.Resolver{}, []core.Transport{p})
+		},
+	} {
+		if _, err := build(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+func TestToServer(t *testing.T) {
 	wire := coretest.NewDialer()
-	if got := dial.OverTransports(wire, nil); got != core.Dialer(wire) {
+	if got := over(t, wire, nil); got != core.Dialer(wire) {
 		t.Errorf("without transports: got %v, want the wire", got)
 	}
 	target := coretest.Addr(t, "front.test:443")
 	r := &core.Request{Target: target, Payload: []byte("payload")}
-	d := dial.OverTransports(wire, []core.Transport{seal{mark: "a"}, seal{mark: "b"}})
+	d := over(t, wire, []core.Transport{seal{mark: "a"}, seal{mark: "b"}})
 	s, err := d.DialStream(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +284,7 @@ func TestSentMarks(t *testing.T) {
 		{"handshake", seal{err: io.ErrUnexpectedEOF}, false},
 		{"first write", closing{}, true},
 	} {
-		_, err := dial.OverTransports(coretest.NewDialer(), []core.Transport{tc.over}).DialStream(t.Context(), r)
+		_, err := over(t, coretest.NewDialer(), []core.Transport{tc.over}).DialStream(t.Context(), r)
 		if err == nil || core.IsSent(err) != tc.sent {
 			t.Errorf("%s: got %v, marked %t, want %t", tc.name, err, core.IsSent(err), tc.sent)
 		}
@@ -259,10 +303,10 @@ func (closing) Client(_ context.Context, s core.Stream, _ core.Addr) (core.Strea
 	return s, nil
 }
 
-func TestOverTransportsFails(t *testing.T) {
+func TestToServerFails(t *testing.T) {
 	errHello := errors.New("no hello")
 	wire := coretest.NewDialer()
-	d := dial.OverTransports(wire, []core.Transport{seal{mark: "a"}, seal{err: errHello}})
+	d := over(t, wire, []core.Transport{seal{mark: "a"}, seal{err: errHello}})
 	if s, err := d.DialStream(t.Context(), &core.Request{Target: coretest.Addr(t, "front.test:443")}); s != nil || err != errHello {
 		t.Errorf("got %v, %v, want nil, %v", s, err, errHello)
 	}

@@ -2,19 +2,31 @@ package dial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 )
 
-// OverTransports returns a Dialer whose streams are carried by the transports, from the
-// wire up. Without transports it returns wire.
-func OverTransports(wire core.Dialer, transports []core.Transport) core.Dialer {
-	if len(transports) == 0 {
-		return wire
+// ToServer returns a Dialer for a server over wire, whose streams are carried by the
+// transports, from the wire up. If r is not nil, it finds the addresses of the server's name;
+// id names it in the steps of requests.
+func ToServer(wire core.Dialer, server core.Addr, id string, r core.Resolver, transports []core.Transport) (core.Dialer, error) {
+	if c := core.CarrierOf(transports); c != nil {
+		if _, bare := wire.(Net); !bare {
+			return nil, errors.New("its transport is a program that reaches the server by itself, whatever stands before it; move it to the front of the chain, or take the transport away")
+		}
+		if r != nil {
+			return nil, fmt.Errorf("its transport is a program that looks the server up by itself, so %s would not be asked; leave resolver out, or write an address in server", id)
+		}
+		wire, transports = c.Carry(wire, server), transports[1:]
 	}
-	return carried{wire: wire, transports: transports}
+	wire = WithResolver(wire, id, r)
+	if len(transports) == 0 {
+		return wire, nil
+	}
+	return carried{wire: wire, transports: transports}, nil
 }
 
 // carried is a Dialer over wire and transports.

@@ -42,8 +42,8 @@ func address(s core.Server) string { return cmp.Or(s.Text, s.Addr.String()) }
 func networks(n core.Networks) []string { return append([]string{}, n.Strings()...) }
 
 // carried returns the networks that a component carries over what it stands on, 0 if
-// that is not known. Transports carry streams alone; a cipher that says nothing takes
-// nothing away.
+// that is not known. A transport that says nothing carries streams alone; a cipher that
+// says nothing takes nothing away.
 func (b *builder) carried(c *config.Component) core.Networks {
 	carried := c.Description.Networks
 	if c.Description.InStreams {
@@ -52,10 +52,10 @@ func (b *builder) carried(c *config.Component) core.Networks {
 	for _, n := range c.Description.Wire {
 		switch under := b.find(n.To); {
 		case under == nil:
-		case under.ID.Section == core.SectionTransport:
-			carried &= core.OverTCP
 		case under.Description.Networks != 0:
 			carried &= under.Description.Networks
+		case under.ID.Section == core.SectionTransport:
+			carried &= core.OverTCP
 		}
 	}
 	return carried

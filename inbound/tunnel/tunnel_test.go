@@ -47,6 +47,9 @@ func TestInbound(t *testing.T) {
 	})
 }
 
+// front is a transport, which carries streams alone.
+type front struct{ core.Transport }
+
 func TestNew(t *testing.T) {
 	for _, tc := range []struct {
 		name, target string
@@ -71,7 +74,9 @@ func TestNew(t *testing.T) {
 			if tc.edit != nil {
 				tc.edit(&o)
 			}
-			in, err := New(coretest.Env(t), o)
+			env := coretest.Env(t)
+			env.Graph = coretest.Graph{core.Ref[core.Transport]("front"): front{}}
+			in, err := New(env, o)
 			bad, ok := errors.AsType[*core.OptionError](err)
 			if ok != (tc.key != "") || ok && bad.Key != tc.key || (in == nil) != ok {
 				t.Errorf("got %v, %v, want an error for %q", in, err, tc.key)

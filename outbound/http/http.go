@@ -64,7 +64,11 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 
 // Over returns the Dialer that reaches the proxy over wire.
 func (o *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
-	return &hop{Outbound: o, wire: o.way.Over(wire)}, nil
+	over, err := o.way.Over(wire)
+	if err != nil {
+		return nil, err
+	}
+	return &hop{Outbound: o, wire: over}, nil
 }
 
 // hop is the Outbound at one position in a chain.

@@ -67,7 +67,11 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 // Over returns the Dialer that reaches the server over wire.
 func (o *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
 	_, first := wire.(dial.Net)
-	return &hop{Outbound: o, wire: o.way.Over(wire), first: first}, nil
+	over, err := o.way.Over(wire)
+	if err != nil {
+		return nil, err
+	}
+	return &hop{Outbound: o, wire: over, first: first}, nil
 }
 
 // hop is the Outbound at one position in a chain.

@@ -69,7 +69,11 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 
 // Over returns the Dialer that reaches the server over wire.
 func (o *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
-	return &hop{Outbound: o, wire: dial.OverTransports(dial.WithResolver(wire, o.asks, o.resolver), o.transports)}, nil
+	wire, err := dial.ToServer(wire, o.server, o.asks, o.resolver, o.transports)
+	if err != nil {
+		return nil, err
+	}
+	return &hop{Outbound: o, wire: wire}, nil
 }
 
 // hop is the Outbound at one position in a chain.

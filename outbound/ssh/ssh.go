@@ -87,7 +87,11 @@ func orNone(t option.Timeout) time.Duration {
 
 // Over returns the Dialer that reaches the server over wire. It has connections of its own.
 func (o *Outbound) Over(wire core.Dialer) (core.Dialer, error) {
-	p := newPool(o, o.way.Over(wire))
+	over, err := o.way.Over(wire)
+	if err != nil {
+		return nil, err
+	}
+	p := newPool(o, over)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.pools = append(o.pools, p)

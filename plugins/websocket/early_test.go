@@ -48,7 +48,11 @@ func TestEarlyData(t *testing.T) {
 		near, far := coretest.TCPPair(t)
 		payload := coretest.Pattern(tc.payload, 1)
 		coretest.Together(func() {
-			d := dial.OverTransports(wireDialer{wire: near}, []core.Transport{newPlain(t, o)})
+			d, err := dial.ToServer(wireDialer{wire: near}, core.Addr{}, "", nil, []core.Transport{newPlain(t, o)})
+			if err != nil {
+				t.Errorf("%+v: %v", tc, err)
+				return
+			}
 			s, err := d.DialStream(t.Context(), &core.Request{Target: coretest.Addr(t, serverAddr), Payload: payload})
 			if err != nil {
 				t.Errorf("%+v: %v", tc, err)

@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asUmbra) != "" {
 		app.Main(plugins.Standard)
 	}
+	if len(os.Args) > 1 && os.Args[1] == asPlugin {
+		beForwarder()
+	}
 	goleak.VerifyTestMain(m)
 }
 

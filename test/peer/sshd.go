@@ -113,6 +113,9 @@ func (s *SSHD) Restart(t testing.TB) {
 	s.start(t, Need(t, "sshd"))
 }
 
+// Children returns all processes below this one, by /proc.
+func (p *Process) Children() []int { return children(p.Cmd.Process.Pid) }
+
 // children returns all processes below one, by /proc.
 func children(root int) []int {
 	parents := map[int]int{}
