@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -30,10 +31,24 @@ type Field struct {
 // In returns the field's value in a struct of the type whose Fields it is from.
 func (f Field) In(options reflect.Value) reflect.Value { return options.FieldByIndex(f.index) }
 
+// fieldsOf remembers what Fields has found of a type, which depends on nothing else: a file
+// may have thousands of tables of one kind.
+var fieldsOf sync.Map // of []Field by reflect.Type
+
 // Fields returns the keys that a table with the options struct t may have, in
 // the struct's order. The fields of embedded structs stand where the struct
-// does.
+// does. The list must not be changed.
 func Fields(t reflect.Type) []Field {
+	if known, ok := fieldsOf.Load(t); ok {
+		return known.([]Field)
+	}
+	found := readFields(t)
+	fieldsOf.Store(t, found)
+	return found
+}
+
+// readFields finds what Fields returns.
+func readFields(t reflect.Type) []Field {
 	var fields []Field
 	if t.Kind() != reflect.Struct {
 		return nil
@@ -43,7 +58,7 @@ func Fields(t reflect.Type) []Field {
 		key, tagged := sf.Tag.Lookup("toml")
 		if sf.Anonymous && !tagged && sf.Type.Kind() == reflect.Struct {
 			for _, f := range Fields(sf.Type) {
-				f.index = append([]int{i}, f.index...)
+				f.index = append([]int{i}, f.index...) // a list of its own
 				fields = append(fields, f)
 			}
 			continue
