@@ -114,15 +114,23 @@ func (a *admin) isThere() bool {
 // listenPrivate listens on a socket that no other user may open. What a process that
 // was killed has left behind is taken away.
 func listenPrivate(path string) (net.Listener, error) {
-	if c, err := net.Dial("unix", path); err == nil {
+	if err := takeAway("unix", path); err != nil {
+		return nil, err
+	}
+	return privately(func() (net.Listener, error) { return net.Listen("unix", path) }, path)
+}
+
+// takeAway removes a socket on which nobody listens.
+func takeAway(network, path string) error {
+	if c, err := net.Dial(network, path); err == nil {
 		c.Close()
-		return nil, errors.New("another process listens there")
+		return errors.New("another process listens there")
 	} else if errors.Is(err, syscall.ECONNREFUSED) {
 		if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
 			_ = os.Remove(path) // else listening says why not
 		}
 	}
-	return privately(func() (net.Listener, error) { return net.Listen("unix", path) }, path)
+	return nil
 }
 
 // answerCommand does one command.

@@ -2,7 +2,5 @@
 
 package app
 
-import "net"
-
 // privately listens. The folder of the socket says who may open it.
-func privately(listen func() (net.Listener, error), _ string) (net.Listener, error) { return listen() }
+func privately[L any](listen func() (L, error), _ string) (made L, err error) { return listen() }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/manager"
 )
 
 // Exit statuses.
@@ -109,13 +110,24 @@ func (a *app) report(err error) {
 }
 
 // load reads and checks the file at path, or the standard input for "-".
-func (a *app) load(path string) (*config.File, error) {
+func (a *app) load(path string, beside ...config.Extra) (*config.File, error) {
+	f, err := a.loadFile(path, beside...)
+	if err != nil || !f.Manager.IsSet() || len(beside) > 0 {
+		return f, err
+	}
+	return f, manager.CheckTable(a.reg, f, func(beside string) error {
+		_, err := a.loadFile(path, extras(beside)...)
+		return err
+	})
+}
+
+func (a *app) loadFile(path string, beside ...config.Extra) (*config.File, error) {
 	if path != "-" {
-		return config.Load(path, a.reg)
+		return config.LoadWith(path, a.reg, beside...)
 	}
 	data, err := io.ReadAll(io.LimitReader(a.Stdin, config.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("read standard input: %w", err)
 	}
-	return config.LoadText("stdin", data, a.reg)
+	return config.LoadTextWith("stdin", data, a.reg, beside...)
 }

@@ -19,6 +19,7 @@ var ownTables = []struct {
 	{"pipeline", "[pipeline.<name>]", "a chain of components", reflect.TypeFor[config.PipelineTable]()},
 	{"log", "[log]", "the log of the process", reflect.TypeFor[config.Log]()},
 	{"admin", "[admin]", "commands against the running process", reflect.TypeFor[config.Admin]()},
+	{"manager", "[manager]", "ports that other programs add and remove", reflect.TypeFor[config.Manager]()},
 	{"process", "[process]", "the process as a whole", reflect.TypeFor[config.Process]()},
 }
 
@@ -28,8 +29,8 @@ func (a *app) kindsCommand() *cobra.Command {
 		Short: "list the kinds of components and their options",
 		Long: `kinds lists what this program has to build pipelines of. With a section, such
 as outbound, or one kind of it, such as outbound.ss, it lists every option, with
-its type, its bounds and its default. pipeline, log, admin and process are the tables
-without kinds.`,
+its type, its bounds and its default. pipeline, log, admin, manager and process are
+the tables without kinds.`,
 		Example: `  umbra kinds
   umbra kinds outbound.ss`,
 		Args:                  atMostOne("SECTION[.KIND]"),

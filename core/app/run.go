@@ -48,19 +48,20 @@ signal cut the shutdown short, 2 for wrong usage.`,
 
 // served is what a service serves.
 type served struct {
-	name string                       // in messages: the path of a file
-	read func() (*config.File, error) // reads it, at the start and for each reload
+	name string // in messages: the path of a file
+	// read reads it, at the start and for each reload, with what is made beside it.
+	read func(beside ...config.Extra) (*config.File, error)
 }
 
 // file is the file at path. The standard input can be read once.
 func (a *app) file(path string) served {
 	again := false
-	return served{path, func() (*config.File, error) {
+	return served{path, func(beside ...config.Extra) (*config.File, error) {
 		if path == "-" && again {
 			return nil, errFromStdin
 		}
 		again = true
-		return a.load(path)
+		return a.load(path, beside...)
 	}}
 }
 
@@ -79,6 +80,8 @@ type service struct {
 	closing sync.WaitGroup // of doors that were replaced
 	signals <-chan os.Signal
 
+	managed managed // ports that other programs add
+
 	source   *live.Source // what the doors show
 	journeys *journey.Recorder
 	tail     *tail
@@ -86,7 +89,8 @@ type service struct {
 
 // run serves until a signal ends it.
 func (a *app) run(what served) error {
-	f, err := what.read()
+	s := &service{app: a, served: what, journeys: journey.NewRecorder()}
+	f, err := s.load()
 	if err != nil {
 		return fail(err)
 	}
@@ -94,7 +98,7 @@ func (a *app) run(what served) error {
 	defer stop()
 	defer paceHeap()()
 	defer trimMemory()()
-	s := &service{app: a, served: what, signals: signals, journeys: journey.NewRecorder()}
+	s.signals = signals
 	if err := s.openLog(f.Log); err != nil {
 		return fail(err)
 	}
@@ -102,15 +106,19 @@ func (a *app) run(what served) error {
 	s.engine = engine.New(a.reg, s.log, s.journeys)
 	s.source = live.New(live.Config{
 		Engine: s.engine, Journeys: s.journeys, File: what.name, Version: versionOf(), LogTail: s.tail.last,
-		Load: what.read, Check: s.checkFile, Replace: s.replace,
+		Load: s.load, Check: s.checkFile, Replace: s.replace,
 	})
 	s.adopt(f)
 	if err := s.engine.Start(context.Background(), f); err != nil {
 		return fail(err)
 	}
-	defer func() { s.admin.close(); s.door.close(); s.closing.Wait() }()
+	defer func() { s.managed.close(); s.admin.close(); s.door.close(); s.closing.Wait() }()
 	s.source.Serves(f, "start") // before anybody can ask
 	if err := s.adoptAdmin(f); err != nil {
+		_ = s.shutdown("failure") // the status is that of the failure
+		return fail(err)
+	}
+	if err := s.adoptManager(f); err != nil {
 		_ = s.shutdown("failure") // the status is that of the failure
 		return fail(err)
 	}
@@ -203,13 +211,15 @@ func (s *service) serve() error {
 			s.reload()
 		case work := <-s.source.Work():
 			work()
+		case work := <-s.managed.work:
+			work()
 		}
 	}
 }
 
 // reload reads the file again. If it has a mistake, nothing changes.
 func (s *service) reload() {
-	f, err := s.read()
+	f, err := s.load()
 	if errors.Is(err, errFromStdin) {
 		s.log.Error("not reloaded, the running configuration stays", slog.String("reason", "it came from the standard input"))
 		return
@@ -247,6 +257,9 @@ func (s *service) replace(f *config.File, err error, by string) error {
 	s.source.Serves(f, by)
 	if err := s.adoptAdmin(f); err != nil {
 		s.log.Error("no door of [admin]", slog.Any("err", err))
+	}
+	if err := s.adoptManager(f); err != nil {
+		s.log.Error("no manager", slog.Any("err", err))
 	}
 	s.log.Info("reloaded", slog.String("file", s.name), slog.Int("pipelines", len(f.Pipelines)))
 	return nil

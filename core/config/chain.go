@@ -25,7 +25,7 @@ func (c *checker) pipeline(name string, values map[string]any, n *node, path str
 
 // checkPipelines checks all chains.
 func (c *checker) checkPipelines() {
-	if len(c.file.Pipelines) == 0 && !c.anyGhost(sectionPipeline) {
+	if len(c.file.Pipelines) == 0 && !c.anyGhost(sectionPipeline) && !c.file.Manager.IsSet() {
 		c.add(0, "", "no pipeline; write [pipeline.<name>] with a chain")
 	}
 	var stages []string // what a chain may name

@@ -31,7 +31,8 @@ type File struct {
 	Log        Log
 	Process    Process
 	Admin      Admin
-	Pipelines  []*Pipeline // in file order, at least one
+	Manager    Manager
+	Pipelines  []*Pipeline // in file order, at least one, or none if there is a Manager
 	Components map[ID]*Component
 	Warnings   []Problem // sorted; what is no mistake but looks like one
 

@@ -120,7 +120,7 @@ func (c *checker) includeFile(path string, in *source, at int) {
 
 // includedTables checks the tables of an included file that only the main one has.
 func (c *checker) includedTables(src *source) {
-	for _, name := range []string{tableLog, tableAdmin, tableProcess} {
+	for _, name := range []string{tableLog, tableAdmin, tableProcess, tableManager} {
 		value, given := src.values[name]
 		if !given {
 			continue

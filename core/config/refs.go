@@ -155,6 +155,12 @@ func (c *checker) warnOfUnused() {
 			use(id)
 		}
 	}
+	for _, stage := range append(slices.Clone(c.file.Manager.Gates), c.file.Manager.Chain...) {
+		section, name, _ := strings.Cut(stage, ".")
+		if id := (ID{core.Section(section), name}); c.file.Components[id] != nil {
+			use(id)
+		}
+	}
 	for _, component := range c.order {
 		if !used[component.ID] {
 			c.file.warn(component.at.key, component.ID.String(), "no pipeline uses it")
@@ -194,6 +200,10 @@ func (f *File) warnOfSecrets() {
 		for _, s := range component.Description.Servers {
 			reaches = reaches || s.Addr.IsValid() && !s.Addr.IP().IsLoopback()
 		}
+	}
+	if src := f.src.all[0]; src.exposed() && len(f.Manager.Passwords) > 0 {
+		n := src.root.child(tableManager).child("port_password")
+		first[src], reaches = place{n.key, join(tableManager, "port_password")}, true
 	}
 	for _, p := range first {
 		if reaches {

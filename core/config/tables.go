@@ -15,11 +15,12 @@ const (
 	tableLog        = "log"
 	tableProcess    = "process"
 	tableAdmin      = "admin"
+	tableManager    = "manager"
 )
 
 // readTables reads all tables of all files.
 func (c *checker) readTables() {
-	known := []string{sectionPipeline, tableLog, tableProcess, tableAdmin}
+	known := []string{sectionPipeline, tableLog, tableProcess, tableAdmin, tableManager}
 	for _, s := range core.Sections() {
 		known = append(known, string(s))
 	}
@@ -29,6 +30,8 @@ func (c *checker) readTables() {
 	c.processTable(main.values[tableProcess], &c.file.Process, main.root.child(tableProcess), tableProcess)
 	c.processTable(main.values[tableAdmin], &c.file.Admin, main.root.child(tableAdmin), tableAdmin)
 	c.checkAdmin(main.root.child(tableAdmin))
+	c.processTable(main.values[tableManager], &c.file.Manager, main.root.child(tableManager), tableManager)
+	c.checkManager(main.root.child(tableManager))
 	for i, src := range c.src.all {
 		if i > 0 {
 			c.includedTables(src)
@@ -36,7 +39,7 @@ func (c *checker) readTables() {
 		for _, name := range sortedKeys(src.values) {
 			n := src.root.child(name)
 			switch {
-			case name == tableLog || name == tableProcess || name == tableAdmin:
+			case name == tableLog || name == tableProcess || name == tableAdmin || name == tableManager:
 			case slices.Contains(known, name):
 				c.section(name, src.values[name], n)
 			default:

@@ -61,10 +61,15 @@ func (d *Document) Server(reg *core.Registry, s link.Server) (string, error) {
 // Plugin adds a SIP003 plugin as a transport and returns its name, or "" for no plugin.
 // mode is that of rust's plugin_mode: "" or "tcp_only", "udp_only", "tcp_and_udp".
 func (d *Document) Plugin(plugin, options, mode string) string {
+	return d.PluginAs("plugin", plugin, options, mode)
+}
+
+// PluginAs is Plugin for a transport that is called something else.
+func (d *Document) PluginAs(called, plugin, options, mode string) string {
 	if plugin == "" {
 		return ""
 	}
-	name := d.Name("transport", "plugin")
+	name := d.Name("transport", called)
 	t := d.Table("transport." + name)
 	t.Set("kind", "sip003")
 	t.Set("plugin", plugin)

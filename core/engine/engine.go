@@ -98,13 +98,20 @@ func (e *Engine) replace(ctx context.Context, f *config.File) error {
 	dial.NamesOf(e.process).Limit(nameBounds(f), e.log)
 	core.NAT64Of(e.process).Set(option.Prefixes(f.Process.NAT64))
 	e.failures.SetHops(hopsOf(f))
-	next.serve(e.fail)
+	next.serve(e.now(), e.fail)
 	old := e.adopt(next)
 	e.log.Info("serving", slog.Int("generation", next.number), slog.Int("pipelines", len(next.pipelines)))
 	if old != nil {
 		e.retired.Go(func() { e.retire(old) })
 	}
 	return nil
+}
+
+// now returns the current generation, or nil.
+func (e *Engine) now() *generation {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.current
 }
 
 // adopt makes next the current generation, and returns the one before, or nil.

@@ -125,22 +125,44 @@ func listening(in core.Inbound) []netip.AddrPort {
 
 // serve starts all components that work by themselves, and all inbounds. failed
 // is called if one of those stops by itself.
-func (g *generation) serve(failed func(error)) {
+func (g *generation) serve(before *generation, failed func(error)) {
 	g.stage.Commit()
 	g.file = nil // its options may hold much, such as users
 	g.run()
+	known := before.listeners()
 	for _, l := range g.pipelines {
 		l.served.Go(func() {
 			if err := l.inbound.Serve(context.Background(), l.pipeline); err != nil {
 				failed(fmt.Errorf("%s: %w", l.id, err))
 			}
 		})
-		g.logListening(l)
+		g.logListening(l, known)
 	}
 }
 
-// logListening logs a line for each address of an inbound.
-func (g *generation) logListening(l *runningPipeline) {
+// listeners returns where pipelines listen. A nil generation has none.
+func (g *generation) listeners() map[listener]bool {
+	all := map[listener]bool{}
+	if g == nil {
+		return all
+	}
+	for _, l := range g.pipelines {
+		for _, at := range listening(l.inbound) {
+			all[listener{l.name, l.id.Name, at}] = true
+		}
+	}
+	return all
+}
+
+// listener is an address on which a pipeline listens.
+type listener struct {
+	pipeline, inbound string
+	at                netip.AddrPort
+}
+
+// logListening logs a line for each address of an inbound, at the level debug for those that
+// the generation before has known too.
+func (g *generation) logListening(l *runningPipeline, known map[listener]bool) {
 	attrs := []any{slog.String("pipeline", l.name), slog.String("inbound", l.id.Name)}
 	var udp []any
 	if in, ok := l.inbound.(core.PacketInbound); ok && in.ServesPackets() {
@@ -151,7 +173,11 @@ func (g *generation) logListening(l *runningPipeline) {
 		g.log.Info("listening", slices.Concat(attrs, udp)...)
 	}
 	for _, at := range all {
-		g.log.Info("listening", slices.Concat(attrs, []any{slog.Any("address", at)}, udp)...)
+		level := slog.LevelInfo
+		if known[listener{l.name, l.id.Name, at}] {
+			level = slog.LevelDebug
+		}
+		g.log.Log(context.Background(), level, "listening", slices.Concat(attrs, []any{slog.Any("address", at)}, udp)...)
 	}
 }
 

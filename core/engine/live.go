@@ -69,6 +69,21 @@ func (e *Engine) Cut(id uint64, cause error) bool {
 	return false
 }
 
+// CutPipeline ends all streams and associations of a pipeline, of whatever generation. cause
+// is logged as the reason of their end.
+func (e *Engine) CutPipeline(name string, cause error) {
+	for _, g := range e.generations() {
+		for _, p := range g.pipelines {
+			if p.name != name {
+				continue
+			}
+			for _, c := range p.pipeline.Connections() {
+				p.pipeline.Cut(c.ID, cause)
+			}
+		}
+	}
+}
+
 func (e *Engine) generations() []*generation {
 	e.mu.Lock()
 	defer e.mu.Unlock()
