@@ -19,7 +19,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/core/pipeline"
 	"github.com/umbra-proxy/umbra/inbound"
-	insocks5 "github.com/umbra-proxy/umbra/inbound/socks5"
+	"github.com/umbra-proxy/umbra/inbound/socks"
 	"github.com/umbra-proxy/umbra/outbound"
 )
 
@@ -56,13 +56,13 @@ func over(t testing.TB, o core.Outbound, wire core.Dialer) core.Dialer {
 func serve(t testing.TB, users map[string]option.Text) string {
 	t.Helper()
 	env := coretest.Env(t)
-	o := insocks5.Options{Users: users, Options: inbound.Options{MaxHandshakes: 64, ClientHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
+	o := socks.Options{UserOptions: inbound.UserOptions{Users: users}, Options: inbound.Options{MaxHandshakes: 64, ClientHandshakes: 64, MaxSessions: 64, ClientSessions: 64}}
 	at := coretest.FreeAddr(t).String()
 	o.Listen = make(option.ListenList, 1)
 	if err := o.Listen[0].UnmarshalText([]byte(at)); err != nil {
 		t.Fatal(err)
 	}
-	in, err := insocks5.New(env, o)
+	in, err := socks.New(env, o)
 	if err != nil {
 		t.Fatal(err)
 	}

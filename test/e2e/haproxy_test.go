@@ -15,7 +15,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/coretest"
 	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/inbound"
-	"github.com/umbra-proxy/umbra/inbound/socks5"
+	"github.com/umbra-proxy/umbra/inbound/socks"
 	"github.com/umbra-proxy/umbra/test/peer"
 )
 
@@ -171,7 +171,7 @@ func (w writerFunc) Write(p []byte) (int, error) { w(p); return len(p), nil }
 func serveGate(t *testing.T, h *coretest.Handler, log *slog.Logger) int {
 	t.Helper()
 	port := peer.FreePort(t)
-	o := socks5.Options{Options: inbound.Options{
+	o := socks.Options{Options: inbound.Options{
 		Mode: "tcp", MaxHandshakes: 100, ClientHandshakes: 64,
 		ProxyProtocol: &inbound.ProxyProtocol{
 			Trusted: []option.Prefix{{Prefix: netip.MustParsePrefix(balancerAddr + "/32")}}, Timeout: option.Duration(patience),
@@ -183,7 +183,7 @@ func serveGate(t *testing.T, h *coretest.Handler, log *slog.Logger) int {
 	}
 	env := coretest.Env(t)
 	env.Log = log
-	in, err := socks5.New(env, o)
+	in, err := socks.New(env, o)
 	if err != nil {
 		t.Fatal(err)
 	}
