@@ -50,6 +50,7 @@ func TestDescribed(t *testing.T) {
 		"relay":  {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``},
 		"socks5": {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``},
 		"http":   {``, `users = { alice = "correct horse" }`, `transport = ["ws"]`},
+		"mixed":  {`mode = "tcp"`, ``, "mode = \"tcp\"\ntransport = [\"ws\"]"},
 		"tunnel": {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``, "mode = \"tcp\"\ntransport = [\"ws\"]"},
 		"ss":     {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, `reject = "forward"` + "\n" + `decoy = "127.0.0.1:80"`, "mode = \"tcp\"\nudp_over_stream = true", "mode = \"tcp\"\ntransport = [\"ws\"]"},
 	}

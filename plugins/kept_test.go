@@ -33,6 +33,7 @@ var keptCases = map[string]options{
 	"inbound.socks5":  {"", "max_sessions = 7\nclient_sessions = 3"},
 	"inbound.ss":      {`cipher = "own"`, "cipher = \"own\"\nmax_sessions = 7\nclient_sessions = 3"},
 	"inbound.http":    {"", "max_handshakes = 7\nusers = { alice = \"correct horse\" }"},
+	"inbound.mixed":   {"", "max_sessions = 7\nclient_sessions = 3"},
 	"inbound.tunnel":  {`target = "127.0.0.1:2"`, "target = \"127.0.0.1:3\"\nmax_sessions = 7\nclient_sessions = 3"},
 	"inbound.relay":   {relayOptions, relayOptions + "\nmax_sessions = 7\nclient_sessions = 3"},
 	"outbound.direct": {"", `allow = ["127.0.0.0/8"]`},

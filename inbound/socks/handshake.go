@@ -79,7 +79,9 @@ func (h *handshaker) request(w *window, c core.Client, user string, requests inb
 // Fail sends the answer of a refusal, waits up to a second for the client to read it, and
 // returns. A client that speaks another protocol, has ended, or was refused before its
 // first byte gets no answer.
-func (h *handshaker) Fail(conn core.Stream, deadline time.Time, err error) {
+func (h *handshaker) Fail(conn core.Stream, deadline time.Time, err error) { fail(conn, deadline, err) }
+
+func fail(conn core.Stream, deadline time.Time, err error) {
 	r, ok := errors.AsType[*refusal](err)
 	if !ok {
 		return

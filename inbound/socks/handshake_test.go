@@ -48,7 +48,7 @@ type outcome struct {
 }
 
 // serve does with conn what inbound.New does.
-func serve(t *testing.T, h *handshaker, conn *script) outcome {
+func serve(t *testing.T, h inbound.Handshaker, conn *script) outcome {
 	t.Helper()
 	var asked coretest.Asked
 	err := h.Handshake(t.Context(), conn, core.Client{}, &asked)
