@@ -14,6 +14,7 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/dropin"
 	"github.com/umbra-proxy/umbra/core/manager"
 )
 
@@ -26,7 +27,8 @@ const (
 
 // Console is what a program has around it.
 type Console struct {
-	Args   []string // without the program's name
+	Name   string   // by which the program was called, of a path the last part counts; "" for umbra
+	Args   []string // without the name
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer
@@ -38,7 +40,7 @@ type Console struct {
 
 // Main runs the program with the kinds that the functions register, and exits.
 func Main(register ...func(*core.Registry)) {
-	os.Exit(Run(Console{os.Args[1:], os.Stdin, os.Stdout, os.Stderr, notify}, register...))
+	os.Exit(Run(Console{os.Args[0], os.Args[1:], os.Stdin, os.Stdout, os.Stderr, notify}, register...))
 }
 
 // notify takes the signals of the process. SIGPIPE is ignored: a reader of the
@@ -57,9 +59,15 @@ func Run(console Console, register ...func(*core.Registry)) int {
 	for _, r := range register {
 		r(a.reg)
 	}
+	if p, found := dropin.Find(a.Name); found {
+		return a.statusOf(a.program(p, a.Args))
+	}
 	cmd, err := a.root().ExecuteC()
 	if err == nil {
 		return statusOK
+	}
+	if e, isExit := errors.AsType[*exit](err); isExit {
+		return e.status
 	}
 	f, isFailure := errors.AsType[*failure](err)
 	if !isFailure {

@@ -51,12 +51,14 @@ type served struct {
 	name string // in messages: the path of a file
 	// read reads it, at the start and for each reload, with what is made beside it.
 	read func(beside ...config.Extra) (*config.File, error)
+
+	standIn *standIn // the program that is stood in for; nil for none
 }
 
 // file is the file at path. The standard input can be read once.
 func (a *app) file(path string) served {
 	again := false
-	return served{path, func(beside ...config.Extra) (*config.File, error) {
+	return served{name: path, read: func(beside ...config.Extra) (*config.File, error) {
 		if path == "-" && again {
 			return nil, errFromStdin
 		}
@@ -102,7 +104,11 @@ func (a *app) run(what served) error {
 	if err := s.openLog(f.Log); err != nil {
 		return fail(err)
 	}
-	defer s.queue.Close(lastLines)
+	last := lastLines
+	if what.standIn != nil {
+		last = brief
+	}
+	defer s.queue.Close(last)
 	s.engine = engine.New(a.reg, s.log, s.journeys)
 	s.source = live.New(live.Config{
 		Engine: s.engine, Journeys: s.journeys, File: what.name, Version: versionOf(), LogTail: s.tail.last,
@@ -121,6 +127,12 @@ func (a *app) run(what served) error {
 	if err := s.adoptManager(f); err != nil {
 		_ = s.shutdown("failure") // the status is that of the failure
 		return fail(err)
+	}
+	if what.standIn != nil {
+		if err := what.standIn.opened(s.log); err != nil {
+			_ = s.shutdown("failure")
+			return fail(err)
+		}
 	}
 	s.log.Info("umbra started", slog.String("version", versionOf()), slog.Int("pid", os.Getpid()),
 		slog.Int("pipelines", len(f.Pipelines)))
@@ -203,8 +215,13 @@ func (s *service) serve() error {
 			s.log.Error("an inbound stopped by itself", slog.Any("err", err))
 			_ = s.shutdown("failure") // the status is that of the failure
 			return &failure{}
+		case <-s.drains():
+			return s.serveOut()
 		case sig := <-s.signals:
 			if sig != syscall.SIGHUP {
+				if s.standIn != nil {
+					return s.leave(sig)
+				}
 				return s.shutdown(sig.String())
 			}
 			s.queue.Reopen()

@@ -21,6 +21,9 @@ func (s *service) openLog(to config.Log) error {
 	s.logs.set(to)
 	s.output = to
 	s.log = slog.New(s.logs)
+	if s.standIn != nil {
+		s.log = slog.New(calm{s.logs, s.standIn})
+	}
 	return nil
 }
 

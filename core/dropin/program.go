@@ -40,6 +40,7 @@ func Programs() []Program {
 	return []Program{
 		{"sslocal", Python, Local},
 		{"ssserver", Python, Server},
+		{"sstunnel", Python, Tunnel},
 		{"ssmanager", Rust, Manager},
 		{"ss-local", Libev, Local},
 		{"ss-server", Libev, Server},
