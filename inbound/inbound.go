@@ -32,7 +32,7 @@ func New(env core.Env, o Options, h Handshaker) (core.Inbound, error) {
 		Server: NewServer(ServerConfig{
 			Env:        env,
 			Listen:     o.Listen,
-			FreeBind:   o.FreeBind,
+			Sockets:    o.sockets(),
 			Front:      newFront(o.ProxyProtocol),
 			Transports: transports,
 			Timeout:    o.HandshakeTimeout.Std(),

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -24,6 +25,14 @@ type Options struct {
 	ClientHandshakes int                        `toml:"client_handshakes" default:"1024" min:"1" help:"how many of them one client address may have; IPv6: one /64"`
 	MaxSessions      int                        `toml:"max_sessions" default:"4096" help:"how many UDP sessions there may be at once"`
 	ClientSessions   int                        `toml:"client_sessions" default:"512" help:"how many of them one client address may have; IPv6: one /64"`
+
+	Socket netio.SocketOptions `toml:"-"` // that a kind needs, beside free_bind; no key of the table
+}
+
+// sockets returns the options of the listening sockets.
+func (o Options) sockets() netio.SocketOptions {
+	o.Socket.FreeBind = o.FreeBind
+	return o.Socket
 }
 
 // StreamOptions are the keys of every inbound that serves streams alone. A kind embeds them in

@@ -21,8 +21,9 @@ type PacketServer struct {
 	listen   option.ListenList
 	options  netio.SocketOptions
 	cipher   core.PacketServer
-	sessions *sessions    // kept by the process over a reload; nil until served
-	carrier  core.Carrier // nil for none
+	original OriginalOpener // cipher, if it is one; else nil
+	sessions *sessions      // kept by the process over a reload; nil until served
+	carrier  core.Carrier   // nil for none
 	sockets  []*packetSocket
 	handler  atomic.Pointer[servingPackets]
 
@@ -54,7 +55,8 @@ func NewPacketServer(env core.Env, o Options, cipher core.PacketServer) (*Packet
 	if err != nil {
 		return nil, err
 	}
-	s := &PacketServer{env: env, listen: o.Listen, options: netio.SocketOptions{FreeBind: o.FreeBind}, carrier: core.CarrierOf(transports), cipher: cipher}
+	s := &PacketServer{env: env, listen: o.Listen, options: o.sockets(), carrier: core.CarrierOf(transports), cipher: cipher}
+	s.original, _ = cipher.(OriginalOpener)
 	core.Keep(env, func(old *sessions) *sessions {
 		if old == nil {
 			old = newSessions()
@@ -126,7 +128,7 @@ func (s *packetSocket) receive(ds []netio.Datagram) {
 	var of sessionKey
 	n := 0
 	for i := range ds {
-		o, err := s.cipher.Open(ds[i].Data, ds[i].Peer)
+		o, err := s.open(&ds[i])
 		if err != nil {
 			s.logDropped(ds[i].Peer, len(ds[i].Data), err)
 			s.warn(&s.unopened, now, "datagrams dropped: they can't be opened", ds[i].Peer, err)
@@ -149,6 +151,30 @@ func (s *packetSocket) receive(ds []netio.Datagram) {
 		n++
 	}
 	s.deliver(to, n)
+}
+
+// OriginalOpener is a core.PacketServer that takes the destination of a datagram as its
+// target. Its sockets have the option OriginalDestination.
+type OriginalOpener interface {
+	core.PacketServer
+	// OpenTo is Open for a datagram that was sent to an address.
+	OpenTo(wire []byte, from, to netip.AddrPort) (core.OpenedPacket, error)
+}
+
+// Answerer is a core.PacketSession that sends answers to clients by sockets of its own.
+type Answerer interface {
+	core.PacketSession
+	// Answer sends answers to a client. It counts those that can't be sent, and keeps
+	// neither ps nor their Data.
+	Answer(flow *core.Flow, client netip.AddrPort, ps []core.Packet) (sent int, err error)
+}
+
+// open opens a datagram.
+func (s *PacketServer) open(d *netio.Datagram) (core.OpenedPacket, error) {
+	if s.original != nil {
+		return s.original.OpenTo(d.Data, d.Peer, d.Original)
+	}
+	return s.cipher.Open(d.Data, d.Peer)
 }
 
 // deliver passes the first n datagrams of s.burst to their session.

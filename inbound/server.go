@@ -30,12 +30,12 @@ type Server struct {
 	pipeline  atomic.Pointer[serving]
 }
 
-// ServerConfig configures a Server. All fields but FreeBind, Front and Transports are
+// ServerConfig configures a Server. All fields but Sockets, Front and Transports are
 // required.
 type ServerConfig struct {
 	Env        core.Env
 	Listen     option.ListenList
-	FreeBind   bool             // listen on addresses that this machine does not have yet
+	Sockets    netio.SocketOptions
 	Front      Front            // nil if clients connect directly
 	Transports []core.Transport // from the wire up
 	Timeout    time.Duration
@@ -78,7 +78,7 @@ func NewServer(cfg ServerConfig) *Server {
 func (s *Server) Listen(ctx context.Context) (err error) {
 	of := leases[*netio.Listener]{
 		env: s.cfg.Env, network: core.TCP, lease: netio.SocketsOf(s.cfg.Env.Process).ListenWith,
-		options: netio.SocketOptions{FreeBind: s.cfg.FreeBind}, carrier: core.CarrierOf(s.cfg.Transports),
+		options: s.cfg.Sockets, carrier: core.CarrierOf(s.cfg.Transports),
 	}
 	s.listeners, err = of.of(ctx, s.cfg.Listen)
 	return err

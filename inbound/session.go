@@ -157,6 +157,9 @@ func (s *session) WritePackets(ps []core.Packet) (int, error) {
 	if len(ps) == 0 {
 		return 0, nil
 	}
+	if own, ok := s.key.session.(Answerer); ok {
+		return own.Answer(s.flow, peer, ps)
+	}
 	return socket.SendSealed(s.flow, peer, local, s.key.session, ps)
 }
 

@@ -47,12 +47,13 @@ listen = "127.0.0.1:1"
 func TestDescribed(t *testing.T) {
 	reg := standard()
 	in := map[string][]string{
-		"relay":  {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``},
-		"socks5": {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``},
-		"http":   {``, `users = { alice = "correct horse" }`, `transport = ["ws"]`},
-		"mixed":  {`mode = "tcp"`, ``, "mode = \"tcp\"\ntransport = [\"ws\"]"},
-		"tunnel": {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``, "mode = \"tcp\"\ntransport = [\"ws\"]"},
-		"ss":     {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, `reject = "forward"` + "\n" + `decoy = "127.0.0.1:80"`, "mode = \"tcp\"\nudp_over_stream = true", "mode = \"tcp\"\ntransport = [\"ws\"]"},
+		"relay":    {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``},
+		"socks5":   {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``},
+		"http":     {``, `users = { alice = "correct horse" }`, `transport = ["ws"]`},
+		"mixed":    {`mode = "tcp"`, ``, "mode = \"tcp\"\ntransport = [\"ws\"]"},
+		"redirect": {``, `tcp = "tproxy"`, `udp = "tproxy"`, "tcp = \"off\"\nudp = \"tproxy\""},
+		"tunnel":   {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, ``, "mode = \"tcp\"\ntransport = [\"ws\"]"},
+		"ss":       {`mode = "tcp"`, `mode = "udp"`, `mode = "both"`, `reject = "forward"` + "\n" + `decoy = "127.0.0.1:80"`, "mode = \"tcp\"\nudp_over_stream = true", "mode = \"tcp\"\ntransport = [\"ws\"]"},
 	}
 	out := map[string][]string{
 		"block":  {``},

@@ -8,6 +8,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	inhttp "github.com/umbra-proxy/umbra/inbound/http"
 	"github.com/umbra-proxy/umbra/inbound/mixed"
+	"github.com/umbra-proxy/umbra/inbound/redirect"
 	"github.com/umbra-proxy/umbra/inbound/relay"
 	insocks5 "github.com/umbra-proxy/umbra/inbound/socks5"
 	inss "github.com/umbra-proxy/umbra/inbound/ss"
@@ -44,6 +45,7 @@ import (
 func Standard(reg *core.Registry) {
 	core.Add(&reg.Inbound, "http", inhttp.New)
 	core.Add(&reg.Inbound, "mixed", mixed.New)
+	core.Add(&reg.Inbound, "redirect", redirect.New)
 	core.Add(&reg.Inbound, "relay", relay.New)
 	core.Add(&reg.Inbound, "socks5", insocks5.New)
 	core.Add(&reg.Inbound, "ss", inss.New)

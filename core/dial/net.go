@@ -43,11 +43,10 @@ func (n Net) DialStream(ctx context.Context, r *core.Request) (core.Stream, erro
 	if len(r.Payload) == 0 && n.Preamble == nil {
 		n.Socket.FastOpen = false // there is nothing to send with the SYN, and the true result is worth more
 	}
-	conn, err := Race(ctx, ips, r.Target.Port(), n.dial)
+	conn, err := Race(ctx, ips, r.Target.Port(), func(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) { return n.dial(ctx, r, to) })
 	if err != nil {
 		return nil, err
 	}
-	n.Loops.Dialled(r, conn)
 	first := r.Payload
 	if n.Preamble != nil {
 		first = append(n.Preamble(r, netio.RemoteAddr(conn)), first...)
@@ -93,7 +92,8 @@ func WithResolver(wire core.Dialer, id string, r core.Resolver) core.Dialer {
 // the payload.
 func (n Net) PayloadWait(*core.Request) time.Duration { return 0 }
 
-func (n Net) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) {
+func (n Net) dial(ctx context.Context, r *core.Request, to netip.AddrPort) (*net.TCPConn, error) {
+	defer n.Loops.Dialling(to)()
 	d := net.Dialer{KeepAlive: -1, ControlContext: n.controlSocket()} // see stream.lasts in core/pipeline
 	if source := n.Socket.Source(to.Addr()); source.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
@@ -106,7 +106,9 @@ func (n Net) dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) 
 	if err != nil {
 		return nil, err
 	}
-	return conn.(*net.TCPConn), nil
+	tcp := conn.(*net.TCPConn)
+	n.Loops.Dialled(r, tcp)
+	return tcp, nil
 }
 
 // resolver returns the Resolver, or that of the operating system.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/umbra-proxy/umbra/core"
 )
@@ -19,6 +20,15 @@ type Loops struct {
 	count   atomic.Int64 // of sockets, so that a request of other clients takes no lock
 	mu      sync.Mutex
 	from    map[loopKey][]*core.Passed // guarded by mu
+
+	captures atomic.Int64              // inbounds to which firewall rules may send what this process dials
+	dials    map[netip.AddrPort]*dials // that are under way; guarded by mu
+}
+
+// dials are those to one address.
+type dials struct {
+	count int
+	ended chan struct{} // closed when all of them have ended
 }
 
 // loopKey is the address of a socket as a listener sees it. That of a UDP socket, which
@@ -35,15 +45,75 @@ func LoopsOf(p *core.Process) *Loops {
 	return l
 }
 
+// Capture counts an inbound, by n = 1 and at its end -1, to which firewall rules may send
+// whatever this process dials. While there are any, all connections are remembered.
+func (l *Loops) Capture(n int64) { l.captures.Add(n) }
+
+// Dialling notes that a connection to an address is about to be dialled. It returns what is
+// called once Dialled has been.
+func (l *Loops) Dialling(to netip.AddrPort) (ended func()) {
+	if l == nil || l.captures.Load() == 0 {
+		return func() {}
+	}
+	to = Unmap(to)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dials == nil {
+		l.dials = map[netip.AddrPort]*dials{}
+	}
+	d := l.dials[to]
+	if d == nil {
+		d = &dials{ended: make(chan struct{})}
+		l.dials[to] = d
+	}
+	d.count++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if d.count--; d.count == 0 {
+			delete(l.dials, to)
+			close(d.ended)
+		}
+	}
+}
+
+// awaitDials is how long Await waits.
+const awaitDials = time.Second
+
+// Await returns once the connections to an address that are being dialled have ended, or
+// after a second. A connection that a rule has sent back may be accepted before it is known
+// to have been dialled.
+func (l *Loops) Await(to netip.AddrPort) {
+	l.mu.Lock()
+	d := l.dials[Unmap(to)]
+	l.mu.Unlock()
+	if d == nil {
+		return
+	}
+	timer := time.NewTimer(awaitDials)
+	defer timer.Stop()
+	select {
+	case <-d.ended:
+	case <-timer.C:
+	}
+}
+
 // Dialled remembers a connection of a request until the request has ended, if it leads
-// to a listener of this process.
+// to a listener of this process, or may.
 func (l *Loops) Dialled(r *core.Request, conn *net.TCPConn) {
-	if l == nil || r.Passed == nil || r.Flow == nil || !l.process.Load().Has(core.TCP, RemoteAddr(conn)) {
+	if l == nil || r.Passed == nil || r.Flow == nil || !l.mayComeBack(RemoteAddr(conn)) {
 		return
 	}
 	if local, ok := conn.LocalAddr().(*net.TCPAddr); ok {
 		l.remember(r, loopKey{core.TCP, Unmap(local.AddrPort())})
 	}
+}
+
+// mayComeBack reports whether a connection to an address may lead to a listener of this
+// process.
+func (l *Loops) mayComeBack(to netip.AddrPort) bool {
+	sockets := l.process.Load()
+	return l.captures.Load() > 0 || sockets.Own(to.Addr()) && sockets.Has(core.TCP, to)
 }
 
 // Sends is Dialled for a UDP socket that is about to send to an address. It reports

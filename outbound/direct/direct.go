@@ -52,7 +52,7 @@ func New(env core.Env, o Options) (core.Outbound, error) {
 	for _, p := range o.Allow {
 		d.allow = append(d.allow, p.Prefix)
 	}
-	d.net = dial.Net{Control: d.guard, Names: dial.NamesOf(env.Process)}
+	d.net = dial.Net{Control: d.guard, Names: dial.NamesOf(env.Process), Loops: netio.LoopsOf(env.Process)}
 	if err := d.setSocket(env.Name, o); err != nil {
 		return nil, err
 	}
