@@ -67,6 +67,8 @@ func (a *app) program(p dropin.Program, args []string) error {
 	switch p.Style {
 	case dropin.Python:
 		return a.runPython(p, args)
+	case dropin.Libev:
+		return a.runLibev(p, args)
 	}
 	return fail(fmt.Errorf("umbra does not stand in for %s", p.Name))
 }

@@ -87,7 +87,7 @@ func Listen(addresses []string) any {
 }
 
 // Serve adds the inbounds of a server and a pipeline for each: one, or for TCP through a
-// plugin and UDP beside it two. before and after are what its chain has around the inbound.
+// plugin and UDP beside it two.
 func (d *Document) Serve(s Serving) []*Table {
 	inbound := func(called, mode, transport string) *Table {
 		name := d.Name("inbound", called)
@@ -102,7 +102,7 @@ func (d *Document) Serve(s Serving) []*Table {
 			t.Set("transport", []string{transport})
 		}
 		p := d.Table("pipeline." + d.Name("pipeline", called))
-		p.Set("chain", append(append(slices.Clone(s.Before), "inbound."+name), s.After...))
+		p.Set("chain", append([]string{"inbound." + name}, s.After...))
 		return p
 	}
 	switch {
@@ -116,10 +116,10 @@ func (d *Document) Serve(s Serving) []*Table {
 
 // Serving is a port of a Shadowsocks server.
 type Serving struct {
-	Called        string
-	Listen        []string
-	Cipher        string
-	Transport     string // of a plugin; "" for none
-	Mode          string // "tcp", "udp" or "both"
-	Before, After []string
+	Called    string
+	Listen    []string
+	Cipher    string
+	Transport string   // of a plugin; "" for none
+	Mode      string   // "tcp", "udp" or "both"
+	After     []string // what its chain has after the inbound
 }

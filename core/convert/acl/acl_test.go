@@ -2,6 +2,7 @@ package acl_test
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/convert"
 	"github.com/umbra-proxy/umbra/core/convert/acl"
+	"github.com/umbra-proxy/umbra/core/engine"
 	"github.com/umbra-proxy/umbra/plugins"
 )
 
@@ -118,9 +120,12 @@ func TestWritten(t *testing.T) {
 		doc.Table("pipeline.local").Set("chain", []string{"inbound.socks5", "outbound." + route})
 		doc.Table("inbound.second").Set("kind", "socks5")
 		doc.Table("inbound.second").Set("listen", "127.0.0.1:1081")
-		chain := append(f.Clients(&doc), "inbound.second")
-		doc.Table("pipeline.server").Set("chain", append(chain, f.Server(&doc, "direct", "system")...))
-		if _, err := config.Parse("made.toml", []byte(doc.String()), registry()); err != nil {
+		doc.Table("pipeline.server").Set("chain", append([]string{"inbound.second"}, f.Server(&doc, "direct", "system")...))
+		file, err := config.Parse("made.toml", []byte(doc.String()), registry())
+		if err == nil {
+			err = engine.Check(registry(), file, slog.New(slog.DiscardHandler))
+		}
+		if err != nil {
 			t.Errorf("%v\n%s", err, doc.String())
 		}
 	}
@@ -140,7 +145,6 @@ func FuzzRead(f *testing.F) {
 		}
 		var doc convert.Document
 		file.Client(&doc, "proxy", "direct", "system")
-		file.Clients(&doc)
 		file.Server(&doc, "direct", "system")
 		_ = doc.String()
 	})

@@ -108,9 +108,8 @@ func parts(entries []string) [][]string {
 	return all
 }
 
-// Clients writes the policies of a server about its clients' addresses, and returns what
-// stands before the inbound.
-func (f *File) Clients(d *convert.Document) []string {
+// clients writes the policies of a server about its clients' addresses.
+func (f *File) clients(d *convert.Document) []string {
 	var chain []string
 	policy := func(called string, set func(*convert.Table)) {
 		name := d.Name("policy", called)
@@ -133,9 +132,13 @@ func (f *File) Clients(d *convert.Document) []string {
 	return chain
 }
 
-// Server writes what a server connects to for nobody, and returns the end of the chain,
-// which is outbound.direct, the outbound that connects.
+// Server writes whom a server serves and what it connects to for nobody, and returns what its
+// chain has after the inbound. Its end is the outbound direct, which connects.
 func (f *File) Server(d *convert.Document, direct, resolver string) []string {
+	return append(f.clients(d), f.targets(d, direct, resolver)...)
+}
+
+func (f *File) targets(d *convert.Document, direct, resolver string) []string {
 	out := "outbound." + direct
 	if len(f.Allow.Names) == 0 && !f.Closed {
 		return append(f.denied(d, f.Block.all(), resolver), out)

@@ -77,7 +77,10 @@ type Result struct {
 }
 
 // UsageError is an error after which libev's programs tell how they are called.
-type UsageError struct{ error }
+type UsageError struct{ Err error }
+
+// Error implements error.
+func (e UsageError) Error() string { return e.Err.Error() }
 
 // ErrAuth is what libev says of one-time authentication.
 var ErrAuth = errors.New("One time auth has been deprecated. Try AEAD ciphers instead.") //lint:ignore ST1005 libev's words

@@ -47,20 +47,20 @@ func (t *translation) server() {
 	cipher, err := t.doc.Cipher(t.reg, "server", t.method, t.password)
 	t.fail1(err)
 	transport := t.plugin()
-	before, after := t.chains()
-	t.idle(t.doc.Serve(convert.Serving{Called: "server", Listen: listen, Cipher: cipher, Transport: transport, Mode: t.mode, Before: before, After: after})...)
+	after := t.chain()
+	t.idle(t.doc.Serve(convert.Serving{Called: "server", Listen: listen, Cipher: cipher, Transport: transport, Mode: t.mode, After: after})...)
 	t.drop("port_password", "ss-server does not read it: ss-manager does")
 	t.drop("manager_address", "ports of a manager are served by its own process: run umbra as ss-manager")
 	t.drop("local_port", "a server has none")
 }
 
-// chains adds what connects to targets, and returns what stands before and after an inbound.
-func (t *translation) chains() (before, after []string) {
+// chain adds what connects to targets, and returns what stands after an inbound.
+func (t *translation) chain() []string {
 	t.direct()
 	if t.acl == nil {
-		return nil, []string{"outbound.direct"}
+		return []string{"outbound.direct"}
 	}
-	return t.acl.Clients(&t.doc), t.acl.Server(&t.doc, "direct", t.resolver)
+	return t.acl.Server(&t.doc, "direct", t.resolver)
 }
 
 // wild returns an address for listen: libev writes ::0 for all of both families.
@@ -104,16 +104,13 @@ func (t *translation) manager() {
 	if t.fail1(err); t.err != nil {
 		return
 	}
-	before, after := t.chains()
+	after := t.chain()
 	m := t.doc.Table("manager")
 	m.Set("listen", listen)
 	m.Set("dialect", "libev")
 	m.Set("host", hosts)
 	m.Set("method", kind)
 	m.Set("mode", t.mode)
-	if len(before) > 0 {
-		m.Set("gates", before)
-	}
 	m.Set("chain", after)
 	t.keep("manager_address", "listen of [manager]")
 	t.change("method", "method of [manager]")
