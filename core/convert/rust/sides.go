@@ -285,9 +285,9 @@ func (t *translation) inbound(l *object) string {
 			in.Set("allow_open", true)
 		}
 	}
-	for key, where := range map[string]string{"local_address": "listen", "local_port": "listen", "protocol": "kind"} {
-		l.keep(key, "%s of [inbound.%s]", where, name)
-	}
+	l.keep("local_address", "listen of [inbound.%s]", name)
+	l.keep("local_port", "listen of [inbound.%s]", name)
+	l.keep("protocol", "kind of [inbound.%s]", name)
 	for _, key := range []string{"socks5_auth_config_path", "http_auth_config_path"} {
 		if l.has(key) {
 			t.fail(fmt.Errorf("%s: without its users everybody would be served: write them as users of [inbound.%s], after umbra convert without it", l.name(key), name))
