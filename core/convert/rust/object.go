@@ -30,9 +30,7 @@ func (o *object) child(path string, value any) *object {
 		return c
 	}
 	c.values = values
-	for _, key := range sorted(values) {
-		c.order = append(c.order, key)
-	}
+	c.order = append(c.order, sorted(values)...)
 	return c
 }
 

@@ -24,7 +24,6 @@ type translation struct {
 	err  error // the first mistake
 
 	resolver string
-	hasDNS   bool
 }
 
 // Translate makes a configuration of what a program was given.
