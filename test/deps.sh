@@ -3,8 +3,8 @@
 # are installed, it does nothing and needs neither network nor root.
 set -eu
 
-programs="ss-server ss-local ss-tunnel ss-manager curl openssl chromium dig dnsmasq unbound redis-server haproxy nft ip unshare fail2ban-regex nc.openbsd ssh sshd tor-resolve danted microsocks tinyproxy nginx ss-v2ray-plugin obfs-local tmux logrotate promtool prometheus"
-packages="shadowsocks-libev curl openssl chromium ca-certificates bind9-dnsutils dnsmasq-base unbound redis-server haproxy nftables iproute2 util-linux fail2ban netcat-openbsd openssh-client openssh-server tor dante-server microsocks tinyproxy nginx shadowsocks-v2ray-plugin simple-obfs fonts-inter tmux logrotate prometheus"
+programs="ss-server ss-local ss-tunnel ss-manager zbarimg curl openssl chromium dig dnsmasq unbound redis-server haproxy nft ip unshare fail2ban-regex nc.openbsd ssh sshd tor-resolve danted microsocks tinyproxy nginx ss-v2ray-plugin obfs-local tmux logrotate promtool prometheus"
+packages="shadowsocks-libev curl openssl chromium ca-certificates bind9-dnsutils dnsmasq-base unbound redis-server haproxy nftables iproute2 util-linux fail2ban netcat-openbsd openssh-client openssh-server tor dante-server microsocks tinyproxy nginx shadowsocks-v2ray-plugin simple-obfs zbar-tools fonts-inter tmux logrotate prometheus"
 
 PATH="$PATH:/usr/sbin" # some programs are there, and it is not in the PATH of every user
 missing=""

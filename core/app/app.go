@@ -15,6 +15,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/dropin"
+	"github.com/umbra-proxy/umbra/core/link"
 	"github.com/umbra-proxy/umbra/core/manager"
 )
 
@@ -130,12 +131,24 @@ func (a *app) load(path string, beside ...config.Extra) (*config.File, error) {
 }
 
 func (a *app) loadFile(path string, beside ...config.Extra) (*config.File, error) {
+	if link.Is(path) {
+		return a.links([]string{path}, defaultListen).read(beside...)
+	}
 	if path != "-" {
 		return config.LoadWith(path, a.reg, beside...)
 	}
+	data, err := a.readStdin()
+	if err != nil {
+		return nil, err
+	}
+	return config.LoadTextWith("stdin", data, a.reg, beside...)
+}
+
+// readStdin reads the standard input, as much as a file may have.
+func (a *app) readStdin() ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(a.Stdin, config.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("read standard input: %w", err)
 	}
-	return config.LoadTextWith("stdin", data, a.reg, beside...)
+	return data, nil
 }

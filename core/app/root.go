@@ -38,7 +38,7 @@ chains of proxies. One TOML file says all of it.`,
 	}
 	root.AddCommand(
 		a.autobanCommand(), a.runCommand(), a.localCommand(), a.serverCommand(), a.checkCommand(), a.explainCommand(), a.resolveCommand(), a.routeCommand(), a.kindsCommand(),
-		a.keygenCommand(), a.benchCommand(), a.probeCommand(), a.banCommand(), a.quotaCommand(), a.selectCommand(), a.commandCommand(),
+		a.keygenCommand(), a.uriCommand(), a.benchCommand(), a.probeCommand(), a.banCommand(), a.quotaCommand(), a.selectCommand(), a.commandCommand(),
 		a.traceCommand(), a.topCommand(), a.usersCommand(), a.killCommand(), a.applyCommand(), a.buildCommand(), a.versionCommand(), completionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())

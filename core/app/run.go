@@ -25,11 +25,15 @@ const lastLines = 2 * time.Second
 const haste = time.Second
 
 func (a *app) runCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "run FILE",
-		Short: "run the pipelines of a file",
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "run FILE | LINK...",
+		Short: "run the pipelines of a file, or the local side of ss:// links",
 		Long: `run serves the pipelines of FILE until a signal ends it. "-" is the standard
 input. The log goes to the standard error stream, or where [log] output says.
+
+In place of a file it takes ss:// links, and serves SOCKS and HTTP on this machine
+through their servers: the first that is well. umbra uri --toml prints that file.
 
   SIGHUP           reads FILE again; one with a mistake changes nothing. A log
                    file is opened again
@@ -38,12 +42,28 @@ input. The log goes to the standard error stream, or where [log] output says.
 
 Exit status: 0 after a shutdown, 1 if FILE is bad, something failed or a second
 signal cut the shutdown short, 2 for wrong usage.`,
-		Example:               `  umbra run config.example.toml`,
-		Args:                  exactlyOne("FILE"),
+		Example: `  umbra run config.example.toml
+  umbra run 'ss://YWVzLTI1Ni1nY206cGFzc3dvcmQ@example.net:8388'`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if isLinks, err := areLinks(args); isLinks || err != nil {
+				return err
+			}
+			return exactlyOne("FILE")(cmd, args)
+		},
 		ValidArgsFunction:     completeFile,
 		DisableFlagsInUseLine: true,
-		RunE:                  func(_ *cobra.Command, args []string) error { return a.run(a.file(args[0])) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if isLinks, _ := areLinks(args); isLinks {
+				return a.run(a.links(args, listen))
+			}
+			if cmd.Flags().Changed("listen") {
+				return errors.New("--listen is for links; a file says where its inbounds listen")
+			}
+			return a.run(a.file(args[0]))
+		},
 	}
+	cmd.Flags().StringVar(&listen, "listen", defaultListen, "with links: the `ADDRESS` of the local side")
+	return cmd
 }
 
 // served is what a service serves.
@@ -133,6 +153,9 @@ func (a *app) run(what served) error {
 			_ = s.shutdown("failure")
 			return fail(err)
 		}
+	}
+	if s.name == linkName {
+		s.log.Info("ready for programs", slog.String("set", howTo(listenOf(f))))
 	}
 	s.log.Info("umbra started", slog.String("version", versionOf()), slog.Int("pid", os.Getpid()),
 		slog.Int("pipelines", len(f.Pipelines)))
