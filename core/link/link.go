@@ -138,7 +138,9 @@ func (l *Link) arguments(query string) error {
 			if err != nil {
 				return errors.New("plugin: a % that no two hexadecimal digits follow")
 			}
-			l.Plugin, l.PluginOptions = cutPlugin(text)
+			if l.Plugin, l.PluginOptions = cutPlugin(text); l.Plugin == "" && text != "" {
+				return errors.New("plugin: options and no name; want name;key=value;…")
+			}
 		default:
 			l.Unknown = append(l.Unknown, key)
 		}

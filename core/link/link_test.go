@@ -101,6 +101,7 @@ func TestParseErrors(t *testing.T) {
 		"ss://secretsecret@example.com:443":               "want method:password",
 		"ss://:secret@example.com:443":                    "no method",
 		"ss://aes-256-gcm:secret@:443":                    "no host",
+		"ss://aes-256-gcm:secret@a.test:1?plugin=%3Btls":  "plugin: options and no name",
 		"ss://aes-256-gcm:secret@a.test:1?plugin=a%zz":    "plugin:",
 		"ss://" + b64("aes-256-gcm:secret"):               "no server",
 		"ss://" + b64("aes-256-gcm-secret@example.com:1"): "want method:password",
