@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/convert"
 	"github.com/umbra-proxy/umbra/core/convert/libev"
 	"github.com/umbra-proxy/umbra/core/dropin"
 )
@@ -70,10 +71,10 @@ type libevCall struct {
 func readLibev(p dropin.Program, args []string) (*libevCall, error) {
 	given, _, err := libevFlags(p.Role).Parse(args)
 	if err != nil {
-		return nil, libev.UsageError{Err: err}
+		return nil, convert.UsageError{Err: err}
 	}
 	home, _ := os.UserHomeDir() // without one there is no default
-	c := &libevCall{Input: libev.Input{Role: libev.Role(p.Role), Home: home}}
+	c := &libevCall{Input: libev.Input{Role: p.Role, Home: home}}
 	for _, g := range given {
 		switch name := g.Flag.Name(); name {
 		case "h", "help":
@@ -87,7 +88,7 @@ func readLibev(p dropin.Program, args []string) (*libevCall, error) {
 			if g.Flag.Long == "" {
 				said = "-" + name
 			}
-			c.Flags = append(c.Flags, libev.Flag{Said: said, Value: g.Value, Bare: g.Flag.Value == ""})
+			c.Flags = append(c.Flags, convert.Flag{Said: said, Value: g.Value, Bare: g.Flag.Value == ""})
 		}
 	}
 	if len(c.Flags) == 0 && c.path == "" {
@@ -184,7 +185,7 @@ func (a *app) failLibev(p dropin.Program, err error) error {
 	if _, isExit := errors.AsType[*exit](err); isExit {
 		return err
 	}
-	_, isUsage := errors.AsType[libev.UsageError](err)
+	_, isUsage := errors.AsType[convert.UsageError](err)
 	if f, isFailure := errors.AsType[*failure](err); isFailure {
 		err = f.err
 	}

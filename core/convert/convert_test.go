@@ -5,18 +5,11 @@ import (
 	"testing"
 
 	"github.com/BurntSushi/toml"
-	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/convert"
+	"github.com/umbra-proxy/umbra/core/convert/converttest"
 	"github.com/umbra-proxy/umbra/core/link"
-	"github.com/umbra-proxy/umbra/plugins"
 )
-
-func registry() *core.Registry {
-	reg := &core.Registry{}
-	plugins.Standard(reg)
-	return reg
-}
 
 // What is written is read again, whatever the texts are.
 func TestDocument(t *testing.T) {
@@ -61,7 +54,7 @@ func TestName(t *testing.T) {
 }
 
 func TestMethod(t *testing.T) {
-	reg := registry()
+	reg := converttest.Registry()
 	for _, tc := range []struct{ method, want, err string }{
 		{"AES-256-GCM", "aes-256-gcm", ""},
 		{"mbedtls:aes-256-cfb128", "aes-256-cfb", ""},
@@ -85,13 +78,13 @@ func TestServer(t *testing.T) {
 		{Host: "example.net", Port: 443, Method: "rc4-md5", Password: "old"},
 	} {
 		var d convert.Document
-		name, err := d.Server(registry(), s)
+		name, err := d.Server(converttest.Registry(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		d.Table("inbound.socks5").Set("listen", "127.0.0.1:1080")
 		d.Table("pipeline.local").Set("chain", []string{"inbound.socks5", "outbound." + name})
-		if _, err := config.Parse("made.toml", []byte(d.String()), registry()); err != nil {
+		if _, err := config.Parse("made.toml", []byte(d.String()), converttest.Registry()); err != nil {
 			t.Errorf("%v\n%s", err, d.String())
 		}
 	}

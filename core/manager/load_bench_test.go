@@ -6,17 +6,15 @@ import (
 	"log/slog"
 	"testing"
 
-	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/convert/converttest"
 	"github.com/umbra-proxy/umbra/core/engine"
 	"github.com/umbra-proxy/umbra/core/option"
-	"github.com/umbra-proxy/umbra/plugins"
 )
 
 // BenchmarkPorts reads a file with ports beside it, and serves it.
 func BenchmarkPorts(b *testing.B) {
-	reg := &core.Registry{}
-	plugins.Standard(reg)
+	reg := converttest.Registry()
 	for _, n := range []int{10, 250, 1000} {
 		m := config.Manager{Host: []string{"127.0.0.1"}, Method: "aes-256-gcm", Mode: option.Mode("both"), Chain: []string{"outbound.direct"}, Listen: "x.sock"}
 		ps := ports{}

@@ -13,8 +13,8 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/convert/converttest"
 	"github.com/umbra-proxy/umbra/core/option"
-	"github.com/umbra-proxy/umbra/plugins"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -82,7 +82,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{"ping", "list", `add: {"server_port":8381,"password":"pw"}`, `add: {"server_port":"1","password":"\u0000\"","plugin":"a\nb","users":[{"name":"x y","password":"1"}]}`, `remove: {"server_port":1}`} {
 		f.Add([]byte(s))
 	}
-	reg := registry()
+	reg := converttest.Registry()
 	m := table()
 	f.Fuzz(func(t *testing.T, datagram []byte) {
 		r, err := parse(datagram)
@@ -97,12 +97,6 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%v\n%s", err, text)
 		}
 	})
-}
-
-func registry() *core.Registry {
-	reg := &core.Registry{}
-	plugins.Standard(reg)
-	return reg
 }
 
 func table() config.Manager {
@@ -134,7 +128,7 @@ func (f *fake) Cut(pipeline string)      { f.cut = append(f.cut, pipeline) }
 
 func newFake(t *testing.T) (*fake, *Ports) {
 	t.Helper()
-	f := &fake{reg: registry(), moved: map[string]uint64{}}
+	f := &fake{reg: converttest.Registry(), moved: map[string]uint64{}}
 	ps := NewPorts(f.reg, f, slog.New(slog.DiscardHandler))
 	if err := ps.Begin(table()); err != nil {
 		t.Fatal(err)
@@ -237,7 +231,7 @@ func TestTraffic(t *testing.T) {
 
 // CheckTable tells what a port would be if that has a mistake.
 func TestCheckTable(t *testing.T) {
-	reg := registry()
+	reg := converttest.Registry()
 	check := func(chain, listen string) error {
 		text := fmt.Sprintf("[manager]\nlisten = \"/m.sock\"\nchain = [%q]\n[outbound.direct]\n[pipeline.p]\nchain = [\"inbound.socks5\", \"outbound.direct\"]\n[inbound.socks5]\nlisten = %q\n", chain, listen)
 		f, err := config.Parse("a.toml", []byte(text), reg)

@@ -7,12 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/convert"
 	"github.com/umbra-proxy/umbra/core/convert/acl"
+	"github.com/umbra-proxy/umbra/core/convert/converttest"
 	"github.com/umbra-proxy/umbra/core/engine"
-	"github.com/umbra-proxy/umbra/plugins"
 )
 
 func read(t *testing.T, d acl.Dialect, lines ...string) *acl.File {
@@ -94,12 +93,6 @@ func TestSections(t *testing.T) {
 }
 
 // registry has all kinds.
-func registry() *core.Registry {
-	reg := &core.Registry{}
-	plugins.Standard(reg)
-	return reg
-}
-
 // What is written is a configuration, however many entries there are.
 func TestWritten(t *testing.T) {
 	lines := []string{"[bypass_all]", "[proxy_list]", `(^|\.)example\.org$`, "198.51.100.0/24", "[bypass_list]", "127.0.0.0/8", "[outbound_block_list]", "10.0.0.0/8", "bad[.]example"}
@@ -121,9 +114,9 @@ func TestWritten(t *testing.T) {
 		doc.Table("inbound.second").Set("kind", "socks5")
 		doc.Table("inbound.second").Set("listen", "127.0.0.1:1081")
 		doc.Table("pipeline.server").Set("chain", append([]string{"inbound.second"}, f.Server(&doc, "direct", "system")...))
-		file, err := config.Parse("made.toml", []byte(doc.String()), registry())
+		file, err := config.Parse("made.toml", []byte(doc.String()), converttest.Registry())
 		if err == nil {
-			err = engine.Check(registry(), file, slog.New(slog.DiscardHandler))
+			err = engine.Check(converttest.Registry(), file, slog.New(slog.DiscardHandler))
 		}
 		if err != nil {
 			t.Errorf("%v\n%s", err, doc.String())
@@ -156,7 +149,7 @@ func BenchmarkRanges(b *testing.B) {
 	for i := range 10_000 {
 		fmt.Fprintf(&text, "%d.%d.%d.0/24\n", 1+i/65536, i/256%256, i%256)
 	}
-	reg := registry()
+	reg := converttest.Registry()
 	for b.Loop() {
 		f, err := acl.Read("x", strings.NewReader(text.String()), acl.Libev)
 		if err != nil {

@@ -9,17 +9,18 @@ import (
 	"strings"
 
 	"github.com/umbra-proxy/umbra/core/convert"
+	"github.com/umbra-proxy/umbra/core/dropin"
 )
 
 // client translates ss-local, ss-tunnel and ss-redir.
 func (t *translation) client() {
 	servers := t.hosts()
 	if len(servers) == 0 {
-		t.fail(UsageError{errors.New("server is NULL")})
+		t.fail(convert.UsageError{Err: errors.New("server is NULL")})
 	}
 	for i := range servers {
 		if servers[i].Port == 0 {
-			t.fail(UsageError{errors.New("server_port is NULL")})
+			t.fail(convert.UsageError{Err: errors.New("server_port is NULL")})
 		}
 		servers[i].Method, servers[i].Password = t.method, t.password
 		servers[i].Plugin, servers[i].PluginOptions = t.str("plugin"), t.str("plugin_opts")
@@ -27,7 +28,7 @@ func (t *translation) client() {
 	t.keep("plugin", "[transport.plugin]")
 	t.keep("plugin_opts", "options of [transport.plugin]")
 	if t.password == "" {
-		t.fail(UsageError{errors.New("both password and key are NULL")})
+		t.fail(convert.UsageError{Err: errors.New("both password and key are NULL")})
 	}
 	inbound := t.inbound()
 	if t.err != nil {
@@ -38,7 +39,7 @@ func (t *translation) client() {
 		return
 	}
 	chain := []string{"inbound." + inbound}
-	bound := t.str("interface") != "" && t.role != Redir
+	bound := t.str("interface") != "" && t.role != dropin.Redir
 	switch {
 	case t.acl != nil:
 		t.change("interface", "interface of [outbound.direct]: for targets that the ACL file leaves to it; servers are reached by the routes")
@@ -68,12 +69,12 @@ func (t *translation) inbound() string {
 	}
 	t.keep("local_address", "the host of listen of [inbound.%s]", t.kind())
 	listen, isOpen := "", false
-	if path := t.str("local_port"); strings.HasPrefix(path, "/") && t.role == Local {
+	if path := t.str("local_port"); strings.HasPrefix(path, "/") && t.role == dropin.Local {
 		listen = "unix:" + path
 	} else {
 		port := t.port("local_port")
 		if port == 0 {
-			t.fail(UsageError{errors.New("local_port is NULL")})
+			t.fail(convert.UsageError{Err: errors.New("local_port is NULL")})
 		}
 		listen = net.JoinHostPort(wild(host), strconv.Itoa(port))
 		ip, err := netip.ParseAddr(host)
@@ -83,17 +84,17 @@ func (t *translation) inbound() string {
 	in := t.doc.Table("inbound." + t.kind())
 	in.Set("listen", listen)
 	switch t.role {
-	case Tunnel:
+	case dropin.Tunnel:
 		target := t.str("tunnel_address")
 		if target == "" {
-			t.fail(UsageError{errors.New("tunnel_address is NULL")})
+			t.fail(convert.UsageError{Err: errors.New("tunnel_address is NULL")})
 		} else if _, port, err := net.SplitHostPort(target); err != nil || port == "" {
 			t.fail(errors.New("tunnel port is not defined"))
 		}
 		in.Set("target", target)
 		in.Set("mode", t.mode)
 		t.keep("tunnel_address", "target of [inbound.tunnel]")
-	case Redir:
+	case dropin.Redir:
 		t.redirect(in)
 	default:
 		in.Set("mode", t.mode)
@@ -125,9 +126,9 @@ func (t *translation) redirect(in *convert.Table) {
 // kind returns the kind of inbound that a program has, which is its name too.
 func (t *translation) kind() string {
 	switch t.role {
-	case Tunnel:
+	case dropin.Tunnel:
 		return "tunnel"
-	case Redir:
+	case dropin.Redir:
 		return "redirect"
 	}
 	return "socks5"

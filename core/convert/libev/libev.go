@@ -8,29 +8,11 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/convert"
+	"github.com/umbra-proxy/umbra/core/dropin"
 )
 
-// Role is which of the programs it is: the end of its name.
-type Role string
-
-// The programs.
-const (
-	Local   Role = "local"
-	Server  Role = "server"
-	Tunnel  Role = "tunnel"
-	Redir   Role = "redir"
-	Manager Role = "manager"
-)
-
-// Flag is a flag as it was given.
-type Flag struct {
-	Said  string // with its dashes: "-t", "--acl"
-	Value string
-	Bare  bool // it has no value
-}
-
-// Key returns the key of the file that says the same, or a name of its own.
-func (f Flag) Key() string {
+// keyOf returns the key of the file that says the same, or a name of its own.
+func keyOf(f convert.Flag) string {
 	if key, ok := short[f.Said]; ok {
 		return key
 	}
@@ -56,8 +38,8 @@ func known(key string) bool {
 
 // Input is what a program was given.
 type Input struct {
-	Role   Role
-	Flags  []Flag
+	Role   dropin.Role
+	Flags  []convert.Flag
 	Config []byte // the file of -c; nil for none
 	Home   string // the user's folder, for ss-manager's socket; "" for none
 }
@@ -76,12 +58,6 @@ type Result struct {
 	Launch   Launch
 }
 
-// UsageError is an error after which libev's programs tell how they are called.
-type UsageError struct{ Err error }
-
-// Error implements error.
-func (e UsageError) Error() string { return e.Err.Error() }
-
 // ErrAuth is what libev says of one-time authentication.
 var ErrAuth = errors.New("One time auth has been deprecated. Try AEAD ciphers instead.") //lint:ignore ST1005 libev's words
 
@@ -89,7 +65,7 @@ var ErrAuth = errors.New("One time auth has been deprecated. Try AEAD ciphers in
 // side's, and one with a tunnel's target, ports with passwords or tcp_tproxy that of the
 // program which has these.
 func Convert(reg *core.Registry, data []byte) (*convert.Document, *convert.Report, error) {
-	in := Input{Role: Server, Config: data}
+	in := Input{Role: dropin.Server, Config: data}
 	fields, err := convert.Fields(convert.Strict(data, false))
 	if err != nil {
 		return nil, nil, err
@@ -100,13 +76,13 @@ func Convert(reg *core.Registry, data []byte) (*convert.Document, *convert.Repor
 	}
 	switch {
 	case has["port_password"] || has["manager_address"]:
-		in.Role = Manager
+		in.Role = dropin.Manager
 	case has["tunnel_address"]:
-		in.Role = Tunnel
+		in.Role = dropin.Tunnel
 	case has["tcp_tproxy"]:
-		in.Role = Redir
+		in.Role = dropin.Redir
 	case has["local_port"]:
-		in.Role = Local
+		in.Role = dropin.Local
 	}
 	r, err := Translate(reg, in)
 	if err != nil {

@@ -30,7 +30,7 @@ func (t *translation) server() {
 	var listen []string
 	for _, h := range hosts {
 		if h.Port == 0 {
-			t.fail(UsageError{errors.New("server_port is NULL")})
+			t.fail(convert.UsageError{Err: errors.New("server_port is NULL")})
 		}
 		listen = append(listen, net.JoinHostPort(wild(h.Host), strconv.Itoa(h.Port)))
 	}
@@ -39,7 +39,7 @@ func (t *translation) server() {
 		listen = bothFamilies(listen, "[::]:"+port, "0.0.0.0:"+port)
 	}
 	if t.password == "" {
-		t.fail(UsageError{errors.New("both password and key are NULL")})
+		t.fail(convert.UsageError{Err: errors.New("both password and key are NULL")})
 	}
 	if t.err != nil {
 		return
@@ -85,7 +85,7 @@ func (t *translation) manager() {
 	listen := t.str("manager_address")
 	if listen == "" {
 		if t.home == "" {
-			t.fail(UsageError{errors.New("manager_address is NULL")})
+			t.fail(convert.UsageError{Err: errors.New("manager_address is NULL")})
 		}
 		listen = filepath.Join(t.home, ".ss-manager.socks") // as libev
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/umbra-proxy/umbra/core/convert"
+	"github.com/umbra-proxy/umbra/core/dropin"
 )
 
 // setting is what a flag or a key of the file says.
@@ -27,7 +28,7 @@ type settings struct {
 func read(in Input) (*settings, error) {
 	s := &settings{by: map[string]*setting{}, noted: map[string]bool{}}
 	for _, f := range in.Flags {
-		key, value := f.Key(), any(f.Value)
+		key, value := keyOf(f), any(f.Value)
 		switch f.Said {
 		case "-u":
 			key, value = "mode", "tcp_and_udp"
@@ -172,7 +173,7 @@ func (s *settings) on(key string) (bool, error) {
 }
 
 // rest notes the keys of which nothing was said yet.
-func (s *settings) rest(role Role) {
+func (s *settings) rest(role dropin.Role) {
 	for _, key := range s.order {
 		if s.noted[key] {
 			continue

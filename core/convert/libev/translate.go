@@ -10,6 +10,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/convert"
 	"github.com/umbra-proxy/umbra/core/convert/acl"
+	"github.com/umbra-proxy/umbra/core/dropin"
 	"github.com/umbra-proxy/umbra/core/link"
 )
 
@@ -26,7 +27,7 @@ var everywhere = []string{"0.0.0.0/0", "::/0"}
 type translation struct {
 	*settings
 	reg  *core.Registry
-	role Role
+	role dropin.Role
 	doc  convert.Document
 	err  error // the first mistake
 
@@ -49,9 +50,9 @@ func Translate(reg *core.Registry, in Input) (*Result, error) {
 	t.secrets()
 	t.network()
 	switch t.role {
-	case Server:
+	case dropin.Server:
 		t.server()
-	case Manager:
+	case dropin.Manager:
 		t.manager()
 	default:
 		t.client()
@@ -111,7 +112,7 @@ func (t *translation) process() {
 	t.launch = Launch{User: t.str("user"), PIDFile: t.str("pid_file"), WorkDir: t.str("workdir")}
 	t.keep("user", "the process becomes this user once its ports are open")
 	t.keep("pid_file", "the process goes into the background, with this file")
-	if t.role == Manager {
+	if t.role == dropin.Manager {
 		t.drop("workdir", "the manager writes no files")
 		t.drop("executable", "ports are served by the process itself")
 	}
@@ -140,7 +141,7 @@ func (t *translation) secrets() {
 	t.keep("method", "kind of [cipher.x]")
 	t.password = t.str("password")
 	t.keep("password", "password of [cipher.x]")
-	if key := t.str("key"); key != "" && t.role != Manager {
+	if key := t.str("key"); key != "" && t.role != dropin.Manager {
 		if t.password != "" {
 			t.change("password", "the key goes before it, as in libev")
 		}
@@ -180,7 +181,7 @@ func (t *translation) network() {
 	t.drop("nftables_sets", "a [policy.ban] with kernel = true bans in nftables")
 	t.drop("ipv6_only", "listen on an IPv6 address says it")
 	t.drop("disable_sni", "names are never taken out of what clients send")
-	if path := t.str("acl"); path != "" && (t.role == Local || t.role == Server || t.role == Manager) {
+	if path := t.str("acl"); path != "" && (t.role == dropin.Local || t.role == dropin.Server || t.role == dropin.Manager) {
 		file, err := acl.Open(path, acl.Libev)
 		t.fail1(err)
 		if t.acl = file; file != nil {
@@ -237,11 +238,11 @@ func (t *translation) direct() {
 	if len(from) > 0 {
 		d.Set("from", from)
 	}
-	if name := t.str("interface"); name != "" && t.role != Redir {
+	if name := t.str("interface"); name != "" && t.role != dropin.Redir {
 		d.Set("interface", name)
 		t.keep("interface", "interface of [outbound.direct]")
 	}
-	if t.role == Server || t.role == Manager {
+	if t.role == dropin.Server || t.role == dropin.Manager {
 		if t.isOn("fast_open") {
 			d.Set("fast_open", true)
 		}
@@ -252,7 +253,7 @@ func (t *translation) direct() {
 
 // sources returns the keys with addresses that connections to targets leave from.
 func (t *translation) sources() []string {
-	if t.role != Server && t.role != Manager {
+	if t.role != dropin.Server && t.role != dropin.Manager {
 		return nil
 	}
 	return []string{"local_address", "local_ipv4_address", "local_ipv6_address"}
@@ -285,7 +286,7 @@ func (t *translation) hosts() []link.Server {
 		}
 		all = append(all, s)
 	}
-	if len(all) > 1 && t.role != Server && t.role != Manager {
+	if len(all) > 1 && t.role != dropin.Server && t.role != dropin.Manager {
 		t.change("server", "[outbound.servers] takes them by turns, and leaves one out while it fails; ss-%s picks by chance", t.role)
 	}
 	t.keep("server", "%s", t.where("server", "the host"))
@@ -296,9 +297,9 @@ func (t *translation) hosts() []link.Server {
 // where tells where the key went that a server listens on and a client dials.
 func (t *translation) where(table, what string) string {
 	switch t.role {
-	case Server:
+	case dropin.Server:
 		return what + " of listen of [inbound." + table + "]"
-	case Manager:
+	case dropin.Manager:
 		return "host of [manager]"
 	}
 	return what + " of server of [outbound." + table + "]"

@@ -1,45 +1,18 @@
 package python_test
 
 import (
-	"flag"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/convert/converttest"
 	"github.com/umbra-proxy/umbra/core/convert/python"
 	"github.com/umbra-proxy/umbra/core/dropin"
-	"github.com/umbra-proxy/umbra/plugins"
 )
-
-var update = flag.Bool("update-python", false, "write the golden files of testdata anew")
-
-func registry() *core.Registry {
-	reg := &core.Registry{}
-	plugins.Standard(reg)
-	return reg
-}
 
 func program(role dropin.Role) dropin.Program {
 	return dropin.Program{Name: "ss" + string(role), Style: dropin.Python, Role: role}
-}
-
-// golden compares a text with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name+".toml")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || got != string(want) {
-		t.Errorf("%v: got\n%s\nwant\n%s", err, got, want)
-	}
 }
 
 // none is a folder without config.json.
@@ -80,14 +53,14 @@ func TestTranslate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			doc, err := call.Translate(registry(), call.Role)
+			doc, err := call.Translate(converttest.Registry(), call.Role)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := config.LoadText(tc.name, []byte(doc.String()), registry()); err != nil {
+			if _, err := config.LoadText(tc.name, []byte(doc.String()), converttest.Registry()); err != nil {
 				t.Error(err)
 			}
-			golden(t, tc.name, doc.String())
+			converttest.Golden(t, "testdata/"+tc.name+".toml", doc.String())
 		})
 	}
 }
@@ -100,14 +73,14 @@ func TestManager(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc, err := call.Translate(registry(), call.Role)
+	doc, err := call.Translate(converttest.Registry(), call.Role)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := config.LoadText("manager", []byte(doc.String()), registry()); err != nil {
+	if _, err := config.LoadText("manager", []byte(doc.String()), converttest.Registry()); err != nil {
 		t.Error(err)
 	}
-	golden(t, "manager", doc.String())
+	converttest.Golden(t, "testdata/"+"manager"+".toml", doc.String())
 }
 
 // What is said and the exit status are those of the original, in its words.
@@ -185,7 +158,7 @@ func TestMethods(t *testing.T) {
 	} {
 		c := python.Default()
 		c.Method, c.Password = method, "secret"
-		_, err := c.Translate(registry(), dropin.Server)
+		_, err := c.Translate(converttest.Registry(), dropin.Server)
 		if err == nil || !strings.Contains(err.Error(), "use chacha20-ietf-poly1305") {
 			t.Errorf("%s: got %v", method, err)
 		}
@@ -202,7 +175,7 @@ func TestConvert(t *testing.T) {
 		dropin.Server: text + `, "port_password": {"1": "a"}, "workers": 2, "forbidden_ip": "10.0.0.0/8", "manager_address": "127.0.0.1:1",
 			"prefer_ipv6": false, "dns_server": "8.8.8.8"}`,
 	} {
-		doc, report, err := python.Convert(registry(), []byte(file))
+		doc, report, err := python.Convert(converttest.Registry(), []byte(file))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,7 +206,7 @@ func TestWriteHelp(t *testing.T) {
 
 func FuzzReadJSON(f *testing.F) {
 	f.Add([]byte(`{"server": ["a", 1], "port_password": {"1": "x"}, "timeout": "3", "verbose": true}`))
-	reg := registry()
+	reg := converttest.Registry()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		doc, _, err := python.Convert(reg, data)
 		if err == nil {

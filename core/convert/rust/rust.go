@@ -12,29 +12,13 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/convert"
+	"github.com/umbra-proxy/umbra/core/dropin"
 )
-
-// Role is which of the programs it is.
-type Role string
-
-// The programs.
-const (
-	Local   Role = "local"
-	Server  Role = "server"
-	Manager Role = "manager"
-)
-
-// Flag is a flag as it was given.
-type Flag struct {
-	Said  string // with its dashes: "-s", "--acl"
-	Value string
-	Bare  bool // it has no value
-}
 
 // Input is what a program was given.
 type Input struct {
-	Role   Role
-	Flags  []Flag
+	Role   dropin.Role
+	Flags  []convert.Flag
 	Config []byte // the file of -c; nil for none
 }
 
@@ -52,12 +36,6 @@ type Result struct {
 	Launch   Launch
 }
 
-// UsageError is an error after which rust's programs tell how they are called.
-type UsageError struct{ Err error }
-
-// Error implements error.
-func (e UsageError) Error() string { return e.Err.Error() }
-
 // keyOf are the keys that flags stand for, where they are not the flag's name.
 var keyOf = map[string]string{
 	"-k": "password", "-m": "method", "--encrypt-method": "method", "-n": "nofile", "-a": "user", "-v": "verbose", "-6": "ipv6_first",
@@ -66,7 +44,7 @@ var keyOf = map[string]string{
 }
 
 // addresses are the flags whose value is a host with a port, and the keys of both.
-func addresses(said string, role Role) (host, port string) {
+func addresses(said string, role dropin.Role) (host, port string) {
 	switch said {
 	case "-s", "--server-addr":
 		return "server", "server_port"
@@ -81,7 +59,7 @@ func addresses(said string, role Role) (host, port string) {
 	case "--manager-addr", "--manager-address":
 		return "manager_address", "manager_port"
 	case "-b", "--local-addr":
-		if role == Local {
+		if role == dropin.Local {
 			return "local_address", "local_port"
 		}
 	}
@@ -89,7 +67,7 @@ func addresses(said string, role Role) (host, port string) {
 }
 
 // flag takes over a flag, which goes before the file.
-func (t *translation) flag(f Flag) {
+func (t *translation) flag(f convert.Flag) {
 	set := func(key string, value any) {
 		if t.has(key) && t.said[key] == "" {
 			t.report.Drop(key, "the flag %s says it", f.Said)
@@ -111,7 +89,7 @@ func (t *translation) flag(f Flag) {
 		set("server", f.Value)
 		return
 	}
-	if f.Said == "-s" && t.role == Manager {
+	if f.Said == "-s" && t.role == dropin.Manager {
 		set("server", f.Value)
 		return
 	}
@@ -122,7 +100,7 @@ func (t *translation) flag(f Flag) {
 		}
 		host, port, err := net.SplitHostPort(f.Value)
 		if err != nil {
-			t.fail(UsageError{fmt.Errorf("%s: want HOST:PORT, got %.60q", f.Said, f.Value)})
+			t.fail(convert.UsageError{Err: fmt.Errorf("%s: want HOST:PORT, got %.60q", f.Said, f.Value)})
 		}
 		if list := map[string]string{"server": "servers", "local_address": "locals"}[hostKey]; t.has(list) {
 			t.drop(list, "the flag %s says it", f.Said)
@@ -154,13 +132,13 @@ func Convert(reg *core.Registry, data []byte) (*convert.Document, *convert.Repor
 	if err != nil {
 		return nil, nil, err
 	}
-	role := Server
+	role := dropin.Server
 	for _, f := range fields {
 		switch f.Key {
 		case "locals", "local_port", "local_address":
-			role = Local
+			role = dropin.Local
 		case "manager_address":
-			role = Manager
+			role = dropin.Manager
 		}
 	}
 	r, err := Translate(reg, Input{Role: role, Config: data})

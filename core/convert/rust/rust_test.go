@@ -1,33 +1,14 @@
 package rust_test
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/convert/converttest"
 	"github.com/umbra-proxy/umbra/core/convert/rust"
-	"github.com/umbra-proxy/umbra/plugins"
+	"github.com/umbra-proxy/umbra/core/dropin"
 )
-
-var update = flag.Bool("update-rust", false, "write the golden files anew")
-
-func registry() *core.Registry {
-	reg := &core.Registry{}
-	plugins.Standard(reg)
-	return reg
-}
-
-func flags(line string) (all []rust.Flag) {
-	for word := range strings.FieldsSeq(line) {
-		said, value, hasValue := strings.Cut(word, "=")
-		all = append(all, rust.Flag{Said: said, Value: value, Bare: !hasValue})
-	}
-	return all
-}
 
 const file = `{
 	// JSON5
@@ -50,25 +31,25 @@ const file = `{
 func TestTranslations(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
-		role   rust.Role
+		role   dropin.Role
 		flags  string
 		config string
 	}{
-		{"local", rust.Local, "-s=192.0.2.1:8388 -b=127.0.0.1:1080 -m=aes-256-gcm -k=x", ""},
-		{"local-flags", rust.Local, "-s=[2001:db8::1]:8388 -b=127.0.0.1:1080 -m=aes-256-gcm -k=x -U -v -d --daemonize-pid=/run/x.pid -a=nobody --protocol=http --tcp-no-delay", ""},
-		{"local-tunnel", rust.Local, "-s=192.0.2.1:8388 -b=127.0.0.1:5353 --protocol=tunnel -f=9.9.9.9:53 -m=aes-256-gcm -k=x -u", ""},
-		{"local-file", rust.Local, "", file},
-		{"server", rust.Server, "-s=127.0.0.1:8388 -m=aes-256-gcm -k=x -U -b=127.0.0.2 --outbound-fwmark=0x10 --timeout=60", ""},
-		{"server-file", rust.Server, "", file},
-		{"server-variable", rust.Server, "-s=127.0.0.1:8388 -m=aes-256-gcm", `{"password": "${PATH}"}`},
-		{"manager", rust.Manager, "--manager-addr=127.0.0.1:6001 -s=127.0.0.1 -m=aes-256-gcm -U", ""},
+		{"local", dropin.Local, "-s=192.0.2.1:8388 -b=127.0.0.1:1080 -m=aes-256-gcm -k=x", ""},
+		{"local-flags", dropin.Local, "-s=[2001:db8::1]:8388 -b=127.0.0.1:1080 -m=aes-256-gcm -k=x -U -v -d --daemonize-pid=/run/x.pid -a=nobody --protocol=http --tcp-no-delay", ""},
+		{"local-tunnel", dropin.Local, "-s=192.0.2.1:8388 -b=127.0.0.1:5353 --protocol=tunnel -f=9.9.9.9:53 -m=aes-256-gcm -k=x -u", ""},
+		{"local-file", dropin.Local, "", file},
+		{"server", dropin.Server, "-s=127.0.0.1:8388 -m=aes-256-gcm -k=x -U -b=127.0.0.2 --outbound-fwmark=0x10 --timeout=60", ""},
+		{"server-file", dropin.Server, "", file},
+		{"server-variable", dropin.Server, "-s=127.0.0.1:8388 -m=aes-256-gcm", `{"password": "${PATH}"}`},
+		{"manager", dropin.Manager, "--manager-addr=127.0.0.1:6001 -s=127.0.0.1 -m=aes-256-gcm -U", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			in := rust.Input{Role: tc.role, Flags: flags(tc.flags)}
+			in := rust.Input{Role: tc.role, Flags: converttest.Flags(tc.flags)}
 			if tc.config != "" {
 				in.Config = []byte(tc.config)
 			}
-			r, err := rust.Translate(registry(), in)
+			r, err := rust.Translate(converttest.Registry(), in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,15 +58,7 @@ func TestTranslations(t *testing.T) {
 			if _, err := r.Report.WriteTo(&b); err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join("testdata", tc.name+".want")
-			if *update {
-				if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if want, err := os.ReadFile(path); err != nil || b.String() != string(want) {
-				t.Errorf("%v; got\n%s", err, b.String())
-			}
+			converttest.Golden(t, "testdata/"+tc.name+".want", b.String())
 			said := map[string]bool{}
 			for _, n := range r.Report.Notes {
 				if said[n.Key] {
@@ -98,7 +71,7 @@ func TestTranslations(t *testing.T) {
 					t.Errorf("no word of %s", f.Said)
 				}
 			}
-			if _, err := config.LoadText("made.toml", []byte(r.Document.String()), registry()); err != nil {
+			if _, err := config.LoadText("made.toml", []byte(r.Document.String()), converttest.Registry()); err != nil {
 				t.Errorf("%v\n%s", err, r.Document.String())
 			}
 		})
@@ -107,25 +80,25 @@ func TestTranslations(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for _, tc := range []struct {
-		role          rust.Role
+		role          dropin.Role
 		flags, config string
 		want          string
 	}{
-		{rust.Local, "-b=127.0.0.1:1080", "", "want a server"},
-		{rust.Local, "-s=192.0.2.1:1 -m=aes-256-gcm -k=x", "", "want a local address"},
-		{rust.Server, "-s=192.0.2.1:1 -k=x", "", "method: missing"},
-		{rust.Server, "-s=192.0.2.1 -k=x", "", "want HOST:PORT"},
-		{rust.Server, "-s=192.0.2.1:1 -k=x -m=aes-256-gcm", `{"outbound_proxy": "socks5://127.0.0.1:1"}`, "outbound_proxy"},
-		{rust.Server, "-s=192.0.2.1:1 -k=x -m=camellia-256-cfb", "", "use chacha20-ietf-poly1305"},
-		{rust.Local, "-s=192.0.2.1:1 -b=127.0.0.1:1 -k=x -m=aes-256-gcm --protocol=tun", "", "not supported"},
-		{rust.Server, "", "{servers: 1}", "want a list"},
-		{rust.Server, "", "{\n\n'a' 1}", "line 3"},
+		{dropin.Local, "-b=127.0.0.1:1080", "", "want a server"},
+		{dropin.Local, "-s=192.0.2.1:1 -m=aes-256-gcm -k=x", "", "want a local address"},
+		{dropin.Server, "-s=192.0.2.1:1 -k=x", "", "method: missing"},
+		{dropin.Server, "-s=192.0.2.1 -k=x", "", "want HOST:PORT"},
+		{dropin.Server, "-s=192.0.2.1:1 -k=x -m=aes-256-gcm", `{"outbound_proxy": "socks5://127.0.0.1:1"}`, "outbound_proxy"},
+		{dropin.Server, "-s=192.0.2.1:1 -k=x -m=camellia-256-cfb", "", "use chacha20-ietf-poly1305"},
+		{dropin.Local, "-s=192.0.2.1:1 -b=127.0.0.1:1 -k=x -m=aes-256-gcm --protocol=tun", "", "not supported"},
+		{dropin.Server, "", "{servers: 1}", "want a list"},
+		{dropin.Server, "", "{\n\n'a' 1}", "line 3"},
 	} {
-		in := rust.Input{Role: tc.role, Flags: flags(tc.flags)}
+		in := rust.Input{Role: tc.role, Flags: converttest.Flags(tc.flags)}
 		if tc.config != "" {
 			in.Config = []byte(tc.config)
 		}
-		if _, err := rust.Translate(registry(), in); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if _, err := rust.Translate(converttest.Registry(), in); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s %s %s: got %v, want %s", tc.role, tc.flags, tc.config, err, tc.want)
 		}
 	}
@@ -133,9 +106,9 @@ func TestRefused(t *testing.T) {
 
 func FuzzConvert(f *testing.F) {
 	f.Add([]byte(file))
-	reg := registry()
+	reg := converttest.Registry()
 	f.Fuzz(func(_ *testing.T, data []byte) {
-		for _, role := range []rust.Role{rust.Local, rust.Server, rust.Manager} {
+		for _, role := range []dropin.Role{dropin.Local, dropin.Server, dropin.Manager} {
 			if r, err := rust.Translate(reg, rust.Input{Role: role, Config: data}); err == nil {
 				_ = r.Document.String()
 			}

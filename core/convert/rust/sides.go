@@ -16,7 +16,7 @@ import (
 func (t *translation) server() {
 	all := t.serverObjects()
 	if len(all) == 0 {
-		t.fail(UsageError{errNoServer})
+		t.fail(convert.UsageError{Err: errNoServer})
 		return
 	}
 	t.direct()
@@ -99,7 +99,7 @@ func (t *translation) manager() {
 		}
 	}
 	if listen == "" {
-		t.fail(UsageError{fmt.Errorf("want --manager-addr")})
+		t.fail(convert.UsageError{Err: fmt.Errorf("want --manager-addr")})
 		return
 	}
 	method := t.str("method")
@@ -143,7 +143,7 @@ func (t *translation) manager() {
 func (t *translation) local() {
 	objects := t.serverObjects()
 	if len(objects) == 0 {
-		t.fail(UsageError{errNoServer})
+		t.fail(convert.UsageError{Err: errNoServer})
 		return
 	}
 	var servers []link.Server
@@ -234,7 +234,7 @@ func (t *translation) locals() []*object {
 		all = append(all, t.object)
 	}
 	if len(all) == 0 {
-		t.fail(UsageError{fmt.Errorf("want a local address: -b HOST:PORT, or \"local_port\" or \"locals\" in the file")})
+		t.fail(convert.UsageError{Err: fmt.Errorf("want a local address: -b HOST:PORT, or \"local_port\" or \"locals\" in the file")})
 	}
 	return all
 }
@@ -243,7 +243,7 @@ func (t *translation) locals() []*object {
 func (t *translation) inbound(l *object) string {
 	listen := l.address("local_address", "local_port", "127.0.0.1")
 	if listen == "" {
-		t.fail(UsageError{fmt.Errorf("%slocal_port: missing", l.path)})
+		t.fail(convert.UsageError{Err: fmt.Errorf("%slocal_port: missing", l.path)})
 		return ""
 	}
 	protocol := l.str("protocol")
@@ -267,7 +267,7 @@ func (t *translation) inbound(l *object) string {
 	case "tunnel":
 		target := l.address("forward_address", "forward_port", "")
 		if target == "" {
-			t.fail(UsageError{fmt.Errorf("%sforward_address: missing", l.path)})
+			t.fail(convert.UsageError{Err: fmt.Errorf("%sforward_address: missing", l.path)})
 		}
 		in.Set("target", target)
 		in.Set("mode", mode)

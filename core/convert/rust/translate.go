@@ -12,6 +12,7 @@ import (
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/convert"
 	"github.com/umbra-proxy/umbra/core/convert/acl"
+	"github.com/umbra-proxy/umbra/core/dropin"
 	"github.com/umbra-proxy/umbra/core/link"
 )
 
@@ -19,7 +20,7 @@ import (
 type translation struct {
 	*object
 	reg  *core.Registry
-	role Role
+	role dropin.Role
 	doc  convert.Document
 	err  error // the first mistake
 
@@ -52,9 +53,9 @@ func Translate(reg *core.Registry, in Input) (*Result, error) {
 		return nil, t.err
 	}
 	switch t.role {
-	case Local:
+	case dropin.Local:
 		t.local()
-	case Server:
+	case dropin.Server:
 		t.server()
 	default:
 		t.manager()
@@ -121,7 +122,7 @@ func (t *translation) direct() {
 		}
 		d.Set("mark", int64(n))
 	}
-	if t.role != Local {
+	if t.role != dropin.Local {
 		if t.on("fast_open") {
 			d.Set("fast_open", true)
 		}
@@ -249,15 +250,15 @@ func (t *translation) serverOf(o *object) link.Server {
 	}
 	switch {
 	case s.Host == "" || s.Port == 0:
-		t.fail(UsageError{fmt.Errorf("%sserver: want a server with a port", o.path)})
+		t.fail(convert.UsageError{Err: fmt.Errorf("%sserver: want a server with a port", o.path)})
 	case s.Method == "":
-		t.fail(UsageError{fmt.Errorf("%smethod: missing", o.path)})
+		t.fail(convert.UsageError{Err: fmt.Errorf("%smethod: missing", o.path)})
 	}
 	if _, isList := o.values["plugin_args"].([]any); isList || o.str("plugin_args") != "" {
 		t.fail(fmt.Errorf("%s: write arguments of a plugin as arguments of [transport.plugin], after umbra convert without them", o.name("plugin_args")))
 	}
 	for _, key := range []string{"server", "address", "server_port", "port"} {
-		o.keep(key, "%s", map[Role]string{Local: "server of [outbound.x]", Server: "listen of [inbound.x]"}[t.role])
+		o.keep(key, "%s", map[dropin.Role]string{dropin.Local: "server of [outbound.x]", dropin.Server: "listen of [inbound.x]"}[t.role])
 	}
 	o.keep("method", "kind of [cipher.x]")
 	o.keep("password", "password of [cipher.x]")
