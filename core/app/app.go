@@ -135,13 +135,13 @@ func (a *app) loadFile(path string, beside ...config.Extra) (*config.File, error
 		return a.links([]string{path}, defaultListen).read(beside...)
 	}
 	if path != "-" {
-		return config.LoadWith(path, a.reg, beside...)
+		return config.Load(path, a.reg, beside...)
 	}
 	data, err := a.readStdin()
 	if err != nil {
 		return nil, err
 	}
-	return config.LoadTextWith("stdin", data, a.reg, beside...)
+	return config.LoadText("stdin", data, a.reg, beside...)
 }
 
 // readStdin reads the standard input, as much as a file may have.

@@ -21,13 +21,7 @@ const linkName = "link"
 // links are what run serves in place of a file: the local side of the servers that links
 // name.
 func (a *app) links(texts []string, listen string) served {
-	return served{name: linkName, read: func(beside ...config.Extra) (*config.File, error) {
-		text, err := a.textOfLinks(texts, listen)
-		if err != nil {
-			return nil, err
-		}
-		return config.LoadTextWith(linkName, []byte(text), a.reg, beside...)
-	}}
+	return a.made(linkName, func() (string, error) { return a.textOfLinks(texts, listen) })
 }
 
 // textOfLinks writes the file of a local side. Several servers stand in for one another, the
@@ -36,12 +30,16 @@ func (a *app) textOfLinks(texts []string, listen string) (string, error) {
 	var d convert.Document
 	var members []string
 	var errs []error
+	mode := "both"
 	for _, text := range texts {
 		l, err := link.Parse(text)
 		if err == nil {
 			var name string
 			if name, err = d.Server(a.reg, l.Server); err == nil {
 				members = append(members, name)
+			}
+			if l.Plugin != "" {
+				mode = "tcp" // plugins carry no UDP
 			}
 		}
 		if err != nil {
@@ -55,18 +53,12 @@ func (a *app) textOfLinks(texts []string, listen string) (string, error) {
 	if err := errors.Join(errs...); err != nil {
 		return "", err
 	}
-	out := members[0]
-	if len(members) > 1 {
-		out = d.Name("outbound", "servers")
-		t := d.Table("outbound." + out)
-		t.Set("kind", "failover")
-		t.Set("members", members)
-	}
+	out := d.Group("failover", "servers", members)
 	in := d.Table("inbound.local")
 	in.Set("kind", "mixed")
 	in.Set("listen", listen)
-	if d.HasTransports() {
-		in.Set("mode", "tcp") // plugins carry no UDP
+	if mode != "both" {
+		in.Set("mode", mode)
 	}
 	d.Table("pipeline.local").Set("chain", []string{"inbound.local", "outbound." + out})
 	return d.String(), nil

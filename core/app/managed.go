@@ -17,7 +17,6 @@ type managed struct {
 	server *manager.Server
 	at     string // what server listens on
 	style  string // its dialect
-	beside string // the components of the ports
 	work   chan func()
 	ended  chan struct{}
 }
@@ -25,33 +24,22 @@ type managed struct {
 // besides is the name of what the manager adds to a file, for positions.
 const besides = "ports of the manager"
 
-// extras returns what stands beside the file.
+// extras returns the components of the ports as what stands beside a file.
 func extras(beside string) []config.Extra {
-	if beside == "" {
-		return nil
-	}
 	return []config.Extra{{Name: besides, Data: []byte(beside)}}
 }
 
-// load reads the file, with the ports that are open beside it.
+// load reads the file, with the ports that are open beside it, as its table has them.
 func (s *service) load() (*config.File, error) {
-	f, err := s.read(extras(s.managed.beside)...)
-	if err != nil || !f.Manager.IsSet() {
+	f, err := s.read()
+	if err != nil || !f.Manager.IsSet() || s.managed.ports == nil {
 		return f, err
 	}
-	if s.managed.ports != nil { // the new table may open them in another way
-		beside, err := s.managed.ports.Beside(f.Manager)
-		if err != nil {
-			return nil, err
-		}
-		if beside != s.managed.beside {
-			if f, err = s.read(extras(beside)...); err != nil {
-				return nil, err
-			}
-			s.managed.beside = beside
-		}
+	beside, err := s.managed.ports.Beside(f.Manager)
+	if err != nil || beside == "" {
+		return f, err
 	}
-	return f, nil
+	return s.read(extras(beside)...)
 }
 
 // adoptManager opens the manager that a file wants, with the ports that are there from the
@@ -62,7 +50,6 @@ func (s *service) adoptManager(f *config.File) error {
 		m.close()
 	}
 	if !want.IsSet() {
-		m.beside = ""
 		return nil
 	}
 	if m.ports == nil {
@@ -150,16 +137,20 @@ func (s portsService) on(work func() error) error {
 }
 
 // Serve implements manager.Service.
-func (s portsService) Serve(beside string) error {
+func (s portsService) Serve(beside func() (string, error), adopted func()) error {
 	return s.on(func() error {
-		f, err := s.read(extras(beside)...)
+		text, err := beside()
+		if err != nil {
+			return err
+		}
+		f, err := s.read(extras(text)...)
 		if err != nil {
 			return err
 		}
 		if err := s.engine.Reload(context.Background(), f); err != nil {
 			return fmt.Errorf("%w: %w", manager.ErrBusy, err)
 		}
-		s.managed.beside = beside
+		adopted()
 		s.source.Serves(f, "manager")
 		return nil
 	})

@@ -87,6 +87,17 @@ func (a *app) file(path string) served {
 	}}
 }
 
+// made is a configuration that is made of something else, anew for each reload.
+func (a *app) made(name string, text func() (string, error)) served {
+	return served{name: name, read: func(beside ...config.Extra) (*config.File, error) {
+		made, err := text()
+		if err != nil {
+			return nil, err
+		}
+		return config.LoadText(name, []byte(made), a.reg, beside...)
+	}}
+}
+
 // service is a running file.
 type service struct {
 	*app

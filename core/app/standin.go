@@ -23,10 +23,11 @@ type standIn struct {
 	served
 	daemon      dropin.Daemon
 	background  bool
-	user        *dropin.User // who the process becomes once its ports are open; nil: it stays who it is
-	lines       []string     // of the log, once its ports are open
-	interrupted int          // the exit status after SIGINT
+	user        string   // whom the process becomes once its ports are open; "": it stays who it is
+	lines       []string // of the log, once its ports are open
+	interrupted int      // the exit status after SIGINT
 
+	found *dropin.User  // user; nil for ""
 	child *dropin.Child // nil in the foreground
 	drain <-chan os.Signal
 	open  atomic.Bool // its ports are open
@@ -40,6 +41,12 @@ func (e *exit) Error() string { return fmt.Sprintf("exit status %d", e.status) }
 // stand runs a program in the foreground, or has it run in the background. Its errors are not
 // reported yet, unless they are an exit.
 func (a *app) stand(p *standIn) error {
+	if p.user != "" {
+		var err error
+		if p.found, err = dropin.FindUser(p.user); err != nil {
+			return fail(err)
+		}
+	}
 	if p.background && !dropin.IsDaemon() {
 		if err := p.daemon.Start(); err != nil {
 			return fail(err)
@@ -68,8 +75,8 @@ func (a *app) stand(p *standIn) error {
 // opened is called once all ports are open: the process becomes its user, says so and tells
 // the process that started it.
 func (p *standIn) opened(log *slog.Logger) error {
-	if p.user != nil {
-		if err := p.user.Become(); err != nil {
+	if p.found != nil {
+		if err := p.found.Become(); err != nil {
 			return err
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/umbra-proxy/umbra/core/config"
 	"github.com/umbra-proxy/umbra/core/convert"
 	"github.com/umbra-proxy/umbra/core/convert/libev"
 	"github.com/umbra-proxy/umbra/core/dropin"
@@ -154,24 +153,20 @@ func (a *app) runLibev(p dropin.Program, args []string) error {
 		return fail(err)
 	}
 	stand := &standIn{
-		served: served{name: p.Name, read: func(beside ...config.Extra) (*config.File, error) {
+		served: a.made(p.Name, func() (string, error) {
 			r, err := call.translate(a)
 			if err != nil {
-				return nil, err
+				return "", err
 			}
-			return config.LoadTextWith(p.Name, []byte(r.Document.String()), a.reg, beside...)
-		}},
+			return r.Document.String(), nil
+		}),
+		user:       r.Launch.User,
 		background: r.Launch.PIDFile != "",
 		daemon:     dropin.Daemon{PidFile: r.Launch.PIDFile},
 	}
 	for _, n := range r.Report.Notes {
 		if n.Fate != "kept" {
 			stand.lines = append(stand.lines, fmt.Sprintf("%s %s: %s", n.Key, n.Fate, n.Text))
-		}
-	}
-	if r.Launch.User != "" {
-		if stand.user, err = dropin.FindUser(r.Launch.User); err != nil {
-			return a.failLibev(p, err)
 		}
 	}
 	return a.failLibev(p, a.stand(stand))

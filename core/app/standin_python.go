@@ -52,7 +52,18 @@ func (a *app) runPython(p dropin.Program, args []string) error {
 		}
 	}
 	stand := &standIn{
-		served:      served{name: call.Program.Name, read: a.rereadPython(p, args)},
+		served: a.made(call.Program.Name, func() (string, error) {
+			call, err := python.Read(p, args, os.ReadFile) // a reload reads the file anew
+			if err != nil {
+				return "", err
+			}
+			doc, err := call.Translate(a.reg, call.Role)
+			if err != nil {
+				return "", err
+			}
+			return doc.String(), nil
+		}),
+		user:        call.User,
 		background:  call.Background(),
 		daemon:      dropin.Daemon{PidFile: call.PidFile, LogFile: call.LogFile},
 		interrupted: statusFailure,
@@ -64,27 +75,7 @@ func (a *app) runPython(p dropin.Program, args []string) error {
 	for _, at := range call.Listens(call.Role) {
 		stand.lines = append(stand.lines, "starting "+what+" at "+at)
 	}
-	if call.User != "" {
-		if stand.user, err = dropin.FindUser(call.User); err != nil {
-			return a.failPython(call.Program, err)
-		}
-	}
 	return a.failPython(call.Program, a.stand(stand))
-}
-
-// rereadPython returns what reads the configuration of a call again.
-func (a *app) rereadPython(p dropin.Program, args []string) func(...config.Extra) (*config.File, error) {
-	return func(beside ...config.Extra) (*config.File, error) {
-		call, err := python.Read(p, args, os.ReadFile)
-		if err != nil {
-			return nil, err
-		}
-		doc, err := call.Translate(a.reg, call.Role)
-		if err != nil {
-			return nil, err
-		}
-		return config.LoadTextWith(p.Name, []byte(doc.String()), a.reg, beside...)
-	}
 }
 
 // stopPython stops a daemon. One that does not run is stopped already.

@@ -39,20 +39,21 @@ type File struct {
 	src *sources
 }
 
-// Load reads and parses the file at path and those that it includes. It warns of files
-// that hold a secret and that every user of the machine may read.
-func Load(path string, reg *core.Registry) (*File, error) {
+// Load reads and parses the file at path, those that it includes, and what is made for it
+// while it is served. It warns of files that hold a secret and that every user of the machine
+// may read.
+func Load(path string, reg *core.Registry, extras ...Extra) (*File, error) {
 	data, info, err := read(path)
 	if err != nil {
 		return nil, err
 	}
-	return parseDocument(document{name: path, dir: filepath.Dir(path), data: data, info: info}, reg, (*checker).include)
+	return parseDocument(document{name: path, dir: filepath.Dir(path), data: data, info: info}, reg, including(extras))
 }
 
 // LoadText is Load for a text that is no file, such as that of the standard input; name
 // stands for it in positions. What it includes is relative to the working directory.
-func LoadText(name string, data []byte, reg *core.Registry) (*File, error) {
-	return parseDocument(document{name: name, data: data}, reg, (*checker).include)
+func LoadText(name string, data []byte, reg *core.Registry, extras ...Extra) (*File, error) {
+	return parseDocument(document{name: name, data: data}, reg, including(extras))
 }
 
 // Parse is LoadText without a look at the file system: what the text includes is not read,

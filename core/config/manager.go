@@ -3,10 +3,8 @@ package config
 import (
 	"net/netip"
 	"path/filepath"
-	"slices"
 	"strconv"
 
-	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/option"
 )
 
@@ -37,7 +35,7 @@ func (m Manager) Address() (at netip.AddrPort, ok bool) {
 func (c *checker) checkManager(n *node) {
 	m := &c.file.Manager
 	if !m.IsSet() {
-		if n.key != 0 || slices.Contains(sortedKeys(c.src.all[0].values), tableManager) {
+		if _, given := c.src.all[0].values[tableManager]; given {
 			c.add(n.key, join(tableManager, "listen"), "missing; write an address such as %q, or the path of a Unix socket", "127.0.0.1:6001")
 		}
 		return
@@ -69,20 +67,6 @@ func (c *checker) checkManager(n *node) {
 type Extra struct {
 	Name string // for positions
 	Data []byte
-}
-
-// LoadWith is Load for a file and what is made for it while it is served.
-func LoadWith(path string, reg *core.Registry, extras ...Extra) (*File, error) {
-	data, info, err := read(path)
-	if err != nil {
-		return nil, err
-	}
-	return parseDocument(document{name: path, dir: filepath.Dir(path), data: data, info: info}, reg, including(extras))
-}
-
-// LoadTextWith is LoadText with what is made for the text while it is served.
-func LoadTextWith(name string, data []byte, reg *core.Registry, extras ...Extra) (*File, error) {
-	return parseDocument(document{name: name, data: data}, reg, including(extras))
 }
 
 // including reads what a text includes, and the extras.

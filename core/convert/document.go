@@ -48,11 +48,6 @@ func (d *Document) Has(name string) bool {
 	return slices.ContainsFunc(d.tables, func(t *Table) bool { return t.name == name })
 }
 
-// HasTransports reports whether there are transports.
-func (d *Document) HasTransports() bool {
-	return slices.ContainsFunc(d.tables, func(t *Table) bool { return strings.HasPrefix(t.name, "transport.") })
-}
-
 // Name returns a name for a component of a section that no other one has: what people call
 // it, in the letters that names are made of, with a number if need be.
 func (d *Document) Name(section, called string) string {

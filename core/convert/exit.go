@@ -23,14 +23,10 @@ func (d *Document) Exit(reg *core.Registry, servers []link.Server, mode string) 
 			}
 			names = append(names, name)
 		}
-		if len(names) == 1 {
-			return names[0], nil
+		name := d.Group("balance", called, names)
+		if len(names) > 1 {
+			d.Table("outbound."+name).Set("by", "turn")
 		}
-		name := d.Name("outbound", called)
-		t := d.Table("outbound." + name)
-		t.Set("kind", "balance")
-		t.Set("members", names)
-		t.Set("by", "turn")
 		return name, nil
 	}
 	hasPlugin := slices.ContainsFunc(servers, func(s link.Server) bool { return s.Plugin != "" })
@@ -67,6 +63,18 @@ func (d *Document) Exit(reg *core.Registry, servers []link.Server, mode string) 
 	t.Set("rules", []string{rule})
 	t.Set("otherwise", []string{"outbound." + tcp})
 	return name, nil
+}
+
+// Group adds a group of outbounds and returns its name. Of one outbound it makes no group.
+func (d *Document) Group(kind, called string, members []string) string {
+	if len(members) == 1 {
+		return members[0]
+	}
+	name := d.Name("outbound", called)
+	t := d.Table("outbound." + name)
+	t.Set("kind", kind)
+	t.Set("members", members)
+	return name
 }
 
 // Addresses returns hosts with a port, for a key "listen".

@@ -29,7 +29,7 @@ func BenchmarkPorts(b *testing.B) {
 		})
 		beside, _ := ps.document(reg, m)
 		load := func(b *testing.B) *config.File {
-			f, err := config.LoadTextWith("x", []byte(base), reg, config.Extra{Name: "y", Data: []byte(beside)})
+			f, err := config.LoadText("x", []byte(base), reg, config.Extra{Name: "y", Data: []byte(beside)})
 			if err != nil {
 				b.Fatal(err)
 			}

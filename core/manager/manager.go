@@ -7,7 +7,6 @@
 package manager
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,13 +17,17 @@ import (
 
 	"github.com/umbra-proxy/umbra/core"
 	"github.com/umbra-proxy/umbra/core/config"
+	"github.com/umbra-proxy/umbra/core/convert"
+	"github.com/umbra-proxy/umbra/core/methods"
 )
 
-// Service is the running service, as a Manager needs it.
+// Service is the running service, as a Manager needs it. It reads and serves files one after
+// another.
 type Service interface {
-	// Serve serves the file with components and pipelines beside it. After an error nothing
+	// Serve serves the file with the components and pipelines that beside returns, and then
+	// calls adopted, both before it reads or serves anything else. After an error nothing
 	// has changed; it is an ErrBusy if all is right but an address is taken.
-	Serve(beside string) error
+	Serve(beside func() (string, error), adopted func()) error
 	// Moved returns the bytes that each pipeline has moved, both ways together, since the
 	// start of the process.
 	Moved() map[string]uint64
@@ -37,6 +40,8 @@ type Ports struct {
 	reg     *core.Registry
 	service Service
 	log     *slog.Logger
+
+	changing sync.Mutex // held while ports are changed; before mu, which is not held then: a reload needs it
 
 	mu      sync.Mutex
 	table   config.Manager // guarded by mu, as all that follows
@@ -51,9 +56,9 @@ func NewPorts(reg *core.Registry, s Service, log *slog.Logger) *Ports {
 
 // Begin has the ports of the table opened, beside those that are open.
 func (ps *Ports) Begin(m config.Manager) error {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	ps.table = m
+	ps.changing.Lock()
+	defer ps.changing.Unlock()
+	ps.Adopt(m)
 	next := maps.Clone(ps.open)
 	for text, password := range m.Passwords {
 		r := request{command: cmdAdd}
@@ -92,8 +97,8 @@ var (
 
 // do carries out requests that came together, and returns an error for each.
 func (ps *Ports) do(requests []request) []error {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
+	ps.changing.Lock()
+	defer ps.changing.Unlock()
 	errs := make([]error, len(requests))
 	next := ps.open
 	for i, r := range requests {
@@ -131,29 +136,38 @@ func (ps *Ports) plan(open ports, r request) (ports, error) {
 	if len(r.ignored) > 0 {
 		ps.log.Warn("keys of a port say nothing here", slog.Int("port", r.number), slog.String("keys", strings.Join(r.ignored, ", ")))
 	}
+	ps.mu.Lock()
+	table := ps.table
+	ps.mu.Unlock()
 	old := open[r.number]
 	switch {
-	case old != nil && (ps.table.Dialect == "python" || old.equal(r.port)):
+	case old != nil && (table.Dialect == "python" || old.equal(r.port)):
 		return open, nil
-	case old == nil && len(open) >= ps.table.Ports:
+	case old == nil && len(open) >= table.Ports:
 		return open, errCrowd
 	}
 	return open.with(r.number, r.port), nil
 }
 
-// change serves other ports. ps.mu is held.
+// change serves other ports. ps.changing is held.
 func (ps *Ports) change(next ports) error {
-	beside, err := next.document(ps.reg, ps.table)
-	if err == nil {
-		err = ps.service.Serve(beside)
-	}
+	before := ps.open
+	err := ps.service.Serve(func() (string, error) {
+		ps.mu.Lock()
+		defer ps.mu.Unlock()
+		return next.document(ps.reg, ps.table)
+	}, func() {
+		ps.mu.Lock()
+		defer ps.mu.Unlock()
+		ps.open = next
+	})
 	if err != nil {
 		ps.log.Error("ports not changed", slog.Any("err", err))
 		return err
 	}
-	before := ps.open
-	ps.open = next
 	moved := ps.service.Moved()
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
 	var gone, come []int
 	for number, p := range before {
 		if next[number] != p {
@@ -188,7 +202,7 @@ func CheckTable(reg *core.Registry, f *config.File, check func(beside string) er
 	number := 65535 // and down, until one that the file does not have
 	for taken := numbersOf(f); taken[number]; number-- {
 	}
-	example := ports{number: {Password: examplePassword(f.Manager.Method)}}
+	example := ports{number: {Password: examplePassword(reg, f.Manager.Method)}}
 	beside, err := example.document(reg, f.Manager)
 	if err != nil {
 		return fmt.Errorf("[manager]: %w", err)
@@ -211,10 +225,12 @@ func numbersOf(f *config.File) map[int]bool {
 }
 
 // examplePassword returns a password of the form that a method wants.
-func examplePassword(method string) string {
-	size := 32
-	if strings.Contains(method, "128") {
-		size = 16
+func examplePassword(reg *core.Registry, method string) string {
+	kind, err := convert.Method(reg, method)
+	if err != nil {
+		return "" // the document says why
 	}
-	return base64.StdEncoding.EncodeToString(make([]byte, size))
+	info, _ := reg.Cipher.Describe(kind)
+	size, _ := methods.SecretSize(info.Options)
+	return methods.NewSecret(size)
 }

@@ -110,9 +110,17 @@ type fake struct {
 	served []string
 	moved  map[string]uint64
 	cut    []string
+	before func() // what the service does before a change
 }
 
-func (f *fake) Serve(beside string) error {
+func (f *fake) Serve(text func() (string, error), adopted func()) error {
+	if f.before != nil {
+		f.before()
+	}
+	beside, err := text()
+	if err != nil {
+		return err
+	}
 	if _, err := config.Parse("ports", []byte("[manager]\nlisten = \"/m.sock\"\nchain = [\"outbound.direct\"]\n[outbound.direct]\n"+beside), f.reg); err != nil {
 		return err
 	}
@@ -120,6 +128,7 @@ func (f *fake) Serve(beside string) error {
 		return fmt.Errorf("%w: taken", ErrBusy)
 	}
 	f.served = append(f.served, beside)
+	adopted()
 	return nil
 }
 
@@ -172,6 +181,27 @@ func TestDo(t *testing.T) {
 	}
 	if errs := ps.do([]request{add(2, "another")}); errs[0] != nil || !slices.Equal(f.cut, []string{"port-1", "port-2"}) {
 		t.Errorf("another password: got %v, cut %v", errs, f.cut)
+	}
+}
+
+// A file may be read again while a change waits for the service: the change then has the new
+// table, and the file the ports of before.
+func TestReloadMeanwhile(t *testing.T) {
+	f, ps := newFake(t)
+	ps.do([]request{add(1, "one")})
+	f.before = func() {
+		m := table()
+		m.Method = "aes-128-gcm"
+		ps.Adopt(m)
+		if beside, err := ps.Beside(m); err != nil || !strings.Contains(beside, "port-1]") || strings.Contains(beside, "port-2]") {
+			t.Errorf("got %v\n%s", err, beside)
+		}
+	}
+	if errs := ps.do([]request{add(2, "two")}); errs[0] != nil {
+		t.Fatal(errs)
+	}
+	if last := f.served[len(f.served)-1]; strings.Count(last, `kind = "aes-128-gcm"`) != 2 {
+		t.Errorf("served\n%s", last)
 	}
 }
 

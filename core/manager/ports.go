@@ -3,7 +3,6 @@ package manager
 import (
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,14 +83,10 @@ func (p *port) add(d *convert.Document, reg *core.Registry, m config.Manager, nu
 	if plugin != "" && p.Carries != "tcp_and_udp" {
 		mode = "tcp"
 	}
-	var listen []string
-	for _, host := range m.Host {
-		listen = append(listen, net.JoinHostPort(host, strconv.Itoa(number)))
-	}
 	inbound := d.Name("inbound", name(number))
 	t := d.Table("inbound." + inbound)
 	t.Set("kind", "ss")
-	t.Set("listen", listen)
+	t.Set("listen", convert.Addresses(m.Host, number))
 	t.Set("cipher", cipher)
 	t.Set("mode", mode)
 	if plugin != "" {
