@@ -120,28 +120,27 @@ func (a *app) report(err error) {
 
 // load reads and checks the file at path, or the standard input for "-".
 func (a *app) load(path string, beside ...config.Extra) (*config.File, error) {
-	f, err := a.loadFile(path, beside...)
+	read := func(beside ...config.Extra) (*config.File, error) { return config.Load(path, a.reg, beside...) }
+	switch {
+	case link.Is(path):
+		read = a.links([]string{path}, defaultListen).read
+	case path == "-": // it can be read once
+		data, err := a.readStdin()
+		if err != nil {
+			return nil, err
+		}
+		read = func(beside ...config.Extra) (*config.File, error) {
+			return config.LoadText("stdin", data, a.reg, beside...)
+		}
+	}
+	f, err := read(beside...)
 	if err != nil || !f.Manager.IsSet() || len(beside) > 0 {
 		return f, err
 	}
 	return f, manager.CheckTable(a.reg, f, func(beside string) error {
-		_, err := a.loadFile(path, extras(beside)...)
+		_, err := read(extras(beside)...)
 		return err
 	})
-}
-
-func (a *app) loadFile(path string, beside ...config.Extra) (*config.File, error) {
-	if link.Is(path) {
-		return a.links([]string{path}, defaultListen).read(beside...)
-	}
-	if path != "-" {
-		return config.Load(path, a.reg, beside...)
-	}
-	data, err := a.readStdin()
-	if err != nil {
-		return nil, err
-	}
-	return config.LoadText("stdin", data, a.reg, beside...)
 }
 
 // readStdin reads the standard input, as much as a file may have.
