@@ -5,7 +5,6 @@ package inbound
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
@@ -87,18 +86,12 @@ func (o Options) transports(env core.Env) ([]core.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, network := range []core.Network{core.TCP, core.UDP} {
-		serves := o.Mode.Streams()
-		if network == core.UDP {
-			serves = o.Mode.Packets()
-		}
-		if serves && !carries(ts, network) {
-			other := core.TCP
-			if network == core.TCP {
-				other = core.UDP
-			}
-			return nil, core.BadOption("mode", "the transport carries no %s, and %[1]s must not bypass the transport; add mode = %q", strings.ToUpper(string(network)), other)
-		}
+	const bypass = "the transport carries no %s, and %[1]s must not bypass the transport; add mode = %q"
+	switch {
+	case o.Mode.Streams() && !carries(ts, core.TCP):
+		return nil, core.BadOption("mode", bypass, "TCP", core.UDP)
+	case o.Mode.Packets() && !carries(ts, core.UDP):
+		return nil, core.BadOption("mode", bypass, "UDP", core.TCP)
 	}
 	return ts, nil
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -236,5 +235,5 @@ func ParseAll(text string) ([]Link, error) {
 	if len(all) == 0 && len(errs) == 0 {
 		return nil, errors.New("no links")
 	}
-	return slices.Clip(all), errors.Join(errs...)
+	return all, errors.Join(errs...)
 }

@@ -24,7 +24,7 @@ func newDatagrams(env core.Env, o inbound.Options, own own, sockets int) (*datag
 	}
 	core.Keep(env, func(old *session) *session { // or a client's session would be another one after a reload
 		if old == nil {
-			old = &session{newAnswers()}
+			old = &session{answers: newAnswers()}
 		}
 		old.answers.hold(sockets, env.Log)
 		d.opener.session, d.held = old, true
@@ -69,23 +69,17 @@ func (o *opener) OpenTo(wire []byte, _, to netip.AddrPort) (core.OpenedPacket, e
 func (*opener) Roams() bool { return false }
 
 // session stands for the sessions of all clients.
-type session struct{ answers *answers }
+type session struct {
+	inbound.PlainSession
+	answers *answers
+}
 
 var _ inbound.Answerer = (*session)(nil)
-
-// Overhead returns 0: answers are passed on unchanged.
-func (*session) Overhead(core.Addr) int { return 0 }
 
 // AppendPacket appends the payload.
 func (*session) AppendPacket(dst, payload []byte, _ core.Addr) ([]byte, error) {
 	return append(dst, payload...), nil
 }
-
-// User returns "": no client proves a name.
-func (*session) User() string { return "" }
-
-// Close does nothing: all clients share the session.
-func (*session) Close() {}
 
 // Answer sends answers to a client, each from the address that it is from.
 func (s *session) Answer(flow *core.Flow, client netip.AddrPort, ps []core.Packet) (sent int, err error) {

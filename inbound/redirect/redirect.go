@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/ending"
 	"github.com/umbra-proxy/umbra/core/netio"
 	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/inbound"
@@ -139,18 +138,9 @@ func (h *handshaker) Handshake(_ context.Context, conn core.Stream, _ core.Clien
 		return errDirect
 	}
 	h.loops.Await(to)
-	next.Stream(&core.Request{Target: core.AddrFrom(to)}, pending{conn})
+	next.Stream(&core.Request{Target: core.AddrFrom(to)}, inbound.Unanswered{Conn: conn})
 	return nil
 }
 
 // Fail does nothing: a client that was refused is closed.
 func (*handshaker) Fail(core.Stream, time.Time, error) {}
-
-// pending is a client that waits for the target. It does not know of the proxy.
-type pending struct{ conn core.Stream }
-
-// Accept returns the stream.
-func (p pending) Accept() (core.Stream, error) { return p.conn, nil }
-
-// Reject resets the connection, which is the nearest to a target that refuses.
-func (p pending) Reject(error) { ending.Reset(p.conn) }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/umbra-proxy/umbra/core"
+	"github.com/umbra-proxy/umbra/inbound"
 )
 
 // packets is the PacketServer of a tunnel: datagrams are not protected, and a session is all
@@ -12,7 +13,10 @@ import (
 type packets struct{ session *session }
 
 // session stands for the sessions of all clients.
-type session struct{ target core.Addr }
+type session struct {
+	inbound.PlainSession
+	target core.Addr
+}
 
 var (
 	_ core.PacketServer  = packets{}
@@ -27,9 +31,6 @@ func (p packets) Open(wire []byte, _ netip.AddrPort) (core.OpenedPacket, error) 
 // Roams returns false: clients are told apart by their addresses alone.
 func (packets) Roams() bool { return false }
 
-// Overhead returns 0: answers are passed on unchanged.
-func (*session) Overhead(core.Addr) int { return 0 }
-
 // errOtherSource is the error of an answer from another address than the target's.
 var errOtherSource = errors.New("not from the target")
 
@@ -42,9 +43,3 @@ func (s *session) AppendPacket(dst, payload []byte, source core.Addr) ([]byte, e
 	}
 	return append(dst, payload...), nil
 }
-
-// User returns "": no client proves a name.
-func (*session) User() string { return "" }
-
-// Close does nothing: all clients share the session.
-func (*session) Close() {}

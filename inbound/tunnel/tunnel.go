@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/umbra-proxy/umbra/core"
-	"github.com/umbra-proxy/umbra/core/ending"
 	"github.com/umbra-proxy/umbra/core/option"
 	"github.com/umbra-proxy/umbra/inbound"
 )
@@ -35,7 +34,7 @@ func New(env core.Env, o Options) (core.Inbound, error) {
 	if err != nil || !o.Mode.Packets() {
 		return streams, err
 	}
-	packets, err := inbound.NewPacketServer(env, o.Options, packets{&session{target}})
+	packets, err := inbound.NewPacketServer(env, o.Options, packets{&session{target: target}})
 	if err != nil {
 		return nil, err
 	}
@@ -56,19 +55,9 @@ func (handshaker) AtOnce() {}
 
 // Handshake makes the request. It reads nothing.
 func (h handshaker) Handshake(_ context.Context, conn core.Stream, _ core.Client, next inbound.Requests) error {
-	next.Stream(&core.Request{Target: h.target}, pending{conn})
+	next.Stream(&core.Request{Target: h.target}, inbound.Unanswered{Conn: conn})
 	return nil
 }
 
 // Fail does nothing: a client that was refused is closed.
 func (handshaker) Fail(core.Stream, time.Time, error) {}
-
-// pending is a client that waits for the target. The protocol has no reply.
-type pending struct{ conn core.Stream }
-
-// Accept returns the stream.
-func (p pending) Accept() (core.Stream, error) { return p.conn, nil }
-
-// Reject resets the connection, so that the client does not take it for the empty answer of
-// the target.
-func (p pending) Reject(error) { ending.Reset(p.conn) }

@@ -133,7 +133,7 @@ func TestPackets(t *testing.T) {
 		{"dns.test:53", "192.0.2.1:53", true},
 		{"dns.test:53", "192.0.2.1:54", false},
 	} {
-		p := packets{&session{addr(tc.target)}}
+		p := packets{&session{target: addr(tc.target)}}
 		o, err := p.Open([]byte("question"), coretest.AnyPort)
 		if err != nil || o.Target != addr(tc.target) || string(o.Payload) != "question" || o.Session != p.session || o.Session.User() != "" || p.Roams() {
 			t.Errorf("open: got %+v, %v", o, err)

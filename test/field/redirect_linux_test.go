@@ -89,21 +89,19 @@ func (n network) ask(t testing.TB, from *peer.Process, server, how string) (stri
 	return strings.TrimSpace(string(out)), err
 }
 
-// rules loads a file of contrib/nftables.
-func rules(t *testing.T, name string, edit func(string) string) {
+// rules loads a file of contrib/nftables, with replacements in it: old, new, ….
+func rules(t *testing.T, name string, replacements ...string) {
 	t.Helper()
 	text, err := os.ReadFile("../../contrib/nftables/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(edit(string(text))), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(strings.NewReplacer(replacements...).Replace(string(text))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	peer.Command(t, "nft", "-f", path)
 }
-
-func same(s string) string { return s }
 
 func redirectFile(listen, more, direct string) string {
 	return fmt.Sprintf(`
@@ -127,7 +125,7 @@ func TestRouter(t *testing.T) {
 		return
 	}
 	n := newNetwork(t)
-	rules(t, "router.nft", same)
+	rules(t, "router.nft")
 	for _, words := range []string{
 		"ip rule add fwmark 1 lookup 100", "ip route add local default dev lo table 100", "ip -6 rule add fwmark 1 lookup 100", "ip -6 route add local default dev lo table 100",
 	} {
@@ -144,7 +142,7 @@ func TestRouter(t *testing.T) {
 			}
 		}
 		if round == 0 {
-			p.Signal(t, hangup)
+			p.Signal(t, syscall.SIGHUP)
 			p.WaitOutput(t, "reloaded")
 		}
 	}
@@ -163,8 +161,7 @@ func TestMachine(t *testing.T) {
 		return
 	}
 	n := newNetwork(t)
-	byMark := func(s string) string { return strings.Replace(s, `meta skuid "umbra"`, "meta mark 81", 1) }
-	rules(t, "machine.nft", byMark)
+	rules(t, "machine.nft", `meta skuid "umbra"`, "meta mark 81")
 	p := run(t, redirectFile(`":1081"`, "", "mark = 81"), 1081)
 	here := peer.Start(t, nil, peer.Need(t, "sleep"), "300") // a program of the machine itself
 	for _, server := range []string{"198.51.100.1", "2001:db8::2"} {
@@ -188,8 +185,6 @@ func TestMachine(t *testing.T) {
 		t.Errorf("%d descriptors after a request that comes back", got)
 	}
 }
-
-const hangup = syscall.SIGHUP
 
 // dialPort opens a connection to a port of this machine, and returns why it has ended.
 func dialPort(port int) error {
