@@ -115,3 +115,17 @@ func FuzzConvert(f *testing.F) {
 		}
 	})
 }
+
+// A file says by its keys whose it is.
+func TestConvert(t *testing.T) {
+	for config, want := range map[string]string{
+		file: "as sslocal reads it",
+		`{server: "127.0.0.1", server_port: 8388, method: "aes-256-gcm", password: "one-long-password"}`: "as ssserver reads it",
+		`{manager_address: "127.0.0.1", manager_port: 6001, server: "127.0.0.1", method: "aes-256-gcm"}`: "as ssmanager reads it",
+	} {
+		doc, report, err := rust.Convert(converttest.Registry(), []byte(config))
+		if err != nil || !strings.Contains(doc.String(), want) || len(report.Notes) == 0 {
+			t.Errorf("%s: got %v\n%v", config, err, doc)
+		}
+	}
+}
